@@ -1,0 +1,36 @@
+"""AutoML with every trial on record: search, compare and load models for tables and images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from automl.controller import SearchResult, search
+    from automl.errors import AutoMLError
+    from automl.history import load
+    from automl.predictor import Predictor
+
+__all__ = ["AutoMLError", "Predictor", "SearchResult", "__version__", "load", "search"]
+
+_HOMES = {
+    "search": "automl.controller",
+    "SearchResult": "automl.controller",
+    "load": "automl.history",
+    "Predictor": "automl.predictor",
+    "AutoMLError": "automl.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that ``import automl`` stays fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'automl' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

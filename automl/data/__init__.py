@@ -1,0 +1,1 @@
+"""Files and frames in, typed tables out: reading, column kinds, encoding, the checks."""

@@ -1,0 +1,72 @@
+"""Every error that automl raises on purpose, as one tree.
+
+AutoMLError                       exit code 1
+├── UsageError (ValueError)       2   a wrong flag, name or argument
+│   └── SpaceError                2   a search-space file that does not bind
+├── DataError (ValueError)        3   the data cannot be used as it is
+│   └── ModelFileError            3   a model folder that is damaged, foreign or unsafe
+├── MissingDependencyError (ImportError)   4   an extra that is not installed
+├── NoTrialError (RuntimeError)   5   no trial succeeded
+└── StorageError (OSError)        6   the store or the tracking server failed
+
+A message says what was wrong, where, what is allowed, and the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AutoMLError(Exception):
+    """An error with a remedy in its message; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(AutoMLError, ValueError):
+    """A flag, a name or an argument that cannot be used."""
+
+    exit_code = 2
+
+
+class SpaceError(UsageError):
+    """A search-space file that does not bind to its family's parameters."""
+
+
+class DataError(AutoMLError, ValueError):
+    """Data that cannot be used as it is."""
+
+    exit_code = 3
+
+
+class ModelFileError(DataError):
+    """A model folder that is damaged, foreign or unsafe; nothing in it was opened."""
+
+
+class MissingDependencyError(AutoMLError, ImportError):
+    """An optional dependency or device that is not there; the message names the install command."""
+
+    exit_code = 4
+
+
+class NoTrialError(AutoMLError, RuntimeError):
+    """No trial succeeded; the message groups the causes."""
+
+    exit_code = 5
+
+
+class StorageError(AutoMLError, OSError):
+    """The store or the tracking server failed."""
+
+    exit_code = 6
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that suggests close matches of ``name``, or lists what is known; never empty."""
+    names = [str(item) for item in known]
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return "Did you mean " + " or ".join(repr(item) for item in close) + "?"
+    shown = ", ".join(repr(item) for item in names[:12])
+    return f"Known: {shown}{', …' if len(names) > 12 else ''}."

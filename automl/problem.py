@@ -1,0 +1,117 @@
+"""What every trial of a search shares: table, target, task, split; on disk once, memory-mapped by workers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
+
+from automl.data.table import Features, Strings, Table
+from automl.splits import Fold, Split
+from automl.tasks import Encoded, Task, task_from_json
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The whole of what a trial needs besides its candidate.
+
+    Attributes
+    ----------
+    table, target:
+        All rows that may be trained on or validated with (test rows are not in it), ``target`` encoded.
+    split:
+        The folds, by row numbers of ``table``.
+    threads:
+        Threads per worker.
+    device:
+        ``cpu`` or ``cuda``.
+    digest:
+        Digest of data and split.
+    """
+
+    table: Table
+    target: Encoded
+    task: Task
+    split: Split
+    threads: int = 1
+    device: str = "cpu"
+    digest: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write it as arrays that :meth:`load` maps into memory."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "numbers.npy", np.ascontiguousarray(self.table.numbers))
+        np.save(folder / "codes.npy", np.ascontiguousarray(self.table.codes))
+        np.save(folder / "target.npy", self.target)
+        for name, columns in (("texts", self.table.texts), ("images", self.table.images)):
+            if columns:
+                arrays = {str(i): pa.array(column, pa.string()) for i, column in enumerate(columns)}
+                feather.write_feather(pa.table(arrays), folder / f"{name}.arrow", compression="uncompressed")
+        for i, fold in enumerate(self.split.folds):
+            np.save(folder / f"train_{i}.npy", fold.train)
+            np.save(folder / f"valid_{i}.npy", fold.valid)
+        body = {
+            "features": asdict(self.table.features),
+            "task": self.task.to_json(),
+            "folds": len(self.split.folds),
+            "scheme": self.split.scheme,
+            "reason": self.split.reason,
+            "threads": self.threads,
+            "device": self.device,
+            "digest": self.digest,
+        }
+        (folder / "problem.json").write_text(json.dumps(body), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Problem:
+        """The problem in ``folder``; numbers, codes and target stay on disk until they are touched."""
+        body = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
+        features = features_from_json(body["features"])
+        table = Table(
+            features,
+            np.load(folder / "numbers.npy", mmap_mode="r"),
+            np.load(folder / "codes.npy", mmap_mode="r"),
+            _strings(folder / "texts.arrow", len(features.texts)),
+            _strings(folder / "images.arrow", len(features.images)),
+        )
+        folds = tuple(
+            Fold(
+                np.load(folder / f"train_{i}.npy", mmap_mode="r"),
+                np.load(folder / f"valid_{i}.npy", mmap_mode="r"),
+            )
+            for i in range(body["folds"])
+        )
+        return cls(
+            table,
+            np.load(folder / "target.npy", mmap_mode="r"),
+            task_from_json(body["task"]),
+            Split(folds, body["scheme"], body["reason"]),
+            body["threads"],
+            body["device"],
+            body["digest"],
+        )
+
+
+def features_from_json(data: dict[str, Any]) -> Features:
+    """The features that ``dataclasses.asdict`` turned into plain data."""
+    return Features(
+        tuple(data["numbers"]),
+        tuple(data["categories"]),
+        tuple(tuple(levels) for levels in data["levels"]),
+        tuple(data["texts"]),
+        tuple(data["images"]),
+    )
+
+
+def _strings(path: Path, columns: int) -> tuple[Strings, ...]:
+    if not columns:
+        return ()
+    table = feather.read_table(path, memory_map=True)
+    return tuple(
+        np.asarray(table.column(str(i)).to_numpy(zero_copy_only=False), dtype=object) for i in range(columns)
+    )

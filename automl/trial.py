@@ -1,0 +1,195 @@
+"""The values that travel between controller and workers: plain data, JSON both ways."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ParamValue = str | int | float | bool | None
+
+
+class Status(StrEnum):
+    """How a trial ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    PRUNED = "pruned"
+    OOM = "oom"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What to try. With the data digest and the split it determines the trial.
+
+    Attributes
+    ----------
+    family:
+        A family's name.
+    params:
+        Values for the family's ``Params``; what is absent takes its default there.
+    seed:
+        Seed of everything random in the trial.
+    fidelity:
+        Share of the full effort, in (0, 1]; 1 is a full trial.
+    log_target:
+        Regression only: fit on ``log1p(target)`` and predict ``expm1``.
+    origin:
+        ``portfolio``, ``sampler``, ``history`` or ``manual``.
+    """
+
+    family: str
+    params: dict[str, ParamValue] = field(default_factory=dict)
+    seed: int = 0
+    fidelity: float = 1.0
+    log_target: bool = False
+    origin: str = "manual"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``candidate.json``."""
+        return {
+            "family": self.family,
+            "params": dict(self.params),
+            "seed": self.seed,
+            "fidelity": self.fidelity,
+            "log_target": self.log_target,
+            "origin": self.origin,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Candidate:
+        """The candidate that :meth:`to_json` wrote."""
+        return cls(**data)
+
+    @property
+    def key(self) -> str:
+        """A digest of family, parameters and target; equal keys are the same model but for the seed."""
+        body = json.dumps([self.family, self.params, self.fidelity, self.log_target], sort_keys=True)
+        return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One learning curve: a value by step (epoch, round), e.g. ``valid_loss`` of fold 0."""
+
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came back.
+
+    Attributes
+    ----------
+    held_out:
+        ``(rows scored, n_outputs)`` float32 predictions for the valid rows of all folds, in ascending row
+        order; None when the trial did not finish.
+    train_rows, train_predictions:
+        A sample of training rows of the first fold and the predictions for them, to show over-fitting.
+    fold_seconds:
+        Seconds of fit and predict per fold.
+    predict_ms_per_1000_rows:
+        Wall milliseconds in which the bag of all folds predicts 1000 rows.
+    model_folder:
+        Where the folds' models were saved (a path), or ``""``.
+    peak_bytes:
+        Peak resident memory of the worker during the trial.
+    error:
+        One line: the reason when the status is not ``done``.
+    """
+
+    status: Status
+    seconds: float = 0.0
+    held_out: npt.NDArray[np.float32] | None = None
+    train_rows: npt.NDArray[np.int64] | None = None
+    train_predictions: npt.NDArray[np.float32] | None = None
+    fold_seconds: tuple[float, ...] = ()
+    fit_seconds: float = 0.0
+    predict_ms_per_1000_rows: float = 0.0
+    model_folder: str = ""
+    model_bytes: int = 0
+    peak_bytes: int = 0
+    curves: tuple[Curve, ...] = ()
+    facts: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A finished trial's scores in the metric's own unit, computed by the controller."""
+
+    validation: float
+    standard_error: float
+    folds: tuple[float, ...]
+    train: float | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate with its number and, once it ended, its result."""
+
+    number: int
+    candidate: Candidate
+    result: Result | None = None
+    scores: Scores | None = None
+    run_id: str = ""
+
+    def finished(self, result: Result, scores: Scores | None) -> Trial:
+        """This trial with its outcome."""
+        return replace(self, result=result, scores=scores)
+
+    def recorded(self, run_id: str) -> Trial:
+        """This trial with the id of its MLflow run."""
+        return replace(self, run_id=run_id)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running trial says: ``fraction`` in [0, 1] of its work, ``message`` for people."""
+
+    number: int
+    fraction: float
+    message: str
+    fold: int = 0
+    held_out: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial came back."""
+
+    number: int
+    result: Result
+
+
+Event = Progress | Finished
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One trial on its way to a worker.
+
+    Attributes
+    ----------
+    folder:
+        Scratch folder of the trial; the worker saves models in ``folder/model``.
+    seconds:
+        Soft limit: the trial is asked to stop at this age and killed shortly after.
+    folds:
+        Which folds to run (numbers); empty for all.
+    """
+
+    number: int
+    candidate: Candidate
+    folder: str
+    seconds: float
+    folds: tuple[int, ...] = ()
