@@ -1,0 +1,1 @@
+"""Fitted transformations of a table: learned from training rows, applied in numpy, saved without pickle."""
