@@ -84,7 +84,8 @@ def _f1_by_class(target: Target, predictions: Predictions) -> npt.NDArray[np.flo
     table = _confusion(target, _labels(predictions), predictions.shape[1])
     support, chosen = table.sum(axis=1), table.sum(axis=0)
     present = (support + chosen) > 0
-    return 2 * np.diag(table)[present] / (support + chosen)[present]
+    scores = 2 * np.diag(table)[present] / (support + chosen)[present]
+    return np.asarray(scores, dtype=np.float64)
 
 
 def _f1_macro(target: Target, predictions: Predictions) -> float:
@@ -197,7 +198,8 @@ def _median_ae(target: Target, predictions: Predictions) -> float:
 
 
 def _r2(target: Target, predictions: Predictions) -> float:
-    spread = float(np.sum((np.asarray(target, dtype=np.float64) - np.mean(target)) ** 2))
+    values = np.asarray(target, dtype=np.float64)
+    spread = float(np.sum((values - values.mean()) ** 2))
     left = float(np.sum(_residuals(target, predictions) ** 2))
     return 1.0 - left / spread if spread else 0.0
 

@@ -1,4 +1,4 @@
-"""What every trial of a search shares: table, target, task, split; on disk once, memory-mapped by workers."""
+"""What every trial shares: table, target, task, splits; on disk once, memory-mapped by workers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Problem:
         All rows that may be trained on or validated with (test rows are not in it), ``target`` encoded.
     split:
         The folds, by row numbers of ``table``.
+    repeats:
+        Other deals of the same rows, for trials with ``candidate.repeat`` 1, 2, …
     threads:
         Threads per worker.
     device:
@@ -41,6 +43,11 @@ class Problem:
     threads: int = 1
     device: str = "cpu"
     digest: str = ""
+    repeats: tuple[Split, ...] = ()
+
+    def split_for(self, repeat: int) -> Split:
+        """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
+        return self.split if repeat == 0 else self.repeats[repeat - 1]
 
     def save(self, folder: Path) -> None:
         """Write it as arrays that :meth:`load` maps into memory."""
@@ -52,15 +59,15 @@ class Problem:
             if columns:
                 arrays = {str(i): pa.array(column, pa.string()) for i, column in enumerate(columns)}
                 feather.write_feather(pa.table(arrays), folder / f"{name}.arrow", compression="uncompressed")
-        for i, fold in enumerate(self.split.folds):
-            np.save(folder / f"train_{i}.npy", fold.train)
-            np.save(folder / f"valid_{i}.npy", fold.valid)
+        splits = (self.split, *self.repeats)
+        for repeat, split in enumerate(splits):
+            for i, fold in enumerate(split.folds):
+                np.save(folder / f"train_{repeat}_{i}.npy", fold.train)
+                np.save(folder / f"valid_{repeat}_{i}.npy", fold.valid)
         body = {
             "features": asdict(self.table.features),
             "task": self.task.to_json(),
-            "folds": len(self.split.folds),
-            "scheme": self.split.scheme,
-            "reason": self.split.reason,
+            "splits": [[len(split.folds), split.scheme, split.reason] for split in splits],
             "threads": self.threads,
             "device": self.device,
             "digest": self.digest,
@@ -79,21 +86,29 @@ class Problem:
             _strings(folder / "texts.arrow", len(features.texts)),
             _strings(folder / "images.arrow", len(features.images)),
         )
-        folds = tuple(
-            Fold(
-                np.load(folder / f"train_{i}.npy", mmap_mode="r"),
-                np.load(folder / f"valid_{i}.npy", mmap_mode="r"),
+        splits = [
+            Split(
+                tuple(
+                    Fold(
+                        np.load(folder / f"train_{repeat}_{i}.npy", mmap_mode="r"),
+                        np.load(folder / f"valid_{repeat}_{i}.npy", mmap_mode="r"),
+                    )
+                    for i in range(count)
+                ),
+                scheme,
+                reason,
             )
-            for i in range(body["folds"])
-        )
+            for repeat, (count, scheme, reason) in enumerate(body["splits"])
+        ]
         return cls(
             table,
             np.load(folder / "target.npy", mmap_mode="r"),
             task_from_json(body["task"]),
-            Split(folds, body["scheme"], body["reason"]),
+            splits[0],
             body["threads"],
             body["device"],
             body["digest"],
+            tuple(splits[1:]),
         )
 
 

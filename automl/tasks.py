@@ -104,7 +104,8 @@ class ClassificationTask(Task):
         values: npt.NDArray[Any] = np.array(
             list(self.labels), dtype=None if kinds <= {int} or kinds <= {float} or kinds <= {bool} else object
         )
-        return values[predictions.argmax(axis=1)]
+        decoded: npt.NDArray[Any] = values[predictions.argmax(axis=1)]
+        return decoded
 
     def strata(self, target: Encoded) -> npt.NDArray[np.int64]:
         """The classes themselves."""
@@ -113,12 +114,13 @@ class ClassificationTask(Task):
     def row_losses(self, target: Encoded, predictions: Predictions) -> npt.NDArray[np.float64]:
         """Log loss per row (nats)."""
         chosen = predictions[np.arange(len(predictions)), np.asarray(target, dtype=np.int64)]
-        return -np.log(np.clip(chosen.astype(np.float64), 1e-7, 1.0))
+        clipped = np.clip(chosen.astype(np.float64), 1e-7, 1.0)
+        return np.asarray(-np.log(clipped), dtype=np.float64)
 
     def constant_prediction(self, target: Encoded) -> npt.NDArray[np.float64]:
         """Class shares."""
         counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=self.n_outputs)
-        return counts / max(counts.sum(), 1)
+        return np.asarray(counts / max(counts.sum(), 1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ def _default_metric(name: str, target: npt.NDArray[Any]) -> tuple[Metric, str]:
         return METRICS["accuracy"], f"default of several classes (the largest holds {largest:.0%})"
     return (
         METRICS["log_loss"],
-        f"the largest class holds {largest:.0%} of the rows, where accuracy would reward always predicting it",
+        f"the largest class holds {largest:.0%} of the rows, where accuracy would reward predicting it",
     )
 
 

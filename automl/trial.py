@@ -41,7 +41,9 @@ class Candidate:
     log_target:
         Regression only: fit on ``log1p(target)`` and predict ``expm1``.
     origin:
-        ``portfolio``, ``sampler``, ``history`` or ``manual``.
+        ``portfolio``, ``sampler``, ``repeat``, ``history`` or ``manual``.
+    repeat:
+        Which deal of the folds: 0 is the main one; a repeat is the same model on other folds.
     """
 
     family: str
@@ -50,6 +52,7 @@ class Candidate:
     fidelity: float = 1.0
     log_target: bool = False
     origin: str = "manual"
+    repeat: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for ``candidate.json``."""
@@ -60,6 +63,7 @@ class Candidate:
             "fidelity": self.fidelity,
             "log_target": self.log_target,
             "origin": self.origin,
+            "repeat": self.repeat,
         }
 
     @classmethod

@@ -1,0 +1,113 @@
+"""The clock, what a trial will cost, and what must be left for the end."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from automl.errors import UsageError
+
+_UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def parse_seconds(text: str | float) -> float:
+    """Seconds of ``"60s"``, ``"10m"``, ``"1h30m"``, ``90`` or ``"90"``.
+
+    Raises
+    ------
+    UsageError
+        For anything else, and for less than one second.
+    """
+    if isinstance(text, int | float):
+        seconds = float(text)
+    else:
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])?", text.strip().lower())
+        joined = "".join(number + unit for number, unit in parts)
+        if not parts or joined != re.sub(r"\s+", "", text.strip().lower()):
+            raise UsageError(f"{text!r} is no duration. Write it like 60s, 10m or 1h30m.")
+        seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
+    if not 1 <= seconds < 10_000_000:
+        raise UsageError(f"A budget of {seconds:g} s is out of range: one second is the least.")
+    return seconds
+
+
+def parse_bytes(text: str | int) -> int:
+    """Bytes of ``"4GB"``, ``"512MB"`` or a number; powers of 1024."""
+    if isinstance(text, int):
+        return text
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"{text!r} is no size. Write it like 4GB or 512MB.")
+    return int(float(match[1]) * 1024 ** "_kmgt".index(match[2] or "_"))
+
+
+class Clock:
+    """Time since the search began, by the monotonic clock alone.
+
+    Parameters
+    ----------
+    seconds:
+        The budget, or None when trials are counted instead.
+    spent:
+        Seconds that count as used already (imports before the call, an earlier session).
+    """
+
+    def __init__(self, seconds: float | None, *, spent: float = 0.0) -> None:
+        self.seconds = seconds
+        self._began = time.monotonic() - spent
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.monotonic() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds of the budget that are left; infinite without one, never below 0."""
+        return float("inf") if self.seconds is None else max(0.0, self.seconds - self.elapsed)
+
+    @property
+    def reserve(self) -> float:
+        """Seconds kept for the end: choosing, scoring the test part, saving, registering.
+
+        The folds' models are deployed as they are, so nothing is fitted then; 2 s or 5 %, at most 20 s.
+        """
+        return 0.0 if self.seconds is None else min(max(2.0, 0.05 * self.seconds), 20.0)
+
+    @property
+    def left_for_trials(self) -> float:
+        """Seconds until the last trial must be back."""
+        return self.left if self.seconds is None else max(0.0, self.left - self.reserve)
+
+
+@dataclass
+class TimeModel:
+    """What a trial of a family takes, learnt from those that ran.
+
+    The prediction is the 80 % quantile of what the family's trials took (of the last 20), so that four
+    of five trials that are started come back in time. Trials cut short count as what they used.
+    """
+
+    _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def learn(self, family: str, seconds: float) -> None:
+        """A trial of ``family`` took ``seconds``."""
+        self._seconds[family].append(seconds)
+
+    def knows(self, family: str) -> bool:
+        """Whether a trial of the family ran already."""
+        return bool(self._seconds[family])
+
+    def predict(self, family: str) -> float:
+        """Seconds that four of five trials of ``family`` do not exceed; 0 while nothing is known."""
+        seen = self._seconds[family][-20:]
+        return float(np.quantile(seen, 0.8)) if seen else 0.0
+
+    def typical(self, family: str) -> float:
+        """Median seconds of a trial of ``family``; that of all families while it is unknown."""
+        seen = self._seconds[family][-20:] or [s for times in self._seconds.values() for s in times]
+        return float(np.median(seen)) if seen else 1.0

@@ -1,0 +1,164 @@
+"""Greedy selection over held-out predictions: an ensemble after every trial.
+
+Selection with replacement (Caruana et al., 2004, "Ensemble selection from libraries of models"): start
+empty, add the trial that lowers the loss of the average most, repeat, keep the shortest best prefix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.metrics import METRICS, Metric
+from automl.tasks import Encoded
+
+Predictions = npt.NDArray[np.floating]
+LOOP_ROWS = 20_000
+REBUILD_STEPS = 25
+EXTRA_STEPS = 5
+REBUILD_EVERY = 5
+POOL = 24
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trials by number with weights that sum to 1, and the loss of their average (less is better)."""
+
+    weights: dict[int, float] = field(default_factory=dict)
+    loss: float = float("inf")
+
+
+class _Objective:
+    """The search's metric as a loss, with a proper loss as a small second term for label metrics.
+
+    A step function such as accuracy ties and over-fits: among averages that get equally many rows right
+    the better calibrated one generalises better, so a tenth of the log loss is added.
+    """
+
+    def __init__(self, metric: Metric, target: Encoded) -> None:
+        self.metric = metric
+        self.target = target
+        self.second = METRICS["log_loss"] if metric.reads == "labels" else None
+
+    def on(self, rows: npt.NDArray[np.int64]) -> _Objective:
+        """The same objective over a part of the rows."""
+        return _Objective(self.metric, self.target[rows])
+
+    def __call__(self, predictions: Predictions) -> float:
+        loss = self.metric.loss(self.target, predictions)
+        if self.second is not None:
+            loss += 0.1 * self.second.loss(self.target, predictions)
+        return round(loss, 6) if abs(loss) < 1e3 else float(f"{loss:.7g}")
+
+
+class EnsembleBuilder:
+    """Keeps held-out predictions and the best weights over them.
+
+    Parameters
+    ----------
+    metric:
+        What is optimised.
+    target:
+        Encoded target of the scored rows, ``(rows,)``.
+    seed:
+        Of the 20,000-row subsample that the loop works on.
+    """
+
+    def __init__(self, metric: Metric, target: Encoded, *, seed: int = 0) -> None:
+        rows = len(target)
+        self._rows: npt.NDArray[np.int64] | None = None
+        if rows > LOOP_ROWS:
+            self._rows = np.sort(np.random.default_rng(seed).choice(rows, LOOP_ROWS, replace=False))
+        self._objective = _Objective(metric, target if self._rows is None else target[self._rows])
+        self._predictions: dict[int, Predictions] = {}
+        self._losses: dict[int, float] = {}
+        self._families: dict[int, str] = {}
+        self._bag: list[int] = []
+        self.best = Ensemble()
+
+    def add(self, number: int, family: str, predictions: Predictions) -> Ensemble:
+        """Take a finished trial in; returns the best ensemble so far."""
+        kept = predictions if self._rows is None else predictions[self._rows]
+        self._predictions[number] = np.ascontiguousarray(kept)
+        self._losses[number] = self._objective(kept)
+        self._families[number] = family
+        if len(self._predictions) % REBUILD_EVERY == 0:
+            self.rebuild()
+        else:
+            pool = (*dict.fromkeys(self._bag), number)
+            self._extend(self._bag, EXTRA_STEPS, pool)
+            if self._losses[number] < self.best.loss:
+                self._extend([number], EXTRA_STEPS, pool)
+        return self.best
+
+    def rebuild(self, steps: int = REBUILD_STEPS) -> Ensemble:
+        """Greedy selection from nothing over the best trials and each family's best."""
+        self._extend([], steps, self._pool())
+        return self.best
+
+    def gain_of(self, predictions: Predictions, rows: npt.NDArray[np.int64]) -> float:
+        """How much one greedy step with a partial trial lowers the loss on ``rows`` (positions).
+
+        Returns infinity where that cannot be told: before there is an ensemble, or when the ensemble is
+        built on a subsample.
+        """
+        if not self._bag or self._rows is not None:
+            return float("inf")
+        objective = self._objective.on(rows)
+        total = np.sum([self._predictions[number][rows] for number in self._bag], axis=0)
+        before = objective(total / len(self._bag))
+        return before - objective((total + predictions) / (len(self._bag) + 1))
+
+    def loss_of(self, number: int) -> float:
+        """The loss of one trial on the rows that ensembles are judged on."""
+        return self._losses[number]
+
+    def _pool(self) -> tuple[int, ...]:
+        ranked = sorted(self._losses, key=lambda number: (self._losses[number], number))
+        best_of_family: dict[str, int] = {}
+        for number in ranked:
+            best_of_family.setdefault(self._families[number], number)
+        return tuple(dict.fromkeys((*ranked[:POOL], *best_of_family.values())))
+
+    def _extend(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> None:
+        bag = list(bag)
+        shape = next(iter(self._predictions.values())).shape
+        total = np.zeros(shape, dtype=np.float64)
+        for number in bag:
+            total += self._predictions[number]
+        best_loss = self._objective(total / len(bag)) if bag else float("inf")
+        best_bag = list(bag)
+        for _ in range(steps):
+            size = len(bag) + 1
+            members = set(bag)
+            scored = [
+                (self._objective((total + self._predictions[number]) / size), number not in members, number)
+                for number in pool
+            ]
+            loss, _, chosen = min(scored)
+            bag.append(chosen)
+            total += self._predictions[chosen]
+            if loss < best_loss:
+                best_loss, best_bag = loss, list(bag)
+        if best_bag and best_loss <= self.best.loss:
+            self._bag = best_bag
+            counts = {number: best_bag.count(number) for number in dict.fromkeys(best_bag)}
+            self.best = Ensemble(
+                {number: count / len(best_bag) for number, count in counts.items()}, best_loss
+            )
+
+
+def weighted_mean(parts: Iterable[tuple[Predictions, float]]) -> Predictions:
+    """The weighted mean of predictions ``(rows, n_outputs)``; weights need not sum to 1."""
+    total: Predictions | None = None
+    weight_sum = 0.0
+    for predictions, weight in parts:
+        part = np.asarray(predictions, dtype=np.float64) * weight
+        total = part if total is None else total + part
+        weight_sum += weight
+    if total is None:
+        raise ValueError("nothing to average")
+    return total / weight_sum

@@ -1,0 +1,188 @@
+"""Suggests parameters: one Optuna study per family, driven by ask and tell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.spaces import Param, SearchSpace
+from automl.trial import Candidate, ParamValue
+
+if TYPE_CHECKING:
+    import optuna
+
+_LOG_TARGET = "log_target"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A candidate and the study's own number of the trial, needed to tell its outcome."""
+
+    candidate: Candidate
+    ticket: int
+
+
+class Optimizer:
+    """Ask and tell over the families of a search; portfolio entries come first, then TPE.
+
+    Parameters
+    ----------
+    spaces:
+        Search space by family.
+    name:
+        Name of the search; studies are called ``<name>/<family>``.
+    journal:
+        File of the journal storage (Optuna's ``JournalFileBackend``), or None to keep it in memory.
+    seed:
+        The same seed gives the same suggestions to the same outcomes.
+    allow_log_target:
+        Whether the target may be fitted on a log scale; the sampler then chooses.
+    """
+
+    def __init__(
+        self,
+        spaces: Mapping[str, SearchSpace],
+        *,
+        name: str,
+        journal: Path | None = None,
+        seed: int = 0,
+        allow_log_target: bool = False,
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        self._spaces = dict(spaces)
+        self._seed = seed
+        self._allow_log_target = allow_log_target
+        self._portfolio: dict[str, list[dict[str, Any]]] = {}
+        self._running: dict[tuple[str, int], optuna.trial.Trial] = {}
+        self._studies: dict[str, optuna.Study] = {}
+        storage = _storage(journal)
+        for index, (family, space) in enumerate(self._spaces.items()):
+            sampler = optuna.samplers.TPESampler(
+                seed=seed * 1009 + index, multivariate=True, constant_liar=True, n_startup_trials=6
+            )
+            study = optuna.create_study(
+                storage=storage,
+                study_name=f"{name}/{family}",
+                sampler=sampler,
+                direction="minimize",
+                load_if_exists=True,
+            )
+            self._studies[family] = study
+            self._portfolio[family] = [
+                {**entry.params, **({_LOG_TARGET: True} if entry.log_target else {})}
+                for entry in space.portfolio
+                if allow_log_target or not entry.log_target
+            ]
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families that can be asked for."""
+        return tuple(self._spaces)
+
+    def portfolio_left(self, family: str) -> int:
+        """Portfolio entries of the family that were not tried yet."""
+        return len(self._portfolio[family])
+
+    def ask(self, family: str, *, seed: int) -> Suggestion:
+        """The next candidate of ``family``: the next portfolio entry while there is one, else TPE's."""
+        study, space = self._studies[family], self._spaces[family]
+        portfolio = self._portfolio[family]
+        fixed = portfolio.pop(0) if portfolio else None
+        if fixed is not None:
+            study.enqueue_trial(_within(space, fixed))
+        trial = study.ask()
+        self._running[family, trial.number] = trial
+        values = _suggest(trial, space.params)
+        log_target = self._allow_log_target and bool(trial.suggest_categorical(_LOG_TARGET, [False, True]))
+        origin = "sampler"
+        if fixed is not None:
+            # what the entry leaves open takes the family's default, not a draw
+            values = {key: value for key, value in fixed.items() if key != _LOG_TARGET}
+            log_target, origin = bool(fixed.get(_LOG_TARGET, False)), "portfolio"
+        candidate = Candidate(family, values, seed, log_target=log_target, origin=origin)
+        return Suggestion(candidate, trial.number)
+
+    def tell(self, suggestion: Suggestion, loss: float | None) -> None:
+        """The loss of a suggestion (less is better), or None when it has none."""
+        import optuna
+
+        family = suggestion.candidate.family
+        trial = self._running.pop((family, suggestion.ticket))
+        if loss is None:
+            self._studies[family].tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._studies[family].tell(trial, loss)
+
+    def importance(self, family: str) -> dict[str, float]:
+        """Share of the variance of the loss that each parameter explains (fANOVA), largest first.
+
+        Empty below four finished trials or when nothing varies.
+        """
+        import optuna
+
+        study = self._studies[family]
+        done = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+        if len(done) < 4 or len({trial.value for trial in done}) < 2:
+            return {}
+        return dict(optuna.importance.get_param_importances(study))
+
+
+def _storage(journal: Path | None) -> Any:
+    from optuna.storages import InMemoryStorage, JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if journal is None:
+        return InMemoryStorage()
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(journal)))
+
+
+def _suggest(trial: optuna.trial.Trial, params: tuple[Param, ...]) -> dict[str, ParamValue]:
+    values: dict[str, ParamValue] = {}
+    for param in params:
+        if any(values.get(name) != wanted for name, wanted in (param.when or {}).items()):
+            continue
+        values[param.name] = _draw(trial, param)
+    return values
+
+
+def _draw(trial: optuna.trial.Trial, param: Param) -> ParamValue:
+    if param.kind == "choice":
+        chosen: ParamValue = trial.suggest_categorical(param.name, list(param.choices))
+        return chosen
+    assert param.low is not None
+    assert param.high is not None
+    if param.kind == "int":
+        step = 1 if param.log or param.step is None else int(param.step)
+        return trial.suggest_int(param.name, int(param.low), int(param.high), step=step, log=param.log)
+    return trial.suggest_float(
+        param.name, param.low, param.high, step=None if param.log else param.step, log=param.log
+    )
+
+
+def _within(space: SearchSpace, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sampler may learn of a portfolio entry: its values inside the space's ranges."""
+    known = {param.name: param for param in space.params}
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        param = known.get(name)
+        if param is None:
+            if name == _LOG_TARGET:
+                kept[name] = value
+            continue
+        if param.kind == "choice":
+            if value in param.choices:
+                kept[name] = value
+        elif isinstance(value, int | float) and param.low is not None and param.high is not None:
+            bounded = min(max(value, param.low), param.high)
+            kept[name] = int(bounded) if param.kind == "int" else float(bounded)
+    for param in space.params:
+        if param.name not in kept and param.default is not None:
+            kept.setdefault(param.name, param.default)
+    return kept

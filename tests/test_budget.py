@@ -1,0 +1,94 @@
+"""Durations, sizes, the clock, the time model, the allocator."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from automl.allocator import Allocator, trial_cap
+from automl.budget import Clock, TimeModel, parse_bytes, parse_seconds
+from automl.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("60s", 60), ("10m", 600), ("1h30m", 5400), ("90", 90), (45, 45), ("2 min", 120), ("0.5h", 1800)],
+)
+def test_durations_are_read(text, seconds):
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10 parsecs", "-5s", "0s", "5x3"])
+def test_other_durations_are_refused_with_an_example(text):
+    with pytest.raises(UsageError):
+        parse_seconds(text)
+
+
+def test_sizes_are_read():
+    assert parse_bytes("4GB") == 4 * 1024**3
+    assert parse_bytes("512 MiB") == 512 * 1024**2
+    with pytest.raises(UsageError):
+        parse_bytes("much")
+
+
+def test_time_spent_before_the_call_counts():
+    clock = Clock(10, spent=4)
+    assert 5.5 < clock.left <= 6
+    assert clock.left_for_trials == pytest.approx(clock.left - 2, abs=0.01)
+
+
+def test_a_clock_without_seconds_never_ends():
+    clock = Clock(None)
+    assert clock.left == clock.left_for_trials == float("inf")
+
+
+def test_the_clock_does_not_follow_the_wall_clock(monkeypatch):
+    clock = Clock(100)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert clock.left > 99
+
+
+def test_the_time_model_predicts_the_eighty_percent_quantile():
+    times = TimeModel()
+    assert not times.knows("a")
+    for seconds in range(1, 11):
+        times.learn("a", float(seconds))
+    assert times.predict("a") == pytest.approx(8.2)
+    assert times.typical("b") == pytest.approx(5.5)
+
+
+def test_the_trial_cap_follows_the_rows():
+    assert [trial_cap(rows) for rows in (100, 500, 1_000, 5_000, 10_000, 100_000)] == [4, 8, 10, 24, 40, 100]
+    assert trial_cap(7_000) > 25
+
+
+def test_the_opening_tries_every_family_before_it_tries_one_thrice():
+    families = ("dummy", "linear", "lightgbm", "tabm", "catboost", "xgboost", "new_plugin")
+    allocator = Allocator(families, TimeModel())
+    chosen = [allocator.choose(100.0) for _ in range(14)]
+    first = {name: chosen.index(name) for name in families if name in chosen}
+    assert chosen[0] == "dummy"
+    assert len(first) >= 6
+
+
+def test_a_family_that_cannot_finish_is_not_chosen():
+    times = TimeModel()
+    times.learn("slow", 50.0)
+    times.learn("fast", 1.0)
+    allocator = Allocator(("slow", "fast"), times)
+    assert {allocator.choose(10.0) for _ in range(30)} == {"fast"}
+    assert allocator.choose(0.5) is None
+
+
+def test_families_that_help_the_ensemble_run_more_often_and_none_starves():
+    times = TimeModel()
+    for name in ("good", "bad"):
+        times.learn(name, 1.0)
+    allocator = Allocator(("good", "bad"), times)
+    chosen = []
+    for _ in range(300):
+        name = allocator.choose(100.0)
+        allocator.learn(name, 0.01 if name == "good" else 0.0)
+        chosen.append(name)
+    assert 0.03 < chosen.count("bad") / 300 < 0.3
