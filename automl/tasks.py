@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -88,7 +89,8 @@ class ClassificationTask(Task):
     def encode(self, target: npt.NDArray[Any]) -> Encoded:
         """Codes in the order of ``labels``; text is compared trimmed and without case."""
         index = {_label_key(label): code for code, label in enumerate(self.labels)}
-        codes = np.array([index.get(_label_key(value), -1) for value in target], dtype=np.int64)
+        known = {value: index.get(_label_key(value), -1) for value in set(target.tolist())}
+        codes = np.array([known[value] for value in target.tolist()], dtype=np.int64)
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             raise DataError(
@@ -283,7 +285,10 @@ def _plain_default(name: str) -> str:
 def _default_metric(name: str, target: npt.NDArray[Any]) -> tuple[Metric, str]:
     if name == "regression":
         return METRICS["rmse"], "default of a regression"
-    _, counts = np.unique([_label_key(value) for value in target], return_counts=True)
+    by_label = Counter[str]()
+    for value, count in Counter(target.tolist()).items():
+        by_label[_label_key(value)] += count
+    counts = np.array(list(by_label.values()))
     if name == "binary":
         share = float(counts.min() / counts.sum())
         if share >= 0.3:
@@ -305,11 +310,8 @@ def _default_metric(name: str, target: npt.NDArray[Any]) -> tuple[Metric, str]:
 def _distinct(target: npt.NDArray[Any]) -> list[Label]:
     """Distinct values as Python scalars; spellings that differ in case or blanks count once."""
     seen: dict[str, Label] = {}
-    kinds, counts = np.unique(np.array([repr(_scalar(value)) for value in target]), return_counts=True)
-    spelled = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
-    first = {repr(_scalar(value)): _scalar(value) for value in target}
-    for spelling in sorted(spelled, key=lambda item: -spelled[item]):
-        seen.setdefault(_label_key(first[spelling]), first[spelling])
+    for value, _ in Counter(target.tolist()).most_common():
+        seen.setdefault(_label_key(value), _scalar(value))
     return list(seen.values())
 
 
