@@ -1,0 +1,316 @@
+"""Text tables: split into cells by pyarrow, typed by rules that lose nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from automl.data.cells import (
+    EXACT,
+    MISSING_WORDS,
+    Words,
+    decimal_style,
+    has_leading_zeros,
+    looks_numeric,
+    parse_numbers,
+)
+from automl.data.names import fill_blank_names, is_row_number, listed, refuse_duplicates
+from automl.data.sniffing import Header, delimiter_name, find_delimiter, read_header, to_utf8
+from automl.errors import DataError, UsageError
+
+SAMPLE_BYTES = 1 << 17
+_MAX_CELL = 1 << 27
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written; None where it is to be detected."""
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    skip_bad_rows: bool = False
+
+
+def read_delimited(data: bytes, name: str, dialect: Dialect) -> tuple[pd.DataFrame, list[str]]:
+    """The frame that the bytes of a text table hold, and notes on what was detected."""
+    _check_dialect(dialect)
+    notes: list[str] = []
+    data, encoding = to_utf8(data, name, dialect.encoding)
+    if encoding is not None:
+        notes.append(f"Encoding {encoding} was detected; --encoding overrides.")
+    if not data.strip():
+        raise DataError(f"{name} holds nothing but blanks. Next: check that it was written completely.")
+    if b"\n" not in data and b"\r" in data:
+        data = data.replace(b"\r", b"\n")
+    if (place := data.find(b"\0")) >= 0:
+        line = data[:place].count(b"\n") + 1
+        raise DataError(
+            f"{name}, line {line}: a NUL byte, which no text table holds. Next: write the file again."
+        )
+    delimiter = dialect.delimiter or find_delimiter(_sample(data))
+    if dialect.delimiter is None and delimiter != ",":
+        notes.append(f"Delimiter {delimiter_name(delimiter)} was detected; --delimiter overrides.")
+    header = read_header(data, name, delimiter)
+    names = _column_names(header, name, notes)
+    cells = _split(data, name, delimiter, header, dialect, notes)
+    frame = _typed_frame(cells, names, delimiter, dialect, notes)
+    return _without_index_column(frame, header, notes), notes
+
+
+def _check_dialect(dialect: Dialect) -> None:
+    if dialect.delimiter is not None and len(dialect.delimiter.encode()) != 1:
+        raise UsageError(f"A delimiter is one character, not {dialect.delimiter!r}.")
+    if dialect.decimal not in (None, ".", ","):
+        raise UsageError(f"The decimal sign is '.' or ',', not {dialect.decimal!r}.")
+    if dialect.decimal == "," and dialect.delimiter == ",":
+        raise UsageError("A comma cannot both separate values and be the decimal sign.")
+
+
+def _sample(data: bytes) -> str:
+    end = data.rfind(b"\n", 0, SAMPLE_BYTES)
+    return data[: end + 1 if end > 0 and len(data) > SAMPLE_BYTES else SAMPLE_BYTES].decode(
+        "utf-8", "replace"
+    )
+
+
+def _column_names(header: Header, name: str, notes: list[str]) -> list[str]:
+    trimmed = [column.strip() for column in header.names]
+    if trimmed != list(header.names) and len(set(trimmed)) == len(trimmed):
+        notes.append("Blanks around column names were removed.")
+        names = trimmed
+    else:
+        names = list(header.names)
+    refuse_duplicates([column for column in names if column.strip()], name)
+    if len(names) > 1 and all(_is_number(column) for column in names):
+        notes.append("Every column name is a number: if the file has no header line, add one.")
+    return fill_blank_names(names)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dialect, notes: list[str]) -> Any:
+    """All cells as text, missing ones null: a pyarrow table with the columns 0, 1, …"""
+    keys = [str(i) for i in range(len(header.names))]
+    quotes = data.count(b'"', header.end)
+    if quotes % 2:
+        _refuse_open_quote(data, name, delimiter, dialect.skip_bad_rows)
+    skipped: list[str] = []
+    body = pa.BufferReader(pa.py_buffer(data)[header.end :])
+    if not data[header.end :].strip(b"\r\n"):
+        return pa.table({key: pa.array([], pa.string()) for key in keys})
+    try:
+        cells = arrow_csv.read_csv(
+            body,
+            read_options=arrow_csv.ReadOptions(
+                column_names=keys, block_size=min(max(1 << 20, 4 * header.end), _MAX_CELL)
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter,
+                newlines_in_values=quotes > 0,
+                invalid_row_handler=_skipper(skipped) if dialect.skip_bad_rows else None,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(keys, pa.string()),
+                null_values=list(MISSING_WORDS),
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise _bad_row(data, name, delimiter, header, str(error)) from error
+    if skipped:
+        notes.append(
+            f"{len(skipped)} row{'s' if len(skipped) > 1 else ''} with too many or too few values "
+            f"were skipped, the first: {skipped[0][:80]!r}."
+        )
+    _refuse_swallowed_lines(cells, data, name, delimiter, header)
+    return cells
+
+
+def _skipper(skipped: list[str]) -> Callable[[Any], str]:
+    def skip(row: Any) -> str:
+        skipped.append(row.text or "")
+        return "skip"
+
+    return skip
+
+
+def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: str) -> DataError:
+    """The error for the first row that does not fit; found by a slow pass that counts lines."""
+    width = len(header.names)
+    previous = 0
+    reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter)
+    csv.field_size_limit(_MAX_CELL)
+    counts: list[int] = []
+    for row in reader:
+        if row and len(row) != width:
+            counts.append(len(row))
+            if len(counts) == 1:
+                line = previous + 1
+        elif row and counts:
+            counts.append(width)
+        if len(counts) > 20:
+            break
+        previous = reader.line_num
+    if not counts:
+        return DataError(f"{name} cannot be split into columns: {message[:200]}. Next: check the quotes.")
+    hint = "Next: repair that line, or skip such rows with --skip-bad-rows."
+    if len(set(counts)) == 1 and len(counts) > 1:
+        hint = (
+            f"The rows after it have {counts[0]} too: if the delimiter is another one, name it with "
+            "--delimiter; else complete the header."
+        )
+    return DataError(
+        f"{name}, line {line}: {counts[0]} value{'' if counts[0] == 1 else 's'} where the header names "
+        f"{width} columns (delimiter {delimiter_name(delimiter)}). {hint}"
+    )
+
+
+def _refuse_open_quote(data: bytes, name: str, delimiter: str, skip: bool) -> None:
+    """Raise for a quote that is opened and never closed (quotes inside plain cells are only text)."""
+    csv.field_size_limit(_MAX_CELL)
+    reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter, strict=True)
+    previous = 0
+    try:
+        for _ in reader:
+            previous = reader.line_num
+    except csv.Error as error:
+        if "end of data" in str(error):
+            raise DataError(
+                f"{name}, line {previous + 1}: a quote is opened and never closed, so everything after it "
+                "would be one cell. Next: close it, or double it if it is part of the text."
+            ) from error
+        raise DataError(
+            f"{name}, line {previous + 1}: a stray quote ({error}). Quotes inside a quoted cell are doubled. "
+            "Next: repair that line."
+        ) from error
+
+
+def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, header: Header) -> None:
+    """Raise when a cell holds lines that look like rows: a quote that was closed far below."""
+    width = len(header.names)
+    if width < 2 or data.count(b"\n", header.end) < cells.num_rows + 5:
+        return
+    for column in cells.columns:
+        lines = pc.count_substring(column, "\n")
+        most = pc.max(lines).as_py() or 0
+        if most < 4:
+            continue
+        cell = column[pc.index(lines, most).as_py()].as_py()
+        inner = cell.splitlines()[1:-1]
+        alike = sum(line.count(delimiter) == width - 1 for line in inner)
+        if alike > 0.8 * len(inner):
+            start = data.find(inner[0].encode("utf-8"))
+            line = data[:start].count(b"\n") if start >= 0 else 0
+            raise DataError(
+                f"{name}, line {line}: a quoted cell runs over {most + 1} lines that look like rows, so its "
+                "quote was probably never closed. Next: close the quote on that line."
+            )
+
+
+def _typed_frame(
+    cells: Any, names: list[str], delimiter: str, dialect: Dialect, notes: list[str]
+) -> pd.DataFrame:
+    columns = []
+    blanks: list[str] = []
+    commas: dict[str, list[str]] = {",": [], "1,000": []}
+    for name, column in zip(names, cells.columns, strict=True):
+        typed, style, blank = _typed(column, delimiter, dialect.decimal)
+        columns.append(typed)
+        if blank:
+            blanks.append(f"{name!r} ({blank})")
+        if style is not None:
+            commas[style].append(repr(name))
+    if commas[","] and dialect.decimal is None:
+        notes.append(f"Decimal commas were detected in {listed(commas[','])}; --decimal overrides.")
+    if commas["1,000"]:
+        notes.append(f"Commas were read as thousands separators in {listed(commas['1,000'])}.")
+    if blanks:
+        notes.append(f"Cells without a value were found in number columns: {listed(blanks)}.")
+    frame: pd.DataFrame = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(names))]).to_pandas()
+    frame.columns = pd.Index(names)
+    return frame
+
+
+def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str | None, int]:
+    """A text column as whole numbers, numbers or truth values if every cell is one; else as it is.
+
+    Codes with leading zeros and whole numbers that float64 cannot hold stay text.
+    Returns the column, the style of its commas, and how many cells were blanks or placeholders.
+    """
+    text: Words = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if text.null_count == len(text):
+        return text.cast(pa.float64()), None, 0
+    truth = _truth_values(text)
+    if truth is not None:
+        return truth, None, 0
+    if not looks_numeric(text):
+        return text, None, 0
+    trimmed = text
+    try:
+        whole = pc.cast(text, pa.int64())
+    except pa.ArrowInvalid:
+        trimmed = pc.utf8_trim_whitespace(text)
+        whole = None
+    if has_leading_zeros(trimmed):
+        return text, None, 0
+    if whole is not None:
+        low, high = pc.min_max(whole).as_py().values()
+        if whole.null_count and max(-low, high) >= 2**53:
+            return text, None, 0
+        if pc.any(pc.match_substring_regex(text, "[xX]")).as_py():  # pyarrow takes 0x1F for a number
+            return text, None, 0
+        return whole, None, 0
+    style = "," if decimal == "," else None
+    if style is None and decimal is None:
+        style = decimal_style(trimmed, quoted=delimiter == ",")
+    values, bad = parse_numbers(trimmed, decimal=style or ".")
+    if bad.any() or np.isnan(values).all():
+        return text, None, 0
+    if (np.abs(values) >= EXACT).any() and pc.any(
+        pc.match_substring_regex(trimmed, "^[+-]?[0-9]{16,}$")
+    ).as_py():
+        return text, None, 0
+    blank = int(np.isnan(values).sum()) - text.null_count
+    return pa.array(values, from_pandas=True), style if decimal is None else None, max(0, blank)
+
+
+def _truth_values(text: Words) -> Any | None:
+    if text.drop_null()[0].as_py().lower() not in ("true", "false"):
+        return None
+    lower = pc.utf8_lower(text)
+    known = pc.is_in(lower, value_set=pa.array(["true", "false"], lower.type))
+    return pc.equal(lower, "true") if pc.all(pc.or_(known, pc.is_null(lower))).as_py() else None
+
+
+def _without_index_column(frame: pd.DataFrame, header: Header, notes: list[str]) -> pd.DataFrame:
+    """Columns without a name: a row number (what ``to_csv`` writes by default) or empty ones are dropped."""
+    dropped = []
+    for i, raw in enumerate(header.names):
+        if raw.strip() and not raw.startswith("Unnamed: "):
+            continue
+        column = frame.iloc[:, i]
+        if is_row_number(column):
+            notes.append(f"Column {i + 1} has no name and counts the rows: it was dropped.")
+            dropped.append(i)
+        elif len(column) and column.isna().all():
+            notes.append(f"Column {i + 1} has no name and no values: it was dropped.")
+            dropped.append(i)
+        else:
+            notes.append(f"Column {i + 1} has no name; it is called {column.name!r}.")
+    return frame.drop(columns=frame.columns[dropped]) if dropped else frame

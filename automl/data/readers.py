@@ -1,0 +1,268 @@
+"""Files and frames in: one reader per suffix, with an exact message for everything that cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from automl.data.delimited import Dialect, read_delimited
+from automl.data.names import fill_blank_names, refuse_duplicates
+from automl.data.sniffing import CHUNK, refuse_format
+from automl.errors import DataError, MissingDependencyError, UsageError
+
+if TYPE_CHECKING:
+    Source = str | os.PathLike[str] | pd.DataFrame
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx")
+# A file that unpacks to more than this, or far more than any honest table would, is taken for a bomb.
+UNPACKED_BYTES = 2 << 30
+BOMB_RATIO = 200
+BOMB_BYTES = 100 << 20
+
+
+@dataclass(frozen=True)
+class ReadTable:
+    """A table as it was read.
+
+    Attributes
+    ----------
+    frame:
+        Columns with unique string names, a plain index.
+    notes:
+        What was detected or changed, in sentences for people.
+    name:
+        The file's name, or ``frame``.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+    name: str
+
+
+def read_table(
+    source: Source,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    skip_bad_rows: bool = False,
+    minimum_rows: int = 2,
+) -> ReadTable:
+    """A table from a file (csv, tsv, txt, gz of them, parquet, xlsx) or a DataFrame.
+
+    Parameters
+    ----------
+    encoding, delimiter, decimal:
+        How a text file is written; None to detect. ``decimal`` is ``"."`` or ``","``.
+    skip_bad_rows:
+        Leave out rows with too many or too few values, and note how many.
+    minimum_rows:
+        Fewer rows are refused; 0 for data to predict.
+
+    Raises
+    ------
+    DataError
+        For a file that cannot be read as a table.
+    MissingDependencyError
+        For xlsx without openpyxl.
+    """
+    if isinstance(source, pd.DataFrame):
+        frame, notes = _checked_frame(source)
+        name = "frame"
+    elif isinstance(source, str | os.PathLike):
+        path = Path(source)
+        name = path.name
+        dialect = Dialect(encoding, delimiter, decimal, skip_bad_rows)
+        frame, notes = _read_file(path, dialect)
+    else:
+        raise UsageError(
+            f"A table is a path or a pandas DataFrame, not {type(source).__name__}. "
+            "Next: pass pandas.DataFrame(...)."
+        )
+    if len(frame) < minimum_rows:
+        raise DataError(
+            f"{name} has {len(frame)} row{'' if len(frame) == 1 else 's'} below its header; at least "
+            f"{minimum_rows} are needed. Next: check that the file is complete."
+        )
+    return ReadTable(frame, tuple(notes), name)
+
+
+def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    frame = source.copy(deep=False)
+    notes = []
+    if isinstance(frame.columns, pd.MultiIndex):
+        frame.columns = pd.Index([" ".join(map(str, parts)).strip() for parts in frame.columns])
+        notes.append("Column names of several levels were joined by blanks.")
+    elif not all(isinstance(column, str) for column in frame.columns):
+        frame.columns = pd.Index([str(column) for column in frame.columns])
+        notes.append("Column names that were no text were made text.")
+    refuse_duplicates(list(frame.columns), "The frame")
+    return frame, notes
+
+
+def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str]]:
+    name = str(path)
+    suffix = _suffix(path)
+    _check_path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}. Next: check its permissions.") from error
+    if not head:
+        raise DataError(
+            f"{name} is empty (0 bytes). Next: check that it was written or downloaded completely."
+        )
+    if suffix == ".parquet":
+        refuse_format(head, name, "parquet")
+        return _read_parquet(path)
+    if suffix == ".xlsx":
+        refuse_format(head, name, "xlsx")
+        return _read_excel(path)
+    if suffix.endswith(".gz"):
+        if not head.startswith(b"\x1f\x8b"):
+            raise DataError(f"{name} is not gzip. Next: remove .gz from its name if it is not compressed.")
+        data = _unpack(path)
+        if not data:
+            raise DataError(
+                f"{name} is empty (0 bytes unpacked). Next: check that it was written completely."
+            )
+    else:
+        data = path.read_bytes()
+    refuse_format(data[:4096], name, "text")
+    if dialect.delimiter is None and suffix.startswith(".tsv") and b"\t" in data[:CHUNK].split(b"\n", 1)[0]:
+        dialect = Dialect(dialect.encoding, "\t", dialect.decimal, dialect.skip_bad_rows)
+    return read_delimited(data, name, dialect)
+
+
+def _suffix(path: Path) -> str:
+    lower = path.name.lower()
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if lower.endswith(suffix):
+            return suffix
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder, not a table. Next: name a file ending in {', '.join(SUFFIXES)}."
+        )
+    if not path.exists():
+        _check_path(path)
+    raise DataError(
+        f"{path} has a name that says nothing about its format. Known endings: {', '.join(SUFFIXES)}. "
+        "Next: rename or convert it."
+    )
+
+
+def _check_path(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder, not a table. Next: name a file ending in {', '.join(SUFFIXES)}."
+        )
+    if path.is_file():
+        return
+    if path.exists():
+        raise DataError(f"{path} is no regular file. Next: write the table into a file first.")
+    folder = path.parent
+    if not folder.is_dir():
+        raise DataError(f"{path} does not exist: there is no folder {folder}. Next: check the path.")
+    try:
+        names = sorted(item.name for item in folder.iterdir() if not item.name.startswith("."))
+    except OSError:
+        names = []
+    close = get_close_matches(path.name, names, n=3, cutoff=0.5)
+    tables = [name for name in names if name.lower().endswith(SUFFIXES)][:5]
+    where = "the current folder" if str(folder) == "." else str(folder)
+    if close:
+        hint = "Did you mean " + " or ".join(repr(name) for name in close) + "?"
+    elif tables:
+        hint = f"Tables in {where}: {', '.join(map(repr, tables))}."
+    else:
+        hint = f"There is no table in {where}. Next: check the path."
+    raise DataError(f"{path} does not exist. {hint}")
+
+
+def _unpack(path: Path) -> bytes:
+    """The content of a gzip file, refused beyond the limits."""
+    packed = max(1, path.stat().st_size)
+    parts: list[bytes] = []
+    total = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            while part := file.read(CHUNK):
+                parts.append(part)
+                total += len(part)
+                refuse_bomb(str(path), total, packed)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path} is damaged or cut off after {total} unpacked bytes: {error}. Next: fetch it again."
+        ) from error
+    return b"".join(parts)
+
+
+def refuse_bomb(name: str, unpacked: int, packed: int) -> None:
+    """Raise :class:`DataError` when a file unpacks to more than any honest table would."""
+    if unpacked > UNPACKED_BYTES or (unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * max(1, packed)):
+        raise DataError(
+            f"{name} unpacks to over {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.2f} MiB. "
+            f"The limit is {UNPACKED_BYTES / 2**30:g} GiB, or {BOMB_RATIO} times its size beyond "
+            f"{BOMB_BYTES / 2**20:g} MiB. "
+            "Next: unpack it yourself, if you trust it, and pass the plain file."
+        )
+
+
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            refuse_duplicates(list(file.schema_arrow.names), str(path))
+            groups = range(file.metadata.num_row_groups)
+            size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+            refuse_bomb(str(path), size, path.stat().st_size)
+            frame = file.read().to_pandas()
+    except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path} is no complete parquet file: {str(error).splitlines()[0]}. "
+            "Next: write or fetch it again."
+        ) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        named = [str(name) for name in frame.index.names if name is not None and name not in frame.columns]
+        frame = frame.reset_index(drop=len(named) < frame.index.nlevels)
+    checked, notes = _checked_frame(frame)
+    return checked, notes
+
+
+def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    try:
+        import openpyxl  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"Reading {path.name} needs openpyxl, which is not installed. Next: pip install 'automl[excel]'"
+        ) from error
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+        refuse_bomb(str(path), size, path.stat().st_size)
+        sheets: dict[Any, pd.DataFrame] = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
+        raise DataError(f"{path} is no complete xlsx file: {error}. Next: save or fetch it again.") from error
+    sheet, raw = next(iter(sheets.items()), ("", pd.DataFrame()))
+    if raw.empty:
+        raise DataError(
+            f"{path}: the first sheet {sheet!r} is empty. Next: move the table to the first sheet."
+        )
+    names = ["" if pd.isna(value) else str(value) for value in raw.iloc[0]]
+    refuse_duplicates([name for name in names if name.strip()], str(path))
+    frame = raw.iloc[1:].reset_index(drop=True).infer_objects()
+    frame.columns = pd.Index(fill_blank_names(names))
+    notes = [f"Read the first of {len(sheets)} sheets ({sheet!r})."] if len(sheets) > 1 else []
+    return frame, notes

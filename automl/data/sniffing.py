@@ -1,0 +1,183 @@
+"""What the bytes of a file are: format, encoding, delimiter, header."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+
+from automl.errors import DataError, UsageError
+
+DELIMITERS = (",", ";", "\t", "|")
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\x1f\x8b", "gzip"),
+    (b"PK\x03\x04", "xlsx"),
+    (b"PAR1", "parquet"),
+    (b"\xd0\xcf\x11\xe0", "old Excel (.xls)"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"%PDF", "PDF"),
+    (b"\x89PNG", "PNG image"),
+    (b"\xff\xd8\xff", "JPEG image"),
+    (b"SQLite format 3", "SQLite"),
+    (b"ARROW1", "Arrow"),
+    (b"\x80\x04\x95", "pickle"),
+    (b"\x80\x05\x95", "pickle"),
+)
+_REMEDIES = {
+    "gzip": "rename it so that its name ends in .csv.gz",
+    "xlsx": "rename it so that its name ends in .xlsx, or save the sheet as csv",
+    "parquet": "rename it so that its name ends in .parquet",
+    "HTML": "download the file itself; this is a web page",
+}
+CHUNK = 1 << 24
+
+
+def delimiter_name(delimiter: str) -> str:
+    """A delimiter's name for people."""
+    return _NAMES.get(delimiter, repr(delimiter))
+
+
+def content_format(head: bytes) -> str | None:
+    """The format that the first bytes betray, or None for what may be plain text."""
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "HTML"
+    if start.startswith(b"<?xml"):
+        return "XML"
+    return None
+
+
+def refuse_format(head: bytes, name: str, expected: str) -> None:
+    """Raise :class:`DataError` when the content is plainly another format than the name says."""
+    found = content_format(head)
+    if found is not None and found != expected:
+        remedy = _REMEDIES.get(found, "convert it to csv or parquet")
+        raise DataError(f"{name} is not {expected}: its content is {found}. Next: {remedy}.")
+
+
+def to_utf8(data: bytes, name: str, encoding: str | None) -> tuple[bytes, str | None]:
+    """The file as UTF-8 without a byte order mark, and the encoding found where it is another one."""
+    if encoding is not None:
+        return _decode_as(data, name, encoding), None
+    if data.startswith(codecs.BOM_UTF8):
+        data = data[3:]
+    elif data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return _decode_as(data, name, "utf-32"), "utf-32"
+    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _decode_as(data, name, "utf-16"), "utf-16"
+    elif (found := _wide_encoding(data[:4096])) is not None:
+        return _decode_as(data, name, found), found
+    if data.isascii() or (place := _first_bad_byte(data, "utf-8")) is None:
+        return data, None
+    found = "cp1252" if _first_bad_byte(data, "cp1252") is None else "latin-1"
+    return data.decode(found).encode("utf-8"), f"{found} (byte {place} is not UTF-8)"
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of Latin text is zero."""
+    if len(head) < 4:
+        return None
+    half = len(head) // 2
+    if head[1::2].count(0) > 0.7 * half and head[0::2].count(0) < 0.1 * half:
+        return "utf-16-le"
+    if head[0::2].count(0) > 0.7 * half and head[1::2].count(0) < 0.1 * half:
+        return "utf-16-be"
+    return None
+
+
+def _decode_as(data: bytes, name: str, encoding: str) -> bytes:
+    try:
+        text = data.decode(encoding)
+    except LookupError as error:
+        raise UsageError(
+            f"There is no encoding {encoding!r}. Try utf-8, utf-16, cp1252 or latin-1 (--encoding)."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{name} is not {encoding}: byte {error.start} ({data[error.start : error.start + 1]!r}) "
+            "cannot be read. Next: leave --encoding out to have it detected, or name the right one, such as cp1252."
+        ) from error
+    return text.removeprefix("\ufeff").encode("utf-8", "replace")
+
+
+def _first_bad_byte(data: bytes, encoding: str) -> int | None:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for start in range(0, len(data), CHUNK):
+        try:
+            decoder.decode(data[start : start + CHUNK], final=start + CHUNK >= len(data))
+        except UnicodeDecodeError as error:
+            return max(0, start + error.start - (0 if start == 0 else len(decoder.getstate()[0])))
+    return None
+
+
+def find_delimiter(sample: str) -> str:
+    """The delimiter that gives the first lines equally many values; a comma where there is none."""
+    scores: list[tuple[float, int, str]] = []
+    for delimiter in DELIMITERS:
+        counts = _field_counts(sample, delimiter)
+        if not counts or counts[0] < 2:
+            continue
+        width, _ = Counter(counts).most_common(1)[0]
+        share = sum(count == counts[0] for count in counts) / len(counts)
+        if width < 2:
+            share /= 2
+        scores.append((round(share, 2), counts[0], delimiter))
+    return max(scores, key=lambda score: score[:2])[2] if scores else ","
+
+
+def _field_counts(sample: str, delimiter: str) -> list[int]:
+    counts = []
+    try:
+        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
+            if row:
+                counts.append(len(row))
+            if len(counts) == 200:
+                break
+    except csv.Error:
+        pass
+    return counts[:-1] if len(counts) > 2 and not sample.endswith(("\n", "\r")) else counts
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first record: its names, and where the records after it begin."""
+
+    names: tuple[str, ...]
+    end: int
+    lines: int
+
+
+def read_header(data: bytes, name: str, delimiter: str) -> Header:
+    """The names in the first line that is not blank (a quoted name may hold line breaks)."""
+    start = len(data) - len(data.lstrip(b"\r\n"))
+    inside = False
+    end = len(data)
+    position = start
+    while position < len(data):
+        quote = data.find(b'"', position)
+        line = data.find(b"\n", position)
+        if line < 0 and quote < 0:
+            break
+        if 0 <= quote < line or line < 0:
+            inside = not inside
+            position = quote + 1
+        elif inside:
+            position = line + 1
+        else:
+            end = line + 1
+            break
+    if inside:
+        raise DataError(
+            f"{name}, line 1: a quote in the header is never closed. Next: close it, or remove the quotes."
+        )
+    text = data[start:end].decode("utf-8").rstrip("\r\n")
+    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    return Header(tuple(names), end, data[:end].count(b"\n"))
