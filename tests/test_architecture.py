@@ -25,9 +25,6 @@ LAYERS = {
     "examples": 10,
     "history": 10,
     "loop": 10,
-    "reproduce": 10,
-    "report": 10,
-    "export": 10,
     "allocator": 9,
     "budget": 9,
     "choose": 9,
@@ -52,7 +49,6 @@ LAYERS = {
     "log_target": 3,
     "problem": 3,
     "search_space": 3,
-    "space_files": 3,
     "spaces": 3,
     "splits": 3,
     "store": 3,
@@ -177,6 +173,17 @@ def _functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDe
 def test_every_module_has_a_layer() -> None:
     unknown = sorted({name.split(".")[0] for name in LAYERED} - set(LAYERS))
     assert not unknown, f"give these modules a line in LAYERS of {Path(__file__).name}: {unknown}"
+
+
+def test_the_architecture_page_shows_these_layers() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    shown: dict[str, int] = {}
+    layer = -1
+    for number, name in re.findall(r"^ *(\d+)? {2,}([\w/.*]+) {2,}", page.split("```")[3], re.MULTILINE):
+        layer = int(number) if number else layer
+        shown[name.removesuffix(".py").rstrip("/").replace("/", ".")] = layer
+    shown[""] = shown.pop("__init__")
+    assert shown == LAYERS
 
 
 def test_imports_point_down() -> None:
