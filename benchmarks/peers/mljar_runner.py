@@ -22,11 +22,13 @@ def fit(job: protocol.Job) -> protocol.Model:
         eval_metric=_METRICS[job.metric],
         total_time_limit=int(job.seconds),
         results_path=str(job.work / "mljar"),
-        n_jobs=job.threads,
+        # Its default n_jobs: with any other it leaves its nets out. The process sees job.threads cores only.
         random_state=job.seed,
         verbose=1,
     )
-    automl.fit(job.inputs, job.train[job.target])
+    target = job.train[job.target]
+    # Of a boolean target it predicts 0 and 1.
+    automl.fit(job.inputs, target.astype(str) if target.dtype == bool else target)
 
     def probabilities(frame: pd.DataFrame) -> pd.DataFrame:
         shares = automl.predict_all(frame).drop(columns="label")
