@@ -47,7 +47,7 @@ EXACT = 2.0**53  # above it float64 skips whole numbers
 def words(column: pd.Series[Any]) -> Words:
     """The column as trimmed text; blanks and missing values are null."""
     text = _text(column)
-    text = pc.utf8_trim_whitespace(text)
+    text = pc.utf8_trim_whitespace(text if text.type == pa.large_string() else text.cast(pa.large_string()))
     blank = pc.equal(text, "")
     if pc.any(blank).as_py():
         text = pc.if_else(blank, pa.scalar(None, text.type), text)
@@ -71,9 +71,14 @@ def _text(column: pd.Series[Any]) -> Words:
             if pa.types.is_string(found.type) or pa.types.is_large_string(found.type):
                 return found
             if pa.types.is_null(found.type):
-                return found.cast(pa.string())
-    codes, distinct = pd.factorize(column, use_na_sentinel=True)
-    texts = pa.array([text_of(value) for value in distinct], pa.string())
+                return found.cast(pa.large_string())
+    try:
+        codes, distinct = pd.factorize(column, use_na_sentinel=True)
+    except TypeError:  # lists and other cells that cannot be hashed
+        missing = column.isna().to_numpy()
+        cells = zip(column, missing, strict=True)
+        return pa.array([None if gone else text_of(cell) for cell, gone in cells], pa.large_string())
+    texts = pa.array([text_of(value) for value in distinct], pa.large_string())
     return texts.take(pa.array(codes, mask=codes < 0))
 
 

@@ -103,7 +103,7 @@ def _decode_as(data: bytes, name: str, encoding: str) -> bytes:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{name} is not {encoding}: byte {error.start} ({data[error.start : error.start + 1]!r}) "
-            "cannot be read. Next: leave --encoding out to have it detected, or name the right one, such as cp1252."
+            "cannot be read. Next: leave --encoding out to detect it, or name the right one, such as cp1252."
         ) from error
     return text.removeprefix("\ufeff").encode("utf-8", "replace")
 

@@ -1,0 +1,282 @@
+"""From a frame with any columns to a table of features: decided once on training rows, then only applied."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from automl.data.kinds import Decision, decide
+from automl.data.names import listed, refuse_duplicates, unique_name
+from automl.data.plans import DatePlan, NumberPlan, Pieces, Plan, plan_from_json
+from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
+from automl.errors import DataError, UsageError, did_you_mean
+
+_MOST_DATES = 4  # differences are made between up to so many date columns
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame as a table, with notes on what was unusual about it."""
+
+    table: Table
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Hours from one date column to another, as a feature."""
+
+    later: str
+    earlier: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns of a data set and how they become features; part of every saved model.
+
+    Attributes
+    ----------
+    columns:
+        Every input column with its kind and the reason for it, in the frame's order.
+    plans:
+        How the used ones are encoded, in the same order.
+    differences:
+        Features from pairs of date columns.
+    target_name:
+        The column that is predicted, or empty.
+    ignored:
+        Columns that are no inputs: target, groups, folds, dropped ones.
+    """
+
+    columns: tuple[Column, ...]
+    plans: tuple[Plan, ...]
+    differences: tuple[Difference, ...] = ()
+    target_name: str = ""
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def infer(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        target: str | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+        drop: Collection[str] = (),
+        keep: Collection[str] = (),
+        exclude: Collection[str] = (),
+    ) -> Layout:
+        """Decide on every column of the training rows.
+
+        Parameters
+        ----------
+        kinds:
+            Kinds that the user declares.
+        drop, keep:
+            Columns to leave out, and columns to keep although they look like ids or constants.
+        exclude:
+            Columns with another role: groups, folds.
+        """
+        kinds = kinds or {}
+        refuse_duplicates([str(name) for name in frame.columns], "The table")
+        for name in (*kinds, *drop, *keep, *exclude):
+            if name not in frame.columns:
+                raise UsageError(f"There is no column {name!r}. {did_you_mean(name, frame.columns)}")
+        ignored = {*drop, *exclude} | ({target} if target is not None else set())
+        decisions: list[Decision] = []
+        for name in frame.columns:
+            if name in exclude or name == target:
+                continue
+            if name in drop:
+                decisions.append(Decision(Column(name, Kind.ID, "left out on request")))
+            else:
+                decisions.append(decide(str(name), frame[name], forced=kinds.get(name), keep=name in keep))
+        columns = tuple(decision.column for decision in decisions)
+        plans = tuple(decision.plan for decision in decisions if decision.plan is not None)
+        return cls(columns, plans, _differences(frame, plans), target or "", tuple(sorted(ignored)))
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that :meth:`encode` needs."""
+        return tuple(plan.column for plan in self.plans)
+
+    @cached_property
+    def features(self) -> Features:
+        """Names and levels of the table's features."""
+        taken: set[str] = set()
+
+        def unique(names: list[str]) -> tuple[str, ...]:
+            made = []
+            for name in names:
+                made.append(unique_name(name, taken))
+                taken.add(made[-1])
+            return tuple(made)
+
+        numbers = [name for plan in self.plans for name in plan.number_names]
+        return Features(
+            unique(numbers + [difference.name for difference in self.differences]),
+            unique([name for plan in self.plans for name in plan.category_names]),
+            tuple(levels for plan in self.plans for levels in plan.level_names),
+            unique([name for plan in self.plans for name in plan.text_names]),
+            unique([name for plan in self.plans for name in plan.image_names]),
+        )
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Where the numbers of each plan begin."""
+        places: dict[str, int] = {}
+        at = 0
+        for plan in self.plans:
+            places[plan.column] = at
+            at += len(plan.number_names)
+        return places
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset((*(column.name for column in self.columns), *self.ignored))
+
+    def encode(self, frame: pd.DataFrame) -> EncodedFrame:
+        """The frame's rows as features; further columns and the order of columns do not matter.
+
+        Raises
+        ------
+        DataError
+            When columns are missing, or text stands where training had numbers.
+        """
+        frame, notes = self._checked(frame)
+        rows = len(frame)
+        numbers = np.empty((rows, len(self.features.numbers)), dtype=np.float64)
+        done = self._plain_numbers(frame, numbers)
+        codes = np.empty((rows, len(self.features.categories)), dtype=np.int32)
+        texts: list[Strings] = []
+        images: list[Strings] = []
+        days: dict[str, Array] = {}
+        at = 0
+        for plan in self.plans:
+            if plan.column in done:
+                continue
+            pieces = plan.encode(frame[plan.column])
+            self._place(plan, pieces, numbers)
+            at = _place_codes(pieces, codes, at)
+            texts += pieces.texts
+            images += pieces.images
+            notes += pieces.notes
+            if pieces.days is not None:
+                days[plan.column] = pieces.days
+        first = numbers.shape[1] - len(self.differences)
+        for i, difference in enumerate(self.differences):
+            numbers[:, first + i] = (days[difference.later] - days[difference.earlier]) * 24
+        notes += self._without_infinities(numbers)
+        return EncodedFrame(Table(self.features, numbers, codes, tuple(texts), tuple(images)), tuple(notes))
+
+    def _checked(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+        names = set(frame.columns)
+        missing = [name for name in self.inputs if name not in names]
+        if missing:
+            frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+            names = set(frame.columns)
+            missing = [name for name in self.inputs if name not in names]
+        if missing:
+            raise DataError(
+                f"{len(missing)} column{'s' if len(missing) > 1 else ''} that the model needs "
+                f"{'are' if len(missing) > 1 else 'is'} missing: {', '.join(map(repr, missing))}. "
+                f"The data has {listed([repr(name) for name in frame.columns], 30)}. Next: add them (blank "
+                "cells are allowed)."
+            )
+        if not frame.columns.is_unique:
+            refuse_duplicates([str(name) for name in frame.columns if name in set(self.inputs)], "The data")
+        extra = [repr(name) for name in frame.columns if name not in self._known]
+        notes = [f"Columns that the model does not know were ignored: {listed(extra)}."] if extra else []
+        return frame, notes
+
+    def _plain_numbers(self, frame: pd.DataFrame, numbers: Array) -> frozenset[str]:
+        """Fill in the columns that are numbers already, all at once; returns their names."""
+        wanted = self._number_columns
+        dtypes = frame.dtypes
+        plain = [name for name in wanted if getattr(dtypes[name], "kind", "O") in "iuf"]
+        plain = [name for name in plain if isinstance(dtypes[name], np.dtype)]
+        if not plain:
+            return frozenset()
+        block = frame[plain].to_numpy(dtype=np.float64)
+        if len(plain) == numbers.shape[1]:
+            numbers[:] = block
+        else:
+            numbers[:, [self._places[name] for name in plain]] = block
+        return frozenset(plain)
+
+    @cached_property
+    def _number_columns(self) -> tuple[str, ...]:
+        return tuple(plan.column for plan in self.plans if isinstance(plan, NumberPlan))
+
+    def _place(self, plan: Plan, pieces: Pieces, numbers: Array) -> None:
+        start = self._places[plan.column]
+        for i, values in enumerate(pieces.numbers):
+            numbers[:, start + i] = values
+
+    def _without_infinities(self, numbers: Array) -> list[str]:
+        if np.isfinite(numbers.sum()):
+            return []
+        infinite = np.isinf(numbers)
+        if not infinite.any():
+            return []
+        numbers[infinite] = np.nan
+        counts = infinite.sum(axis=0)
+        named = [f"{self.features.numbers[i]!r} ({counts[i]})" for i in np.flatnonzero(counts)]
+        return [f"Infinite values count as missing: {listed(named)}."]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which :meth:`from_json` makes the same layout."""
+        return {
+            "format": _FORMAT,
+            "target": self.target_name,
+            "ignored": list(self.ignored),
+            "columns": [[column.name, str(column.kind), column.reason] for column in self.columns],
+            "plans": [plan.to_json() for plan in self.plans],
+            "differences": [[item.later, item.earlier, item.name] for item in self.differences],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Layout:
+        """The layout that :meth:`to_json` wrote."""
+        if data.get("format") != _FORMAT:
+            raise DataError(
+                f"The model's columns are written in format {data.get('format')!r}; this version of automl "
+                f"reads {_FORMAT}. Next: load it with the version that saved it."
+            )
+        return cls(
+            tuple(Column(name, Kind(kind), reason) for name, kind, reason in data["columns"]),
+            tuple(plan_from_json(plan) for plan in data["plans"]),
+            tuple(Difference(*item) for item in data["differences"]),
+            data["target"],
+            tuple(data["ignored"]),
+        )
+
+
+def _place_codes(pieces: Pieces, codes: Codes, at: int) -> int:
+    for values in pieces.codes:
+        codes[:, at] = values
+        at += 1
+    return at
+
+
+def _differences(frame: pd.DataFrame, plans: tuple[Plan, ...]) -> tuple[Difference, ...]:
+    dates = [plan for plan in plans if isinstance(plan, DatePlan)]
+    if not 2 <= len(dates) <= _MOST_DATES:
+        return ()
+    days = {plan.column: plan.encode(frame[plan.column]).days for plan in dates}
+    made = []
+    for earlier, later in combinations(days, 2):
+        a, b = days[earlier], days[later]
+        if a is None or b is None:
+            continue
+        gap = (b - a)[~np.isnan(b - a)]
+        if len(gap) and gap.min() < gap.max():
+            made.append(Difference(later, earlier, f"{later} - {earlier} (hours)"))
+    return tuple(made)

@@ -1,0 +1,226 @@
+"""The target column made clean: no missing values, one spelling per class, numbers as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.cells import (
+    decimal_style,
+    has_leading_zeros,
+    is_numeric,
+    looks_numeric,
+    parse_numbers,
+    words,
+)
+from automl.data.names import listed
+from automl.errors import DataError, did_you_mean
+
+Values = npt.NDArray[Any]
+_MISSING_SHARE = 0.5
+_MANY_CLASSES = 1_000
+
+
+@dataclass(frozen=True)
+class CleanTarget:
+    """The rows that have a target, and it.
+
+    Attributes
+    ----------
+    frame:
+        The rows that are left, all columns, with their own index.
+    values:
+        ``(rows,)`` labels or numbers in their own type: bool, int64, float64, or str as objects.
+    notes:
+        What was dropped or changed.
+    """
+
+    frame: pd.DataFrame
+    values: Values
+    notes: tuple[str, ...] = ()
+
+
+def clean_target(
+    frame: pd.DataFrame, target: str, *, task: str | None = None, known: bool = False
+) -> CleanTarget:
+    """The usable rows of a frame and their target.
+
+    Parameters
+    ----------
+    task:
+        ``classification``, ``binary``, ``multiclass``, ``regression``, or None when it is still open.
+    known:
+        The rows are judged, not learned from: constant targets and rare classes are fine.
+
+    Raises
+    ------
+    DataError
+        For a target that is absent, mostly missing, infinite, or has nothing to tell apart.
+    """
+    if target not in frame.columns:
+        raise DataError(f"There is no target column {target!r}. {did_you_mean(target, frame.columns)}")
+    values, present, remarks = _values(frame[target], target, task)
+    notes = [*remarks]
+    missing = int((~present).sum())
+    if missing:
+        share = missing / len(frame)
+        if share > _MISSING_SHARE:
+            raise DataError(
+                f"The target {target!r} is missing in {missing} of {len(frame)} rows ({share:.0%}); at most "
+                f"{_MISSING_SHARE:.0%} may be. Next: choose another target, or remove those rows yourself."
+            )
+        notes.append(f"{missing} rows without a target ({share:.1%}) were left out.")
+        frame, values = frame.loc[present], values[present]
+    if values.dtype.kind == "f":
+        _refuse_infinite(values, target)
+    classes = task != "regression" and (task is not None or _looks_like_classes(values))
+    if values.dtype.kind == "O":
+        values, spelled = _one_spelling(values)
+        notes += spelled
+    if known:
+        return CleanTarget(frame, values, tuple(notes))
+    if classes:
+        frame, values, rare = _without_singles(frame, values, target)
+        notes += rare
+    _refuse_constant(values, target)
+    return CleanTarget(frame, values, tuple(notes))
+
+
+def _looks_like_classes(values: Values) -> bool:
+    """Whether the target would be taken for classes: labels, or few different whole numbers."""
+    if values.dtype.kind in "Ob":
+        return True
+    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
+        return False
+    distinct = len(np.unique(values))
+    return distinct <= (20 if len(values) >= 1000 else 10) and distinct <= len(values) / 5
+
+
+def _values(
+    column: pd.Series[Any], target: str, task: str | None
+) -> tuple[Values, npt.NDArray[np.bool_], list[str]]:
+    """Values in their own type, where they are present, and remarks."""
+    present = column.notna().to_numpy()
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present, []
+    if is_numeric(column):
+        if column.dtype.kind in "iu":
+            return np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present, []
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return _whole_if_classes(values, present, task), present, []
+    kinds = {type(value) for value in column[present]} if column.dtype.kind == "O" else {str}
+    if kinds == {bool} or kinds == {np.bool_}:
+        return np.where(present, column.to_numpy(), False).astype(np.bool_), present, []
+    text = words(column)
+    present = text.is_valid().to_numpy(zero_copy_only=False)
+    parsed = _parsed(text, task)
+    if parsed is not None:
+        return (
+            np.where(present, parsed, 0),
+            present & ~np.isnan(parsed),
+            ["The target's numbers were kept as text."],
+        )
+    if task == "regression":
+        bad = np.flatnonzero(parse_numbers(text)[1])
+        sample = text[int(bad[0])].as_py() if len(bad) else ""
+        raise DataError(
+            f"A regression needs numbers, but the target {target!r} holds {len(bad)} values that are none, "
+            f"such as {sample!r} in row {int(bad[0]) if len(bad) else 0}. Next: clean them, or use --task "
+            "classification."
+        )
+    raw = column.to_numpy(dtype=object)
+    remark = []
+    if len(kinds) > 1:
+        names = sorted(kind.__name__ for kind in kinds)
+        remark = [f"The target holds values of several types ({', '.join(names)}): all are read as text."]
+    if len(kinds) > 1 or kinds != {str}:
+        raw = text.to_numpy(zero_copy_only=False)
+    return np.where(present, raw, ""), present, remark
+
+
+def _whole_if_classes(
+    values: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], task: str | None
+) -> Values:
+    """Whole numbers that became floats only because some were missing are integers again."""
+    known = values[present]
+    if task == "regression" or present.all() or not len(known) or not np.isfinite(known).all():
+        return values
+    whole = bool((known == np.floor(known)).all()) and float(np.abs(known).max()) < 2**53
+    return np.where(present, values, 0).astype(np.int64) if whole else values
+
+
+def _parsed(text: Any, task: str | None) -> npt.NDArray[np.float64] | None:
+    """Numbers kept as text, unless they are codes with leading zeros or classes were asked for."""
+    if task not in (None, "regression") or not looks_numeric(text) or has_leading_zeros(text):
+        return None
+    values, bad = parse_numbers(text, decimal=decimal_style(text) or ".")
+    return None if bad.any() or np.isnan(values).all() else values
+
+
+def _refuse_infinite(values: Values, target: str) -> None:
+    rows = np.flatnonzero(np.isinf(values))
+    if len(rows):
+        raise DataError(
+            f"The target {target!r} is infinite in {len(rows)} rows: {listed([str(row) for row in rows])} "
+            "(counted from 0). Next: replace or remove them."
+        )
+
+
+def _refuse_constant(values: Values, target: str) -> None:
+    distinct = set(values[:1000].tolist()) or set()
+    if len(distinct) < 2 and len(set(values.tolist())) < 2:
+        shown = repr(values[0]) if len(values) else "nothing"
+        raise DataError(
+            f"The target {target!r} holds one value only ({shown} in {len(values)} rows): nothing to learn. "
+            "Next: choose another --target."
+        )
+
+
+def _one_spelling(values: Values) -> tuple[Values, list[str]]:
+    """Labels that differ in case or blanks only, as their most frequent spelling."""
+    codes, distinct = pd.factorize(values)
+    counts = np.bincount(codes, minlength=len(distinct))
+    chosen: dict[str, str] = {}
+    for i in np.argsort(-counts, kind="stable"):
+        chosen.setdefault(distinct[i].strip().casefold(), distinct[i].strip())
+    spelled = np.array([chosen[label.strip().casefold()] for label in distinct], dtype=object)
+    changed = [i for i, label in enumerate(distinct) if label != spelled[i]]
+    if not changed:
+        return values, []
+    rows = int(sum(counts[i] for i in changed))
+    pairs = [f"{distinct[i]!r} as {spelled[i]!r}" for i in changed]
+    return spelled[codes], [f"Spellings of the same class were joined in {rows} rows: {listed(pairs)}."]
+
+
+def _without_singles(
+    frame: pd.DataFrame, values: Values, target: str
+) -> tuple[pd.DataFrame, Values, list[str]]:
+    """Classes with one member cannot be both learned and judged: their rows are left out."""
+    codes, distinct = pd.factorize(values)
+    counts = np.bincount(codes, minlength=len(distinct))
+    notes = []
+    if len(distinct) > _MANY_CLASSES:
+        notes.append(f"The target has {len(distinct)} classes; if it is a quantity, use --task regression.")
+    single = np.flatnonzero(counts == 1)
+    if not len(single) or len(distinct) < 2:
+        return frame, values, notes
+    names = listed(_shown(distinct[single]))
+    if (counts > 1).sum() < 2:
+        raise DataError(
+            f"The target {target!r} has fewer than two classes with two rows or more: {names} "
+            f"{'has' if len(single) == 1 else 'have'} one row each. Next: add rows of "
+            f"{'it' if len(single) == 1 else 'them'}, or join classes."
+        )
+    kept = counts[codes] > 1
+    what = "class has" if len(single) == 1 else "classes have"
+    notes.append(f"{len(single)} {what} a single row, which was left out: {names}.")
+    return frame.loc[kept], values[kept], notes
+
+
+def _shown(labels: Iterable[Any]) -> list[str]:
+    return [repr(label.item() if isinstance(label, np.generic) else label) for label in labels]
