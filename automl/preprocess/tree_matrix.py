@@ -127,7 +127,8 @@ class TreeMatrix(Saved):
 
     def _data(self, table: Table, encoded: Float32 | None) -> TreeData:
         numbers, start = table.numbers.shape[1], 0
-        values = np.empty((table.rows, len(self.names)), dtype=np.float32)
+        # Zeros: what nothing below fills is the constant column of a table without any usable one.
+        values = np.zeros((table.rows, len(self.names)), dtype=np.float32)
         values[:, :numbers] = np.clip(table.numbers - self.centre, -_LARGEST, _LARGEST)
         start = numbers + len(self.coded)
         codes = self.merge.transform(table.codes[:, self.coded])
@@ -139,7 +140,8 @@ class TreeMatrix(Saved):
             values[:, start : start + len(self.counted)] = self.counts.transform(table.codes[:, self.counted])
             start += len(self.counted)
         if self.vectors is not None:
-            values[:, start:] = self.vectors.transform(table.texts)
+            vectors = self.vectors.transform(table.texts)
+            values[:, start : start + vectors.shape[1]] = vectors
         categorical = tuple(range(numbers, numbers + len(self.coded))) if self.native else ()
         return TreeData(values, categorical, self.names)
 
@@ -176,4 +178,4 @@ def _names(
         for name, size in zip(table.features.texts, sizes, strict=True)
         for k in range(size)
     ]
-    return tuple(names)
+    return tuple(names) or ("constant",)

@@ -1,0 +1,50 @@
+"""Random forest: averaged deep trees, each on a bootstrap sample and with random columns per split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from automl.data.table import Table
+from automl.families.base import Family, FitContext
+from automl.forest import FittedForest, grow, smallest_leaf
+from automl.tasks import Encoded, Task
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters under scikit-learn's own names; ``max_leaf_nodes`` 0 sets no limit."""
+
+    n_estimators: int = 300
+    max_features: Literal["sqrt", "log2"] | float = "sqrt"
+    min_samples_leaf: int = 1
+    criterion: Literal["gini", "entropy"] = "gini"
+    max_leaf_nodes: int = 0
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedForest:
+    """Grow the forest."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    shared = {
+        "max_features": params.max_features,
+        "min_samples_leaf": smallest_leaf(params.min_samples_leaf, inputs.rows),
+        "max_leaf_nodes": params.max_leaf_nodes or None,
+        "n_jobs": context.threads,
+        "random_state": context.seed,
+        "warm_start": True,
+    }
+    if task.n_outputs == 1:
+        estimator = RandomForestRegressor(criterion="squared_error", **shared)
+    else:
+        estimator = RandomForestClassifier(criterion=params.criterion, **shared)
+    return grow(estimator, inputs, target, task, context, most_trees=params.n_estimators)
+
+
+FAMILY = Family(
+    name="random_forest",
+    summary="Random forest (scikit-learn): averaged deep trees on bootstrap samples.",
+    params=Params,
+    fit=fit,
+    load=FittedForest.load,
+)
