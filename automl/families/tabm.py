@@ -1,0 +1,137 @@
+"""TabM: many members in one net that share its weights but for cheap scalings; the strongest single net.
+
+Gorishniy, Kotelnikov, Babenko 2024 (arXiv 2410.24210), with piecewise-linear embeddings of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from automl.data.table import Table
+from automl.families.base import Family, FitContext, Fitted
+from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from automl.training.table_fit import NetPlan
+    from automl.training.table_net import InputShape
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of a TabM.
+
+    Attributes
+    ----------
+    learning_rate:
+        The highest of the one-cycle schedule; 0 for the suggestion of a range test.
+    variant:
+        ``mini`` scales the features once per member, ``full`` scales every layer's inputs and outputs.
+    k:
+        Members.
+    width, blocks:
+        Of the hidden layers.
+    bins, d_embedding:
+        Of the piecewise-linear embedding of numbers; 0 bins for plain numbers.
+    batch_size:
+        0 for the rule by rows.
+    epochs:
+        Up to 10,000 rows, fewer beyond.
+    """
+
+    learning_rate: float = 0.01
+    variant: Literal["mini", "full"] = "mini"
+    k: int = 8
+    width: int = 128
+    blocks: int = 2
+    dropout: float = 0.1
+    weight_decay: float = 0.01
+    bins: int = 32
+    d_embedding: int = 8
+    scaling: Literal["squash", "quantile"] = "squash"
+    batch_size: int = 0
+    epochs: int = 40
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+    """Train one fold's net."""
+    from automl.training.table_fit import fit_net
+
+    return fit_net(_plan(params), inputs, target, task, context)
+
+
+def fit_folds(
+    params: Params, folds: Sequence[tuple[Table, Encoded]], task: Task, contexts: Sequence[FitContext]
+) -> Sequence[Fitted]:
+    """Train the nets of all folds in one go."""
+    from automl.training.table_fit import fit_nets
+
+    return fit_nets(_plan(params), folds, task, contexts)
+
+
+def load(folder: Path) -> Fitted:
+    """What ``save`` wrote."""
+    from automl.training.table_net import load_net
+
+    return load_net(folder, lambda architecture, shape, outputs: _build(architecture, shape, outputs, 1))
+
+
+def _plan(params: Params) -> NetPlan:
+    from automl.training.table_fit import NetPlan
+
+    return NetPlan(
+        architecture={
+            "full": params.variant == "full",
+            "k": params.k,
+            "width": params.width,
+            "blocks": params.blocks,
+            "dropout": params.dropout,
+        },
+        build=_build,
+        learning_rate=params.learning_rate,
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        weight_decay=params.weight_decay,
+        bins=params.bins,
+        number_size=params.d_embedding,
+        scaling=params.scaling,
+    )
+
+
+def _build(architecture: dict[str, Any], shape: InputShape, outputs: int, nets: int) -> nn.Module:
+    from torch import nn
+
+    from automl.training.batched import PooledDropout
+    from automl.training.member_layers import MemberHeads, MemberLinear, MemberStart
+    from automl.training.table_layers import TableInput
+
+    members, width, full = architecture["k"], architecture["width"], architecture["full"]
+    layers: list[nn.Module] = [TableInput(shape, nets)]
+    for block in range(architecture["blocks"]):
+        layers += [
+            MemberLinear(nets, members, width, width, full=full)
+            if block
+            else MemberStart(nets, members, shape.feature_sizes, width, full=full),
+            nn.ReLU(),
+            PooledDropout(architecture["dropout"]),
+        ]
+    return nn.Sequential(*layers, MemberHeads(nets, members, width, outputs))
+
+
+def _fits_folds_together(params: Params, rows: int) -> bool:
+    return rows <= 3000
+
+
+FAMILY = Family(
+    name="tabm",
+    summary="TabM net: members that share weights, piecewise-linear numbers, one-cycle (tabm)",
+    params=Params,
+    fit=fit,
+    load=load,
+    fit_folds=fit_folds,
+    fits_folds_together=_fits_folds_together,
+)

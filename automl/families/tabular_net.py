@@ -1,0 +1,130 @@
+"""A plain net on tables: category embeddings, piecewise-linear numbers, hidden layers, one cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from automl.data.table import Table
+from automl.families.base import Family, FitContext, Fitted
+from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from automl.training.table_fit import NetPlan
+    from automl.training.table_net import InputShape
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of a net.
+
+    Attributes
+    ----------
+    layers:
+        Widths of the hidden layers, as ``200-100``.
+    learning_rate:
+        The highest of the one-cycle schedule; 0 for the suggestion of a range test.
+    norm:
+        Whether hidden layers are batch-normalised.
+    bins, d_embedding:
+        Of the piecewise-linear embedding of numbers; 0 bins for plain numbers.
+    batch_size:
+        0 for the rule by rows.
+    epochs:
+        Up to 10,000 rows, fewer beyond.
+    """
+
+    layers: str = "200-100"
+    learning_rate: float = 0.01
+    dropout: float = 0.1
+    embedding_dropout: float = 0.1
+    weight_decay: float = 0.01
+    norm: bool = True
+    activation: Literal["relu", "silu", "mish"] = "relu"
+    bins: int = 16
+    d_embedding: int = 8
+    scaling: Literal["squash", "quantile"] = "squash"
+    batch_size: int = 0
+    epochs: int = 30
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+    """Train one fold's net."""
+    from automl.training.table_fit import fit_net
+
+    return fit_net(_plan(params), inputs, target, task, context)
+
+
+def fit_folds(
+    params: Params, folds: Sequence[tuple[Table, Encoded]], task: Task, contexts: Sequence[FitContext]
+) -> Sequence[Fitted]:
+    """Train the nets of all folds in one go."""
+    from automl.training.table_fit import fit_nets
+
+    return fit_nets(_plan(params), folds, task, contexts)
+
+
+def load(folder: Path) -> Fitted:
+    """What ``save`` wrote."""
+    from automl.training.table_net import load_net
+
+    return load_net(folder, lambda architecture, shape, outputs: _build(architecture, shape, outputs, 1))
+
+
+def _plan(params: Params) -> NetPlan:
+    from automl.training.table_fit import NetPlan
+
+    return NetPlan(
+        architecture={
+            "widths": [int(width) for width in params.layers.split("-")],
+            "dropout": params.dropout,
+            "embedding_dropout": params.embedding_dropout,
+            "norm": params.norm,
+            "activation": params.activation,
+        },
+        build=_build,
+        learning_rate=params.learning_rate,
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        weight_decay=params.weight_decay,
+        bins=params.bins,
+        number_size=params.d_embedding,
+        scaling=params.scaling,
+    )
+
+
+def _build(architecture: dict[str, Any], shape: InputShape, outputs: int, nets: int) -> nn.Module:
+    from torch import nn
+
+    from automl.training.batched import BatchedLinear, BatchedNorm, PooledDropout
+    from automl.training.table_layers import OneMember, TableInput
+
+    activations = {"relu": nn.ReLU, "silu": nn.SiLU, "mish": nn.Mish}
+    layers: list[nn.Module] = [TableInput(shape, nets, embedding_dropout=architecture["embedding_dropout"])]
+    before = sum(shape.feature_sizes)
+    for width in architecture["widths"]:
+        layers += [BatchedLinear(nets, before, width), activations[architecture["activation"]]()]
+        if architecture["norm"]:
+            layers.append(BatchedNorm(nets, width))
+        layers.append(PooledDropout(architecture["dropout"]))
+        before = width
+    return nn.Sequential(*layers, BatchedLinear(nets, before, outputs), OneMember())
+
+
+def _fits_folds_together(params: Params, rows: int) -> bool:
+    return rows <= 3000
+
+
+FAMILY = Family(
+    name="tabular_net",
+    summary="net with embeddings of categories and numbers, one-cycle (torch)",
+    params=Params,
+    fit=fit,
+    load=load,
+    fit_folds=fit_folds,
+    fits_folds_together=_fits_folds_together,
+)

@@ -1,0 +1,101 @@
+"""Where a training's batches come from: tensors in memory, or anything else that can deal epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    Batch = tuple[torch.Tensor, ...]
+
+
+class BatchSource(Protocol):
+    """Deals the batches of one epoch after another."""
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+        ...
+
+    @property
+    def generator(self) -> torch.Generator:
+        """What decides the order; its state is saved with a checkpoint."""
+        ...
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+        ...
+
+
+class TensorBatches:
+    """Rows of tensors in memory, permuted once per epoch and cut into equal batches.
+
+    Several nets may be trained in one go on rows of their own: tensors are ``(nets, rows, …)``, and so are
+    batches. A single net has ``nets`` 1.
+
+    Parameters
+    ----------
+    tensors:
+        Inputs and targets; rows beyond a net's own number are ignored.
+    batch_size:
+        Wanted rows per batch. The epoch is cut into equal batches of about this size; the few rows that
+        remain (others in each epoch) are left out of it.
+    rows:
+        Rows of each net; by default all.
+    """
+
+    def __init__(
+        self,
+        tensors: Sequence[torch.Tensor],
+        batch_size: int,
+        generator: torch.Generator,
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        nets, longest = tensors[0].shape[:2]
+        self._flat = tuple(tensor.flatten(0, 1) for tensor in tensors)
+        self._rows = list(rows or [longest] * nets)
+        self._stride = longest
+        self._generator = generator
+        self._steps = max(1, round(max(self._rows) / batch_size))
+        self._size = max(1, max(self._rows) // self._steps)
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+        return self._steps
+
+    @property
+    def batch_size(self) -> int:
+        """Rows per batch and net."""
+        return self._size
+
+    @property
+    def generator(self) -> torch.Generator:
+        """What decides the order."""
+        return self._generator
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch, each tensor ``(nets, batch, …)``."""
+        import torch
+
+        count, nets = self._steps * self._size, len(self._rows)
+        order = torch.stack([self._order(net, count) for net in range(nets)])
+        # Ordered by step, then net: every batch is then a contiguous run of the permuted rows.
+        index = order.view(nets, self._steps, self._size).transpose(0, 1).reshape(-1)
+        index = index.to(self._flat[0].device)
+        shape = (self._steps, nets, self._size)
+        dealt = [tensor.index_select(0, index).view(*shape, *tensor.shape[1:]) for tensor in self._flat]
+        for step in range(self._steps):
+            yield tuple(tensor[step] for tensor in dealt)
+
+    def _order(self, net: int, count: int) -> torch.Tensor:
+        """``count`` rows of one net in random order; a few come twice when it has fewer than the others."""
+        import torch
+
+        rows = self._rows[net]
+        order = torch.randperm(rows, generator=self._generator)
+        if rows < count:
+            order = order.repeat(-(-count // rows))
+        return order[:count] + net * self._stride

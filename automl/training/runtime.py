@@ -1,0 +1,64 @@
+"""Where and how a training runs: threads, random states, number format of a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Let torch use ``count`` threads inside the block; None leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    wanted = before if count is None else max(1, count)
+    # Setting it, even to the same number, costs a synchronisation of the thread pool.
+    if wanted != before:
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """A block in which torch's own random state starts at ``seed``; outside nothing changes."""
+    import torch
+
+    with torch.random.fork_rng(devices=[] if device == "cpu" else [torch.device(device)]):
+        torch.default_generator.manual_seed(seed)
+        if device != "cpu":
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def random_states(device: str) -> dict[str, Any]:
+    """torch's random states as tensors of bytes, by name."""
+    import torch
+
+    states = {"cpu": torch.get_rng_state()}
+    if device != "cpu":
+        states["device"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random_states(states: dict[str, Any], device: str) -> None:
+    """Continue from what :func:`random_states` gave."""
+    import torch
+
+    torch.set_rng_state(states["cpu"])
+    if device != "cpu" and "device" in states:
+        torch.cuda.set_rng_state(states["device"], device)
+
+
+def autocast(device: str, *, reduced: bool = True) -> AbstractContextManager[Any]:
+    """bfloat16 where the device gains by it: on GPUs; CPUs train in float32."""
+    import torch
+
+    if device == "cpu" or not reduced or not torch.cuda.is_bf16_supported():
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
