@@ -1,0 +1,438 @@
+"""What people keep: a model that predicts from raw data, and its folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache, cached_property, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.layout import Layout
+from automl.data.table import Table
+from automl.decision import apply_weights
+from automl.errors import ModelFileError, UsageError
+from automl.families.base import Fitted, Predictions
+from automl.log_target import LogTarget
+from automl.store import MANIFEST, seal, verify
+from automl.tasks import Label, Task, task_from_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Data = pd.DataFrame | str | os.PathLike[str]
+
+FORMAT = 1
+KIND = "predictor"
+_MEMBER_FORMAT = 1
+_BODY = "predictor.json"
+_MEMBERS = "members"
+_CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
+_LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "skops")
+_log = logging.getLogger(__name__)
+
+Fact = str | int | float | bool | None
+Facts = Mapping[str, Fact]
+
+
+@final
+@dataclass(frozen=True)
+class Member:
+    """One trial inside a predictor: the bag of its folds' models, with its weight.
+
+    Attributes
+    ----------
+    family:
+        A family's name.
+    weight:
+        Its share in the average, in (0, 1].
+    folder:
+        Holds ``member.json`` and ``fold_<j>/``, as a worker wrote them.
+    numbers:
+        Numbers of its folds.
+    log_targets:
+        Per fold the way back from the logarithmic scale, or None where the target was fitted as it is.
+    """
+
+    family: str
+    weight: float
+    folder: Path
+    numbers: tuple[int, ...]
+    log_targets: tuple[LogTarget | None, ...]
+
+    @classmethod
+    def open(cls, folder: Path, weight: float) -> Member:
+        """The member in ``folder``; its models are loaded when they are first asked for.
+
+        Raises
+        ------
+        ModelFileError
+            When its description is damaged, or of a later version.
+        """
+        path = folder / "member.json"
+        body = read_json(path)
+        try:
+            if body["format"] != _MEMBER_FORMAT:
+                raise ModelFileError(
+                    f"{path} has format {body['format']}; this version of automl reads {_MEMBER_FORMAT}. "
+                    "Install the version that wrote it, or train again."
+                )
+            numbers = tuple(int(number) for number in body["folds"])
+            ranges = body["log_ranges"] if body["log_target"] else [None] * len(numbers)
+            targets = tuple(None if bounds is None else LogTarget(*bounds) for bounds in ranges)
+            if not numbers or len(targets) != len(numbers):
+                raise ValueError(f"{len(numbers)} folds and {len(targets)} ranges")
+            return cls(str(body["family"]), float(weight), folder, numbers, targets)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{path} is damaged ({error}): train again.") from error
+
+    @cached_property
+    def folds(self) -> tuple[Fitted, ...]:
+        """The fitted models, one per fold."""
+        from automl.families import families
+
+        known = families()
+        if self.family not in known:
+            raise ModelFileError(
+                f"The model needs the family {self.family!r}, which is not installed here. "
+                "Install the package that brings it; `automl families` lists what is there."
+            )
+        load = known[self.family].load
+        return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
+
+
+@final
+class Predictor:
+    """A search's champion or one trial's model: ``predict`` takes the columns that training had.
+
+    Made by :meth:`load` and :func:`build_predictor`; there is always a folder behind it.
+
+    Attributes
+    ----------
+    name:
+        The search it comes from.
+    task:
+        What the target means, with its classes and metric.
+    layout:
+        The columns it reads, and how they become features.
+    members:
+        The trials it averages.
+    class_weights:
+        Multipliers of the class probabilities before the most probable class is taken; empty for none.
+    facts:
+        What is worth knowing about it: scores, when it was made, by which versions.
+    folder:
+        Where it lies.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        task: Task,
+        layout: Layout,
+        members: Sequence[Member],
+        class_weights: tuple[float, ...] = (),
+        facts: Facts | None = None,
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.task = task
+        self.layout = layout
+        self.members = tuple(members)
+        self.class_weights = class_weights
+        self.facts = dict(facts or {})
+        self._borrowed: TemporaryDirectory[str] | None = None
+
+    def __repr__(self) -> str:
+        families = ", ".join(f"{member.family} {member.weight:.2f}" for member in self.members)
+        return f"Predictor({self.name!r}, {self.task.name}, target {self.target_name!r}: {families})"
+
+    @property
+    def target_name(self) -> str:
+        """Name of the column that is predicted."""
+        return self.layout.target_name
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """The target's own labels, in the order of the columns of :meth:`predict_proba`; or none."""
+        return self.task.labels
+
+    def predict(self, data: Data) -> pd.Series:
+        """Predict the target: its own labels, or values.
+
+        Parameters
+        ----------
+        data:
+            A DataFrame with the columns that training had (their order and further columns do not
+            matter), or a path to a file with them.
+
+        Returns
+        -------
+        pandas.Series
+            With the index of ``data`` and the name of the target.
+        """
+        frame = _as_frame(data)
+        return self._labelled(frame, self._outputs(frame))
+
+    def predict_proba(self, data: Data) -> pd.DataFrame:
+        """Predict the probability of each class: one column per class, rows as in ``data``.
+
+        Raises
+        ------
+        UsageError
+            For a regression, which has no classes.
+        """
+        import pandas as pd
+
+        if not self.task.labels:
+            raise UsageError(
+                f"{self.name!r} predicts numbers ({self.task.name}); only a classification has "
+                "probabilities. Use predict."
+            )
+        frame = _as_frame(data)
+        return pd.DataFrame(
+            self._outputs(frame),
+            index=frame.index,
+            columns=pd.Index(list(self.task.labels), tupleize_cols=False),
+        )
+
+    def preload(self) -> Predictor:
+        """Load all models now instead of at the first prediction; returns itself."""
+        _in_threads([partial(getattr, member, "folds") for member in self.members])
+        return self
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write a copy that :meth:`load` reads into ``folder``, which must be new or empty.
+
+        Raises
+        ------
+        UsageError
+            When the folder holds something.
+        """
+        path = Path(folder)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is not an empty folder: nothing is overwritten. Choose another one.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(self.folder, path, dirs_exist_ok=True)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Predictor:
+        """The predictor in ``folder``. Every file's hash is checked before anything is opened.
+
+        Raises
+        ------
+        ModelFileError
+            When the folder holds no predictor, or one that was changed.
+        """
+        path = Path(folder).absolute()
+        verify(path, kind=KIND)
+        body = read_json(path / _BODY)
+        if body.get("format") != FORMAT:
+            raise ModelFileError(
+                f"{path} has predictor format {body.get('format')}; this version of automl reads {FORMAT}. "
+                "Install the version that wrote it, or train again."
+            )
+        try:
+            return cls(
+                path,
+                name=body["name"],
+                task=task_from_json(body["task"]),
+                layout=Layout.from_json(body["layout"]),
+                # Built, not read: a folder named in the file could lie outside.
+                members=[
+                    Member.open(path / _MEMBERS / str(number), item["weight"])
+                    for number, item in enumerate(body["members"])
+                ],
+                class_weights=tuple(body["class_weights"]),
+                facts=body["facts"],
+            )
+        except (KeyError, TypeError) as error:
+            raise ModelFileError(f"{path / _BODY} is damaged ({error}): train again.") from error
+
+    def borrowing(self, folder: TemporaryDirectory[str]) -> Predictor:
+        """This predictor, keeping the temporary folder that it lies in until it is gone itself."""
+        self._borrowed = folder
+        return self
+
+    def _labelled(self, frame: pd.DataFrame, outputs: npt.NDArray[np.float64]) -> pd.Series:
+        import pandas as pd
+
+        values = self.task.decode(apply_weights(outputs, self.class_weights))
+        return pd.Series(values, index=frame.index, name=self.target_name)
+
+    def _outputs(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """``(rows, n_outputs)`` of the weighted members."""
+        if len(frame) == 0:
+            return np.empty((0, self.task.n_outputs))
+        parts = []
+        for start in range(0, len(frame), _CHUNK_ROWS):
+            encoded = self.layout.encode(frame.iloc[start : start + _CHUNK_ROWS])
+            if start == 0:
+                for note in encoded.notes:
+                    _log.warning("%s", note)
+            parts.append(self._average(encoded.table))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _average(self, table: Table) -> npt.NDArray[np.float64]:
+        jobs: list[Callable[[], Predictions]] = []
+        weights: list[float] = []
+        for member in self.members:
+            share = member.weight / len(member.folds)
+            for fitted, log_target in zip(member.folds, member.log_targets, strict=True):
+                jobs.append(partial(_fold_predictions, fitted, log_target, table))
+                weights.append(share)
+        total = np.zeros((table.rows, self.task.n_outputs))
+        for predictions, weight in zip(_in_threads(jobs), weights, strict=True):
+            total += np.asarray(predictions, dtype=np.float64) * weight
+        return total / sum(weights)
+
+
+@dataclass(frozen=True)
+class PredictorSource:
+    """What a predictor is built from.
+
+    Attributes
+    ----------
+    name, task, layout:
+        As in :class:`Predictor`.
+    members:
+        Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
+    class_weights:
+        See :attr:`Predictor.class_weights`.
+    facts:
+        Numbers and words worth keeping with the model.
+    """
+
+    name: str
+    task: Task
+    layout: Layout
+    members: tuple[tuple[Path, float], ...]
+    class_weights: tuple[float, ...] = ()
+    facts: Facts = field(default_factory=dict)
+
+
+def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
+    """Lay a predictor into ``folder`` (new or empty) from the models of trials, and seal it.
+
+    The models' files are linked where the file system allows it, else copied.
+    """
+    if not source.members:
+        raise UsageError("A predictor needs at least one trial with a model.")
+    folder.mkdir(parents=True, exist_ok=True)
+    described = []
+    for number, (model_folder, weight) in enumerate(source.members):
+        inside = f"{_MEMBERS}/{number}"
+        shutil.copytree(model_folder, folder / inside, copy_function=link_or_copy)
+        # A manifest of the worker's own covers the same files; the predictor's is the one that counts.
+        (folder / inside / MANIFEST).unlink(missing_ok=True)
+        family = Member.open(folder / inside, weight).family
+        described.append({"family": family, "weight": weight, "folder": inside})
+    body = {
+        "format": FORMAT,
+        "name": source.name,
+        "task": source.task.to_json(),
+        "layout": source.layout.to_json(),
+        "members": described,
+        "class_weights": list(source.class_weights),
+        "facts": dict(source.facts),
+        "versions": dict(_versions()),
+    }
+    (folder / _BODY).write_text(json.dumps(body, indent=1), encoding="utf-8")
+    seal(folder, kind=KIND)
+    place = folder.absolute()
+    return Predictor(
+        place,
+        name=source.name,
+        task=source.task,
+        layout=source.layout,
+        members=[
+            Member.open(place / _MEMBERS / str(number), weight)
+            for number, (_, weight) in enumerate(source.members)
+        ],
+        class_weights=source.class_weights,
+        facts=source.facts,
+    )
+
+
+def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
+    """A hard link where the file system allows one, else a copy; the ``copy_function`` of a model's tree."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+    return str(target)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A model's JSON object.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is not there or holds something else.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path} cannot be read ({error}): the model is damaged.") from error
+    if not isinstance(body, dict):
+        raise ModelFileError(f"{path} holds no JSON object: the model is damaged.")
+    return body
+
+
+def _as_frame(data: Data) -> pd.DataFrame:
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, str | os.PathLike):
+        from automl.data.readers import read_table
+
+        read = read_table(Path(data), minimum_rows=0)
+        for note in read.notes:
+            _log.info("%s", note)
+        return read.frame
+    raise UsageError(
+        f"predict takes a pandas DataFrame or the path of a file, not {type(data).__name__}. "
+        "For one row, pass pandas.DataFrame([row])."
+    )
+
+
+def _fold_predictions(fitted: Fitted, log_target: LogTarget | None, table: Table) -> Predictions:
+    predictions = fitted.predict(table)
+    return predictions if log_target is None else log_target.restore(predictions)
+
+
+def _in_threads(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Results of the jobs in their order; several at once where there are cores for it."""
+    workers = min(len(jobs), os.cpu_count() or 1)
+    if workers <= 1:
+        return [job() for job in jobs]
+    with ThreadPoolExecutor(workers, thread_name_prefix="automl-predict") as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+@cache
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from automl import __version__
+
+    found = {"automl": __version__}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,37 @@
+"""What MLflow imports to load a champion: it hands over the model's folder and gets something to call.
+
+MLflow stores the name of this module in the model (``loader_module``), so no code and no pickle lies
+beside the model, and its manifest is checked here as everywhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.predictor import Predictor
+
+FOLDER = "predictor"
+
+
+class PyfuncModel:
+    """A predictor in MLflow's clothes."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.Series | pd.DataFrame:
+        """Labels or values; with ``params={"proba": True}`` the probability of each class."""
+        if params and params.get("proba"):
+            return self.predictor.predict_proba(data)
+        return self.predictor.predict(data)
+
+
+def _load_pyfunc(path: str) -> PyfuncModel:
+    """Called by MLflow with the folder of the model."""
+    from automl.predictor import Predictor
+
+    return PyfuncModel(Predictor.load(Path(path) / FOLDER).preload())

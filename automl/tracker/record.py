@@ -1,0 +1,316 @@
+"""What is written about a search and its trials: plain values, and the words and numbers made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.data.layout import Layout
+from automl.tasks import Task
+from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
+
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+COLOUR = "mlflow.runColor"
+CURVE_POINTS = 40  # a curve as metrics is for a glance; curves.json has all of it
+_CURVES = 6
+_LIMITS = {"tag": 7_900, "param": 5_900, "key": 250, "error": 480}
+# Okabe and Ito's palette, which colour-blind people can tell apart, and three more.
+_COLOURS = (
+    *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#7F7F7F"),
+    *("#6A3D9A", "#8C564B", "#17BECF"),
+)
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """What was searched on.
+
+    Attributes
+    ----------
+    source:
+        The file, or ``frame``.
+    columns:
+        Column name → kind, the target's not among them.
+    """
+
+    name: str
+    source: str
+    digest: str
+    rows: int
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What is known when a search begins.
+
+    Attributes
+    ----------
+    name:
+        The search's name: of its experiment and of its registered model.
+    task, layout:
+        For the predictors that are laid beside every trial.
+    configuration:
+        All settings as plain JSON data.
+    split_digest, split_reason:
+        Of the folds.
+    """
+
+    name: str
+    task: Task
+    layout: Layout
+    dataset: DatasetRecord
+    configuration: Mapping[str, Any]
+    split_digest: str = ""
+    split_reason: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """What is known when a search ends.
+
+    Attributes
+    ----------
+    body:
+        The object of ``automl search --json``; ids and addresses are filled in by the tracker.
+    metrics:
+        Numbers for the search's run: ``test_accuracy``, ``baseline_accuracy`` …
+    note:
+        Markdown that stands above the leaderboard on the run's page.
+    """
+
+    body: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SearchIds:
+    """Where a search is on record; ``model_uri`` and ``model_version`` are empty without a champion."""
+
+    run_id: str
+    experiment_id: str
+    tracking_uri: str
+    model_uri: str = ""
+    model_version: str = ""
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One trial as the leaderboard shows it; the fields are the keys of ``leaderboard --json``."""
+
+    trial: int
+    run_id: str
+    family: str
+    params: dict[str, Any]
+    state: str
+    origin: str
+    validation: float | None
+    standard_error: float | None
+    seconds: float
+    predict_ms_per_1000_rows: float | None
+    model_bytes: int | None
+
+
+def search_tags(search: SearchRecord, version: str) -> dict[str, str]:
+    """Tags of a search's run."""
+    metric = search.task.metric
+    return {
+        "automl.search": search.name,
+        "automl.task": search.task.name,
+        "automl.metric": metric.name,
+        "automl.greater_is_better": json.dumps(metric.greater_is_better),
+        "automl.target": search.layout.target_name,
+        "automl.data_digest": search.dataset.digest,
+        "automl.split_digest": search.split_digest,
+        "automl.split": search.split_reason,
+        "automl.seed": str(search.seed),
+        "automl.version": version,
+    }
+
+
+def trial_tags(trial: Trial, result: Result, search: SearchRecord, version: str) -> dict[str, str]:
+    """Tags of a trial's run, with everything that the leaderboard needs and no metric holds."""
+    candidate = trial.candidate
+    tags = {
+        "automl.trial": str(trial.number),
+        "automl.family": candidate.family,
+        "automl.state": result.status.value,
+        "automl.origin": candidate.origin,
+        "automl.fidelity": f"{candidate.fidelity:g}",
+        "automl.seed": str(candidate.seed),
+        "automl.data_digest": search.dataset.digest,
+        "automl.split_digest": search.split_digest,
+        "automl.version": version,
+        COLOUR: family_colour(candidate.family),
+    }
+    body = json.dumps(candidate.to_json(), separators=(",", ":"))
+    if len(body) <= _LIMITS["tag"]:
+        tags["automl.candidate"] = body
+    if result.error:
+        tags["automl.error"] = _cut(result.error, _LIMITS["error"])
+    note = trial_note(trial, result, search.task.metric.name)
+    return {**tags, NOTE: _cut(note, _LIMITS["tag"])}
+
+
+def trial_params(candidate: Candidate) -> dict[str, str]:
+    """The sampled parameters, each under its family's name."""
+    params = {f"{candidate.family}.{name}": str(value) for name, value in candidate.params.items()}
+    if candidate.log_target:
+        params["log_target"] = "True"
+    return {
+        _cut(name, _LIMITS["key"]): _cut(value, _LIMITS["param"]) for name, value in list(params.items())[:99]
+    }
+
+
+def trial_metrics(result: Result, scores: Scores | None, metric: str) -> dict[str, float]:
+    """The numbers of a trial by metric name; those that are not finite are left out."""
+    values: dict[str, float] = {"seconds": result.seconds, "peak_bytes": float(result.peak_bytes)}
+    if result.status is Status.DONE:
+        values["fit_seconds"] = result.fit_seconds
+        values["predict_ms_per_1000_rows"] = result.predict_ms_per_1000_rows
+        values["model_bytes"] = float(result.model_bytes)
+    if scores is not None:
+        values[f"val_{metric}"] = scores.validation
+        values[f"val_{metric}_se"] = scores.standard_error
+        if len(scores.folds) > 1:
+            values[f"val_{metric}_std"] = float(np.std(scores.folds, ddof=1))
+        if scores.train is not None:
+            values[f"train_{metric}"] = scores.train
+    values.update({name: float(value) for name, value in list(result.facts.items())[:20]})
+    return {_key(name): value for name, value in values.items() if math.isfinite(value)}
+
+
+def curve_means(curves: Iterable[Curve]) -> dict[str, list[tuple[int, float]]]:
+    """Per kind of curve its mean over the folds, thinned to a few dozen points; ``fold_0/`` is dropped."""
+    groups: dict[str, list[Curve]] = {}
+    for curve in curves:
+        name = re.sub(r"(^|[/_. ])fold[ _]?\d+([/_. ]|$)", "/", curve.name).strip("/")
+        if curve.steps:
+            groups.setdefault(name or "curve", []).append(curve)
+    means = {}
+    for name, members in list(groups.items())[:_CURVES]:
+        longest = max(members, key=lambda curve: curve.steps[-1]).steps
+        picked = np.unique(np.linspace(0, len(longest) - 1, min(CURVE_POINTS, len(longest))).astype(int))
+        steps = np.asarray(longest)[picked]
+        # A fold that stopped early has no say in what came later.
+        stacked = np.array([np.interp(steps, curve.steps, curve.values, right=np.nan) for curve in members])
+        finite = [
+            (int(step), column[np.isfinite(column)]) for step, column in zip(steps, stacked.T, strict=True)
+        ]
+        means[_key(name)] = [(step, float(np.mean(values))) for step, values in finite if len(values)]
+    return means
+
+
+def curves_json(curves: Iterable[Curve]) -> str:
+    """All curves of all folds."""
+    return json.dumps(
+        [{"name": item.name, "steps": list(item.steps), "values": list(item.values)} for item in curves]
+    )
+
+
+def plain_params(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """The settings that are single values, as the params of a search's run."""
+    return {
+        _key(name): _cut(str(value), _LIMITS["param"])
+        for name, value in list(configuration.items())[:99]
+        if isinstance(value, str | int | float | bool)
+    }
+
+
+def leaderboard_row(trial: Trial, result: Result, run_id: str) -> LeaderboardRow:
+    """The row of a finished trial."""
+    done = result.status is Status.DONE
+    return LeaderboardRow(
+        trial.number,
+        run_id,
+        trial.candidate.family,
+        dict(trial.candidate.params),
+        result.status.value,
+        trial.candidate.origin,
+        trial.scores.validation if trial.scores else None,
+        trial.scores.standard_error if trial.scores else None,
+        result.seconds,
+        result.predict_ms_per_1000_rows if done else None,
+        result.model_bytes if done else None,
+    )
+
+
+def best_first(rows: Iterable[LeaderboardRow], greater_is_better: bool) -> list[LeaderboardRow]:
+    """Rows by score; those without one last, by number."""
+    sign = -1.0 if greater_is_better else 1.0
+    return sorted(rows, key=lambda row: (row.validation is None, sign * (row.validation or 0.0), row.trial))
+
+
+def leaderboard_note(rows: list[LeaderboardRow], metric: str, greater_is_better: bool) -> str:
+    """The leaderboard as markdown, as long as a tag may be."""
+    lines = [
+        f"| trial | family | {metric} | ± | seconds | ms per 1000 rows | state |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in best_first(rows, greater_is_better):
+        score = "" if row.validation is None else f"{row.validation:.5g}"
+        error = "" if row.standard_error is None else f"{row.standard_error:.2g}"
+        latency = "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:.1f}"
+        cells = (row.trial, row.family, score, error, f"{row.seconds:.1f}", latency, row.state)
+        line = f"| {' | '.join(map(str, cells))} |"
+        if sum(map(len, lines)) + len(line) + len(lines) > _LIMITS["tag"] - 400:
+            lines.append(f"\n… and {len(rows) - len(lines) + 2} more")
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def trial_note(trial: Trial, result: Result, metric: str) -> str:
+    """A trial in one or two sentences of markdown."""
+    candidate = trial.candidate
+    head = f"**{candidate.family}**, trial {trial.number} ({candidate.origin})"
+    if trial.scores is None:
+        return f"{head}: {result.status.value}. {result.error}"
+    scores = trial.scores
+    text = f"{head}: {metric} {scores.validation:.5g} ± {scores.standard_error:.2g}"
+    if scores.train is not None:
+        text += f" (training rows {scores.train:.5g})"
+    return f"{text}, {result.seconds:.1f} s, {result.model_bytes / 1e6:.1f} MB."
+
+
+def cut_note(text: str) -> str:
+    """A note as long as a tag may be."""
+    return _cut(text, _LIMITS["tag"])
+
+
+def family_colour(family: str) -> str:
+    """A colour that is always the same for a family."""
+    return _COLOURS[hashlib.sha256(family.encode()).digest()[0] % len(_COLOURS)]
+
+
+def folder_name(name: str) -> str:
+    """A search's name as the name of a folder: no character that means something in a path or a URI."""
+    cleaned = re.sub(r"[^\w.+-]+", "_", name).strip("._")
+    if cleaned == name:
+        return name
+    return f"{cleaned[:80] or 'search'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def write_json(path: Path, body: Mapping[str, Any]) -> None:
+    """A JSON file for people and programs."""
+    path.write_text(json.dumps(body, indent=1, default=str), encoding="utf-8")
+
+
+def _key(name: str) -> str:
+    """A name that MLflow takes for a metric or a param."""
+    return re.sub(r"[^\w\-./ ]", "_", name)[: _LIMITS["key"]]
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

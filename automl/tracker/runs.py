@@ -1,0 +1,161 @@
+"""A finished run, written at once: in one transaction where the store is a file here, else by calls."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from automl.tracker.store import StoreLocation, local_path
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from sqlalchemy import Engine
+
+METRICS_PER_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric; ``timestamp`` in milliseconds."""
+
+    name: str
+    value: float
+    timestamp: int
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """Everything about a run that has ended; ``started`` and ``ended`` in milliseconds."""
+
+    name: str
+    status: str
+    started: int
+    ended: int
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
+
+
+class RunWriter:
+    """Writes runs into one experiment.
+
+    Through the client a run is three calls and six transactions, 20 ms of CPU time; in a SQLite file it
+    is one insert of MLflow's own table classes, which readers see whole or not at all.
+    """
+
+    def __init__(self, client: MlflowClient, location: StoreLocation, experiment_id: str) -> None:
+        self._client = client
+        self._location = location
+        self._experiment_id = experiment_id
+        root = str(client.get_experiment(experiment_id).artifact_location)
+        in_file = location.database is not None and "://" not in root
+        self._root = local_path(root) if in_file else None
+
+    @property
+    def keeps_folders(self) -> bool:
+        """Whether artifacts are plain folders here, which can also be deleted again."""
+        return self._root is not None
+
+    @contextmanager
+    def writing(self, run: FinishedRun) -> Iterator[tuple[str, Path]]:
+        """Gives the run's id and a folder to put its artifacts in; the run is written after that."""
+        if self._root is not None:
+            run_id = uuid.uuid4().hex
+            folder = self._root / run_id / "artifacts"
+            folder.mkdir(parents=True)
+            yield run_id, folder
+            self._insert(run, run_id, folder)
+            return
+        made = self._client.create_run(
+            self._experiment_id, start_time=run.started, tags=dict(run.tags), run_name=run.name
+        )
+        with TemporaryDirectory(prefix="automl-upload-") as scratch:
+            yield made.info.run_id, Path(scratch)
+            if any(Path(scratch).iterdir()):
+                self._client.log_artifacts(made.info.run_id, scratch)
+        log_points(self._client, made.info.run_id, run.points, run.params)
+        self._client.set_terminated(made.info.run_id, status=run.status, end_time=run.ended)
+
+    def _insert(self, run: FinishedRun, run_id: str, folder: Path) -> None:
+        from mlflow.store.tracking.dbmodels import models
+        from sqlalchemy import insert
+        from sqlalchemy.orm import Session
+
+        run_row = {
+            "run_uuid": run_id,
+            "name": run.name,
+            "artifact_uri": str(folder),
+            "experiment_id": int(self._experiment_id),
+            "source_type": "UNKNOWN",
+            "source_name": "",
+            "entry_point_name": "",
+            "source_version": "",
+            "user_id": run.tags.get("mlflow.user", ""),
+            "status": run.status,
+            "start_time": run.started,
+            "end_time": run.ended,
+            "lifecycle_stage": "active",
+        }
+        tags = {**run.tags, "mlflow.runName": run.name}
+        points = {(p.name, p.timestamp, p.step, p.value): p for p in run.points if math.isfinite(p.value)}
+        latest: dict[str, Point] = {}
+        for point in points.values():
+            before = latest.get(point.name)
+            if before is None or (point.step, point.timestamp) >= (before.step, before.timestamp):
+                latest[point.name] = point
+        rows: list[tuple[Any, list[dict[str, Any]]]] = [
+            (models.SqlRun, [run_row]),
+            (models.SqlTag, [{"key": key, "value": value} for key, value in tags.items()]),
+            (models.SqlParam, [{"key": key, "value": value} for key, value in run.params.items()]),
+            (models.SqlMetric, [_columns(point) for point in points.values()]),
+            (models.SqlLatestMetric, [_columns(point) for point in latest.values()]),
+        ]
+        with Session(_engine(self._location.uri)) as session, session.begin():
+            for table, values in rows:
+                if values:
+                    session.execute(insert(table), [{"run_uuid": run_id, **value} for value in values])
+
+
+def log_points(
+    client: MlflowClient,
+    run_id: str,
+    points: tuple[Point, ...] | list[Point],
+    params: Mapping[str, str] | None = None,
+) -> None:
+    """Params and metrics by the client, in batches of the size it takes."""
+    from mlflow.entities import Metric, Param
+
+    listed = [Param(key, value) for key, value in (params or {}).items()]
+    metrics = [Metric(p.name, p.value, p.timestamp, p.step) for p in points if math.isfinite(p.value)]
+    for start in range(0, max(len(metrics), 1), METRICS_PER_BATCH):
+        batch = metrics[start : start + METRICS_PER_BATCH]
+        if batch or listed:
+            client.log_batch(run_id, metrics=batch, params=listed)
+        listed = []
+
+
+def _columns(point: Point) -> dict[str, Any]:
+    return {
+        "key": point.name,
+        "value": point.value,
+        "timestamp": point.timestamp,
+        "step": point.step,
+        "is_nan": False,
+    }
+
+
+@cache
+def _engine(uri: str) -> Engine:
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    # No pool: a connection that lives on would keep the file open after the search.
+    return create_engine(uri, poolclass=NullPool, connect_args={"timeout": 60})

@@ -1,0 +1,344 @@
+"""One search in the store: its experiment, its run, its trials' runs and their files. Used by one thread."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from automl import __version__
+from automl.errors import StorageError
+from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
+from automl.store import folder_bytes
+from automl.tracker import record
+from automl.tracker.keep import KeptModel
+from automl.tracker.reconcile import EXPERIMENT_TAG, owner_tags, reconcile
+from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
+from automl.tracker.registry import register_champion
+from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
+from automl.tracker.store import (
+    ROOT_TAG,
+    StoreLocation,
+    checkpoint,
+    connect,
+    has_open_runs,
+    local_path,
+    remove_folder,
+)
+from automl.trial import Result, Status, Trial
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL_FOLDER = "model"
+MayStore = Callable[[KeptModel], bool]
+_ENDED = {
+    Status.DONE: "FINISHED",
+    Status.PRUNED: "KILLED",
+    Status.FAILED: "FAILED",
+    Status.TIMEOUT: "FAILED",
+    Status.OOM: "FAILED",
+}
+_BEST_EVERY_SECONDS = 10.0
+
+
+@final
+class SearchRun:
+    """What a tracker's thread does.
+
+    Attributes
+    ----------
+    models:
+        The trials whose model is stored, by number.
+    """
+
+    def __init__(self, location: StoreLocation) -> None:
+        self.location = location
+        self.models: dict[int, KeptModel] = {}
+        self._folders: dict[int, tuple[Path, ...]] = {}
+        self._client: MlflowClient | None = None
+        self._runs: RunWriter | None = None
+        self._search: SearchRecord | None = None
+        self._ids = SearchIds("", "", location.uri)
+        self._artifact_uri = ""
+        self._rows: list[LeaderboardRow] = []
+        self._best: list[Point] = []
+        self._best_written = time.monotonic()
+        self._open = False
+
+    @property
+    def client(self) -> MlflowClient:
+        """The store's client."""
+        if self._client is None:
+            raise StorageError(f"The store at {self.location.uri} could not be opened.")
+        return self._client
+
+    @property
+    def search(self) -> SearchRecord:
+        """The search that was begun."""
+        if self._search is None:
+            raise StorageError(f"The search could not be begun in the store at {self.location.uri}.")
+        return self._search
+
+    @property
+    def runs(self) -> RunWriter:
+        """Writer of the trials' runs."""
+        if self._runs is None:
+            raise StorageError(f"The search could not be begun in the store at {self.location.uri}.")
+        return self._runs
+
+    def open(self) -> None:
+        """Import MLflow, make the tables of a new store."""
+        self._client = connect(self.location)
+
+    def close(self) -> None:
+        """Leave the SQLite file whole."""
+        checkpoint(self.location)
+
+    def begin(self, search: SearchRecord) -> None:
+        """Create experiment and run."""
+        if has_open_runs(self.location):
+            reconcile(self.client)
+        experiment = self._experiment(search)
+        run = self.client.create_run(
+            experiment,
+            start_time=_now(),
+            run_name=f"{search.name} {time.strftime('%Y-%m-%d %H:%M:%S')}",
+            tags={**_cut_all(record.search_tags(search, __version__)), **owner_tags(), **_source_tags()},
+        )
+        self._ids = replace(self._ids, run_id=run.info.run_id, experiment_id=experiment)
+        self._artifact_uri = run.info.artifact_uri
+        self._runs = RunWriter(self.client, self.location, experiment)
+        self._search, self._open = search, True
+        log_points(self.client, run.info.run_id, (), record.plain_params(search.configuration))
+        self._log_dataset(search)
+        self.attach("configuration.json", _pretty(search.configuration))
+
+    def trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int, may_store: MayStore) -> str:
+        """Write a trial's run; returns its id."""
+        search, result = self.search, trial.result
+        if result is None:
+            raise StorageError(f"Trial {trial.number} has no result to write.")
+        metric = search.task.metric.name
+        metrics = record.trial_metrics(result, trial.scores, metric)
+        points = [Point(name, value, ended) for name, value in metrics.items()]
+        if trial.scores is not None:
+            # One key with a step per fold: many keys would slow MLflow's pages.
+            points += [
+                Point(f"val_{metric}_by_fold", score, ended, fold)
+                for fold, score in enumerate(trial.scores.folds)
+            ]
+        for name, curve in record.curve_means(result.curves).items():
+            points += [Point(name, value, ended, step) for step, value in curve]
+        tags = {
+            **_cut_all(record.trial_tags(trial, result, search, __version__)),
+            record.PARENT: self._ids.run_id,
+            **_source_tags(),
+        }
+        run = FinishedRun(
+            f"{trial.candidate.family} {trial.number}",
+            _ENDED[result.status],
+            ended - int(result.seconds * 1000),
+            ended,
+            tags,
+            record.trial_params(trial.candidate),
+            tuple(points),
+        )
+        with self.runs.writing(run) as (run_id, folder):
+            _write_files(folder, trial, result)
+            if result.model_folder and Path(result.model_folder).is_dir():
+                self._store_model(folder, trial, result, class_weights, may_store)
+        self._rows.append(record.leaderboard_row(trial, result, run_id))
+        return run_id
+
+    def best(self, step: int, score: float, now: int) -> None:
+        """Note a point of the best-so-far curve; written with others now and then."""
+        name = f"best_val_{self.search.task.metric.name}"
+        self._best.append(Point(name, score, now, step))
+        if time.monotonic() - self._best_written > _BEST_EVERY_SECONDS:
+            self._write_best()
+
+    def attach(self, name: str, content: bytes | str | Path) -> None:
+        """Add a file or folder to the search's artifacts."""
+        folder = local_path(self._artifact_uri) if self._artifact_uri else None
+        if folder is not None:
+            _place(folder / name, content)
+            return
+        with tempfile.TemporaryDirectory(prefix="automl-upload-") as scratch:
+            _place(Path(scratch) / name, content)
+            self.client.log_artifacts(self._ids.run_id, scratch)
+
+    def drop(self, number: int) -> None:
+        """Delete a trial's model: from its run where that is a folder here, and from its scratch folder."""
+        for folder in self._folders.pop(number):
+            remove_folder(folder)
+        del self.models[number]
+
+    def end(self, summary: SearchSummary, champion: Predictor | None) -> SearchIds:
+        """Register the champion and close the search's run."""
+        self._write_best()
+        run_id, now = self._ids.run_id, _now()
+        metrics = {name: float(value) for name, value in summary.metrics.items() if np.isfinite(value)}
+        log_points(self.client, run_id, [Point(name, value, now) for name, value in metrics.items()])
+        if champion is not None:
+            made = register_champion(
+                self.client,
+                champion,
+                experiment_id=self._ids.experiment_id,
+                run_id=run_id,
+                version=__version__,
+                metrics=metrics,
+            )
+            self._ids = replace(self._ids, model_uri=made.model_uri, model_version=made.version)
+            self.client.set_tag(run_id, "automl.model_id", made.model_id)
+            self.client.set_tag(run_id, "automl.model_version", made.version)
+        metric = self.search.task.metric
+        board = record.leaderboard_note(self._rows, metric.name, metric.greater_is_better)
+        note = f"{summary.note}\n\n{board}" if summary.note else board
+        self.client.set_tag(run_id, record.NOTE, record.cut_note(note))
+        self.attach("summary.json", _pretty({**summary.body, **_id_fields(self._ids)}))
+        self.client.set_terminated(run_id, status="FINISHED")
+        self._open = False
+        return self._ids
+
+    def fail(self, reason: str, status: str) -> None:
+        """Close the search's run with the reason; nothing when it is closed already."""
+        if self._open:
+            self._write_best()
+            self.client.set_tag(self._ids.run_id, "automl.error", record.cut_note(reason))
+            self.client.set_terminated(self._ids.run_id, status=status)
+            self._open = False
+
+    def _experiment(self, search: SearchRecord) -> str:
+        """Id of the experiment of this name; made, or taken out of the bin, where need be."""
+        found = self.client.get_experiment_by_name(search.name)
+        if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+        tags = {
+            EXPERIMENT_TAG: search.name,
+            "mlflow.experimentKind": "custom_model_development",
+            "mlflow.experiment.primaryMetric.name": f"val_{search.task.metric.name}",
+        }
+        if self.location.database is not None:
+            tags[ROOT_TAG] = str(self.location.database.parent)
+        artifacts = self.location.artifacts
+        folder = None if artifacts is None else str(artifacts / record.folder_name(search.name))
+        return str(self.client.create_experiment(search.name, artifact_location=folder, tags=tags))
+
+    def _log_dataset(self, search: SearchRecord) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        data = search.dataset
+        profile = {"num_rows": data.rows, "num_columns": len(data.columns)}
+        columns = {"columns": dict(data.columns), "target": search.layout.target_name}
+        described = Dataset(
+            name=data.name,
+            digest=data.digest[:36],
+            source_type="local",
+            source=json.dumps({"uri": data.source}),
+            schema=json.dumps(columns)[:1_000_000],
+            profile=json.dumps(profile),
+        )
+        tag = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(self._ids.run_id, [DatasetInput(described, [tag])])
+
+    def _write_best(self) -> None:
+        log_points(self.client, self._ids.run_id, self._best)
+        self._best.clear()
+        self._best_written = time.monotonic()
+
+    def _store_model(
+        self,
+        folder: Path,
+        trial: Trial,
+        result: Result,
+        class_weights: tuple[float, ...],
+        may_store: MayStore,
+    ) -> None:
+        scratch = Path(result.model_folder)
+        size = result.model_bytes or folder_bytes(scratch)
+        search, family = self.search, trial.candidate.family
+        model = KeptModel(trial.number, family, self._loss(trial), size)
+        if not may_store(model):
+            remove_folder(scratch)
+            return
+        facts: dict[str, str | int | float | bool | None] = {"trial": trial.number}
+        if trial.scores is not None:
+            facts[f"val_{search.task.metric.name}"] = trial.scores.validation
+        members = ((scratch, 1.0),)
+        build_predictor(
+            folder / MODEL_FOLDER,
+            PredictorSource(search.name, search.task, search.layout, members, class_weights, _facts(facts)),
+        )
+        self.models[trial.number] = model
+        stored = (folder / MODEL_FOLDER,) if self.runs.keeps_folders else ()
+        self._folders[trial.number] = (scratch, *stored)
+
+    def _loss(self, trial: Trial) -> float | None:
+        if trial.scores is None or not np.isfinite(trial.scores.validation):
+            return None
+        return trial.scores.validation * (-1.0 if self.search.task.metric.greater_is_better else 1.0)
+
+
+def _write_files(folder: Path, trial: Trial, result: Result) -> None:
+    (folder / "candidate.json").write_text(_pretty(trial.candidate.to_json()), encoding="utf-8")
+    if result.held_out is not None:
+        np.save(folder / "held_out.npy", result.held_out)
+    if result.curves:
+        (folder / "curves.json").write_text(record.curves_json(result.curves), encoding="utf-8")
+    if result.traceback:
+        (folder / "traceback.txt").write_text(result.traceback, encoding="utf-8")
+
+
+def _place(target: Path, content: bytes | str | Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Path):
+        if content.is_dir():
+            shutil.copytree(content, target, dirs_exist_ok=True)
+        else:
+            shutil.copy2(content, target)
+    else:
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def _facts(facts: Facts) -> Facts:
+    return {**facts, "automl": __version__}
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _pretty(body: Mapping[str, object]) -> str:
+    return json.dumps(dict(body), indent=1, default=str)
+
+
+def _cut_all(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: record.cut_note(value) for name, value in tags.items()}
+
+
+def _source_tags() -> dict[str, str]:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = "unknown"
+    return {"mlflow.user": user, "mlflow.source.name": "automl search", "mlflow.source.type": "LOCAL"}
+
+
+def _id_fields(ids: SearchIds) -> dict[str, str]:
+    return {
+        "run_id": ids.run_id,
+        "experiment_id": ids.experiment_id,
+        "tracking_uri": ids.tracking_uri,
+        "model_uri": ids.model_uri,
+    }

@@ -1,0 +1,266 @@
+"""Where the record lies: the default SQLite store or a server, opened, mended and kept quiet."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlparse
+
+from automl.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_ROOT = Path("mlruns")
+ROOT_TAG = "automl.store_root"
+_DATABASE = "mlflow.db"
+_LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+@dataclass(frozen=True)
+class StoreLocation:
+    """Where runs, artifacts and scratch files lie.
+
+    Attributes
+    ----------
+    uri:
+        MLflow's tracking URI.
+    root:
+        The folder ``mlruns``, absolute: scratch, cache and journals lie here with every kind of store.
+    database:
+        The SQLite file, or None for a server.
+    artifacts:
+        Folder under which each search has its artifact folder, or None where the server decides.
+    """
+
+    uri: str
+    root: Path
+    database: Path | None
+    artifacts: Path | None
+
+    @property
+    def exists(self) -> bool:
+        """Whether something was recorded here (a server is asked when it is used)."""
+        return self.database is None or self.database.is_file()
+
+
+def locate_store(
+    tracking_uri: str | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT
+) -> StoreLocation:
+    """Where the store is: the URI given, else ``MLFLOW_TRACKING_URI``, else ``<root>/mlflow.db``.
+
+    Raises
+    ------
+    UsageError
+        For a folder of MLflow's old file store, which this MLflow no longer writes.
+    """
+    folder = Path(root).absolute().resolve()
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    if not uri:
+        database = folder / _DATABASE
+        return StoreLocation(f"sqlite:///{database}", folder, database, folder / "artifacts")
+    scheme = urlparse(uri).scheme
+    if scheme == "sqlite":
+        stated = Path(uri.removeprefix("sqlite:///")).absolute()
+        database = stated.parent.resolve() / stated.name
+        return StoreLocation(f"sqlite:///{database}", folder, database, database.parent / "artifacts")
+    if scheme in ("", "file") or (len(scheme) == 1 and os.name == "nt"):
+        raise UsageError(
+            f"The tracking URI {uri!r} names a folder: MLflow's file store is no longer supported. "
+            f"Use sqlite:///{uri.removeprefix('file://').rstrip('/')}/mlflow.db, or the address of a server."
+        )
+    served = scheme.startswith(("http", "databricks", "uc"))
+    return StoreLocation(uri, folder, None, None if served else folder / "artifacts")
+
+
+def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT) -> StoreLocation:
+    """Locate the store and make it ready for writing, without MLflow: it takes milliseconds.
+
+    A new SQLite file is put into WAL mode (readers then never wait for the writer); one that was moved
+    with its folder gets its paths mended.
+    """
+    location = locate_store(tracking_uri, root)
+    with storage_errors(f"open the store at {location.uri}"):
+        location.root.mkdir(parents=True, exist_ok=True)
+        if location.database is not None:
+            location.database.parent.mkdir(parents=True, exist_ok=True)
+            if not location.database.exists() and not _on_network(location.database.parent):
+                with closing(sqlite3.connect(location.database)) as connection:
+                    connection.execute("PRAGMA journal_mode=wal")
+            mend_moved(location)
+    return location
+
+
+def mend_moved(location: StoreLocation) -> bool:
+    """Rewrite the absolute paths in a SQLite store that was moved or copied; whether that was needed."""
+    if location.database is None or not location.exists:
+        return False
+    here = str(location.database.parent)
+    with closing(sqlite3.connect(location.database, timeout=30)) as connection:
+        try:
+            rows = connection.execute(
+                "SELECT DISTINCT value FROM experiment_tags WHERE key = ? AND value != ?", (ROOT_TAG, here)
+            ).fetchall()
+        except sqlite3.OperationalError:  # no tables yet
+            return False
+        for (before,) in rows:
+            _replace_prefix(connection, before, here)
+        connection.commit()
+    return bool(rows)
+
+
+def _replace_prefix(connection: sqlite3.Connection, before: str, after: str) -> None:
+    for old, new in ((before, after), (Path(before).as_uri(), Path(after).as_uri())):
+        for table, column in _LOCATIONS:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                (new, len(old) + 1, len(old) + 1, f"{old}/"),
+            )
+    connection.execute(
+        "UPDATE experiment_tags SET value = ? WHERE key = ? AND value = ?", (after, ROOT_TAG, before)
+    )
+
+
+def checkpoint(location: StoreLocation) -> None:
+    """Fold the write-ahead log into the database file, so that the file alone is the whole store."""
+    if location.database is not None and location.exists:
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(location.database)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def connect(location: StoreLocation) -> MlflowClient:
+    """A client of the store; the first call imports MLflow and may create the tables (seconds)."""
+    quieten()
+    with storage_errors(f"reach the store at {location.uri}"), _creating(location), _uncollected():
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
+
+
+def has_open_runs(location: StoreLocation) -> bool:
+    """Whether some run may be open; asked of a SQLite file directly, which takes no time."""
+    if location.database is None:
+        return True
+    with closing(sqlite3.connect(location.database, timeout=30)) as connection:
+        return bool(connection.execute("SELECT 1 FROM runs WHERE status = 'RUNNING' LIMIT 1").fetchall())
+
+
+@contextmanager
+def _creating(location: StoreLocation) -> Iterator[None]:
+    """Let one process at a time create the tables: two at once spoil each other's migrations."""
+    gate = (
+        None
+        if location.database is None
+        else location.database.with_name(f"{location.database.name}.creating")
+    )
+    if gate is None or location.database is None or (_has_tables(location.database) and not gate.exists()):
+        yield
+        return
+    with closing(sqlite3.connect(gate, timeout=120, isolation_level=None)) as connection:
+        connection.execute(
+            "BEGIN EXCLUSIVE"
+        )  # SQLite's own lock: it ends with the process, however that ends
+        yield
+    with suppress(OSError):  # another process may hold it open (Windows)
+        gate.unlink(missing_ok=True)
+
+
+def _has_tables(database: Path) -> bool:
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'logged_models'").fetchall()
+    return bool(found)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection meanwhile: an import makes a million objects that stay, and a fifth of its
+    time goes into looking through them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def quieten() -> None:
+    """Keep MLflow from phoning home and from telling about its tables; before it is imported."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow.store", "alembic"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+
+
+@contextmanager
+def storage_errors(action: str) -> Iterator[None]:
+    """Turn what MLflow, SQLite, the disk or the network raise into a :class:`StorageError`."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except _raised_by_stores() as error:
+        raise StorageError(f"Could not {action}: {error}. {_REMEDY}") from error
+
+
+_REMEDY = "Check that the store can be reached and its disk has room, or pass another --tracking-uri."
+
+
+def _raised_by_stores() -> tuple[type[BaseException], ...]:
+    """Evaluated when something was raised: MLflow's own error is known once MLflow was imported."""
+    loaded = sys.modules.get("mlflow.exceptions")
+    own: tuple[type[BaseException], ...] = (loaded.MlflowException,) if loaded is not None else ()
+    return (OSError, sqlite3.Error, *own)
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder of an artifact URI on this machine, or None."""
+    if re.match(r"^[A-Za-z]:[\\/]", uri):
+        return Path(uri)
+    parsed = urlparse(uri)
+    if parsed.scheme == "":
+        return Path(uri)
+    if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
+        return Path(unquote(parsed.path))
+    return None
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder that may already be gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _on_network(folder: Path) -> bool:
+    """Whether a folder lies on a network file system, where SQLite's WAL does not work."""
+    import psutil
+
+    try:
+        mounts = psutil.disk_partitions(all=True)
+    except OSError:
+        return False
+    holding = [mount for mount in mounts if folder.is_relative_to(mount.mountpoint)]
+    kind = max(holding, key=lambda mount: len(mount.mountpoint)).fstype if holding else ""
+    return kind.lower() in {"nfs", "nfs4", "cifs", "smbfs", "smb3", "9p", "fuse.sshfs", "afpfs", "lustre"}
