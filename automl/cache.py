@@ -13,7 +13,7 @@ T = TypeVar("T")
 GIBIBYTE = 1 << 30
 _DEPTH = 6
 # Objects of native libraries show Python a few bytes only. What they hold is judged by their shape, as
-# (method for rows, method for columns, bytes per cell): LightGBM's Dataset, XGBoost's DMatrix, CatBoost's Pool.
+# (method for rows, method for columns, bytes per cell): LightGBM's Dataset, then XGBoost's and CatBoost's.
 _NATIVE = (("num_data", "num_feature", 2), ("num_row", "num_col", 4))
 
 
@@ -70,7 +70,7 @@ def approximate_bytes(value: object) -> int:
 
 
 def _bytes_of(value: object, seen: set[int], depth: int) -> int:
-    if id(value) in seen or isinstance(value, type | None.__class__):
+    if value is None or isinstance(value, type) or id(value) in seen:
         return 0
     seen.add(id(value))
     if isinstance(value, np.ndarray):

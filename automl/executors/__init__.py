@@ -1,0 +1,1 @@
+"""Where trials run: in this process (``inline``) or in worker processes of our own (``local``)."""

@@ -1,0 +1,116 @@
+"""A process that loads the libraries once and forks workers from itself (Linux).
+
+Two of them: the light one has what most families need after about a second; it forks the heavy one, which
+goes on to load torch. So the first trial need not wait for torch, and no trial waits for it later.
+Nothing of the user's program is imported in them: they are ``python -c`` processes, not children of
+``multiprocessing``, whose forkserver and spawn import the main module again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+_KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+def main(arguments: str) -> NoReturn:
+    """Load and serve; ``arguments`` is JSON: ``light`` and ``heavy`` modules, ``fds`` of the two sockets."""
+    given = json.loads(arguments)
+    light, heavy = (socket.socket(fileno=number) for number in given["fds"])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _load(given["light"])
+    # Objects that live for ever are not to be touched by the collector of a child: that copies their pages.
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        light.close()
+        _load(given["heavy"])
+        gc.freeze()
+        _serve(heavy)
+    heavy.close()
+    _send(light, {"heavy": pid})
+    _serve(light)
+
+
+def _load(modules: Sequence[str]) -> None:
+    for module in modules:
+        # What is not installed or broken shows in the trial that needs it.
+        with suppress(ImportError, OSError):
+            import_module(module)
+
+
+def _serve(control: socket.socket) -> NoReturn:
+    """Fork a worker for every descriptor that comes; tell of those that end; end with the controller."""
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    _send(control, {"ready": os.getpid()})
+    while True:
+        readable, _, _ = select.select([control.fileno(), wake], [], [])
+        if wake in readable:
+            os.read(wake, 4096)
+        _reap(control)
+        if control.fileno() in readable:
+            try:
+                message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
+            except OSError:
+                message, descriptors = b"", []
+            if not message:
+                os._exit(0)
+            _fork(control, message.decode(), descriptors[0], (wake, waker))
+            os.close(descriptors[0])
+
+
+def _reap(control: socket.socket) -> None:
+    with suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            _send(control, {"ended": pid, "status": status})
+
+
+def _fork(control: socket.socket, token: str, descriptor: int, wakers: tuple[int, int]) -> None:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        _send(control, {"forked": token, "pid": pid})
+        return
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # A session of its own: what the trial starts can be killed with it, and the terminal cannot reach it.
+    os.setsid()
+    ctypes.CDLL(None).prctl(_KILL_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+    control.close()
+    for waker in wakers:
+        os.close(waker)
+    from automl.executors import worker
+
+    try:
+        worker.run(Connection(descriptor))
+    finally:
+        if sys.exc_info()[0] is not None:
+            sys.excepthook(*sys.exc_info())
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
+
+
+def _send(control: socket.socket, message: dict[str, Any]) -> None:
+    with suppress(OSError):  # the controller is gone; the next read ends this process
+        control.send(json.dumps(message).encode())

@@ -1,0 +1,94 @@
+"""Trials in the caller's own process, one after the other: for debuggers and for tests."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from automl.cache import PreparedCache
+from automl.evaluate import Control, evaluate
+from automl.problem import Problem
+from automl.trial import Event, Finished, Result, Status, Ticket
+
+
+class InlineExecutor:
+    """Implements :class:`~automl.executors.base.Executor`; a trial runs inside :meth:`wait`.
+
+    It cannot be interrupted there: its time limit is what the family makes of its deadline, and a request
+    to stop comes too late.
+    """
+
+    def __init__(self) -> None:
+        self._problem: Problem | None = None
+        self._cache = PreparedCache()
+        self._waiting: deque[Ticket] = deque()
+        self._events: list[Event] = []
+
+    @property
+    def slots(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def idle(self) -> int:
+        """One while no ticket waits."""
+        return 0 if self._waiting else 1
+
+    def warm(self) -> None:
+        """Nothing: libraries are loaded by the first trial that needs them."""
+
+    def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
+        """Load the problem; ``slots`` is not needed here."""
+        self._problem = Problem.load(problem_folder)
+        self._cache.clear()
+
+    def submit(self, ticket: Ticket) -> None:
+        """Run this trial in the next :meth:`wait`."""
+        if self._problem is None:
+            raise RuntimeError("submit() before start(): there is no problem yet")
+        if not self.idle:
+            raise RuntimeError("no slot is idle")
+        self._waiting.append(ticket)
+
+    def wait(self, seconds: float) -> list[Event]:
+        """Run the waiting trial to its end, however long it takes."""
+        if self._waiting and self._problem is not None:
+            from threadpoolctl import threadpool_limits
+
+            ticket = self._waiting[0]
+            control = Control(report=self._events.append, cache=self._cache)
+            with threadpool_limits(self._problem.threads):
+                result = evaluate(ticket, self._problem, control)
+            self._waiting.popleft()
+            self._events.append(Finished(ticket.number, result))
+        events, self._events = self._events, []
+        return events
+
+    def stop(self, number: int) -> None:
+        """Drop the trial if it has not begun."""
+        self._drop(number, Result(Status.PRUNED, error="stopped on request"))
+
+    def kill(self, number: int) -> None:
+        """Drop the trial if it has not begun."""
+        self._drop(number, Result(Status.TIMEOUT, error="ended by the search"))
+
+    def close(self) -> None:
+        """Forget the problem."""
+        self._waiting.clear()
+        self._cache.clear()
+        self._problem = None
+
+    def _drop(self, number: int, result: Result) -> None:
+        if any(ticket.number == number for ticket in self._waiting):
+            self._waiting.clear()
+            self._events.append(Finished(number, result))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

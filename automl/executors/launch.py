@@ -1,0 +1,333 @@
+"""Starting worker processes and learning how they ended: forked from a loaded server, or spawned."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from automl.errors import AutoMLError
+from automl.executors.worker import THREAD_VARIABLES, run
+
+LIGHT = (
+    "numpy",
+    "pyarrow.feather",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "sklearn.preprocessing",
+    "lightgbm",
+    "automl.evaluate",
+    "automl.executors.worker",
+    "threadpoolctl",
+)
+HEAVY = ("xgboost", "catboost", "torch", "tabm", "safetensors.numpy", "skops.io")
+_CODE = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from automl.executors.fork_server import main; main(sys.argv[2])"
+)
+_MOST_FAILURES = 3
+_END_SECONDS = 2.0
+
+
+class WorkerProcess:
+    """A worker as the controller sees it."""
+
+    def __init__(self, connection: Connection, log: Path) -> None:
+        self.connection = connection
+        self.log = log
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        self.ready = False
+        self.stale = False
+
+    @property
+    def ending(self) -> str:
+        """How it ended, for people: ``killed by SIGSEGV``, ``exited with code 3``."""
+        if self.exit_code is None:
+            return "ended without a word"
+        if self.exit_code >= 0:
+            return f"exited with code {self.exit_code}"
+        try:
+            name = signal.Signals(-self.exit_code).name
+        except ValueError:
+            name = f"signal {-self.exit_code}"
+        return f"was killed by {name}"
+
+    def kill(self) -> None:
+        """End it and what it started, at once."""
+        if self.pid is None or self.exit_code is not None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg") and os.getpgid(self.pid) == self.pid:
+                os.killpg(self.pid, signal.SIGKILL)
+            else:
+                os.kill(self.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+
+    def last_words(self) -> str:
+        """The end of what the worker printed."""
+        with suppress(OSError):
+            return self.log.read_bytes()[-4000:].decode("utf-8", errors="replace").strip()
+        return ""
+
+
+class Launcher(Protocol):
+    """Makes worker processes."""
+
+    def warm(self) -> None:
+        """Begin to load libraries."""
+        ...
+
+    def launch(self) -> WorkerProcess:
+        """A new worker; returns before it is up."""
+        ...
+
+    def waitables(self) -> list[Any]:
+        """What becomes readable when :meth:`listen` has something to learn."""
+        ...
+
+    def listen(self, readable: list[Any]) -> None:
+        """Take in how workers started and ended."""
+        ...
+
+    def await_end(self, worker: WorkerProcess) -> None:
+        """Wait a moment for the worker's exit code; its pipe has ended or it was killed."""
+        ...
+
+    def close(self) -> None:
+        """End the launcher's own processes; its workers have been killed before."""
+        ...
+
+
+def platform_launcher(folder: Path) -> Launcher:
+    """Forks on Linux; spawns elsewhere, where a fork of a loaded process is unsafe or impossible."""
+    return ForkLauncher(folder) if sys.platform == "linux" else SpawnLauncher(folder)
+
+
+class _Server:
+    """One of the two processes that fork."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.pid: int | None = None
+        self.ready = False
+        self.alive = True
+
+
+class ForkLauncher:
+    """Two servers, light and heavy (see ``fork_server``); workers come from the best that is ready."""
+
+    def __init__(
+        self, folder: Path, *, light: tuple[str, ...] = LIGHT, heavy: tuple[str, ...] = HEAVY
+    ) -> None:
+        self._log = folder / "server.log"
+        self._folder = folder
+        self._modules = {"light": list(light), "heavy": list(heavy)}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._light: _Server | None = None
+        self._heavy: _Server | None = None
+        self._workers: dict[str, tuple[WorkerProcess, _Server]] = {}
+        self._tokens = 0
+        self._failures = 0
+
+    def warm(self) -> None:
+        """Start the servers."""
+        if self._process is not None:
+            return
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+        theirs = [pair[1] for pair in pairs]
+        given = json.dumps({**self._modules, "fds": [end.fileno() for end in theirs]})
+        paths = json.dumps([path or os.getcwd() for path in sys.path])
+        # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    _CODE,
+                    paths,
+                    given,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                pass_fds=[end.fileno() for end in theirs],
+                start_new_session=True,
+            )
+        for end in theirs:
+            end.close()
+        self._light, self._heavy = _Server(pairs[0][0]), _Server(pairs[1][0])
+
+    def launch(self) -> WorkerProcess:
+        """Ask a server for a worker; it may still be loading, then the worker comes later."""
+        server = self._usable_server()
+        self._tokens += 1
+        token = str(self._tokens)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(server.control, [token.encode()], [theirs.fileno()])
+        worker = WorkerProcess(Connection(ours.detach()), self._folder / f"worker-{token}.log")
+        self._workers[token] = (worker, server)
+        return worker
+
+    def _usable_server(self) -> _Server:
+        self.warm()
+        for server in (self._heavy, self._light):
+            if server is not None and server.alive and (server.ready or server is self._light):
+                return server
+        self._failures += 1
+        if self._failures > _MOST_FAILURES:
+            words = self._log.read_text(encoding="utf-8", errors="replace")[-1000:]
+            raise AutoMLError(
+                f"Worker processes cannot be started. Their last words: {words.strip() or 'none'}"
+            )
+        self._end_servers()
+        return self._usable_server()
+
+    def waitables(self) -> list[Any]:
+        """Control sockets of the servers that live."""
+        return [
+            server.control for server in (self._light, self._heavy) if server is not None and server.alive
+        ]
+
+    def listen(self, readable: list[Any]) -> None:
+        """Read one message of each readable server."""
+        for server in (self._light, self._heavy):
+            if server is not None and server.alive and server.control in readable:
+                try:
+                    message = server.control.recv(4096)
+                except OSError:
+                    message = b""
+                if message:
+                    self._learn(server, json.loads(message))
+                else:
+                    server.alive = False
+
+    def _learn(self, server: _Server, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            server.ready, server.pid = True, message["ready"]
+            if server is self._heavy:
+                for worker, origin in self._workers.values():
+                    worker.stale = origin is self._light
+        elif "heavy" in message and self._heavy is not None:
+            self._heavy.pid = message["heavy"]
+        elif "forked" in message:
+            self._workers[message["forked"]][0].pid = message["pid"]
+        elif "ended" in message:
+            for token, (worker, _) in list(self._workers.items()):
+                if worker.pid == message["ended"]:
+                    worker.exit_code = os.waitstatus_to_exitcode(message["status"])
+                    del self._workers[token]
+            if self._heavy is not None and self._heavy.pid == message["ended"]:
+                self._heavy.alive = False
+
+    def await_end(self, worker: WorkerProcess) -> None:
+        """Listen until the exit code is there; the fork may still have to be told of."""
+        if worker.pid is None and not any(server.ready for _, server in self._workers.values()):
+            return  # never begun: its server still loads, or is dead
+        until = time.monotonic() + _END_SECONDS
+        while worker.exit_code is None and time.monotonic() < until:
+            sockets = self.waitables()
+            if not sockets:
+                return
+            self.listen(wait(sockets, 0.05))
+
+    def close(self) -> None:
+        """End both servers, the heavy one first, as the light one is its parent."""
+        self._end_servers()
+
+    def _end_servers(self) -> None:
+        process, light, heavy = self._process, self._light, self._heavy
+        if process is None or light is None or heavy is None:
+            return
+        self.listen(wait(self.waitables(), 0))
+        if heavy.pid is not None and heavy.alive:
+            with suppress(ProcessLookupError):
+                os.kill(heavy.pid, signal.SIGKILL)
+            until = time.monotonic() + _END_SECONDS
+            while heavy.alive and light.alive and time.monotonic() < until:
+                self.listen(wait([light.control], 0.05))
+        # What is left of the session: a server that still loads, or a light one that does not answer.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        light.control.close()
+        heavy.control.close()
+        self._process = self._light = self._heavy = None
+        self._workers.clear()
+
+
+class SpawnLauncher:
+    """A new interpreter per worker, through ``multiprocessing`` but without the user's main module."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: dict[int, tuple[WorkerProcess, Any]] = {}
+        self._count = 0
+
+    def warm(self) -> None:
+        """Nothing is shared, so nothing can be loaded ahead."""
+
+    def launch(self) -> WorkerProcess:
+        """Start a process."""
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=run, args=(theirs,), daemon=True)
+        with _without_main_module():
+            process.start()
+        theirs.close()
+        self._count += 1
+        worker = WorkerProcess(ours, self._folder / f"worker-{self._count}.log")
+        worker.pid = process.pid
+        self._processes[id(worker)] = (worker, process)
+        return worker
+
+    def waitables(self) -> list[Any]:
+        """Nothing: the workers' pipes tell all."""
+        return []
+
+    def listen(self, readable: list[Any]) -> None:
+        """Nothing to learn."""
+
+    def await_end(self, worker: WorkerProcess) -> None:
+        """Join the process."""
+        _, process = self._processes.pop(id(worker), (worker, None))
+        if process is not None:
+            process.join(_END_SECONDS)
+            worker.exit_code = process.exitcode
+            if process.exitcode is not None:
+                process.close()
+
+    def close(self) -> None:
+        """Join what is left."""
+        for worker, _ in list(self._processes.values()):
+            self.await_end(worker)
+
+
+_MAIN_LOCK = threading.Lock()
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Hide ``__main__``: spawn imports it in the child, which would run an unguarded script again."""
+    with _MAIN_LOCK:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main

@@ -1,0 +1,284 @@
+"""Trials in persistent worker processes on this machine: timed, watched, killed and replaced.
+
+No pool of the standard library can kill one worker, watch its memory and report its progress.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from automl.cache import GIBIBYTE
+from automl.errors import AutoMLError
+from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
+from automl.executors.memory import available_bytes, private_bytes
+from automl.executors.worker import Ready, Setup, Stop, Work
+from automl.trial import Event, Finished, Progress, Result, Status, Ticket
+
+_WATCH_SECONDS = 0.5
+_GRACE_SECONDS = 2.0
+_GRACE_SHARE = 0.1
+_MACHINE_RESERVE = 256 << 20
+_SHARE_OF_AVAILABLE = 0.9
+_MOST_FAILED_STARTS = 3
+
+
+@dataclass
+class _Running:
+    ticket: Ticket
+    began: float
+    peak: int = 0
+
+    @property
+    def kill_at(self) -> float:
+        seconds = self.ticket.seconds
+        return self.began + seconds + max(_GRACE_SECONDS, _GRACE_SHARE * seconds)
+
+
+@dataclass
+class _Slot:
+    worker: WorkerProcess
+    running: _Running | None = None
+
+
+class LocalExecutor:
+    """Implements :class:`~automl.executors.base.Executor` with worker processes.
+
+    Parameters
+    ----------
+    workers:
+        Processes, each for one trial at a time; the problem says how many threads each uses.
+    memory_bytes:
+        What all workers may hold together; None for 90 % of what is available at the start. When they
+        exceed it, the largest one is killed and its trial ends as ``oom``.
+    launcher:
+        How processes are started; None for the platform's way.
+    """
+
+    def __init__(
+        self, workers: int = 1, *, memory_bytes: int | None = None, launcher: Launcher | None = None
+    ) -> None:
+        self._count = workers
+        self._memory_bytes = memory_bytes
+        self._limit = 0
+        self._folder = Path(tempfile.mkdtemp(prefix="automl-workers-"))
+        self._launcher = launcher if launcher is not None else platform_launcher(self._folder)
+        self._problem_folder: Path | None = None
+        self._slots: list[_Slot] = []
+        self._events: list[Event] = []
+        self._watched = 0.0
+        self._failed_starts = 0
+
+    @property
+    def slots(self) -> int:
+        """How many trials can run at the same time."""
+        return self._count
+
+    @property
+    def idle(self) -> int:
+        """Workers without a trial, starting ones included; 0 before :meth:`start`."""
+        return sum(slot.running is None for slot in self._slots)
+
+    def warm(self) -> None:
+        """Begin to load libraries in the background."""
+        self._launcher.warm()
+
+    def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
+        """Ask for the workers; they load the problem in the background."""
+        if self._slots:
+            raise RuntimeError("start() was called already")
+        self._count = slots if slots is not None else self._count
+        self._problem_folder = problem_folder.resolve()
+        available = available_bytes()
+        self._limit = self._memory_bytes or int(_SHARE_OF_AVAILABLE * available)
+        self._slots = [_Slot(self._new_worker()) for _ in range(self._count)]
+
+    def submit(self, ticket: Ticket) -> None:
+        """Give the trial to an idle worker; one that still starts takes it as soon as it is up."""
+        idle = [slot for slot in self._slots if slot.running is None]
+        if not idle:
+            raise RuntimeError("no slot is idle")
+        slot = min(idle, key=lambda item: not item.worker.ready)
+        if slot.worker.stale:
+            self._replace(slot)
+        now = time.monotonic()
+        slot.running = _Running(ticket, now)
+        try:
+            slot.worker.connection.send(Work(ticket, now + ticket.seconds))
+        except OSError:
+            pass  # it died while idle; the end of its pipe is noticed in wait(), as for any other death
+
+    def wait(self, seconds: float) -> list[Event]:
+        """Take in what workers say, and hold them to their limits."""
+        until = time.monotonic() + seconds
+        while True:
+            self._receive(max(0.0, min(until - time.monotonic(), self._next_check())))
+            self._enforce_time()
+            self._enforce_memory()
+            if self._events or time.monotonic() >= until:
+                events, self._events = self._events, []
+                return events
+
+    def stop(self, number: int) -> None:
+        """Ask the running trial to stop."""
+        for slot in self._slots:
+            if slot.running is not None and slot.running.ticket.number == number:
+                try:
+                    slot.worker.connection.send(Stop(number))
+                except OSError:
+                    pass  # it is dead; wait() will notice
+
+    def kill(self, number: int) -> None:
+        """End the running trial now."""
+        for slot in self._slots:
+            if slot.running is not None and slot.running.ticket.number == number:
+                self._end(slot, Status.TIMEOUT, "ended by the search")
+
+    def close(self) -> None:
+        """Kill the workers, wait for their end, then end what launched them."""
+        for slot in self._slots:
+            slot.worker.kill()
+        for slot in self._slots:
+            slot.worker.connection.close()
+            self._launcher.await_end(slot.worker)
+        self._slots = []
+        self._launcher.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _new_worker(self) -> WorkerProcess:
+        worker = self._launcher.launch()
+        cache_bytes = min(GIBIBYTE, self._limit // (4 * self._count))
+        try:
+            worker.connection.send(Setup(str(self._problem_folder), cache_bytes, str(worker.log)))
+        except OSError:
+            pass  # it is dead already; wait() will notice
+        return worker
+
+    def _replace(self, slot: _Slot) -> None:
+        slot.worker.connection.close()
+        slot.worker.kill()
+        self._launcher.await_end(slot.worker)
+        slot.worker = self._new_worker()
+        slot.running = None
+
+    def _receive(self, seconds: float) -> None:
+        by_connection: dict[Any, _Slot] = {slot.worker.connection: slot for slot in self._slots}
+        readable = wait([*by_connection, *self._launcher.waitables()], seconds)
+        self._launcher.listen(readable)
+        for connection in readable:
+            slot = by_connection.get(connection)
+            if slot is not None:
+                self._read(slot)
+
+    def _read(self, slot: _Slot) -> None:
+        try:
+            message = slot.worker.connection.recv()
+        except (EOFError, OSError):
+            self._take_death(slot)
+            return
+        if isinstance(message, Ready):
+            slot.worker.ready = True
+            slot.worker.pid = message.pid
+            self._failed_starts = 0
+        elif isinstance(message, Progress):
+            self._events.append(message)
+        elif isinstance(message, Finished):
+            self._events.append(message)
+            slot.running = None
+
+    def _take_death(self, slot: _Slot) -> None:
+        """A worker ended by itself: say why, and put another in its place."""
+        worker, running = slot.worker, slot.running
+        self._launcher.await_end(worker)
+        words = worker.last_words()
+        if not worker.ready:
+            self._failed_starts += 1
+            if self._failed_starts > _MOST_FAILED_STARTS:
+                raise AutoMLError(f"Worker processes die before they are up (it {worker.ending}): {words}")
+        if running is not None:
+            age = time.monotonic() - running.began
+            reason = f"The worker process {worker.ending} after {age:.1f} s"
+            if running.peak:
+                reason += f", holding {_size(running.peak)}"
+            self._events.append(
+                Finished(
+                    running.ticket.number,
+                    Result(
+                        Status.FAILED, seconds=age, peak_bytes=running.peak, error=reason, traceback=words
+                    ),
+                )
+            )
+        self._replace(slot)
+
+    def _end(self, slot: _Slot, status: Status, reason: str) -> None:
+        """Kill a slot's worker, report its trial, and put another worker in its place."""
+        running = slot.running
+        assert running is not None
+        result = Result(
+            status,
+            seconds=time.monotonic() - running.began,
+            peak_bytes=running.peak,
+            error=reason,
+        )
+        self._replace(slot)
+        shutil.rmtree(Path(running.ticket.folder) / "model", ignore_errors=True)
+        self._events.append(Finished(running.ticket.number, result))
+
+    def _next_check(self) -> float:
+        """Seconds until a limit may be reached."""
+        running = [slot.running for slot in self._slots if slot.running is not None]
+        if not running:
+            return float("inf")
+        nearest = min(item.kill_at for item in running) - time.monotonic()
+        return max(0.0, min(nearest, _WATCH_SECONDS))
+
+    def _enforce_time(self) -> None:
+        now = time.monotonic()
+        for slot in self._slots:
+            while slot.running is not None and now >= slot.running.kill_at and slot.worker.connection.poll():
+                self._read(slot)  # its result may be here already
+            if slot.running is not None and now >= slot.running.kill_at:
+                limit = slot.running.ticket.seconds
+                reason = f"did not stop at its limit of {limit:.1f} s and was killed"
+                self._end(slot, Status.TIMEOUT, reason)
+
+    def _enforce_memory(self) -> None:
+        now = time.monotonic()
+        if now - self._watched < _WATCH_SECONDS:
+            return
+        self._watched = now
+        held: list[tuple[int, _Slot]] = []
+        for slot in self._slots:
+            if slot.worker.pid is not None and slot.running is not None:
+                held.append((private_bytes(slot.worker.pid), slot))
+                slot.running.peak = max(slot.running.peak, held[-1][0])
+        if not held:
+            return
+        total, (largest, slot) = sum(size for size, _ in held), max(held, key=lambda item: item[0])
+        if total > self._limit:
+            limit = f"the limit of {_size(self._limit)}"
+            together = "" if len(held) == 1 else f" ({_size(total)} with the other trials)"
+            self._end(slot, Status.OOM, f"held {_size(largest)}{together}, over {limit}, and was killed")
+            return
+        available = available_bytes()
+        if available < _MACHINE_RESERVE:
+            left = f"{_size(available)} of memory were left on this machine"
+            self._end(slot, Status.OOM, f"held {_size(largest)} when {left}, and was killed")
+
+
+def _size(count: int) -> str:
+    return f"{count / GIBIBYTE:.2f} GiB"
