@@ -39,6 +39,7 @@ LAYERS = {
     "families": 7,
     "families.*": 6,
     "boosting": 5,
+    "forest": 5,
     "preprocess": 5,
     "training": 5,
     "families.base": 4,
