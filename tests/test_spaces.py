@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from automl.errors import SpaceError, UsageError
+from automl.families import families
 from automl.spaces import bind_params, copy_space, list_spaces, load_space, read_space_text
 
 
@@ -194,3 +195,20 @@ def test_a_copied_space_is_used_and_not_overwritten(tmp_path: Path, monkeypatch:
     assert copy_space("lightgbm", force=True) == copied
     with pytest.raises(UsageError, match="Did you mean 'lightgbm'"):
         read_space_text("lightgmb")
+
+
+SHIPPED = sorted(path.stem for path in (Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_file_binds_to_its_family(name: str) -> None:
+    params = families()[name].params
+    space = load_space(name, params, path=Path(__file__).parent.parent / "search_spaces")
+    assert space.bind(space.defaults()) == params() == space.bind({})
+    assert all(space.bind(entry.params) for entry in space.portfolio)
+    generator = np.random.default_rng(0)
+    assert all(space.bind(space.draw(generator)) for _ in range(20))
+    for task in families()[name].tasks:
+        for rows in (100, 15_000, 10**6):
+            names = [entry.name for entry in space.for_task(task, rows).portfolio]
+            assert len(names) == len(set(names))

@@ -1,0 +1,167 @@
+"""CatBoost: boosted symmetric trees, with its own ordered encodings of categories."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.boosting import FoldData, RoundControl, TargetScale, objective_of
+from automl.data.table import Table
+from automl.families.base import Family, FitContext
+from automl.preprocess.tree_matrix import TreeData, TreeMatrix
+from automl.tasks import Encoded, Predictions, Task
+
+_LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "squared": "RMSE", "absolute": "MAE"}
+# Rounds between two looks at the held-out rows, times the learning rate. CatBoost hands its callback the
+# whole history as a new list in every round (1.2.10), so that looking each time is quadratic in rounds.
+_LOOK = 0.15
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters under CatBoost's own names; ``n_rounds`` is used when there are no held-out rows."""
+
+    learning_rate: float = 0.05
+    depth: int = 6
+    l2_leaf_reg: float = 3.0
+    grow_policy: Literal["SymmetricTree", "Depthwise"] = "SymmetricTree"
+    max_ctr_complexity: int = 4
+    one_hot_max_size: int = 10
+    random_strength: float = 1.0
+    subsample: float = 1.0
+    border_count: int = 254
+    n_rounds: int = 500
+
+
+@dataclass(frozen=True)
+class FittedCatBoost:
+    """A model with the way from tables to its features."""
+
+    matrix: TreeMatrix
+    scale: TargetScale
+    model: Any
+    n_outputs: int
+
+    def predict(self, inputs: Table) -> Predictions:
+        """Predictions ``(rows, n_outputs)``."""
+        if not inputs.rows:
+            return np.empty((0, self.n_outputs))
+        pool = _pool(self.matrix.transform(inputs), None)
+        kind = "RawFormulaVal" if self.n_outputs == 1 else "Probability"
+        raw = self.model.predict(pool, prediction_type=kind, thread_count=1)
+        return self.scale.predictions(raw, self.n_outputs)
+
+    def save(self, folder: Path) -> None:
+        """Write matrix, model (cbm) and scale."""
+        self.matrix.save(folder)
+        self.model.save_model(str(folder / "model.cbm"), format="cbm")
+        body = {"n_outputs": self.n_outputs, "scale": asdict(self.scale)}
+        (folder / "catboost.json").write_text(json.dumps(body), encoding="utf-8")
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedCatBoost:
+    """Boost until the held-out loss levels off or the time is over."""
+    import catboost
+
+    data = FoldData.prepare(inputs, target, task, context, encode_high=False)
+    train, valid = context.cached(("catboost", *data.key), lambda: _pools(data))
+    control = RoundControl.of(
+        data, task, context, learning_rate=params.learning_rate, n_rounds=params.n_rounds
+    )
+    while True:
+        rate = control.learning_rate
+        model = catboost.CatBoost(_library_params(params, rate, control.max_rounds, task, context))
+        model.fit(
+            train, eval_set=valid, use_best_model=valid is not None, callbacks=[_RoundCallback(control)]
+        )
+        if control.learning_rate == rate:
+            break
+        control.restart()
+    control.record(params.learning_rate)
+    return FittedCatBoost(data.matrix, data.scale, model, task.n_outputs)
+
+
+def load(folder: Path) -> FittedCatBoost:
+    """The model that ``save`` wrote."""
+    import catboost
+
+    body = json.loads((folder / "catboost.json").read_text(encoding="utf-8"))
+    model = catboost.CatBoost().load_model(str(folder / "model.cbm"), format="cbm")
+    return FittedCatBoost(TreeMatrix.load(folder), TargetScale(**body["scale"]), model, body["n_outputs"])
+
+
+def _library_params(
+    params: Params, learning_rate: float, rounds: int, task: Task, context: FitContext
+) -> dict[str, Any]:
+    loss = _LOSSES[objective_of(task)]
+    values = asdict(params)
+    del values["n_rounds"]
+    if params.subsample < 1:
+        values["bootstrap_type"] = "Bernoulli"
+    else:
+        del values["subsample"]
+    if task.name == "multiclass":
+        values["classes_count"] = task.n_outputs
+    return {
+        **values,
+        "learning_rate": learning_rate,
+        "iterations": rounds,
+        "loss_function": loss,
+        "eval_metric": f"{loss}:hints=skip_train~true",
+        "metric_period": max(1, round(_LOOK / learning_rate)),
+        "allow_const_label": True,
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+        "random_seed": context.seed,
+        "thread_count": context.threads,
+    }
+
+
+def _pools(data: FoldData) -> tuple[Any, Any]:
+    train = _pool(data.train, data.target)
+    return train, None if data.valid is None else _pool(data.valid, data.valid_target)
+
+
+def _pool(part: TreeData, target: npt.NDArray[np.float64] | None) -> Any:
+    """CatBoost's data set. Of the ways to build one with categories, this is the fastest (1.1 ms for
+    1,000 × 19 against 2.6 ms from a data frame)."""
+    from catboost import FeaturesData, Pool
+
+    numeric = np.setdiff1d(np.arange(part.values.shape[1]), part.categorical)
+    codes = np.nan_to_num(part.values[:, list(part.categorical)], nan=-1.0).astype(np.int64)
+    names = np.array([str(code).encode() for code in range(-1, int(codes.max(initial=0)) + 1)], dtype=object)
+    features = FeaturesData(
+        num_feature_data=np.ascontiguousarray(part.values[:, numeric]) if len(numeric) else None,
+        cat_feature_data=names[codes + 1] if part.categorical else None,
+    )
+    return Pool(features, target)
+
+
+@dataclass
+class _RoundCallback:
+    """CatBoost's hook after every round; False stops."""
+
+    control: RoundControl
+    looks: int = 0
+
+    def after_iteration(self, info: Any) -> bool:
+        losses: list[float] = next(iter(info.metrics.get("validation", {}).values()), [])
+        looked = len(losses) > self.looks
+        self.looks = len(losses)
+        rate = self.control.learning_rate
+        go_on = self.control.after_round(losses[-1] if looked else None)
+        return go_on and self.control.learning_rate == rate
+
+
+FAMILY = Family(
+    name="catboost",
+    summary="Boosted trees (CatBoost): symmetric trees, ordered encodings of categories.",
+    params=Params,
+    fit=fit,
+    load=load,
+)

@@ -1,0 +1,169 @@
+"""XGBoost: boosted trees on histograms, with native categories and missing values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from automl.boosting import FoldData, RoundControl, TargetScale, objective_of
+from automl.data.table import Table
+from automl.families.base import Family, FitContext
+from automl.preprocess.tree_matrix import TreeData, TreeMatrix
+from automl.tasks import Encoded, Predictions, Task
+
+_OBJECTIVES = {
+    "binary": ("binary:logistic", "logloss"),
+    "multiclass": ("multi:softprob", "mlogloss"),
+    "squared": ("reg:squarederror", "rmse"),
+    "absolute": ("reg:absoluteerror", "mae"),
+}
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters under XGBoost's own names; ``n_rounds`` is used when there are no held-out rows."""
+
+    learning_rate: float = 0.1
+    grow_policy: Literal["depthwise", "lossguide"] = "depthwise"
+    max_depth: int = 6
+    max_leaves: int = 31
+    min_child_weight: float = 1.0
+    subsample: float = 1.0
+    colsample_bytree: float = 1.0
+    colsample_bylevel: float = 1.0
+    reg_lambda: float = 1.0
+    reg_alpha: float = 1e-4
+    max_cat_to_onehot: int = 4
+    max_bin: int = 256
+    n_rounds: int = 300
+
+
+@dataclass(frozen=True)
+class FittedXGBoost:
+    """A booster with the way from tables to its matrix."""
+
+    matrix: TreeMatrix
+    scale: TargetScale
+    booster: Any
+    n_outputs: int
+
+    def predict(self, inputs: Table) -> Predictions:
+        """Predictions ``(rows, n_outputs)``."""
+        values = self.matrix.transform(inputs).values
+        if not len(values):
+            return np.empty((0, self.n_outputs))
+        return self.scale.predictions(
+            self.booster.inplace_predict(values, validate_features=False), self.n_outputs
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write matrix, booster (UBJSON) and scale."""
+        self.matrix.save(folder)
+        self.booster.save_model(folder / "booster.ubj")
+        body = {"n_outputs": self.n_outputs, "scale": asdict(self.scale)}
+        (folder / "xgboost.json").write_text(json.dumps(body), encoding="utf-8")
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedXGBoost:
+    """Boost until the held-out loss levels off or the time is over."""
+    import xgboost
+
+    data = FoldData.prepare(inputs, target, task, context, encode_high=True)
+    train, valid = context.cached(
+        ("xgboost", params.max_bin, *data.key), lambda: _matrices(data, params.max_bin, context.threads)
+    )
+    control = RoundControl.of(
+        data, task, context, learning_rate=params.learning_rate, n_rounds=params.n_rounds
+    )
+    booster = xgboost.train(
+        _library_params(params, task, context),
+        train,
+        num_boost_round=control.max_rounds,
+        evals=[] if valid is None else [(valid, "valid")],
+        callbacks=[_round_callback(control)],
+        verbose_eval=False,
+    )
+    control.record(params.learning_rate)
+    if control.best_round < control.round:
+        booster = booster[: control.best_round]
+    booster.set_param({"nthread": 1, "device": "cpu"})
+    return FittedXGBoost(data.matrix, data.scale, booster, task.n_outputs)
+
+
+def load(folder: Path) -> FittedXGBoost:
+    """The model that ``save`` wrote."""
+    import xgboost
+
+    body = json.loads((folder / "xgboost.json").read_text(encoding="utf-8"))
+    booster = xgboost.Booster(params={"nthread": 1}, model_file=folder / "booster.ubj")
+    return FittedXGBoost(TreeMatrix.load(folder), TargetScale(**body["scale"]), booster, body["n_outputs"])
+
+
+def _library_params(params: Params, task: Task, context: FitContext) -> dict[str, Any]:
+    objective, metric = _OBJECTIVES[objective_of(task)]
+    values = asdict(params)
+    del values["n_rounds"]
+    # Leaves bound a tree that grows by loss, depth one that grows by level; 0 is no bound.
+    values["max_leaves" if params.grow_policy == "depthwise" else "max_depth"] = 0
+    if task.name == "multiclass":
+        values["num_class"] = task.n_outputs
+    return {
+        **values,
+        "objective": objective,
+        "eval_metric": metric,
+        "tree_method": "hist",
+        "device": context.device,
+        "nthread": context.threads,
+        "seed": context.seed,
+        "verbosity": 0,
+    }
+
+
+def _matrices(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
+    """Binned matrices of the training and the held-out rows; the second uses the bins of the first."""
+    import xgboost
+
+    def binned(part: TreeData, target: Any, reference: Any) -> Any:
+        categorical = set(part.categorical)
+        return xgboost.QuantileDMatrix(
+            part.values,
+            target,
+            feature_types=["c" if j in categorical else "q" for j in range(part.values.shape[1])],
+            enable_categorical=True,
+            max_bin=max_bin,
+            nthread=threads,
+            ref=reference,
+        )
+
+    train = binned(data.train, data.target, None)
+    return train, None if data.valid is None else binned(data.valid, data.valid_target, train)
+
+
+def _round_callback(control: RoundControl) -> Any:
+    from xgboost.callback import TrainingCallback
+
+    class Rounds(TrainingCallback):
+        """XGBoost's hook after every round; True stops."""
+
+        def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, Any]) -> bool:
+            rate = control.learning_rate
+            losses = next(iter(evals_log["valid"].values())) if "valid" in evals_log else [None]
+            go_on = control.after_round(losses[-1])
+            if control.learning_rate != rate:
+                model.set_param({"learning_rate": control.learning_rate})
+            return not go_on
+
+    return Rounds()
+
+
+FAMILY = Family(
+    name="xgboost",
+    summary="Boosted trees (XGBoost): histograms, native categories and missing values.",
+    params=Params,
+    fit=fit,
+    load=load,
+)
