@@ -28,11 +28,14 @@ LIGHT = (
     "sklearn.ensemble",
     "sklearn.preprocessing",
     "lightgbm",
+    "xgboost",
+    "catboost",
+    "threadpoolctl",
     "automl.evaluate",
     "automl.executors.worker",
-    "threadpoolctl",
 )
-HEAVY = ("xgboost", "catboost", "torch", "tabm", "safetensors.numpy", "skops.io")
+# Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
+HEAVY = ("torch", "torch._dynamo", "tabm", "safetensors.torch")
 _CODE = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from automl.executors.fork_server import main; main(sys.argv[2])"
