@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ _REPORT_SECONDS = 0.3
 # Rounds times learning rate that boosting takes to level off on most tables (0.1 → 150 rounds).
 _TRAVEL = 15.0
 _HIGHEST_RATE = 0.3
+# Rounds times learning rate beyond which few rows are exhausted; one more for every 100 rows.
+_LEAST_TRAVEL = 50.0
 # An improvement of the held-out loss (log loss, or errors in standard deviations) that is worth waiting for.
 # Without a least one, separable classes improve for thousands of rounds in the fifth digit.
 _NOTABLE, _NOTABLE_LEAST = 1e-3, 1e-4
@@ -152,7 +155,8 @@ class RoundControl:
     ) -> RoundControl:
         """The control of one fit; ``n_rounds`` is used without held-out rows."""
         name = {"squared": "rmse", "absolute": "mae"}.get(objective_of(task), "log_loss")
-        rounds = n_rounds if data.valid is None else MAX_ROUNDS
+        most = min(MAX_ROUNDS, math.ceil((_LEAST_TRAVEL + len(data.target) / 100) / learning_rate))
+        rounds = n_rounds if data.valid is None else most
         return cls(context, len(data.target), learning_rate, rounds, name, data.scale.deviation)
 
     @property

@@ -24,7 +24,11 @@ _LOOK = 0.15
 
 @dataclass(frozen=True)
 class Params:
-    """Parameters under CatBoost's own names; ``n_rounds`` is used when there are no held-out rows."""
+    """Parameters under CatBoost's own names; ``n_rounds`` is used when there are no held-out rows.
+
+    Without a ``border_count`` there is one border for 32 rows, 48 to 254 of them: on 427 rows of 30 numbers,
+    a round with 254 took 5 times as long as one with 32, and the model was worse.
+    """
 
     learning_rate: float = 0.05
     depth: int = 6
@@ -34,7 +38,7 @@ class Params:
     one_hot_max_size: int = 10
     random_strength: float = 1.0
     subsample: float = 1.0
-    border_count: int = 254
+    border_count: int | None = None
     n_rounds: int = 500
 
 
@@ -75,7 +79,7 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     )
     while True:
         rate = control.learning_rate
-        model = catboost.CatBoost(_library_params(params, rate, control.max_rounds, task, context))
+        model = catboost.CatBoost(_library_params(params, control, task))
         model.fit(
             train, eval_set=valid, use_best_model=valid is not None, callbacks=[_RoundCallback(control)]
         )
@@ -95,12 +99,11 @@ def load(folder: Path) -> FittedCatBoost:
     return FittedCatBoost(TreeMatrix.load(folder), TargetScale(**body["scale"]), model, body["n_outputs"])
 
 
-def _library_params(
-    params: Params, learning_rate: float, rounds: int, task: Task, context: FitContext
-) -> dict[str, Any]:
+def _library_params(params: Params, control: RoundControl, task: Task) -> dict[str, Any]:
     loss = _LOSSES[objective_of(task)]
     values = asdict(params)
     del values["n_rounds"]
+    values["border_count"] = params.border_count or min(max(control.rows // 32, 48), 254)
     if params.subsample < 1:
         values["bootstrap_type"] = "Bernoulli"
     else:
@@ -109,16 +112,16 @@ def _library_params(
         values["classes_count"] = task.n_outputs
     return {
         **values,
-        "learning_rate": learning_rate,
-        "iterations": rounds,
+        "learning_rate": control.learning_rate,
+        "iterations": control.max_rounds,
         "loss_function": loss,
         "eval_metric": f"{loss}:hints=skip_train~true",
-        "metric_period": max(1, round(_LOOK / learning_rate)),
+        "metric_period": max(1, round(_LOOK / control.learning_rate)),
         "allow_const_label": True,
         "allow_writing_files": False,
         "logging_level": "Silent",
-        "random_seed": context.seed,
-        "thread_count": context.threads,
+        "random_seed": control.context.seed,
+        "thread_count": control.context.threads,
     }
 
 

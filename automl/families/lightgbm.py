@@ -52,9 +52,9 @@ class FittedLightGBM:
 
     def predict(self, inputs: Table) -> Predictions:
         """Predictions ``(rows, n_outputs)``."""
-        values = self.matrix.transform(inputs).values
-        if not len(values):
+        if not inputs.rows:
             return np.empty((0, self.n_outputs))
+        values = self.matrix.transform(inputs).values
         # One thread: starting more costs more than a thousand rows take.
         raw = self.booster.predict(values, num_threads=1, predict_disable_shape_check=True)
         return self.scale.predictions(raw, self.n_outputs)

@@ -53,9 +53,9 @@ class FittedXGBoost:
 
     def predict(self, inputs: Table) -> Predictions:
         """Predictions ``(rows, n_outputs)``."""
-        values = self.matrix.transform(inputs).values
-        if not len(values):
+        if not inputs.rows:
             return np.empty((0, self.n_outputs))
+        values = self.matrix.transform(inputs).values
         return self.scale.predictions(
             self.booster.inplace_predict(values, validate_features=False), self.n_outputs
         )

@@ -86,7 +86,7 @@ def test_absolute_errors_are_minimised_for_an_absolute_metric(name: str) -> None
     absolute = replace(task, metric=METRICS["mae"])
     predictions = fitted(name, train, absolute, context).predict(valid[0])
     assert context.curves[0].name == "valid_mae"
-    assert absolute.metric.score(valid[1], predictions) < 53
+    assert absolute.metric.score(valid[1], predictions) < 55
 
 
 @pytest.mark.parametrize("name", BOOSTERS)
