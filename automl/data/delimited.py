@@ -172,7 +172,7 @@ def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: st
     hint = "Next: repair that line, or skip such rows with --skip-bad-rows."
     if len(set(counts)) == 1 and len(counts) > 1:
         hint = (
-            f"The rows after it have {counts[0]} too: if the delimiter is another one, name it with "
+            f"The rows after it have {counts[0]} too. Next: if the delimiter is another one, name it with "
             "--delimiter; else complete the header."
         )
     return DataError(

@@ -183,7 +183,7 @@ def _check_path(path: Path) -> None:
     if close:
         hint = "Did you mean " + " or ".join(repr(name) for name in close) + "?"
     elif tables:
-        hint = f"Tables in {where}: {', '.join(map(repr, tables))}."
+        hint = f"Next: check the path. Tables in {where}: {', '.join(map(repr, tables))}."
     else:
         hint = f"There is no table in {where}. Next: check the path."
     raise DataError(f"{path} does not exist. {hint}")
