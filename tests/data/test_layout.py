@@ -1,0 +1,360 @@
+"""Kinds, their reasons, and features that come out the same whenever and however rows are given."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.data.layout import Layout
+from automl.data.table import Kind, Table
+from automl.errors import DataError, UsageError
+
+ROWS = 300
+random = np.random.default_rng(7)
+
+
+def kinds_of(layout: Layout) -> dict[str, Kind]:
+    return {column.name: column.kind for column in layout.columns}
+
+
+def number(table: Table, name: str) -> np.ndarray:
+    return table.numbers[:, table.features.numbers.index(name)]
+
+
+def category(table: Table, name: str) -> list[str | None]:
+    at = table.features.categories.index(name)
+    levels = table.features.levels[at]
+    return [levels[code] if code >= 0 else None for code in table.codes[:, at]]
+
+
+@pytest.fixture
+def mixed() -> pd.DataFrame:
+    when = pd.Timestamp("2024-01-30") + pd.to_timedelta(random.integers(0, 9000, ROWS), unit="h")
+    return pd.DataFrame(
+        {
+            "key": np.arange(ROWS),
+            "amount": np.where(random.random(ROWS) < 0.1, np.nan, random.normal(size=ROWS)),
+            "count": random.integers(0, 5, ROWS),
+            "colour": random.choice(["red", "green", None, " red "], ROWS),
+            "flag": random.choice([True, False], ROWS),
+            "maybe": pd.Series(random.choice([True, False, None], ROWS), dtype="object"),
+            "charge": [f" {value:.2f}" if i % 9 else " " for i, value in enumerate(random.normal(size=ROWS))],
+            "start": when.strftime("%Y-%m-%d %H:%M:%S"),
+            "end": when + pd.to_timedelta(random.integers(1, 99, ROWS), unit="h"),
+            "hour": random.choice(["12am", "1am", "12pm", "11pm"], ROWS),
+            "day": random.choice(["Mon", "Tue", "Sun"], ROWS),
+            "cabin": [
+                f"{random.choice(list('ABC'))}/{i // 2}/{random.choice(['P', 'S'])}" for i in range(ROWS)
+            ],
+            "comment": [f"the {random.integers(1e9)} words of row number {i}" for i in range(ROWS)],
+            "token": [f"{value:x}" for value in random.integers(1 << 60, 1 << 62, ROWS)],
+            "same": "x",
+            "nothing": np.nan,
+        }
+    )
+
+
+def test_every_column_gets_its_kind_with_a_reason(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed)
+    assert all(column.reason for column in layout.columns)
+    assert kinds_of(layout) == {
+        "key": Kind.ID,
+        "amount": Kind.NUMBER,
+        "count": Kind.NUMBER,
+        "colour": Kind.CATEGORY,
+        "flag": Kind.CATEGORY,
+        "maybe": Kind.CATEGORY,
+        "charge": Kind.NUMBER,
+        "start": Kind.DATE,
+        "end": Kind.DATE,
+        "hour": Kind.NUMBER,
+        "day": Kind.CATEGORY,
+        "cabin": Kind.CATEGORY,
+        "comment": Kind.TEXT,
+        "token": Kind.ID,
+        "same": Kind.CONSTANT,
+        "nothing": Kind.CONSTANT,
+    }
+
+
+def test_features_hold_what_the_cells_say(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed)
+    table = layout.encode(mixed).table
+    np.testing.assert_array_equal(number(table, "amount"), mixed["amount"])
+    trimmed = [value.strip() if isinstance(value, str) else None for value in mixed["colour"]]
+    assert category(table, "colour") == trimmed
+    assert category(table, "maybe") == [None if value is None else str(value) for value in mixed["maybe"]]
+    assert table.features.levels[table.features.categories.index("day")] == ("Mon", "Tue", "Sun")
+    assert set(number(table, "hour")) == {0.0, 1.0, 12.0, 23.0}
+    assert number(table, "cabin.2").tolist() == [i // 2 for i in range(ROWS)]
+    assert category(table, "cabin.1") == [value[0] for value in mixed["cabin"]]
+    start = pd.to_datetime(mixed["start"])
+    assert number(table, "start.month").tolist() == start.dt.month.tolist()
+    assert number(table, "start.weekday").tolist() == start.dt.day_of_week.tolist()
+    hours = (mixed["end"] - start).dt.total_seconds() / 3600
+    np.testing.assert_allclose(number(table, "end - start (hours)"), hours, atol=1e-6)
+    assert table.texts[0].tolist() == mixed["comment"].tolist()
+
+
+def test_a_layout_survives_json(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed, target="count")
+    again = Layout.from_json(json.loads(json.dumps(layout.to_json())))
+    assert again == layout
+    assert again.target_name == "count"
+    first, second = layout.encode(mixed).table, again.encode(mixed).table
+    assert first.features == second.features
+    np.testing.assert_array_equal(first.numbers, second.numbers)
+    np.testing.assert_array_equal(first.codes, second.codes)
+
+
+def test_a_layout_of_another_format_is_refused(mixed: pd.DataFrame) -> None:
+    body = Layout.infer(mixed).to_json()
+    with pytest.raises(DataError, match="format 99"):
+        Layout.from_json({**body, "format": 99})
+    body["plans"][0]["type"] = "hologram"
+    with pytest.raises(DataError, match="hologram"):
+        Layout.from_json(body)
+
+
+def test_one_row_alone_gives_what_it_gives_among_others(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed)
+    whole = layout.encode(mixed).table
+    for row in (0, 9, 150):
+        single = layout.encode(mixed.iloc[row : row + 1]).table
+        np.testing.assert_array_equal(single.numbers[0], whole.numbers[row])
+        np.testing.assert_array_equal(single.codes[0], whole.codes[row])
+        assert single.texts[0][0] == whole.texts[0][row]
+
+
+def test_order_index_and_types_of_columns_do_not_matter(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed)
+    whole = layout.encode(mixed).table
+    other = mixed[list(mixed.columns[::-1])].set_axis([3] * ROWS)
+    other["colour"] = other["colour"].astype("category")
+    other["flag"] = other["flag"].map({True: "true", False: "FALSE"})
+    other["count"] = other["count"].astype("Int8")
+    other["amount"] = other["amount"].astype("object")
+    other["end"] = other["end"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo")
+    other["start"] = pd.to_datetime(other["start"])
+    encoded = layout.encode(other)
+    np.testing.assert_array_equal(encoded.table.numbers, whole.numbers)
+    np.testing.assert_array_equal(encoded.table.codes, whole.codes)
+    assert encoded.notes == ()
+
+
+def test_extra_columns_are_noted_and_known_ones_are_not(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed, target="count", drop=["token"], exclude=["key"])
+    assert layout.encode(mixed).notes == ()
+    assert layout.encode(mixed.drop(columns=["count", "key", "token", "same"])).notes == ()
+    assert "'surprise'" in layout.encode(mixed.assign(surprise=1)).notes[0]
+
+
+def test_all_missing_columns_are_listed(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed)
+    with pytest.raises(DataError, match=r"2 columns .* missing: 'amount', 'colour'"):
+        layout.encode(mixed.drop(columns=["amount", "colour"]))
+
+
+def test_an_empty_frame_gives_an_empty_table(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed)
+    for empty in (mixed.iloc[:0], pd.DataFrame(columns=list(mixed))):
+        table = layout.encode(empty).table
+        assert table.rows == 0
+        assert table.numbers.shape == (0, len(layout.features.numbers))
+        assert table.codes.shape == (0, len(layout.features.categories))
+        assert [len(text) for text in table.texts] == [0]
+
+
+def test_numbers_as_text_are_parsed_and_other_text_is_refused(mixed: pd.DataFrame) -> None:
+    layout = Layout.infer(mixed[["amount", "count"]])
+    table = layout.encode(
+        pd.DataFrame({"amount": ["1.5", " 2 ", "", None], "count": ["1", "2", "NA", "4"]})
+    ).table
+    np.testing.assert_array_equal(table.numbers[:, 0], [1.5, 2.0, np.nan, np.nan])
+    with pytest.raises(DataError, match=r"'amount'.*1 of 2 values.*'many' in row 1"):
+        layout.encode(pd.DataFrame({"amount": ["1.5", "many"], "count": [1, 2]}))
+
+
+def test_unseen_levels_are_missing_and_counted() -> None:
+    layout = Layout.infer(pd.DataFrame({"c": ["a", "b"] * 20, "n": range(0, 80, 2)}), keep=["n"])
+    encoded = layout.encode(pd.DataFrame({"c": ["a", "zebra", None, "zebra"], "n": [1, 2, 3, 4]}))
+    assert encoded.table.codes[:, 0].tolist() == [0, -1, -1, -1]
+    assert "2 values, such as 'zebra'" in encoded.notes[0]
+
+
+def test_infinite_values_are_missing_and_counted() -> None:
+    frame = pd.DataFrame({"x": [1.0, np.inf, -np.inf, 2.5] * 10, "y": random.normal(size=40)})
+    encoded = Layout.infer(frame).encode(frame)
+    assert np.isnan(encoded.table.numbers[:, 0]).sum() == 20
+    assert "'x' (20)" in encoded.notes[0]
+
+
+def test_codes_and_large_integers_are_no_quantities() -> None:
+    big = 2**53 + random.integers(0, 4, 100)
+    frame = pd.DataFrame(
+        {"zip": ["00417", "02139", "10001", "00500"] * 25, "big": big, "t": ["1e3", "2"] * 50}
+    )
+    layout = Layout.infer(frame)
+    table = layout.encode(frame).table
+    assert kinds_of(layout) == {"zip": Kind.CATEGORY, "big": Kind.CATEGORY, "t": Kind.NUMBER}
+    assert category(table, "big") == [str(value) for value in big]
+    assert number(table, "t")[:2].tolist() == [1000.0, 2.0]
+
+
+def test_numbers_become_numbers_only_if_all_parse() -> None:
+    some = [str(i % 7) for i in range(99)]
+    layout = Layout.infer(
+        pd.DataFrame({"all": [*some, " "], "most": [*some, "unknown"], "marked": [*some, "?"]})
+    )
+    assert list(kinds_of(layout).values()) == [Kind.NUMBER, Kind.CATEGORY, Kind.NUMBER]
+
+
+def test_the_user_decides_on_kinds(mixed: pd.DataFrame) -> None:
+    frame = mixed.assign(most=[*(str(i % 7) for i in range(ROWS - 1)), "unknown"])
+    kinds = {"count": Kind.CATEGORY, "token": Kind.TEXT, "most": Kind.NUMBER, "amount": Kind.ID}
+    layout = Layout.infer(frame, kinds=kinds, keep=["key"], drop=["colour"])
+    found = kinds_of(layout)
+    assert {name: found[name] for name in kinds} == kinds
+    assert found["key"] is Kind.NUMBER
+    assert found["colour"] is Kind.ID
+    encoded = layout.encode(frame)
+    assert np.isnan(number(encoded.table, "most")[-1])
+    assert any("'unknown'" in note for note in encoded.notes)
+    assert category(encoded.table, "count")[:3] == frame["count"][:3].astype(str).tolist()
+    with pytest.raises(UsageError, match="'colour'"):
+        Layout.infer(frame, drop=["color"])
+    with pytest.raises(DataError, match="declared a date"):
+        Layout.infer(frame, kinds={"colour": Kind.DATE})
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (["31/12/2023", "01/02/2024"], 19722.0),
+        (["12/31/2023", "02/01/2024"], 19722.0),
+        (["31.12.2023 06:00", "01.02.2024 07:00"], 19722.25),
+        (["Dec 31, 2023", "Jan 5, 2024"], 19722.0),
+        (["2023-12-31T06:00:00Z", "2024-02-03T06:00:00+01:00"], 19722.25),
+        (["2023-12-31 06:00:00", "2024-02-03"], 19722.25),
+        (["20231231", "20240203"], 19722.0),
+        (["2023-12-31", "03.02.2024", "5 March 2024", "2024/03/07"], 19722.0),
+    ],
+)
+def test_dates_are_read_however_they_are_written(values: list[str], first: float) -> None:
+    frame = pd.DataFrame({"when": values * 20})
+    layout = Layout.infer(frame)
+    assert kinds_of(layout) == {"when": Kind.DATE}
+    days = number(layout.encode(frame).table, "when.days")
+    assert days[0] == first
+    assert not np.isnan(days).any()
+
+
+def test_broken_dates_are_missing_and_counted() -> None:
+    frame = pd.DataFrame({"when": ["2024-01-01", "2024-02-02"] * 20 + ["soon", "2024-13-45", ""]})
+    layout = Layout.infer(frame)
+    encoded = layout.encode(frame)
+    assert np.isnan(number(encoded.table, "when.days")).sum() == 3
+    assert "2 values, such as 'soon'" in encoded.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "numbers", "categories"),
+    [
+        ([f"{i // 2:04}_{i % 2 + 1:02}" for i in range(80)], ["s.1", "s.2"], []),
+        ([f"10.{i % 3}.{i % 5}.{i}" for i in range(80)], ["s.2", "s.3", "s.4"], []),
+        ([f"{'AB'[i % 2]}/{i} {i * 7919}" for i in range(80)], ["s.2", "s.3"], ["s.1"]),
+        ([f"{'ABC'[i % 3]}{i}" for i in range(80)], ["s.2"], ["s.1"]),
+        ([f"user{i}@{['mail.org', 'post.org'][i % 2]}" for i in range(80)], [], ["s.2"]),
+    ],
+)
+def test_structured_strings_fall_into_parts(
+    values: list[str], numbers: list[str], categories: list[str]
+) -> None:
+    features = Layout.infer(pd.DataFrame({"s": values})).features
+    assert list(features.numbers) == numbers
+    assert [name for name in features.categories if name != "s"] == categories
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda i: f"{i * 7919 % 10007:04}-{i * 104729 % 99991:05}X",
+        lambda i: f"CODE-{i}",
+        lambda i: f"{i * 7919:08x}-1234-4{i % 999:03}-a{i % 998:03}-{i:012x}",
+        lambda i: f"name{i * 7919 % 10007}",
+    ],
+)
+def test_strings_that_only_name_rows_are_ids(make: object) -> None:
+    frame = pd.DataFrame({"s": [make(i) for i in range(500)]})  # type: ignore[operator]
+    assert kinds_of(Layout.infer(frame)) == {"s": Kind.ID}
+
+
+def test_many_levels_are_bounded() -> None:
+    values = [f"level {value}" for value in random.zipf(1.3, 30_000) % 100_000]
+    layout = Layout.infer(pd.DataFrame({"c": values}), kinds={"c": Kind.CATEGORY})
+    assert 100 < len(layout.features.levels[0]) <= 2000
+    assert layout.encode(pd.DataFrame({"c": values})).notes == ()
+
+
+def test_odd_names_and_cells_are_fine() -> None:
+    frame = pd.DataFrame(
+        {
+            "naïve 🙂": ["🙂", "日本", None, "[<"] * 10,
+            "x" * 300: random.normal(size=40),
+            "a[0] <b>": [b"x", 3, "x", 2.5] * 10,
+            "lists": [[1], [2], None, [1]] * 10,
+            "broken": pd.Series(["\ud800", "a", "b", "c"] * 10, dtype="object"),
+        }
+    )
+    layout = Layout.infer(frame)
+    assert layout.encode(frame).table.rows == 40
+    assert set(layout.inputs) == set(frame)
+    assert "mixed types" in next(column.reason for column in layout.columns if column.name == "a[0] <b>")
+
+
+def test_feature_names_are_unique() -> None:
+    values = [f"{'AB'[i % 2]}/{i}" for i in range(80)]
+    features = Layout.infer(pd.DataFrame({"s": values, "s.2": random.normal(size=80)})).features
+    assert sorted(features.numbers) == ["s.2", "s.2 (2)"]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.integers(),
+            st.floats(),
+            st.booleans(),
+            st.text(max_size=6),
+            st.dates(),
+            st.binary(max_size=3),
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_any_cells_are_encoded_or_refused(values: list[object]) -> None:
+    frame = pd.DataFrame({"c": pd.Series(values, dtype="object"), "x": range(len(values))})
+    layout = Layout.infer(frame, keep=["x"])
+    table = layout.encode(frame).table
+    assert table.rows == len(values)
+    assert not np.isinf(table.numbers).any()
+    for column, levels in zip(table.codes.T, table.features.levels, strict=True):
+        assert column.min() >= -1
+        assert column.max() < len(levels)
+
+
+def test_wide_and_long_tables_are_fast() -> None:
+    wide = pd.DataFrame(random.normal(size=(200, 10_000)), columns=[f"x{i}" for i in range(10_000)])
+    started = time.process_time()
+    layout = Layout.infer(wide)
+    layout.encode(wide)
+    assert time.process_time() - started < 20  # about 1 s alone on a core
+    assert layout.features.numbers[:2] == ("x0", "x1")
