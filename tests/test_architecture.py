@@ -40,6 +40,7 @@ LAYERS = {
     "families.*": 6,
     "boosting": 5,
     "forest": 5,
+    "solvers": 5,
     "preprocess": 5,
     "training": 5,
     "families.base": 4,
