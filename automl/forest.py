@@ -25,12 +25,12 @@ from automl.trial import Curve
 _CHUNK = 25
 _FIRST_TREES = 100
 # Growth past the first trees ends when 50 more lower the held-out loss by less than this share.
-_WORTHWHILE = 0.002
-_MOST_LEAVES = 20_000
+_WORTHWHILE = 0.01
+_MOST_LEAVES = 10_000
 
 
 def smallest_leaf(asked: int, rows: int) -> int:
-    """Rows per leaf: what was asked for, more where leaves would pass 20,000 per tree (size and latency)."""
+    """Rows per leaf: what was asked for, more where leaves would pass 10,000 per tree (size and latency)."""
     return max(asked, math.ceil(rows / _MOST_LEAVES))
 
 

@@ -1,0 +1,254 @@
+"""Linear models: logistic, multinomial and ridge regression along a path of penalties; L1 and elastic net."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.table import Table
+from automl.families.base import Family, FitContext, TrialStopped
+from automl.preprocess.linear_matrix import LinearMatrix, Matrix
+from automl.preprocess.saved import Saved
+from automl.solvers import (
+    Logistic,
+    Loss,
+    Multinomial,
+    RidgePath,
+    Rotation,
+    Squared,
+    Weights,
+    minimise_elastic,
+    minimise_l2,
+)
+from automl.tasks import Encoded, Predictions, Task
+from automl.trial import Curve
+
+_PATH = tuple(float(c) for c in np.logspace(-5, 5, 21))
+_PATIENCE = 2
+# The best C is found on at most this many numbers (rows · columns · classes); the fit at it takes all rows.
+_PATH_CELLS = 20_000_000
+
+
+@dataclass(frozen=True)
+class Params:
+    """What is searched.
+
+    Attributes
+    ----------
+    penalty:
+        ``path``: L2, its strength chosen among 21 values; ``l1`` and ``elastic``: at strength ``C``.
+    C:
+        Inverse strength of the penalty, on scikit-learn's scale.
+    l1_ratio:
+        Share of L1 in an elastic net.
+    numeric:
+        How numbers are prepared.
+    """
+
+    penalty: Literal["path", "l1", "elastic"] = "path"
+    C: float = 1.0
+    l1_ratio: float = 0.5
+    numeric: Literal["standard", "squash", "quantile", "splines"] = "standard"
+
+
+@dataclass(frozen=True)
+class FittedLinear(Saved):
+    """Coefficients with the way from tables to their matrix.
+
+    Attributes
+    ----------
+    coefficients, intercept:
+        ``(columns, outputs)`` and ``(outputs,)``; one output for two classes, the log-odds of class 1.
+    bounds:
+        Least and largest prediction of a regression.
+    """
+
+    matrix: LinearMatrix
+    coefficients: npt.NDArray[np.float64]
+    intercept: npt.NDArray[np.float64]
+    n_outputs: int
+    bounds: tuple[float, float]
+
+    def predict(self, inputs: Table) -> Predictions:
+        """Predictions ``(rows, n_outputs)``."""
+        scores = Weights(self.coefficients, self.intercept).scores(self.matrix.transform(inputs))
+        return _predictions(scores, self.n_outputs, self.bounds)
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedLinear:
+    """Fit along the path of penalties, or at the one asked for."""
+    matrix, train, valid = _prepare(params, inputs, target, task, context)
+    if context.should_stop():
+        raise TrialStopped("The time was over before the first step.")
+    values: Encoded = target
+    mean, deviation, bounds = 0.0, 1.0, (-np.inf, np.inf)
+    if task.n_outputs == 1:
+        mean, deviation = float(values.mean()), float(values.std()) or 1.0
+        # A line may leave the range of the target, but not by far: one outlier must not cost everything.
+        reach = 0.5 * float(np.ptp(values))
+        bounds = (float(values.min()) - reach, float(values.max()) + reach)
+        values = np.asarray((values - mean) / deviation, dtype=np.float64)
+
+    def judge(weights: Weights, rows: Matrix, truth: Encoded) -> float:
+        scores = weights.scores(rows) * deviation + mean
+        return float(np.mean(task.row_losses(truth, _predictions(scores, task.n_outputs, bounds))))
+
+    if params.penalty == "path":
+        weights = _fit_path(train, values, target, valid, task, context, judge)
+    else:
+        loss = _loss(values, task)
+        ratio = 1.0 if params.penalty == "l1" else params.l1_ratio
+        weights = minimise_elastic(train, loss, params.C, ratio, _start(train, loss), context.should_stop)
+        context.facts["nonzero"] = float(np.count_nonzero(np.any(weights.coefficients != 0, axis=1)))
+    return FittedLinear(
+        matrix, weights.coefficients * deviation, weights.intercept * deviation + mean, task.n_outputs, bounds
+    )
+
+
+def load(folder: Path) -> FittedLinear:
+    """The model that ``save`` wrote."""
+    return FittedLinear.load(folder)
+
+
+def _prepare(
+    params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext
+) -> tuple[LinearMatrix, Matrix, tuple[Matrix, Encoded] | None]:
+    """The fold's matrices, from the cache if a trial of this worker has made them before."""
+    digest = hashlib.blake2b(np.ascontiguousarray(target).tobytes(), digest_size=16).hexdigest()
+
+    def build() -> tuple[LinearMatrix, Matrix, tuple[Matrix, Encoded] | None]:
+        # A constant seed, since trials of all seeds share the matrix.
+        matrix, train = LinearMatrix.fit(inputs, target, task, numeric=params.numeric, seed=0)
+        valid = None
+        if context.valid is not None:
+            valid = (matrix.transform(context.valid[0]), context.valid[1])
+        return matrix, train, valid
+
+    key = ("linear", digest, inputs.rows, params.numeric, context.valid is None)
+    return context.cached(key, build)
+
+
+def _fit_path(
+    train: Matrix,
+    values: Encoded,
+    target: Encoded,
+    valid: tuple[Matrix, Encoded] | None,
+    task: Task,
+    context: FitContext,
+    judge: Callable[[Weights, Matrix, Encoded], float],
+) -> Weights:
+    """The best of the path on the held-out rows; without them on a fifth of the rows, then on all."""
+    rows = train.shape[0]
+    order = np.random.default_rng(context.seed).permutation(rows)
+    if valid is None:
+        held = np.sort(order[: max(1, rows // 5)])
+        valid = (train[held], target[held])
+        order = order[max(1, rows // 5) :] if rows > 1 else order
+    enough = max(1000, _PATH_CELLS // (max(_cells_per_row(train), 1) * task.n_outputs))
+    chosen = np.sort(order[:enough])
+    part, part_values = (train, values) if len(chosen) == rows else (train[chosen], values[chosen])
+    best = _walk(part, part_values, valid, task, context, judge)
+    if part is train or context.should_stop():
+        return best.weights
+    return _solver(train, values, task, context)(best.c * len(chosen) / rows, best.weights)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One point of the path."""
+
+    c: float
+    weights: Weights
+    loss: float
+
+
+def _walk(
+    train: Matrix,
+    values: Encoded,
+    valid: tuple[Matrix, Encoded],
+    task: Task,
+    context: FitContext,
+    judge: Callable[[Weights, Matrix, Encoded], float],
+) -> _Point:
+    """From the strongest penalty on, each fit from the one before, until two in a row bring nothing."""
+    solve = _solver(train, values, task, context)
+    loss = _loss(values, task)
+    weights = _start(train, loss)
+    best, losses = None, []
+    for i, c in enumerate(_PATH):
+        weights = solve(c, weights)
+        losses.append(judge(weights, *valid))
+        if best is None or losses[-1] < best.loss:
+            best = _Point(c, weights, losses[-1])
+        context.report((i + 1) / len(_PATH), f"C {c:.3g}, loss {losses[-1]:.5g}")
+        waited = len(losses) - 1 - losses.index(min(losses))
+        if waited >= _PATIENCE or context.should_stop():
+            break
+    assert best is not None
+    context.facts["C"] = best.c
+    context.curves.append(Curve("valid_loss", tuple(range(len(losses))), tuple(losses)))
+    return best
+
+
+def _solver(
+    matrix: Matrix, values: Encoded, task: Task, context: FitContext
+) -> Callable[[float, Weights], Weights]:
+    """``solve(C, weights to start from)`` by the way that suits the matrix's shape."""
+    if task.n_outputs == 1 and RidgePath.affordable(matrix):
+        path = RidgePath(matrix, np.asarray(values, dtype=np.float64))
+        return lambda c, start: path.weights(c)
+    loss = _loss(values, task)
+    if Rotation.pays(matrix):
+        rotation = Rotation.of(matrix)
+        reduced = [_start(rotation.reduced, loss)]
+
+        def solve_reduced(c: float, start: Weights) -> Weights:
+            reduced[0] = minimise_l2(rotation.reduced, loss, c, reduced[0], context.should_stop)
+            return rotation.back(reduced[0])
+
+        return solve_reduced
+    return lambda c, start: minimise_l2(matrix, loss, c, start, context.should_stop)
+
+
+def _loss(values: Encoded, task: Task) -> Loss:
+    if task.n_outputs == 1:
+        return Squared(np.asarray(values, dtype=np.float64))
+    if task.n_outputs == 2:
+        return Logistic(np.asarray(values, dtype=np.float64))
+    return Multinomial(np.asarray(values, dtype=np.int64), task.n_outputs)
+
+
+def _start(matrix: Matrix, loss: Loss) -> Weights:
+    intercept = loss.start()
+    return Weights(np.zeros((matrix.shape[1], len(intercept))), intercept)
+
+
+def _cells_per_row(matrix: Matrix) -> int:
+    if isinstance(matrix, np.ndarray):
+        return int(matrix.shape[1])
+    return int(matrix.nnz // max(matrix.shape[0], 1))
+
+
+def _predictions(scores: npt.NDArray[np.float64], n_outputs: int, bounds: tuple[float, float]) -> Predictions:
+    if n_outputs == 1:
+        return np.clip(scores, *bounds)
+    if n_outputs == 2:
+        share = 0.5 * (1.0 + np.tanh(0.5 * scores[:, 0]))
+        return np.column_stack([1.0 - share, share])
+    exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+
+
+FAMILY = Family(
+    name="linear",
+    summary="Logistic, multinomial or ridge regression along a path of penalties; L1 and elastic net.",
+    params=Params,
+    fit=fit,
+    load=load,
+)
