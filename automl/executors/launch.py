@@ -42,6 +42,7 @@ _CODE = (
 )
 _MOST_FAILURES = 3
 _END_SECONDS = 2.0
+_WORDS = 4000
 
 
 class WorkerProcess:
@@ -81,7 +82,9 @@ class WorkerProcess:
     def last_words(self) -> str:
         """The end of what the worker printed."""
         with suppress(OSError):
-            return self.log.read_bytes()[-4000:].decode("utf-8", errors="replace").strip()
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+            # faulthandler ends its stack with the names of hundreds of extension modules.
+            return text.partition("\nExtension modules:")[0].strip()[-_WORDS:]
         return ""
 
 

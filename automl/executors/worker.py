@@ -79,6 +79,7 @@ def run(connection: Connection) -> None:
         work = inbox.get()
         ticket = replace(work.ticket, seconds=max(0.05, work.deadline - time.monotonic()))
         _limit_threads(problem.threads)
+        os.ftruncate(1, 0)  # the log holds the running trial's words only
         control = Control(report, lambda number=ticket.number: number in stopped, cache)  # type: ignore[misc]
         result = evaluate(ticket, problem, control)
         connection.send(Finished(ticket.number, result))
@@ -107,8 +108,8 @@ def _redirect_output(log: Path) -> None:
     os.close(sink)
     os.close(nothing)
     # A process that multiprocessing made without a console, or from a notebook, has others.
-    sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
     faulthandler.enable(sys.stderr)
 
 
