@@ -46,7 +46,7 @@ EXACT = 2.0**53  # above it float64 skips whole numbers
 
 def words(column: pd.Series[Any]) -> Words:
     """The column as trimmed text; blanks and missing values are null."""
-    text = _text(column)
+    text = raw_words(column)
     text = pc.utf8_trim_whitespace(text if text.type == pa.large_string() else text.cast(pa.large_string()))
     blank = pc.equal(text, "")
     if pc.any(blank).as_py():
@@ -54,7 +54,8 @@ def words(column: pd.Series[Any]) -> Words:
     return text
 
 
-def _text(column: pd.Series[Any]) -> Words:
+def raw_words(column: pd.Series[Any]) -> Words:
+    """The column as text with its blanks; missing values are null."""
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         levels = words(pd.Series(dtype.categories))
@@ -70,6 +71,8 @@ def _text(column: pd.Series[Any]) -> Words:
                 found = found.combine_chunks()
             if pa.types.is_string(found.type) or pa.types.is_large_string(found.type):
                 return found
+            if pa.types.is_boolean(found.type):
+                return pc.if_else(found, *(pa.scalar(word, pa.large_string()) for word in ("True", "False")))
             if pa.types.is_null(found.type):
                 return found.cast(pa.large_string())
     try:

@@ -12,10 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import Words, is_numeric, numbers, parse_numbers, words
+from automl.data.cells import Words, is_numeric, numbers, parse_numbers, raw_words, words
 from automl.data.dates import ISO, DateReading, date_fields, hours, moments
 from automl.data.table import Array, Codes, Strings
 from automl.errors import DataError
+
+# False and True as pandas, people and numbers write them: even places are False.
+_TRUTHS = ("False", "True", "false", "true", "0", "1", "FALSE", "TRUE")
 
 
 @dataclass
@@ -164,14 +167,16 @@ class CategoryPlan(Plan):
 
     @cached_property
     def _known(self) -> Any:
-        return pa.array(("false", "true", "0", "1") if self.truth else self.levels, pa.large_string())
+        return pa.array(_TRUTHS if self.truth else self.levels, pa.large_string())
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
         """Codes; levels that training did not have are -1 and counted in a note."""
+        text = raw_words(column)
+        codes = self._codes(text)
+        if int((codes < 0).sum()) == text.null_count:
+            return Pieces(codes=[codes])
         text = words(column)
-        codes = codes_of(pc.utf8_lower(text) if self.truth else text, self._known)
-        if self.truth:
-            codes = np.where(codes > 0, codes % 2, codes).astype(np.int32)
+        codes = self._codes(pc.utf8_lower(text) if self.truth else text)
         notes = []
         unseen = int((codes < 0).sum()) - text.null_count
         if unseen and not self.cut:
@@ -182,9 +187,15 @@ class CategoryPlan(Plan):
             )
         return Pieces(codes=[codes], notes=notes)
 
+    def _codes(self, text: Words) -> Codes:
+        codes = codes_of(text, self._known)
+        return np.where(codes > 0, codes % 2, codes).astype(np.int32) if self.truth else codes
+
 
 def codes_of(text: Words, known: Any) -> Codes:
     """Places of the words among the known ones; -1 for nulls and others."""
+    if text.type != known.type:
+        text = text.cast(known.type)
     found = pc.index_in(text, value_set=known)
     return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
 
@@ -278,7 +289,9 @@ class ClockPlan(Plan):
     def encode(self, column: pd.Series[Any]) -> Pieces:
         """Hours with fractions; what is no time is missing and counted in a note."""
         text = words(column)
-        values = hours(text)
+        distinct = text.dictionary_encode()  # times repeat; the regular expression is the slow part
+        places = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        values = np.append(hours(distinct.dictionary), np.nan)[places]
         bad = int(np.isnan(values).sum()) - text.null_count
         note = f"Column {self.column!r}: {bad} values are no times of day; they count as missing."
         return Pieces([values], notes=[note] if bad else [])
