@@ -80,20 +80,21 @@ class Member:
         """
         path = folder / "member.json"
         body = read_json(path)
+        if body.get("format") != _MEMBER_FORMAT:
+            raise ModelFileError(
+                f"{path} has format {body.get('format')}; this version of automl reads {_MEMBER_FORMAT}. "
+                "Install the version that wrote it, or train again."
+            )
         try:
-            if body["format"] != _MEMBER_FORMAT:
-                raise ModelFileError(
-                    f"{path} has format {body['format']}; this version of automl reads {_MEMBER_FORMAT}. "
-                    "Install the version that wrote it, or train again."
-                )
             numbers = tuple(int(number) for number in body["folds"])
             ranges = body["log_ranges"] if body["log_target"] else [None] * len(numbers)
             targets = tuple(None if bounds is None else LogTarget(*bounds) for bounds in ranges)
-            if not numbers or len(targets) != len(numbers):
-                raise ValueError(f"{len(numbers)} folds and {len(targets)} ranges")
-            return cls(str(body["family"]), float(weight), folder, numbers, targets)
+            family = str(body["family"])
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{path} is damaged ({error}): train again.") from error
+        if not numbers or len(targets) != len(numbers):
+            raise ModelFileError(f"{path} is damaged (its folds do not match): train again.")
+        return cls(family, float(weight), folder, numbers, targets)
 
     @cached_property
     def folds(self) -> tuple[Fitted, ...]:

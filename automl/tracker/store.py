@@ -9,6 +9,7 @@ import re
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _LOCATIONS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+_CREATING_SECONDS = 120.0
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -169,21 +171,25 @@ def has_open_runs(location: StoreLocation) -> bool:
 @contextmanager
 def _creating(location: StoreLocation) -> Iterator[None]:
     """Let one process at a time create the tables: two at once spoil each other's migrations."""
-    gate = (
-        None
-        if location.database is None
-        else location.database.with_name(f"{location.database.name}.creating")
-    )
-    if gate is None or location.database is None or (_has_tables(location.database) and not gate.exists()):
+    if location.database is None:
         yield
         return
-    with closing(sqlite3.connect(gate, timeout=120, isolation_level=None)) as connection:
-        connection.execute(
-            "BEGIN EXCLUSIVE"
-        )  # SQLite's own lock: it ends with the process, however that ends
-        yield
-    with suppress(OSError):  # another process may hold it open (Windows)
-        gate.unlink(missing_ok=True)
+    gate = location.database.with_name(f"{location.database.name}.creating")
+    ends = time.monotonic() + _CREATING_SECONDS
+    while gate.exists() or not _has_tables(location.database):
+        with closing(sqlite3.connect(gate, timeout=1, isolation_level=None)) as connection:
+            try:
+                # SQLite's own lock: it ends with the process, however that ends.
+                connection.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError:  # held by another process, or deleted by it when it was done
+                if time.monotonic() > ends:
+                    raise
+                continue
+            yield
+        with suppress(OSError):  # another process may hold it open (Windows)
+            gate.unlink(missing_ok=True)
+        return
+    yield
 
 
 def _has_tables(database: Path) -> bool:

@@ -45,7 +45,7 @@ class Tracker:
         self._keep = keep or KeepModels()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="automl-tracker")
         self._lock = threading.Lock()
-        self._failure: StorageError | None = None
+        self._failure: Exception | None = None
         self._protected: frozenset[int] = frozenset()
         self._dropped: frozenset[int] = frozenset()
         self._run_ids: dict[int, str] = {}
@@ -65,7 +65,7 @@ class Tracker:
         self.close()
 
     @property
-    def failure(self) -> StorageError | None:
+    def failure(self) -> Exception | None:
         """The first thing that could not be written, or None."""
         return self._failure
 
@@ -114,9 +114,9 @@ class Tracker:
         StorageError
             When this, or anything before, could not be written.
         """
-        ids = self._submit(lambda: self._search_run.end(summary, champion)).result()
+        ending = self._submit(lambda: self._search_run.end(summary, champion))
         self.flush()
-        return ids
+        return ending.result()
 
     def fail_search(self, reason: str, *, killed: bool = False) -> None:
         """Close the search's run as failed, or as killed, with the reason."""
@@ -154,7 +154,7 @@ class Tracker:
         try:
             with storage_errors("write to the tracking store"):
                 return job()
-        except StorageError as error:
+        except Exception as error:
             self._failure = self._failure or error
             raise
 

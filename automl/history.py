@@ -1,0 +1,241 @@
+"""What was searched before: load a model, compare trials, describe them, open them in MLflow's pages."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.errors import StorageError, UsageError
+from automl.predictor import Predictor
+from automl.store import MANIFEST
+from automl.tracker.query import Record, SearchDescription, TrialDescription, is_run_id
+from automl.tracker.record import LeaderboardRow
+from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "SearchDescription",
+    "TrialDescription",
+    "UiServer",
+    "describe",
+    "leaderboard",
+    "leaderboard_rows",
+    "load",
+    "searches",
+    "ui_server",
+]
+
+COLUMNS = tuple(item.name for item in fields(LeaderboardRow))
+_HOST = "127.0.0.1"
+_PORT = 5000
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> Predictor:
+    """Load a model to predict with.
+
+    Parameters
+    ----------
+    name:
+        A search's name (its champion), a run id (that trial's model, or that search's champion), or the
+        folder of a saved predictor.
+    tracking_uri:
+        A tracking server or database; None for ``MLFLOW_TRACKING_URI``, else the folder ``store``.
+    store:
+        The folder of the default store.
+
+    Raises
+    ------
+    UsageError
+        When there is nothing of this name, or it has no model.
+    ModelFileError
+        When the model's files were changed or damaged; none of them was opened.
+    """
+    folder = Path(name)
+    if (folder / MANIFEST).is_file():
+        return Predictor.load(folder)
+    text = os.fspath(name)
+    if folder.is_dir() and (os.sep in text or folder.is_absolute()):
+        return Predictor.load(folder)  # raises, saying what the folder lacks
+    record = _record(tracking_uri, store)
+    if not is_run_id(text):
+        return record.champion(text)
+    run = record.run(text)
+    return record.trial_model(run) if record.is_trial(run) else record.search_model(run)
+
+
+def leaderboard_rows(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> list[LeaderboardRow]:
+    """The trials of the latest search of this name, or of the search with this run id, best first."""
+    record = _record(tracking_uri, store)
+    return record.leaderboard(record.search_run(name))
+
+
+def leaderboard(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> pd.DataFrame:
+    """The same as a DataFrame: one row per trial, best first, those without a score last."""
+    return leaderboard_frame(leaderboard_rows(name, tracking_uri=tracking_uri, store=store))
+
+
+def leaderboard_frame(rows: list[LeaderboardRow]) -> pd.DataFrame:
+    """Rows of a leaderboard as a DataFrame with the columns of ``leaderboard --json``."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
+
+
+def searches(
+    *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> list[SearchDescription]:
+    """All searches on record (of each name the latest), the latest first; without their trials."""
+    record = _record(tracking_uri, store)
+    return [record.describe_search(run, trials=False) for run in record.latest_search_runs()]
+
+
+def describe(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> SearchDescription | TrialDescription:
+    """Everything on record about a search (its name or run id) or a trial (its run id)."""
+    record = _record(tracking_uri, store)
+    if is_run_id(name):
+        run = record.run(name)
+        if record.is_trial(run):
+            return record.describe_trial(run)
+    return record.describe_search(record.search_run(name))
+
+
+@dataclass(frozen=True)
+class UiServer:
+    """MLflow's pages for a store.
+
+    Attributes
+    ----------
+    address:
+        Of the start page.
+    page:
+        Of the search, or the start page.
+    command, environment:
+        Start the server; empty where a tracking server has the pages already.
+    """
+
+    address: str
+    page: str
+    command: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> int:
+        """Serve until Ctrl-C or a termination signal; no process stays behind. Returns an exit code."""
+        if not self.command:
+            return 0
+        process = subprocess.Popen(
+            self.command, env={**os.environ, **self.environment}, start_new_session=True
+        )
+        before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            _end(process)
+
+
+def ui_server(
+    name: str | None = None,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+    port: int | None = None,
+) -> UiServer:
+    """How to show the record in the browser; ``port`` None takes 5000, or a free one when it is taken.
+
+    Raises
+    ------
+    UsageError
+        When the port is taken, or nothing is on record.
+    """
+    location = locate_store(tracking_uri, store)
+    record = _record(tracking_uri, store)
+    run = record.search_run(name) if name else None
+    path = "/" if run is None else f"/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    if location.artifacts is None:
+        address = location.uri.rstrip("/")
+        return UiServer(address, address + path)
+    chosen = _free_port(port)
+    address = f"http://{_HOST}:{chosen}"
+    return UiServer(address, address + path, _ui_command(location, chosen), _UI_ENVIRONMENT)
+
+
+_UI_ENVIRONMENT = {
+    # One worker and no job runner: 0.4 GB of memory instead of 1.6.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def _ui_command(location: StoreLocation, port: int) -> tuple[str, ...]:
+    return (
+        *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", location.uri),
+        *("--default-artifact-root", str(location.artifacts)),
+        *("--host", _HOST, "--port", str(port), "--workers", "1"),
+    )
+
+
+def _record(tracking_uri: str | None, store: str | os.PathLike[str]) -> Record:
+    return Record(locate_store(tracking_uri, store))
+
+
+def _free_port(wanted: int | None) -> int:
+    for port in (_PORT, 0) if wanted is None else (wanted,):
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    if wanted is None:
+        raise StorageError(f"No port of {_HOST} is free.")
+    raise UsageError(f"Port {wanted} is taken or not allowed. Leave --port out to take a free one.")
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server with the workers that it started."""
+    import psutil
+
+    try:
+        server = psutil.Process(process.pid)
+        family = [server, *server.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for one in family:
+        try:
+            one.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, alive = psutil.wait_procs(family, timeout=5)
+    for one in alive:
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()

@@ -1,0 +1,357 @@
+"""What is on record, read back: searches, their trials, models and details."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UsageError, did_you_mean
+from automl.predictor import Predictor
+from automl.tracker.pyfunc_model import FOLDER
+from automl.tracker.reconcile import EXPERIMENT_TAG
+from automl.tracker.record import PARENT, LeaderboardRow, best_first
+from automl.tracker.registry import ALIAS
+from automl.tracker.search_run import MODEL_FOLDER
+from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, storage_errors
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+_PAGE = 1000
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class SearchDescription:
+    """A search as it is on record; ``summary`` is the object of ``automl search --json``, if it ended."""
+
+    name: str
+    run_id: str
+    experiment_id: str
+    status: str
+    started: float
+    seconds: float | None
+    task: str
+    metric: str
+    greater_is_better: bool
+    target: str
+    error: str
+    configuration: dict[str, Any]
+    summary: dict[str, Any] | None
+    metrics: dict[str, float]
+    model_version: str
+    trials: list[LeaderboardRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TrialDescription:
+    """A trial as it is on record."""
+
+    row: LeaderboardRow
+    search: str
+    search_run_id: str
+    metric: str
+    fold_scores: tuple[float, ...]
+    metrics: dict[str, float]
+    candidate: dict[str, Any]
+    error: str
+    traceback: str
+    has_model: bool
+    artifacts: tuple[str, ...]
+
+
+class Record:
+    """A store opened for reading.
+
+    Raises
+    ------
+    UsageError
+        When nothing was recorded there yet.
+    """
+
+    def __init__(self, location: StoreLocation) -> None:
+        if not location.exists:
+            raise UsageError(
+                f"There is no record at {location.uri}. Run `automl search` in this folder first, change "
+                "into the folder that holds mlruns, or pass --tracking-uri."
+            )
+        with storage_errors(f"open the store at {location.uri}"):
+            mend_moved(location)
+        self.location = location
+        self.client: MlflowClient = connect(location)
+
+    def names(self) -> list[str]:
+        """Names of all searches, the latest first."""
+        with storage_errors("list the searches"):
+            return [str(item.name) for item in self._experiments()]
+
+    def search_run(self, name: str) -> Run:
+        """The latest run of the search of this name, or the search's run of this id."""
+        with storage_errors(f"look up {name!r}"):
+            if is_run_id(name):
+                return self._search_of(self._run(name))
+            experiment = self.client.get_experiment_by_name(name)
+            runs = [] if experiment is None else self._parents([experiment.experiment_id])
+        if not runs:
+            raise self.unknown(name)
+        return runs[0]
+
+    def latest_search_runs(self) -> list[Run]:
+        """The latest run of every search, the latest first."""
+        with storage_errors("list the searches"):
+            ids = [item.experiment_id for item in self._experiments()]
+            latest: dict[str, Run] = {}
+            for run in self._parents(ids) if ids else []:
+                latest.setdefault(run.info.experiment_id, run)
+        return list(latest.values())
+
+    def leaderboard(self, search: Run) -> list[LeaderboardRow]:
+        """The trials of a search, best first."""
+        with storage_errors("read the trials"):
+            runs = self._search_runs([search.info.experiment_id], f"tags.`{PARENT}` = '{search.info.run_id}'")
+        metric, greater = search.data.tags.get("automl.metric", ""), _greater_is_better(search)
+        return best_first((_row(run, metric) for run in runs), greater)
+
+    def describe_search(self, search: Run, *, trials: bool = True) -> SearchDescription:
+        """Everything about a search."""
+        tags, info = search.data.tags, search.info
+        seconds = None if info.end_time is None else (info.end_time - info.start_time) / 1000
+        return SearchDescription(
+            name=tags["automl.search"],
+            run_id=info.run_id,
+            experiment_id=info.experiment_id,
+            status=info.status.lower(),
+            started=info.start_time / 1000,
+            seconds=seconds,
+            task=tags.get("automl.task", ""),
+            metric=tags.get("automl.metric", ""),
+            greater_is_better=_greater_is_better(search),
+            target=tags.get("automl.target", ""),
+            error=tags.get("automl.error", ""),
+            configuration=self._json(search, "configuration.json") or {},
+            summary=self._json(search, "summary.json"),
+            metrics=dict(search.data.metrics),
+            model_version=tags.get("automl.model_version", ""),
+            trials=self.leaderboard(search) if trials else [],
+        )
+
+    def describe_trial(self, run: Run) -> TrialDescription:
+        """Everything about a trial."""
+        with storage_errors(f"read the trial {run.info.run_id}"):
+            parent = self._search_of(run)
+            metric = parent.data.tags.get("automl.metric", "")
+            history = self.client.get_metric_history(run.info.run_id, f"val_{metric}_by_fold")
+            names = tuple(item.path for item in self.client.list_artifacts(run.info.run_id))
+        return TrialDescription(
+            row=_row(run, metric),
+            search=parent.data.tags.get("automl.search", ""),
+            search_run_id=parent.info.run_id,
+            metric=metric,
+            fold_scores=tuple(point.value for point in sorted(history, key=lambda point: point.step)),
+            metrics=dict(run.data.metrics),
+            candidate=self._json(run, "candidate.json") or {},
+            error=run.data.tags.get("automl.error", ""),
+            traceback=self._text(run, "traceback.txt") or "",
+            has_model=MODEL_FOLDER in names,
+            artifacts=names,
+        )
+
+    def run(self, run_id: str) -> Run:
+        """The run of this id.
+
+        Raises
+        ------
+        UsageError
+            When there is none, or when automl did not make it.
+        """
+        with storage_errors(f"look up the run {run_id}"):
+            return self._run(run_id)
+
+    def is_trial(self, run: Run) -> bool:
+        """Whether a run is a trial; else it is a search."""
+        return PARENT in run.data.tags
+
+    def champion(self, name: str) -> Predictor:
+        """The registered champion of the search of this name."""
+        from mlflow.exceptions import MlflowException
+
+        with storage_errors(f"look up {name!r}"):
+            try:
+                version = self.client.get_model_version_by_alias(name, ALIAS)
+            except MlflowException as error:
+                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise
+                raise self._without_champion(name) from None
+            uri = str(self.client.get_model_version_download_uri(name, version.version))
+        return self._predictor(uri, FOLDER)
+
+    def trial_model(self, run: Run) -> Predictor:
+        """The model of one trial."""
+        description = f"trial {run.data.tags.get('automl.trial')} ({run.info.run_id})"
+        with storage_errors(f"read {description}"):
+            names = {item.path for item in self.client.list_artifacts(run.info.run_id)}
+        if MODEL_FOLDER not in names:
+            state = run.data.tags.get("automl.state", "")
+            reason = "was dropped to bound the disk space" if state == "done" else f"the trial is {state}"
+            raise UsageError(
+                f"There is no model of {description}: {reason}. "
+                "Its candidate.json holds what it takes to train it again."
+            )
+        return self._predictor(run.info.artifact_uri, MODEL_FOLDER)
+
+    def search_model(self, run: Run) -> Predictor:
+        """The champion that one search registered, also when a later search of its name has another."""
+        tags = run.data.tags
+        name, version = tags["automl.search"], tags.get("automl.model_version")
+        if not version:
+            raise self._without_champion(name)
+        with storage_errors(f"look up version {version} of {name!r}"):
+            uri = str(self.client.get_model_version_download_uri(name, version))
+        return self._predictor(uri, FOLDER)
+
+    def unknown(self, name: str) -> UsageError:
+        """The error for a name that nothing has."""
+        names = self.names()
+        if not names:
+            return UsageError(f"There is no search yet at {self.location.uri}. Run `automl search` first.")
+        return UsageError(f"There is no search {name!r} at {self.location.uri}. {did_you_mean(name, names)}")
+
+    def _without_champion(self, name: str) -> UsageError:
+        if self.client.get_experiment_by_name(name) is None:
+            return self.unknown(name)
+        return UsageError(
+            f"The search {name!r} has no champion yet: it runs, failed or was stopped. "
+            f"`automl leaderboard {name}` shows its trials; each loads by its run id."
+        )
+
+    def _predictor(self, uri: str, folder: str) -> Predictor:
+        """The predictor below an artifact URI: in place where it lies here, else downloaded."""
+        place = local_path(uri)
+        if place is not None:
+            return Predictor.load(place / folder)
+        from mlflow.artifacts import download_artifacts
+
+        scratch = TemporaryDirectory(prefix="automl-model-")
+        with storage_errors(f"download {uri}/{folder}"):
+            got = download_artifacts(
+                artifact_uri=f"{uri}/{folder}", dst_path=scratch.name, tracking_uri=self.location.uri
+            )
+        return Predictor.load(got).borrowing(scratch)
+
+    def _experiments(self) -> list[Experiment]:
+        return list(
+            self.client.search_experiments(
+                filter_string=f"tags.`{EXPERIMENT_TAG}` LIKE '%'",
+                order_by=["last_update_time DESC"],
+                max_results=_PAGE,
+            )
+        )
+
+    def _parents(self, experiments: list[str]) -> list[Run]:
+        return self._search_runs(experiments, f"tags.`{EXPERIMENT_TAG}` LIKE '%'")
+
+    def _search_runs(self, experiments: list[str], condition: str) -> list[Run]:
+        """All matching runs, the latest first."""
+        found: list[Run] = []
+        token = None
+        while True:
+            page = self.client.search_runs(
+                experiments,
+                condition,
+                max_results=_PAGE,
+                page_token=token,
+                order_by=["attributes.start_time DESC"],
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def _run(self, run_id: str) -> Run:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            raise UsageError(
+                f"There is no run {run_id} at {self.location.uri}. `automl leaderboard NAME` lists run ids."
+            ) from None
+        if not {"automl.trial", "automl.search"} & set(run.data.tags):
+            raise UsageError(f"The run {run_id} was not made by automl: load its model with MLflow.")
+        return run
+
+    def _search_of(self, run: Run) -> Run:
+        parent = run.data.tags.get(PARENT)
+        return run if parent is None else self._run(parent)
+
+    def _json(self, run: Run, name: str) -> dict[str, Any] | None:
+        text = self._text(run, name)
+        if text is None:
+            return None
+        with suppress(ValueError):
+            body = json.loads(text)
+            if isinstance(body, dict):
+                return body
+        return None
+
+    def _text(self, run: Run, name: str) -> str | None:
+        """A small text artifact, or None."""
+        folder = local_path(run.info.artifact_uri)
+        if folder is not None:
+            path = folder / name
+            return path.read_text(encoding="utf-8") if path.is_file() else None
+        with storage_errors(f"read {name} of the run {run.info.run_id}"):
+            if name not in {item.path for item in self.client.list_artifacts(run.info.run_id)}:
+                return None
+            with TemporaryDirectory(prefix="automl-read-") as scratch:
+                got = self.client.download_artifacts(run.info.run_id, name, scratch)
+                return Path(got).read_text(encoding="utf-8")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a name looks like a run's id: 32 hexadecimal digits."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def _greater_is_better(search: Run) -> bool:
+    return search.data.tags.get("automl.greater_is_better", "true") == "true"
+
+
+def _row(run: Run, metric: str) -> LeaderboardRow:
+    tags: Mapping[str, str] = run.data.tags
+    metrics: Mapping[str, float] = run.data.metrics
+    size = metrics.get("model_bytes")
+    return LeaderboardRow(
+        trial=int(tags.get("automl.trial", -1)),
+        run_id=run.info.run_id,
+        family=tags.get("automl.family", ""),
+        params=_params(tags, run.data.params),
+        state=tags.get("automl.state", ""),
+        origin=tags.get("automl.origin", ""),
+        validation=metrics.get(f"val_{metric}"),
+        standard_error=metrics.get(f"val_{metric}_se"),
+        seconds=metrics.get("seconds", 0.0),
+        predict_ms_per_1000_rows=metrics.get("predict_ms_per_1000_rows"),
+        model_bytes=None if size is None else int(size),
+    )
+
+
+def _params(tags: Mapping[str, str], listed: Mapping[str, str]) -> dict[str, Any]:
+    """Typed from the candidate; as text where it was too long for a tag."""
+    if "automl.candidate" in tags:
+        return dict(json.loads(tags["automl.candidate"])["params"])
+    prefix = f"{tags.get('automl.family', '')}."
+    return {name.removeprefix(prefix): value for name, value in _family_params(listed, prefix)}
+
+
+def _family_params(listed: Mapping[str, str], prefix: str) -> Iterable[tuple[str, str]]:
+    return ((name, value) for name, value in listed.items() if name.startswith(prefix))

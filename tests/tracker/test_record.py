@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import math
+
+from automl.tracker import record
+from automl.tracker.record import LeaderboardRow
+from automl.trial import Candidate, Curve, Result, Scores, Status
+
+
+def test_curves_are_averaged_over_folds_and_thinned() -> None:
+    steps = tuple(range(0, 1000))
+    curves = [Curve(f"valid_loss/fold_{fold}", steps, tuple(float(fold) for _ in steps)) for fold in (0, 1)]
+    means = record.curve_means(curves)
+    assert list(means) == ["valid_loss"]
+    assert len(means["valid_loss"]) == record.CURVE_POINTS
+    assert means["valid_loss"][0] == (0, 0.5)
+    assert means["valid_loss"][-1] == (999, 0.5)
+
+
+def test_a_fold_that_stopped_early_has_no_say_later() -> None:
+    curves = [Curve("loss/fold_0", (0, 1, 2), (4.0, 4.0, 4.0)), Curve("loss/fold_1", (0,), (2.0,))]
+    assert record.curve_means(curves)["loss"] == [(0, 3.0), (1, 4.0), (2, 4.0)]
+
+
+def test_values_that_are_not_finite_are_left_out() -> None:
+    result = Result(Status.DONE, seconds=1.0, facts={"worst": math.inf, "best": 2.0})
+    metrics = record.trial_metrics(result, Scores(math.nan, 0.1, (1.0, 2.0)), "rmse")
+    assert "worst" not in metrics
+    assert "val_rmse" not in metrics
+    assert metrics["best"] == 2.0
+    assert metrics["val_rmse_std"] > 0
+
+
+def test_names_that_mlflow_would_refuse_are_mended() -> None:
+    assert record.plain_params({"a*b": 1, "list": [1]}) == {"a_b": "1"}
+    params = record.trial_params(Candidate("net", {"width": 8, "note": "x" * 9000}))
+    assert params["net.width"] == "8"
+    assert len(params["net.note"]) < 6000
+
+
+def test_folders_of_searches_need_no_quoting_and_differ() -> None:
+    assert record.folder_name("wine-2.0") == "wine-2.0"
+    odd = [record.folder_name(name) for name in ("a b", "a_b", "a?b", "../a", "ä%20", "")]
+    assert len(set(odd)) == len(odd)
+    assert not any(set(name) & set("/%?# ") or name.startswith(".") for name in odd)
+
+
+def test_the_note_of_a_long_leaderboard_fits_into_a_tag() -> None:
+    rows = [
+        LeaderboardRow(n, "r", "random_forest", {}, "done", "sampler", n / 7, 0.1, 1.0, 2.0, 100)
+        for n in range(2000)
+    ]
+    note = record.leaderboard_note(rows, "rmse", greater_is_better=False)
+    assert len(note) < 8000
+    assert "| 0 | random_forest |" in note
+    assert "more" in note.splitlines()[-1]

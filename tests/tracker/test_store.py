@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from automl.errors import StorageError, UsageError
+from automl.tracker import locate_store, open_store
+from automl.tracker.store import connect, local_path
+
+
+def test_the_default_store_is_a_file_in_mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    location = locate_store()
+    assert location.uri == f"sqlite:///{tmp_path.resolve()}/mlruns/mlflow.db"
+    assert location.artifacts == tmp_path.resolve() / "mlruns" / "artifacts"
+    assert not location.exists
+    assert not (tmp_path / "mlruns").exists(), "looking must not make anything"
+
+
+def test_opening_makes_the_file_in_wal_mode(tmp_path: Path) -> None:
+    location = open_store(None, tmp_path / "mlruns")
+    assert location.exists
+    with sqlite3.connect(tmp_path / "mlruns" / "mlflow.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_uri_given_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5999")
+    assert locate_store(None, tmp_path).uri == "http://127.0.0.1:5999"
+    assert locate_store(None, tmp_path).artifacts is None
+    given = locate_store(f"sqlite:///{tmp_path}/own/tracking.db", tmp_path)
+    assert given.database == tmp_path.resolve() / "own" / "tracking.db"
+    assert given.artifacts == tmp_path.resolve() / "own" / "artifacts"
+
+
+def test_a_database_server_keeps_its_artifacts_in_the_folder(tmp_path: Path) -> None:
+    location = locate_store("postgresql://somewhere/tracking", tmp_path)
+    assert location.database is None
+    assert location.artifacts == tmp_path.resolve() / "artifacts"
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns"])
+def test_the_old_file_store_is_refused_with_the_remedy(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="sqlite:///"):
+        locate_store(uri, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="tracking-uri"):
+        open_store(None, tmp_path / "file" / "mlruns")
+
+
+def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database, but long enough to have a header " * 10)
+    with pytest.raises(StorageError):
+        open_store(None, tmp_path)
+
+
+def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys; from automl.tracker.store import connect, open_store\n"
+        "client = connect(open_store(None, sys.argv[1]))\n"
+        "client.create_experiment(sys.argv[2])"
+    )
+    commands = [[sys.executable, "-c", code, str(tmp_path), name] for name in ("one", "two")]
+    with ThreadPoolExecutor(2) as pool:
+        done = list(
+            pool.map(lambda c: subprocess.run(c, capture_output=True, text=True, timeout=200), commands)
+        )
+    assert [item.returncode for item in done] == [0, 0], [item.stderr[-2000:] for item in done]
+    assert [item.stderr for item in done] == ["", ""], "MLflow is kept quiet"
+    names = {item.name for item in connect(locate_store(None, tmp_path)).search_experiments()}
+    assert names == {"Default", "one", "two"}
+    assert not (tmp_path / "mlflow.db.creating").exists()
+
+
+def test_artifact_uris_that_are_folders_here() -> None:
+    assert local_path("/data/a b") == Path("/data/a b")
+    assert local_path("file:///data/a%20b") == Path("/data/a b")
+    assert local_path("s3://bucket/a") is None
+    assert local_path("mlflow-artifacts:/0/a") is None
+
+
+def test_importing_the_tracker_loads_no_mlflow() -> None:
+    code = (
+        "import sys, automl.tracker, automl.history; assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100, env=dict(os.environ))
