@@ -151,6 +151,8 @@ def _fit_path(
         valid = (train[held], target[held])
         order = order[max(1, rows // 5) :] if rows > 1 else order
     enough = max(1000, _PATH_CELLS // (max(_cells_per_row(train), 1) * task.n_outputs))
+    if Rotation.pays(train) or (task.n_outputs == 1 and RidgePath.affordable(train)):
+        enough = rows  # one decomposition serves the whole path
     chosen = np.sort(order[:enough])
     part, part_values = (train, values) if len(chosen) == rows else (train[chosen], values[chosen])
     best = _walk(part, part_values, valid, task, context, judge)
