@@ -138,7 +138,8 @@ def parse_numbers(text: Words, *, decimal: str = ".") -> tuple[Array, Mask]:
 
 NUMBER = re.compile(r"^(?i:[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?)$")
 _DECIMAL_COMMA = r"^[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)(,[0-9]+)?([eE][+-]?[0-9]+)?$"
-_THOUSANDS = r"^[+-]?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?$"
+_THOUSANDS = r"^[+-]?([1-9][0-9]{0,2}(,[0-9]{3})+|[0-9]+)([.][0-9]+)?$"
+UNITS = ("$", "€", "£", "¥", "%")
 
 
 def _floats(text: Words) -> Array:
@@ -149,25 +150,38 @@ def _floats(text: Words) -> Array:
 def looks_numeric(text: Words) -> bool:
     """Whether the first word might be a number: a cheap test before the whole column is parsed."""
     for value in text[:1000].drop_null()[:1].to_pylist():
-        return bool(value[:1] in "+-.?0123456789 \t" or value[:3].lower() in ("inf", "nan", "nat"))
+        return bool(value[:1] in "+-.?0123456789 \t$€£¥" or value[:3].lower() in ("inf", "nan", "nat"))
     return True
 
 
-def decimal_style(text: Words, *, quoted: bool = False) -> str | None:
+def decimal_style(text: Words, *, european: bool = False) -> str | None:
     """How numbers with commas are to be read: ``,`` decimal comma, ``1,000`` thousands, None neither.
 
-    ``quoted`` says that the comma cannot be the usual decimal sign of the file (it separates values),
-    so that groups of exactly three digits are thousands.
+    ``european`` says that 1,234 is rather a decimal comma: values are separated by something else.
     """
-    with_comma = pc.sum(pc.match_substring(text, ",")).as_py() or 0
+    with_comma = pc.any(pc.match_substring(text, ",")).as_py()
     if not with_comma:
         return None
     thousands = pc.all(pc.match_substring_regex(text, _THOUSANDS)).as_py()
-    if thousands and (quoted or pc.any(pc.match_substring_regex(text, r",[0-9]{3}[.,]")).as_py()):
+    if thousands and (not european or pc.any(pc.match_substring_regex(text, r",[0-9]{3}[.,]")).as_py()):
         return "1,000"
     if pc.all(pc.match_substring_regex(text, _DECIMAL_COMMA)).as_py():
         return ","
     return None
+
+
+def unit_of(text: Words) -> str:
+    """The sign of a currency or a percent sign that every word carries, or nothing."""
+    first = text.drop_null()[:1].to_pylist()
+    for unit in UNITS:
+        if first and unit in first[0] and pc.all(pc.match_substring(text, unit)).as_py():
+            return unit
+    return ""
+
+
+def without_unit(text: Words, unit: str) -> Words:
+    """The words without that sign and the blank beside it."""
+    return pc.utf8_trim_whitespace(pc.replace_substring(text, unit, "")) if unit else text
 
 
 def has_leading_zeros(text: Words) -> bool:

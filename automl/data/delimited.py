@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> tuple[pd.DataFra
     data, encoding = to_utf8(data, name, dialect.encoding)
     if encoding is not None:
         notes.append(f"Encoding {encoding} was detected; --encoding overrides.")
-    if not data.strip():
+    if data.isspace() or not data:
         raise DataError(f"{name} holds nothing but blanks. Next: check that it was written completely.")
     if b"\n" not in data and b"\r" in data:
         data = data.replace(b"\r", b"\n")
@@ -111,28 +112,32 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
     if quotes % 2:
         _refuse_open_quote(data, name, delimiter, dialect.skip_bad_rows)
     skipped: list[str] = []
-    body = pa.BufferReader(pa.py_buffer(data)[header.end :])
-    if not data[header.end :].strip(b"\r\n"):
+    if _blank_from(data, header.end):
         return pa.table({key: pa.array([], pa.string()) for key in keys})
-    try:
-        cells = arrow_csv.read_csv(
-            body,
-            read_options=arrow_csv.ReadOptions(
-                column_names=keys, block_size=min(max(1 << 20, 4 * header.end), _MAX_CELL)
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter,
-                newlines_in_values=quotes > 0,
-                invalid_row_handler=_skipper(skipped) if dialect.skip_bad_rows else None,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(keys, pa.string()),
-                null_values=list(MISSING_WORDS),
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise _bad_row(data, name, delimiter, header, str(error)) from error
+    block = min(max(1 << 20, 4 * header.end), _MAX_CELL)
+    while True:
+        try:
+            cells = arrow_csv.read_csv(
+                pa.BufferReader(pa.py_buffer(data)[header.end :]),
+                read_options=arrow_csv.ReadOptions(column_names=keys, block_size=block),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=delimiter,
+                    newlines_in_values=quotes > 0,
+                    invalid_row_handler=_skipper(skipped) if dialect.skip_bad_rows else None,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(keys, pa.string()),
+                    null_values=list(MISSING_WORDS),
+                    strings_can_be_null=True,
+                ),
+            )
+            break
+        except pa.ArrowInvalid as error:
+            if "straddl" in str(error) and block < min(len(data), _MAX_CELL):
+                block = min(8 * block, _MAX_CELL)  # a row that is longer than a block
+                skipped.clear()
+                continue
+            raise _bad_row(data, name, delimiter, header, str(error)) from error
     if skipped:
         notes.append(
             f"{len(skipped)} row{'s' if len(skipped) > 1 else ''} with too many or too few values "
@@ -140,6 +145,11 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
         )
     _refuse_swallowed_lines(cells, data, name, delimiter, header)
     return cells
+
+
+def _blank_from(data: bytes, start: int) -> bool:
+    """Whether only line ends follow."""
+    return re.compile(rb"[\r\n]*").match(data, start).end() == len(data)  # type: ignore[union-attr]
 
 
 def _skipper(skipped: list[str]) -> Callable[[Any], str]:
@@ -204,7 +214,7 @@ def _refuse_open_quote(data: bytes, name: str, delimiter: str, skip: bool) -> No
 def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, header: Header) -> None:
     """Raise when a cell holds lines that look like rows: a quote that was closed far below."""
     width = len(header.names)
-    if width < 2 or data.count(b"\n", header.end) < cells.num_rows + 5:
+    if width < 3 or data.count(b"\n", header.end) < cells.num_rows + 5:
         return
     for column in cells.columns:
         lines = pc.count_substring(column, "\n")
@@ -278,7 +288,7 @@ def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str |
         return whole, None, 0
     style = "," if decimal == "," else None
     if style is None and decimal is None:
-        style = decimal_style(trimmed, quoted=delimiter == ",")
+        style = decimal_style(trimmed, european=delimiter != ",")
     values, bad = parse_numbers(trimmed, decimal=style or ".")
     if bad.any() or np.isnan(values).all():
         return text, None, 0

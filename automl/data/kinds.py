@@ -19,6 +19,8 @@ from automl.data.cells import (
     is_numeric,
     looks_numeric,
     parse_numbers,
+    unit_of,
+    without_unit,
     words,
 )
 from automl.data.dates import (
@@ -32,15 +34,8 @@ from automl.data.dates import (
 )
 from automl.data.levels import bounded_levels, count_levels, ordered
 from automl.data.parts import examples, find_parts
-from automl.data.plans import (
-    CategoryPlan,
-    ClockPlan,
-    DatePlan,
-    ImagePlan,
-    NumberPlan,
-    Plan,
-    TextPlan,
-)
+from automl.data.plans import CategoryPlan, ImagePlan, NumberPlan, Plan, TextPlan
+from automl.data.structured import ClockPlan, DatePlan
 from automl.data.table import Array, Column, Kind
 from automl.errors import DataError
 
@@ -96,8 +91,9 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
     plan: Plan
     if kind is Kind.NUMBER:
         text = None if is_numeric(column) else words(column)
-        style = "." if text is None else decimal_style(text, quoted=True) or "."
-        plan = NumberPlan(name, style, lenient=True)
+        unit = "" if text is None else unit_of(text)
+        style = "." if text is None else decimal_style(without_unit(text, unit)) or "."
+        plan = NumberPlan(name, style, unit, lenient=True)
         if np.isnan(plan.encode(column).numbers[0]).all():
             raise DataError(f"Column {name!r} was declared a number, but none of its values is one. Drop it.")
     elif kind is Kind.CATEGORY:
@@ -224,6 +220,8 @@ def _numeric_words(name: str, text: Words, keep: bool) -> Decision | None:
     """Numbers kept as text: only if every word is a number or blank."""
     if not looks_numeric(text):
         return None
+    unit = unit_of(text)
+    text = without_unit(text, unit)
     if has_leading_zeros(text):
         if bool(pc.all(pc.match_substring_regex(text, "^[0-9]+$")).as_py()):
             return _codes(name, _as_series(text), "digits with leading zeros")
@@ -240,8 +238,9 @@ def _numeric_words(name: str, text: Words, keep: bool) -> Decision | None:
     if isinstance(decision.plan, NumberPlan):
         blanks = f", {text.null_count} blank" if text.null_count else ""
         signs = {",": ", decimal comma", "1,000": ", commas between thousands"}.get(style, "")
-        column = Column(name, Kind.NUMBER, f"numbers kept as text{signs}{blanks}")
-        return Decision(column, NumberPlan(name, style))
+        units = f", in {unit}" if unit else ""
+        column = Column(name, Kind.NUMBER, f"numbers kept as text{units}{signs}{blanks}")
+        return Decision(column, NumberPlan(name, style, unit))
     return decision
 
 

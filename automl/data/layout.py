@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from automl.data.cells import is_numeric
 from automl.data.kinds import Decision, decide
 from automl.data.names import listed, refuse_duplicates, unique_name
-from automl.data.plans import DatePlan, NumberPlan, Pieces, Plan, plan_from_json
+from automl.data.plans import NumberPlan, Pieces, Plan
+from automl.data.structured import DatePlan, plan_from_json
 from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
 from automl.errors import DataError, UsageError, did_you_mean
 
@@ -99,6 +101,8 @@ class Layout:
                 decisions.append(Decision(Column(name, Kind.ID, "left out on request")))
             else:
                 decisions.append(decide(str(name), frame[name], forced=kinds.get(name), keep=name in keep))
+        if all(decision.plan is None for decision in decisions):
+            decisions = [_kept_after_all(decision, frame, {*kinds, *drop}) for decision in decisions]
         columns = tuple(decision.column for decision in decisions)
         plans = tuple(decision.plan for decision in decisions if decision.plan is not None)
         return cls(columns, plans, _differences(frame, plans), target or "", tuple(sorted(ignored)))
@@ -260,6 +264,17 @@ class Layout:
             data["target"],
             tuple(data["ignored"]),
         )
+
+
+def _kept_after_all(decision: Decision, frame: pd.DataFrame, decided: Collection[str]) -> Decision:
+    """Where nothing else is left, whole numbers that look like an id may be what there is to learn from."""
+    name = decision.column.name
+    if decision.column.kind is not Kind.ID or name in decided or not is_numeric(frame[name]):
+        return decision
+    kept = decide(name, frame[name], keep=True)
+    return Decision(
+        Column(name, kept.column.kind, f"{kept.column.reason}; no other input is left"), kept.plan
+    )
 
 
 def _place_codes(pieces: Pieces, codes: Codes, at: int) -> int:

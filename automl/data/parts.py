@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from automl.data.cells import Words
 from automl.data.levels import bounded_levels, count_levels
-from automl.data.plans import Part, PartsPlan, split_parts
+from automl.data.structured import Part, PartsPlan, split_parts
 
 SHARE = 0.9  # of the values must have the structure
 SAMPLE = 5_000

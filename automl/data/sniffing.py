@@ -157,7 +157,9 @@ class Header:
 
 def read_header(data: bytes, name: str, delimiter: str) -> Header:
     """The names in the first line that is not blank (a quoted name may hold line breaks)."""
-    start = len(data) - len(data.lstrip(b"\r\n"))
+    start = 0
+    while data[start : start + 1] in (b"\r", b"\n"):
+        start += 1
     inside = False
     end = len(data)
     position = start

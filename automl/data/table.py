@@ -47,7 +47,8 @@ class Features:
         One name per column of ``Table.codes``.
     levels:
         Per category its level names; code ``i`` means ``levels[column][i]``, ``-1`` missing or unseen.
-        Levels are in ascending order of their text, or in numeric order when all of them are numbers.
+        Levels are in ascending order of their text, in numeric order when all of them are numbers, and in
+        the calendar's order when all of them are months or weekdays.
     texts, images:
         One name per entry of ``Table.texts`` / ``Table.images``.
     """

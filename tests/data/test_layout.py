@@ -215,6 +215,43 @@ def test_numbers_become_numbers_only_if_all_parse() -> None:
     assert list(kinds_of(layout).values()) == [Kind.NUMBER, Kind.CATEGORY, Kind.NUMBER]
 
 
+def test_levels_are_found_however_a_file_types_them() -> None:
+    levels = ["007", "1.0", "12", "TRUE", "unknown"]
+    layout = Layout.infer(pd.DataFrame({"c": levels * 9}))
+    codes = {level: code for code, level in enumerate(layout.features.levels[0])}
+    for values, expected in (
+        ([7, 1, 12], ["007", "1.0", "12"]),
+        ([7.0, np.nan, 12.0], ["007", None, "12"]),
+        ([True, True, True], ["TRUE"] * 3),
+        (["007", " 12 ", "unknown"], ["007", "12", "unknown"]),
+    ):
+        encoded = layout.encode(pd.DataFrame({"c": values}))
+        assert encoded.table.codes[:, 0].tolist() == [codes.get(str(level), -1) for level in expected]
+        assert encoded.notes == ()
+
+
+def test_currencies_percent_and_thousands_are_numbers() -> None:
+    frame = pd.DataFrame(
+        {
+            "p": ["$1,200.50", "$3", None, "$15"] * 9,
+            "s": ["5 %", "7.5%", "100%", ""] * 9,
+            "t": ["1,200", "3", "4", "5"] * 9,
+        }
+    )
+    layout = Layout.infer(frame)
+    assert set(kinds_of(layout).values()) == {Kind.NUMBER}
+    table = layout.encode(frame).table
+    np.testing.assert_array_equal(table.numbers[:4, 0], [1200.5, 3, np.nan, 15])
+    np.testing.assert_array_equal(table.numbers[:4, 1], [5, 7.5, 100, np.nan])
+    assert table.numbers[0, 2] == 1200
+
+
+def test_a_lone_sequence_is_an_input_after_all() -> None:
+    layout = Layout.infer(pd.DataFrame({"x": range(50), "y": random.normal(size=50)}), target="y")
+    assert kinds_of(layout) == {"x": Kind.NUMBER}
+    assert "no other input" in layout.columns[0].reason
+
+
 def test_the_user_decides_on_kinds(mixed: pd.DataFrame) -> None:
     frame = mixed.assign(most=[*(str(i % 7) for i in range(ROWS - 1)), "unknown"])
     kinds = {"count": Kind.CATEGORY, "token": Kind.TEXT, "most": Kind.NUMBER, "amount": Kind.ID}

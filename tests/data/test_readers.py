@@ -253,6 +253,12 @@ def test_xlsx_without_its_extra_names_the_command(tmp_path: Path, monkeypatch: p
         read_table(write(tmp_path, b"PK\x03\x04", "data.xlsx"))
 
 
+def test_a_cell_longer_than_a_block_is_read(tmp_path: Path) -> None:
+    text = "words, and\n" * 400_000
+    frame = read_table(write(tmp_path, f'a,b\n1,"{text}"\n2,y\n')).frame
+    assert frame["b"][0] == text
+
+
 def test_codes_and_large_integers_stay_exact(tmp_path: Path) -> None:
     text = "zip,big,huge,hex\n00417,9007199254740993,123456789012345678901,0x10\n02139,,2,0x11\n"
     frame = read_table(write(tmp_path, text)).frame
