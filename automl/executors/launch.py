@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from automl.errors import AutoMLError
-from automl.executors.worker import THREAD_VARIABLES, run
+from automl.executors.worker import THREAD_VARIABLES, WAITING, run
 
 LIGHT = (
     "numpy",
@@ -107,8 +107,8 @@ class Launcher(Protocol):
         """Take in how workers started and ended."""
         ...
 
-    def await_end(self, worker: WorkerProcess) -> None:
-        """Wait a moment for the worker's exit code; its pipe has ended or it was killed."""
+    def end(self, worker: WorkerProcess) -> None:
+        """Kill the worker unless it is dead already, and wait a moment for its exit code."""
         ...
 
     def close(self) -> None:
@@ -156,7 +156,9 @@ class ForkLauncher:
         given = json.dumps({**self._modules, "fds": [end.fileno() for end in theirs]})
         paths = json.dumps([path or os.getcwd() for path in sys.path])
         # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+        # A look for GPUs must not initialise CUDA, which no child of this process could use then.
+        environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -241,12 +243,13 @@ class ForkLauncher:
             if self._heavy is not None and self._heavy.pid == message["ended"]:
                 self._heavy.alive = False
 
-    def await_end(self, worker: WorkerProcess) -> None:
-        """Listen until the exit code is there; the fork may still have to be told of."""
+    def end(self, worker: WorkerProcess) -> None:
+        """Kill, and listen until the exit code is there; the fork may still have to be told of."""
         if worker.pid is None and not any(server.ready for _, server in self._workers.values()):
             return  # never begun: its server still loads, or is dead
         until = time.monotonic() + _END_SECONDS
         while worker.exit_code is None and time.monotonic() < until:
+            worker.kill()
             sockets = self.waitables()
             if not sockets:
                 return
@@ -309,8 +312,9 @@ class SpawnLauncher:
     def listen(self, readable: list[Any]) -> None:
         """Nothing to learn."""
 
-    def await_end(self, worker: WorkerProcess) -> None:
-        """Join the process."""
+    def end(self, worker: WorkerProcess) -> None:
+        """Kill and join the process."""
+        worker.kill()
         _, process = self._processes.pop(id(worker), (worker, None))
         if process is not None:
             process.join(_END_SECONDS)
@@ -321,7 +325,7 @@ class SpawnLauncher:
     def close(self) -> None:
         """Join what is left."""
         for worker, _ in list(self._processes.values()):
-            self.await_end(worker)
+            self.end(worker)
 
 
 _MAIN_LOCK = threading.Lock()

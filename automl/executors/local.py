@@ -146,7 +146,7 @@ class LocalExecutor:
             slot.worker.kill()
         for slot in self._slots:
             slot.worker.connection.close()
-            self._launcher.await_end(slot.worker)
+            self._launcher.end(slot.worker)
         self._slots = []
         self._launcher.close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -170,8 +170,7 @@ class LocalExecutor:
 
     def _replace(self, slot: _Slot) -> None:
         slot.worker.connection.close()
-        slot.worker.kill()
-        self._launcher.await_end(slot.worker)
+        self._launcher.end(slot.worker)
         slot.worker = self._new_worker()
         slot.running = None
 
@@ -203,7 +202,7 @@ class LocalExecutor:
     def _take_death(self, slot: _Slot) -> None:
         """A worker ended by itself: say why, and put another in its place."""
         worker, running = slot.worker, slot.running
-        self._launcher.await_end(worker)
+        self._launcher.end(worker)
         words = worker.last_words()
         if not worker.ready:
             self._failed_starts += 1

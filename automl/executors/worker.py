@@ -23,6 +23,9 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+# Threads of OpenMP that wait spin by default. With more threads than free cores that stands everything still:
+# on two busy cores XGBoost's 100 rounds on 178 rows took 11-19 s with two threads, and 2 s when they sleep.
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,8 @@ def _limit_threads(threads: int) -> None:
     """Set the threads of libraries that are loaded, and of those that will be."""
     from threadpoolctl import threadpool_limits
 
+    for name, value in WAITING.items():
+        os.environ.setdefault(name, value)
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     threadpool_limits(threads)
