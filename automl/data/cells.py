@@ -171,17 +171,20 @@ def decimal_style(text: Words, *, european: bool = False) -> str | None:
 
 
 def unit_of(text: Words) -> str:
-    """The sign of a currency or a percent sign that every word carries, or nothing."""
+    """What every word carries beside a number: the sign of a currency, ``%``, or a unit such as ``kg``."""
     first = text.drop_null()[:1].to_pylist()
-    for unit in UNITS:
-        if first and unit in first[0] and pc.all(pc.match_substring(text, unit)).as_py():
-            return unit
+    if not first:
+        return ""
+    ending = re.search(r"[0-9]\s?([^\W\d_]{1,12})$", first[0])
+    for unit in (*UNITS, *(ending.groups() if ending else ())):
+        if unit in first[0] and pc.all(pc.match_substring(text, unit)).as_py():
+            return str(unit)
     return ""
 
 
 def without_unit(text: Words, unit: str) -> Words:
-    """The words without that sign and the blank beside it."""
-    return pc.utf8_trim_whitespace(pc.replace_substring(text, unit, "")) if unit else text
+    """The words without that sign or unit and the blank beside it."""
+    return pc.utf8_trim_whitespace(pc.replace_substring(text, unit, "", max_replacements=1)) if unit else text
 
 
 def has_leading_zeros(text: Words) -> bool:

@@ -22,6 +22,7 @@ _DAY_MICROSECONDS = 86_400_000_000
 _DATES = (
     "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%d %B %Y",
     "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d-%b-%Y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y", "%d.%m.%y",
+    "%a, %d %b %Y", "%A, %B %d, %Y",
 )  # fmt: skip
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _ISO = (
@@ -88,6 +89,9 @@ def find_date_reading(text: Words) -> tuple[DateReading, str] | None:
     for date in _DATES:
         for clock in _CLOCKS:
             parsed = pc.strptime(sample, format=date + clock, unit="s", error_is_null=True)
+            earliest = pc.min(pc.year(parsed)).as_py()
+            if earliest is not None and earliest < 1000:
+                continue  # %Y takes the two digits of %y for a year, too
             if (share := 1 - parsed.null_count / len(sample)) > 0:
                 shares[date + clock] = share
     best = max(shares.values(), default=0.0)

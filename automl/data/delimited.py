@@ -58,7 +58,9 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> tuple[pd.DataFra
         raise DataError(
             f"{name}, line {line}: a NUL byte, which no text table holds. Next: write the file again."
         )
-    delimiter = dialect.delimiter or find_delimiter(_sample(data))
+    declared = re.match(rb"sep=([,;|\t])\r?\n", data)  # the first line that Excel writes for itself
+    data = data[declared.end() :] if declared else data
+    delimiter = dialect.delimiter or (declared[1].decode() if declared else find_delimiter(_sample(data)))
     if dialect.delimiter is None and delimiter != ",":
         notes.append(f"Delimiter {delimiter_name(delimiter)} was detected; --delimiter overrides.")
     header = read_header(data, name, delimiter)
@@ -92,8 +94,10 @@ def _column_names(header: Header, name: str, notes: list[str]) -> list[str]:
     else:
         names = list(header.names)
     refuse_duplicates([column for column in names if column.strip()], name)
-    if len(names) > 1 and all(_is_number(column) for column in names):
-        notes.append("Every column name is a number: if the file has no header line, add one.")
+    if len(names) > 1 and sum(map(_is_number, names)) >= len(names) / 2:
+        notes.append("Half of the column names or more are numbers: if the file has no header line, add one.")
+    if len(names) == 1 and len(names[0].split()) > 1:
+        notes.append("One column was found; if something else separates values, name it with --delimiter.")
     return fill_blank_names(names)
 
 
@@ -187,7 +191,7 @@ def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: st
         )
     return DataError(
         f"{name}, line {line}: {counts[0]} value{'' if counts[0] == 1 else 's'} where the header names "
-        f"{width} columns (delimiter {delimiter_name(delimiter)}). {hint}"
+        f"{width} column{'' if width == 1 else 's'} (delimiter {delimiter_name(delimiter)}). {hint}"
     )
 
 

@@ -173,7 +173,7 @@ def _codes(name: str, column: pd.Series[Any], reason: str) -> Decision:
     """Codes, not quantities: a category, or an id if they hardly repeat."""
     counts = count_levels(words(column))
     levels, cut = bounded_levels(counts)
-    if sum(counts[level] for level in levels) < 0.2 * sum(counts.values()):
+    if counts.covered(levels) < 0.2:
         return _left_out(name, Kind.ID, f"{reason}, nearly all different")
     return Decision(Column(name, Kind.CATEGORY, f"{reason}: codes"), CategoryPlan(name, levels, cut))
 
@@ -272,21 +272,20 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
 def _free_words(name: str, text: Words, keep: bool) -> Decision:
     """Categories, texts, structured strings and ids."""
     counts = count_levels(text)
-    filled = len(text) - text.null_count
-    distinct = len(counts)
+    filled, distinct = counts.total, counts.distinct
     if not keep and (reason := _constant_reason(distinct, text.null_count, len(text))):
         return _left_out(name, Kind.CONSTANT, reason)
     share = distinct / filled
     if (distinct <= FEW_LEVELS and share < 1) or (distinct <= 1000 and share <= 0.05):
-        remark = f"{distinct} levels"
-        return Decision(Column(name, Kind.CATEGORY, remark), CategoryPlan(name, ordered(list(counts))))
+        levels = ordered(counts.words.to_pylist())
+        return Decision(Column(name, Kind.CATEGORY, f"{distinct} levels"), CategoryPlan(name, levels))
     length = mean_words(text)
     if length >= 3 and share > 0.01 and (filled < 5 * distinct or distinct > 2000):
         reason = f"free text: {length:.0f} words on average, {share:.0%} different"
         return Decision(Column(name, Kind.TEXT, reason), TextPlan(name))
     levels, cut = bounded_levels(counts)
-    covered = sum(counts[level] for level in levels) / filled
-    parts = find_parts(text, name)
+    covered = counts.covered(levels)
+    parts = find_parts(text, name, levels if covered >= 0.3 and filled >= 3 * distinct else ())
     if parts is not None:
         made = ", ".join((*parts.number_names, *parts.category_names))
         reason = f"strings of {parts.groups} parts, such as {examples(text)}: {made}"

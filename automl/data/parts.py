@@ -11,18 +11,22 @@ import pyarrow.compute as pc
 
 from automl.data.cells import Words
 from automl.data.levels import bounded_levels, count_levels
-from automl.data.structured import Part, PartsPlan, split_parts
+from automl.data.structured import WHOLE, Part, PartsPlan, split_parts
 
 SHARE = 0.9  # of the values must have the structure
 SAMPLE = 5_000
 _SEPARATORS = "/|_:;-.@#,\\ "
 _UUID = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 # letters (may be none), then anything, then the last number: C85, C23 C25, A/5 21171, 113803
+_NUMBER = r"[-+]?[0-9]+(?:[.][0-9]+)?"
 _CODE = r"^(?P<p0>[^0-9]*?)[ ./_#-]*(?:[0-9].*?)??(?P<p1>[0-9]+)$"
 
 
-def find_parts(text: Words, column: str) -> PartsPlan | None:
-    """How the words fall into informative parts, or None."""
+def find_parts(text: Words, column: str, whole: tuple[str, ...] = ()) -> PartsPlan | None:
+    """How the words fall into informative parts, or None.
+
+    ``whole`` are levels of the undivided words, where these repeat often enough to be a category too.
+    """
     valid = text.drop_null()
     if not len(valid):
         return None
@@ -30,9 +34,10 @@ def find_parts(text: Words, column: str) -> PartsPlan | None:
     sample = valid.take(pa.array(np.arange(0, len(valid), step)[:SAMPLE]))
     if _matching(sample, _UUID) > 0.5:
         return None
-    for pattern in (_by_skeleton(sample), _by_separator(sample), _CODE):
+    for find in (_by_numbers, _by_skeleton, _by_separator, lambda _: _CODE):
+        pattern = find(sample)
         if pattern is not None and _matching(sample, pattern) >= SHARE:
-            plan = _informative(valid, column, pattern)
+            plan = _informative(valid, column, pattern, whole)
             if plan is not None:
                 return plan
     return None
@@ -42,11 +47,29 @@ def _matching(sample: Words, pattern: str) -> float:
     return float(pc.mean(pc.cast(pc.match_substring_regex(sample, pattern), pa.float64())).as_py() or 0.0)
 
 
+def _by_numbers(sample: Words) -> str | None:
+    """A pattern from what remains of most words without their numbers: ``14x12``, ``1h 20m``, ``-0.5, 3``."""
+    signed = pc.replace_substring_regex(sample, r"(^|[ ,;(\[])[-+]?[0-9]+(?:[.][0-9]+)?", "\\1\x00")
+    skeleton, count = _commonest(pc.replace_substring_regex(signed, r"[0-9]+(?:[.][0-9]+)?", "\x00"))
+    pieces = skeleton.split("\x00")
+    between = pieces[1:-1]
+    if count < SHARE * len(sample) or not 1 <= len(between) <= 5:
+        return None
+    if any(piece.strip(" ") in ("", ".") for piece in between) or len("".join(pieces)) > 20:
+        return None
+    groups = [f"{re.escape(piece)}(?P<p{i}>{_NUMBER})" for i, piece in enumerate(pieces[:-1])]
+    return f"^{''.join(groups)}{re.escape(pieces[-1])}$"
+
+
+def _commonest(skeletons: Words) -> tuple[str, int]:
+    counts = count_levels(skeletons)
+    place = int(counts.rows.argmax())
+    return counts.words[place].as_py(), int(counts.rows[place])
+
+
 def _by_skeleton(sample: Words) -> str | None:
     """A pattern from what remains of most words without their letters and digits."""
-    skeletons = pc.replace_substring_regex(sample, r"[\p{L}\p{N}]+", "\x00")
-    counts = count_levels(skeletons)
-    skeleton, count = next(iter(counts.items()))
+    skeleton, count = _commonest(pc.replace_substring_regex(sample, r"[\p{L}\p{N}]+", "\x00"))
     separators = [piece for piece in skeleton.strip("\x00").split("\x00") if piece]
     if count < SHARE * len(sample) or not 1 <= len(separators) <= 5:
         return None
@@ -72,29 +95,30 @@ def _joined(separators: list[str]) -> str:
     return f"^{''.join(pairs)}(?P<p{len(separators)}>.*)$"
 
 
-def _informative(valid: Words, column: str, pattern: str) -> PartsPlan | None:
-    """The parts that vary and repeat; None if no part repeats enough to be learned from."""
+def _informative(valid: Words, column: str, pattern: str, whole: tuple[str, ...]) -> PartsPlan | None:
+    """The parts that vary and repeat; None if there is nothing to be learned from them."""
     numbers: list[Part] = []
-    categories: list[Part] = []
-    repeats = False
+    categories: list[Part] = [Part(WHOLE, column, whole)] if whole else []
+    useful = False
     for group, part in enumerate(split_parts(valid, pattern)):
         counts = count_levels(part)
-        filled = len(part) - part.null_count
-        if len(counts) + (part.null_count > 0) < 2 or not counts:
+        if counts.distinct + (part.null_count > 0) < 2 or not counts.distinct:
             continue
-        few = len(counts) <= max(2, 0.5 * filled) and filled / len(counts) >= 2
+        few = counts.total >= 2 * counts.distinct or counts.distinct <= 2
         name = f"{column}.{group + 1}"
-        if all(len(level) <= 15 and level.isascii() and level.isdigit() for level in counts):
+        if pc.all(pc.match_substring_regex(counts.words, f"^{_NUMBER}$")).as_py() and _short(counts.words):
             numbers.append(Part(group, name))
+            # measures have decimals and need not repeat; whole numbers that never do are names
+            few = few or bool(pc.any(pc.match_substring(counts.words, ".")).as_py())
         elif few:
-            levels, _ = bounded_levels(counts)
-            categories.append(Part(group, name, levels))
-        else:
-            continue
-        repeats |= few
-    if not repeats:
-        return None
-    return PartsPlan(column, pattern, tuple(numbers), tuple(categories))
+            categories.append(Part(group, name, bounded_levels(counts)[0]))
+        useful |= few
+    return PartsPlan(column, pattern, tuple(numbers), tuple(categories)) if useful else None
+
+
+def _short(words: Words) -> bool:
+    """Whether float64 holds numbers of so many signs exactly."""
+    return int(pc.max(pc.utf8_length(words)).as_py()) <= 15
 
 
 def examples(text: Words, limit: int = 2) -> str:

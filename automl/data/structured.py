@@ -76,6 +76,9 @@ class ClockPlan(Plan):
         return Pieces([values], notes=[note] if bad else [])
 
 
+WHOLE = -1  # the group of the undivided string
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of a structured string.
@@ -83,7 +86,7 @@ class Part:
     Attributes
     ----------
     group:
-        Number of the regular expression's group.
+        Number of the regular expression's group, or :data:`WHOLE`.
     name:
         Of the feature.
     levels:
@@ -138,7 +141,8 @@ class PartsPlan(Plan):
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
         """The parts; what has another structure is missing in all of them."""
-        found = split_parts(words(column), self.pattern)
+        text = words(column)
+        found = [*split_parts(text, self.pattern), text]  # the last is the whole: group -1
         pieces = Pieces()
         for part in self.numbers:
             pieces.numbers.append(parse_numbers(found[part.group])[0])

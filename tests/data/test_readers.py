@@ -103,6 +103,17 @@ def test_delimiters_are_detected_and_noted(tmp_path: Path, delimiter: str, name:
     assert name in table.notes[0]
 
 
+def test_the_line_that_declares_a_delimiter_is_obeyed(tmp_path: Path) -> None:
+    assert list(read_table(write(tmp_path, "sep=;\na;b\n1;2\n3;4\n")).frame) == ["a", "b"]
+
+
+def test_a_lost_header_or_delimiter_is_suspected(tmp_path: Path) -> None:
+    assert (
+        "header line" in read_table(write(tmp_path, "5.1,3.5,setosa\n4,3,setosa\n2,1,virginica\n")).notes[0]
+    )
+    assert "--delimiter" in read_table(write(tmp_path, "a b\n1 2\n3 4\n")).notes[0]
+
+
 def test_a_delimiter_inside_quotes_does_not_count(tmp_path: Path) -> None:
     frame = read_table(write(tmp_path, 'a;b\n"x;y,z";1\n"p,q";2\n')).frame
     assert list(frame["a"]) == ["x;y,z", "p,q"]
