@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from automl.boosting import FoldData, RoundControl, TargetScale, objective_of
+from automl.boosting import (
+    BoosterInputs,
+    FoldData,
+    Preparation,
+    RoundControl,
+    objective_of,
+    prediction_threads,
+)
 from automl.data.table import Table
 from automl.families.base import Family, FitContext
-from automl.preprocess.tree_matrix import TreeMatrix
 from automl.tasks import Encoded, Predictions, Task
 
 _OBJECTIVES = {
@@ -25,7 +30,10 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class Params:
-    """Parameters under LightGBM's own names; ``n_rounds`` is used when there are no held-out rows."""
+    """Parameters under LightGBM's own names; ``n_rounds`` is used when there are no held-out rows.
+
+    ``interactions`` adds features of two columns (:mod:`automl.preprocess.interactions`).
+    """
 
     learning_rate: float = 0.05
     num_leaves: int = 31
@@ -38,6 +46,7 @@ class Params:
     lambda_l2: float = 1e-4
     cat_smooth: float = 10.0
     max_bin: int = 255
+    interactions: bool = False
     n_rounds: int = 300
 
 
@@ -45,33 +54,30 @@ class Params:
 class FittedLightGBM:
     """A booster with the way from tables to its matrix."""
 
-    matrix: TreeMatrix
-    scale: TargetScale
+    inputs: BoosterInputs
     booster: Any
-    n_outputs: int
 
     def predict(self, inputs: Table) -> Predictions:
         """Predictions ``(rows, n_outputs)``."""
         if not inputs.rows:
-            return np.empty((0, self.n_outputs))
-        values = self.matrix.transform(inputs).values
-        # One thread: starting more costs more than a thousand rows take.
-        raw = self.booster.predict(values, num_threads=1, predict_disable_shape_check=True)
-        return self.scale.predictions(raw, self.n_outputs)
+            return np.empty((0, self.inputs.n_outputs))
+        values = self.inputs.transform(inputs).values
+        threads = prediction_threads(inputs.rows, self.booster.num_trees())
+        raw = self.booster.predict(values, num_threads=threads, predict_disable_shape_check=True)
+        return self.inputs.predictions(raw)
 
     def save(self, folder: Path) -> None:
-        """Write matrix, booster (LightGBM's text) and scale."""
-        self.matrix.save(folder)
+        """Write inputs and booster (LightGBM's text)."""
+        self.inputs.save(folder, "inputs")
         self.booster.save_model(folder / "booster.txt")
-        body = {"n_outputs": self.n_outputs, "scale": asdict(self.scale)}
-        (folder / "lightgbm.json").write_text(json.dumps(body), encoding="utf-8")
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedLightGBM:
     """Boost until the held-out loss levels off or the time is over."""
     import lightgbm
 
-    data = FoldData.prepare(inputs, target, task, context, encode_high=True)
+    preparation = Preparation(encode_high=True, interactions=params.interactions)
+    data = preparation.fold_data(inputs, target, task, context)
     train, valid = context.cached(
         ("lightgbm", params.max_bin, *data.key), lambda: _datasets(data, params.max_bin, context.threads)
     )
@@ -85,22 +91,21 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     control.record(params.learning_rate)
     # A booster of its own, without the rounds past the best one and without hold on the data.
     text = booster.model_to_string(num_iteration=control.best_round)
-    return FittedLightGBM(data.matrix, data.scale, lightgbm.Booster(model_str=text), task.n_outputs)
+    return FittedLightGBM(data.inputs, lightgbm.Booster(model_str=text))
 
 
 def load(folder: Path) -> FittedLightGBM:
     """The model that ``save`` wrote."""
     import lightgbm
 
-    body = json.loads((folder / "lightgbm.json").read_text(encoding="utf-8"))
     booster = lightgbm.Booster(model_file=folder / "booster.txt")
-    return FittedLightGBM(TreeMatrix.load(folder), TargetScale(**body["scale"]), booster, body["n_outputs"])
+    return FittedLightGBM(BoosterInputs.load(folder, "inputs"), booster)
 
 
 def _library_params(params: Params, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[objective_of(task)]
     values = asdict(params)
-    del values["n_rounds"]
+    del values["n_rounds"], values["interactions"]
     if task.name == "multiclass":
         values["num_class"] = task.n_outputs
     return {
@@ -121,7 +126,7 @@ def _dataset_params(max_bin: int, threads: int) -> dict[str, Any]:
 
 
 def _datasets(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
-    """Binned training and held-out rows; the second uses the bins of the first."""
+    """Binned training and held-out rows; the latter use the bins of the former."""
     import lightgbm
 
     params = _dataset_params(max_bin, threads)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from automl.boosting import FoldData, RoundControl, TargetScale, objective_of
+from automl.boosting import (
+    BoosterInputs,
+    FoldData,
+    Preparation,
+    RoundControl,
+    objective_of,
+    prediction_threads,
+)
 from automl.data.table import Table
 from automl.families.base import Family, FitContext
-from automl.preprocess.tree_matrix import TreeData, TreeMatrix
+from automl.preprocess.tree_matrix import TreeData
 from automl.tasks import Encoded, Predictions, Task
 
 _OBJECTIVES = {
@@ -25,7 +31,10 @@ _OBJECTIVES = {
 
 @dataclass(frozen=True)
 class Params:
-    """Parameters under XGBoost's own names; ``n_rounds`` is used when there are no held-out rows."""
+    """Parameters under XGBoost's own names; ``n_rounds`` is used when there are no held-out rows.
+
+    ``interactions`` adds features of two columns (:mod:`automl.preprocess.interactions`).
+    """
 
     learning_rate: float = 0.1
     grow_policy: Literal["depthwise", "lossguide"] = "depthwise"
@@ -39,6 +48,7 @@ class Params:
     reg_alpha: float = 1e-4
     max_cat_to_onehot: int = 4
     max_bin: int = 256
+    interactions: bool = False
     n_rounds: int = 300
 
 
@@ -46,33 +56,32 @@ class Params:
 class FittedXGBoost:
     """A booster with the way from tables to its matrix."""
 
-    matrix: TreeMatrix
-    scale: TargetScale
+    inputs: BoosterInputs
     booster: Any
-    n_outputs: int
 
     def predict(self, inputs: Table) -> Predictions:
         """Predictions ``(rows, n_outputs)``."""
         if not inputs.rows:
-            return np.empty((0, self.n_outputs))
-        values = self.matrix.transform(inputs).values
-        return self.scale.predictions(
-            self.booster.inplace_predict(values, validate_features=False), self.n_outputs
+            return np.empty((0, self.inputs.n_outputs))
+        values = self.inputs.transform(inputs).values
+        trees = self.booster.num_boosted_rounds() * (
+            self.inputs.n_outputs if self.inputs.n_outputs > 2 else 1
         )
+        self.booster.set_param({"nthread": prediction_threads(inputs.rows, trees)})
+        return self.inputs.predictions(self.booster.inplace_predict(values, validate_features=False))
 
     def save(self, folder: Path) -> None:
-        """Write matrix, booster (UBJSON) and scale."""
-        self.matrix.save(folder)
+        """Write inputs and booster (UBJSON)."""
+        self.inputs.save(folder, "inputs")
         self.booster.save_model(folder / "booster.ubj")
-        body = {"n_outputs": self.n_outputs, "scale": asdict(self.scale)}
-        (folder / "xgboost.json").write_text(json.dumps(body), encoding="utf-8")
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedXGBoost:
     """Boost until the held-out loss levels off or the time is over."""
     import xgboost
 
-    data = FoldData.prepare(inputs, target, task, context, encode_high=True)
+    preparation = Preparation(encode_high=True, interactions=params.interactions)
+    data = preparation.fold_data(inputs, target, task, context)
     train, valid = context.cached(
         ("xgboost", params.max_bin, *data.key), lambda: _matrices(data, params.max_bin, context.threads)
     )
@@ -90,23 +99,22 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     control.record(params.learning_rate)
     if control.best_round < control.round:
         booster = booster[: control.best_round]
-    booster.set_param({"nthread": 1, "device": "cpu"})
-    return FittedXGBoost(data.matrix, data.scale, booster, task.n_outputs)
+    booster.set_param({"device": "cpu"})
+    return FittedXGBoost(data.inputs, booster)
 
 
 def load(folder: Path) -> FittedXGBoost:
     """The model that ``save`` wrote."""
     import xgboost
 
-    body = json.loads((folder / "xgboost.json").read_text(encoding="utf-8"))
-    booster = xgboost.Booster(params={"nthread": 1}, model_file=folder / "booster.ubj")
-    return FittedXGBoost(TreeMatrix.load(folder), TargetScale(**body["scale"]), booster, body["n_outputs"])
+    booster = xgboost.Booster(model_file=folder / "booster.ubj")
+    return FittedXGBoost(BoosterInputs.load(folder, "inputs"), booster)
 
 
 def _library_params(params: Params, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[objective_of(task)]
     values = asdict(params)
-    del values["n_rounds"]
+    del values["n_rounds"], values["interactions"]
     # Leaves bound a tree that grows by loss, depth one that grows by level; 0 is no bound.
     values["max_leaves" if params.grow_policy == "depthwise" else "max_depth"] = 0
     if task.name == "multiclass":
