@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from automl.tracker.store import local_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
 ALIAS = "champion"
@@ -64,11 +66,11 @@ def register_champion(
     now = int(time.time() * 1000)
     scores = [Metric(name, value, now, 0, model_id=logged.model_id) for name, value in metrics.items()]
     client.log_batch(run_id, metrics=scores)
-    registered = _new_version(client, predictor.name, logged.model_id, run_id, target)
+    registered = _new_version(client, predictor.name, logged, run_id)
     return Registered(registered, logged.model_id, f"models:/{predictor.name}@{ALIAS}")
 
 
-def _new_version(client: MlflowClient, name: str, model_id: str, run_id: str, folder: Path | None) -> str:
+def _new_version(client: MlflowClient, name: str, logged: LoggedModel, run_id: str) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -78,9 +80,13 @@ def _new_version(client: MlflowClient, name: str, model_id: str, run_id: str, fo
             raise
     # For a models:/ source the SQL registry asks MLflow's global URI for the model, which may be
     # another store than this client's (3.17); the folder itself needs no look-up.
-    source = f"models:/{model_id}" if folder is None else str(folder)
-    made = client.create_model_version(name, source, run_id=run_id, model_id=model_id)
+    here = local_path(logged.artifact_location) is not None
+    source = logged.artifact_location if here else f"models:/{logged.model_id}"
+    made = client.create_model_version(name, source, run_id=run_id, model_id=logged.model_id)
     client.set_registered_model_alias(name, ALIAS, made.version)
+    # Links the model's page to its version, as mlflow.register_model does.
+    link = json.dumps([{"name": name, "version": made.version}])
+    client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": link})
     return str(made.version)
 
 

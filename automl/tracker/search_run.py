@@ -27,6 +27,7 @@ from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
 from automl.tracker.store import (
     ROOT_TAG,
     StoreLocation,
+    artifact_uri,
     checkpoint,
     connect,
     has_open_runs,
@@ -232,7 +233,9 @@ class SearchRun:
         if self.location.database is not None:
             tags[ROOT_TAG] = str(self.location.database.parent)
         artifacts = self.location.artifacts
-        folder = None if artifacts is None else str(artifacts / record.folder_name(search.name))
+        folder = None
+        if artifacts is not None:
+            folder = artifact_uri(artifacts / record.folder_name(search.name))
         return str(self.client.create_experiment(search.name, artifact_location=folder, tags=tags))
 
     def _log_dataset(self, search: SearchRecord) -> None:

@@ -81,12 +81,12 @@ def locate_store(
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
     if not uri:
         database = folder / _DATABASE
-        return StoreLocation(f"sqlite:///{database}", folder, database, folder / "artifacts")
+        return StoreLocation(_sqlite_uri(database), folder, database, folder / "artifacts")
     scheme = urlparse(uri).scheme
     if scheme == "sqlite":
-        stated = Path(uri.removeprefix("sqlite:///")).absolute()
+        stated = _sqlite_path(uri).absolute()
         database = stated.parent.resolve() / stated.name
-        return StoreLocation(f"sqlite:///{database}", folder, database, database.parent / "artifacts")
+        return StoreLocation(_sqlite_uri(database), folder, database, database.parent / "artifacts")
     if scheme in ("", "file") or (len(scheme) == 1 and os.name == "nt"):
         raise UsageError(
             f"The tracking URI {uri!r} names a folder: MLflow's file store is no longer supported. "
@@ -112,6 +112,23 @@ def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = D
                     connection.execute("PRAGMA journal_mode=wal")
             mend_moved(location)
     return location
+
+
+def _sqlite_uri(database: Path) -> str:
+    """SQLAlchemy's address of a file; it quotes what its version reads as quoted."""
+    if not set("%?#") & set(str(database)):
+        return f"sqlite:///{database}"
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(database)).render_as_string()
+
+
+def _sqlite_path(uri: str) -> Path:
+    if not set("%?#") & set(uri):
+        return Path(uri.removeprefix("sqlite:///"))
+    from sqlalchemy import make_url
+
+    return Path(make_url(uri).database or "")
 
 
 def mend_moved(location: StoreLocation) -> bool:
@@ -252,6 +269,11 @@ def local_path(uri: str) -> Path | None:
     if parsed.scheme == "file" and parsed.netloc in ("", "localhost"):
         return Path(unquote(parsed.path))
     return None
+
+
+def artifact_uri(folder: Path) -> str:
+    """A folder as MLflow reads it: a path, or a file URI where characters of the path mean something else."""
+    return folder.as_uri() if set("%?#") & set(str(folder)) else str(folder)
 
 
 def remove_folder(folder: Path) -> None:
