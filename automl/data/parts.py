@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from automl.data.cells import Words
-from automl.data.levels import bounded_levels, count_levels
+from automl.data.levels import KEEP_ALL, bounded_levels, count_levels
 from automl.data.structured import WHOLE, Part, PartsPlan, split_parts
 
 SHARE = 0.9  # of the values must have the structure
@@ -104,13 +104,12 @@ def _informative(valid: Words, column: str, pattern: str, whole: tuple[str, ...]
         counts = count_levels(part)
         if counts.distinct + (part.null_count > 0) < 2 or not counts.distinct:
             continue
-        few = counts.total >= 2 * counts.distinct or counts.distinct <= 2
         name = f"{column}.{group + 1}"
         if pc.all(pc.match_substring_regex(counts.words, f"^{_NUMBER}$")).as_py() and _short(counts.words):
             numbers.append(Part(group, name))
-            # measures have decimals and need not repeat; whole numbers that never do are names
-            few = few or bool(pc.any(pc.match_substring(counts.words, ".")).as_py())
-        elif few:
+            # measures have decimals and need not repeat; whole numbers that hardly do are names
+            few = counts.total >= 2 * counts.distinct or pc.any(pc.match_substring(counts.words, ".")).as_py()
+        elif few := counts.total >= (2 if counts.distinct <= KEEP_ALL else 5) * counts.distinct:
             categories.append(Part(group, name, bounded_levels(counts)[0]))
         useful |= few
     return PartsPlan(column, pattern, tuple(numbers), tuple(categories)) if useful else None

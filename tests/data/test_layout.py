@@ -330,11 +330,13 @@ def test_structured_strings_fall_into_parts(
         lambda i: f"CODE-{i}",
         lambda i: f"{i * 7919:08x}-1234-4{i % 999:03}-a{i % 998:03}-{i:012x}",
         lambda i: f"name{i * 7919 % 10007}",
+        lambda i: f"{'xyzabc'[i % 6] * 3}{i:x} {'uvw'[i % 3] * 4}{i:x}",
     ],
 )
 def test_strings_that_only_name_rows_are_ids(make: object) -> None:
-    frame = pd.DataFrame({"s": [make(i) for i in range(500)]})  # type: ignore[operator]
-    assert kinds_of(Layout.infer(frame)) == {"s": Kind.ID}
+    for rows in (30, 500):
+        frame = pd.DataFrame({"s": [make(i) for i in range(rows)]})  # type: ignore[operator]
+        assert kinds_of(Layout.infer(frame)) == {"s": Kind.ID}
 
 
 def test_many_levels_are_bounded() -> None:

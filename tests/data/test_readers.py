@@ -337,3 +337,16 @@ def test_what_pandas_writes_reads_back_equal(
         kept = frame.dropna().reset_index(drop=True)  # a blank line is no row
         back = back.dropna().reset_index(drop=True)
     pd.testing.assert_frame_equal(back, kept, check_dtype=False)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=200), st.text('a1,;\t|"\n\r .é-', max_size=120).map(str.encode)))
+def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    try:
+        frame = read_table(path, minimum_rows=0).frame
+    except DataError:
+        return
+    assert frame.columns.is_unique
+    assert all(isinstance(name, str) for name in frame.columns)

@@ -32,8 +32,8 @@ TABLES: dict[str, tuple[str, tuple[int, int, int], dict[str, Kind]]] = {
     "penguins.csv": ("species", (4, 2, 0), {"sex": CATEGORY}),
     "spaceship_titanic.csv": (
         "Transported",
-        (9, 8, 0),
-        {"PassengerId": CATEGORY, "Cabin": CATEGORY, "CryoSleep": CATEGORY, "Age": NUMBER},
+        (9, 6, 0),
+        {"Name": ID, "PassengerId": CATEGORY, "Cabin": CATEGORY, "CryoSleep": CATEGORY, "Age": NUMBER},
     ),
     "taxi_fare_200k.csv.gz": ("fare_amount", (4, 2, 0), {"rate_code": NUMBER, "payment_type": CATEGORY}),
     "taxis.csv.gz": ("total", (16, 6, 0), {"pickup": DATE, "dropoff": DATE, "pickup_zone": CATEGORY}),
