@@ -44,7 +44,7 @@ def objective_of(task: Task) -> str:
 
 
 def prediction_threads(rows: int, trees: int) -> int:
-    """Threads for a prediction: 1 where starting others costs more than it saves, else 0, the library's own."""
+    """Threads for a prediction: 1 where others cost more than they save, else 0, the library's own."""
     return 0 if rows * trees > _WORTH_THREADS else 1
 
 

@@ -26,7 +26,7 @@ class Params:
     """Parameters under CatBoost's own names; ``n_rounds`` is used when there are no held-out rows.
 
     ``interactions`` adds features of two columns (:mod:`automl.preprocess.interactions`).
-    Without a ``border_count`` there is one border for 32 rows, 48 to 254 of them: on 427 rows of 30 numbers,
+    Without a ``border_count`` there is one border for 8 rows, 64 to 254 of them: on 427 rows of 30 numbers,
     a round with 254 took 5 times as long as one with 32, and the model was worse.
     """
 
@@ -100,7 +100,7 @@ def _library_params(params: Params, control: RoundControl, task: Task) -> dict[s
     loss = _LOSSES[objective_of(task)]
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
-    values["border_count"] = params.border_count or min(max(control.rows // 32, 48), 254)
+    values["border_count"] = params.border_count or min(max(control.rows // 8, 64), 254)
     if params.subsample < 1:
         values["bootstrap_type"] = "Bernoulli"
     else:

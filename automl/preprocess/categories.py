@@ -104,7 +104,7 @@ class TargetEncoding(Saved):
 
     def transform(self, codes: Codes) -> Float32:
         """``(rows, columns · k)`` values for rows that were not fitted on."""
-        return self.values[self.slots.index(codes)].reshape(len(codes), -1)
+        return self.values[self.slots.index(codes)].reshape(len(codes), codes.shape[1] * self.outputs)
 
     @property
     def outputs(self) -> int:

@@ -107,7 +107,7 @@ class Interactions(Saved):
         parts = [_arithmetic(table.numbers, self.left, self.right, self.operation)]
         if self.encoding is not None:
             crossed = _crossed(table.codes, self.first, self.second, self.sizes)
-            parts.append(self.encoding.transform(crossed).reshape(table.rows, -1))
+            parts.append(self.encoding.transform(crossed))
         return np.hstack(parts)
 
 

@@ -15,6 +15,7 @@ from automl.families.base import FitContext, Fitted, TrialStopped
 from automl.metrics import METRICS
 from automl.spaces import load_space
 from automl.tasks import BinaryTask, Encoded, MulticlassTask, RegressionTask, Task
+from automl.testing import check_family
 
 BOOSTERS = ("lightgbm", "xgboost", "catboost")
 Rows = tuple[Table, Encoded]
@@ -221,3 +222,25 @@ def test_default_portfolio_and_random_draws_all_fit(name: str, data: str) -> Non
             task.row_losses(valid[1], model.predict(valid[0])).mean()
             < task.row_losses(valid[1], constant).mean()
         )
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_the_contract_of_families_is_kept(name: str) -> None:
+    check_family(family(name), space=load_space(name, family(name).params))
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_features_of_two_columns_find_a_comparison(name: str) -> None:
+    generator = np.random.default_rng(0)
+    numbers = generator.uniform(1, 10, size=(900, 3))
+    table = Table(Features(("a", "b", "c")), numbers, np.empty((900, 0), np.int32))
+    target = (numbers[:, 0] > numbers[:, 1]).astype(np.int64)
+    train, valid = (table.take(slice(300, 900)), target[300:]), (table.take(slice(0, 300)), target[:300])
+    plain, widened = (
+        BINARY.metric.score(
+            target[:300],
+            fitted(name, train, BINARY, FitContext(valid=valid), interactions=on).predict(valid[0]),
+        )
+        for on in (False, True)
+    )
+    assert widened < 0.6 * plain
