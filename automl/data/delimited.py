@@ -118,7 +118,7 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
     skipped: list[str] = []
     if _blank_from(data, header.end):
         return pa.table({key: pa.array([], pa.string()) for key in keys})
-    block = min(max(1 << 20, 4 * header.end), _MAX_CELL)
+    block = min(max(1 << 20, 256 * header.end), _MAX_CELL)
     while True:
         try:
             cells = arrow_csv.read_csv(
@@ -275,37 +275,47 @@ def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str |
         return truth, None, 0
     if not looks_numeric(text):
         return text, None, 0
-    trimmed = text
-    try:
-        whole = pc.cast(text, pa.int64())
-    except pa.ArrowInvalid:
-        trimmed = pc.utf8_trim_whitespace(text)
-        whole = None
-    if has_leading_zeros(trimmed):
-        return text, None, 0
-    if whole is not None:
-        low, high = pc.min_max(whole).as_py().values()
-        if whole.null_count and max(-low, high) >= 2**53:
-            return text, None, 0
-        if pc.any(pc.match_substring_regex(text, "[xX]")).as_py():  # pyarrow takes 0x1F for a number
-            return text, None, 0
-        return whole, None, 0
-    style = "," if decimal == "," else None
-    if style is None and decimal is None:
+    if decimal != "," or not pc.any(pc.match_substring(text, ".")).as_py():
+        try:
+            return _exact(text, pc.cast(text, pa.float64())), None, 0
+        except pa.ArrowInvalid:
+            pass
+    trimmed = pc.utf8_trim_whitespace(text)
+    style = decimal
+    if decimal is None:
         style = decimal_style(trimmed, european=delimiter != ",")
-    values, bad = parse_numbers(trimmed, decimal=style or ".")
-    if bad.any() or np.isnan(values).all():
+    parsed, bad = parse_numbers(trimmed, decimal=style or ".")
+    if bad.any() or np.isnan(parsed).all():
         return text, None, 0
-    if (np.abs(values) >= EXACT).any() and pc.any(
-        pc.match_substring_regex(trimmed, "^[+-]?[0-9]{16,}$")
-    ).as_py():
+    numbers = _exact(trimmed, pa.array(parsed, from_pandas=True))
+    if numbers is trimmed:
         return text, None, 0
-    blank = int(np.isnan(values).sum()) - text.null_count
-    return pa.array(values, from_pandas=True), style if decimal is None else None, max(0, blank)
+    blank = max(0, int(np.isnan(parsed).sum()) - text.null_count)
+    return numbers, style if decimal is None else None, blank
+
+
+def _exact(text: Words, numbers: Any) -> Any:
+    """The numbers, as integers where the text writes integers; the text itself where they would lose digits."""
+    values = numbers.to_numpy(zero_copy_only=False)
+    known = values[~np.isnan(values)]
+    if not (known == np.floor(known)).all():
+        return numbers
+    if has_leading_zeros(text):
+        return text
+    large = bool(len(known)) and float(np.abs(known).max()) >= EXACT
+    if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py() and text.null_count:
+        return text
+    try:
+        return pc.cast(text, pa.int64())
+    except pa.ArrowInvalid:  # written with a point, or too long
+        return (
+            text if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py() else numbers
+        )
 
 
 def _truth_values(text: Words) -> Any | None:
-    if text.drop_null()[0].as_py().lower() not in ("true", "false"):
+    first = text[0].as_py() if text[0].is_valid else text.drop_null()[0].as_py()
+    if first.lower() not in ("true", "false"):
         return None
     lower = pc.utf8_lower(text)
     known = pc.is_in(lower, value_set=pa.array(["true", "false"], lower.type))
