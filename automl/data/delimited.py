@@ -295,7 +295,7 @@ def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str |
 
 
 def _exact(text: Words, numbers: Any) -> Any:
-    """The numbers, as integers where the text writes integers; the text itself where they would lose digits."""
+    """The numbers, as integers where the text writes integers; the text where they would lose digits."""
     values = numbers.to_numpy(zero_copy_only=False)
     known = values[~np.isnan(values)]
     if not (known == np.floor(known)).all():
