@@ -6,12 +6,12 @@ import json
 import logging
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -153,7 +153,6 @@ class Predictor:
         self.members = tuple(members)
         self.class_weights = class_weights
         self.facts = dict(facts or {})
-        self._borrowed: TemporaryDirectory[str] | None = None
 
     def __repr__(self) -> str:
         families = ", ".join(f"{member.family} {member.weight:.2f}" for member in self.members)
@@ -261,9 +260,9 @@ class Predictor:
         except (KeyError, TypeError) as error:
             raise ModelFileError(f"{path / _BODY} is damaged ({error}): train again.") from error
 
-    def borrowing(self, folder: TemporaryDirectory[str]) -> Predictor:
-        """This predictor, keeping the temporary folder that it lies in until it is gone itself."""
-        self._borrowed = folder
+    def owning(self, folder: Path) -> Predictor:
+        """This predictor, which takes the temporary folder that it lies in with it when it is gone."""
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return self
 
     def _labelled(self, frame: pd.DataFrame, outputs: npt.NDArray[np.float64]) -> pd.Series:

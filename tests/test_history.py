@@ -244,12 +244,14 @@ raise SystemExit(server.run())
     address = process.stdout.readline().strip()
     try:
         assert _answers(f"{address}/health", seconds=120)
-        assert b"<div id=" in urllib.request.urlopen(address, timeout=30).read()
+        with urllib.request.urlopen(address, timeout=30) as response:
+            assert b"<div id=" in response.read()
         family = psutil.Process(process.pid).children(recursive=True)
         assert family
     finally:
         process.send_signal(signal.SIGINT)
         code_of_end = process.wait(timeout=60)
+        process.stdout.close()
     assert code_of_end == 0
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not alive
@@ -282,12 +284,14 @@ def test_the_champion_is_served_over_http(recorded: Any, tmp_path: Path) -> None
                 json.dumps(body).encode(),
                 {"Content-Type": "application/json"},
             )
-            answer = json.loads(urllib.request.urlopen(request, timeout=60).read())
+            with urllib.request.urlopen(request, timeout=60) as response:
+                answer = json.loads(response.read())
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=30)
     champion = Predictor.load(recorded.champion)
-    assert answer["predictions"] == champion.predict(recorded.finished.frame).tolist()
+    expected = champion.predict(recorded.finished.frame)
+    assert answer["predictions"] == [{"species": label} for label in expected]
 
 
 @pytest.mark.slow
@@ -339,7 +343,8 @@ def _answers(address: str, *, seconds: float) -> bool:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:
-            return bool(urllib.request.urlopen(address, timeout=5).status == 200)
+            with urllib.request.urlopen(address, timeout=5) as response:
+                return bool(response.status == 200)
         except OSError:
             time.sleep(0.5)
     return False

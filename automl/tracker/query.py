@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
@@ -18,7 +18,7 @@ from automl.tracker.reconcile import EXPERIMENT_TAG
 from automl.tracker.record import PARENT, LeaderboardRow, best_first
 from automl.tracker.registry import ALIAS
 from automl.tracker.search_run import MODEL_FOLDER
-from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, storage_errors
+from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, remove_folder, storage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -238,12 +238,16 @@ class Record:
             return Predictor.load(place / folder)
         from mlflow.artifacts import download_artifacts
 
-        scratch = TemporaryDirectory(prefix="automl-model-")
-        with storage_errors(f"download {uri}/{folder}"):
-            got = download_artifacts(
-                artifact_uri=f"{uri}/{folder}", dst_path=scratch.name, tracking_uri=self.location.uri
-            )
-        return Predictor.load(got).borrowing(scratch)
+        scratch = Path(mkdtemp(prefix="automl-model-"))
+        try:
+            with storage_errors(f"download {uri}/{folder}"):
+                got = download_artifacts(
+                    artifact_uri=f"{uri}/{folder}", dst_path=str(scratch), tracking_uri=self.location.uri
+                )
+            return Predictor.load(got).owning(scratch)
+        except BaseException:
+            remove_folder(scratch)
+            raise
 
     def _experiments(self) -> list[Experiment]:
         return list(
