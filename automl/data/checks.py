@@ -79,7 +79,7 @@ def check_frame(
             name,
             "warning",
             f"Column {name!r} is the target under another name: it was left out.",
-            f"Keep it out of the data, or --keep {name} if it is known before the outcome.",
+            "Take it out of the data: it will not be known when predicting.",
         )
         for name in copies
     ]
