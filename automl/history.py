@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.errors import StorageError, UsageError
+from automl.errors import UsageError
 from automl.predictor import Predictor
 from automl.store import MANIFEST
 from automl.tracker.query import Record, SearchDescription, TrialDescription, is_run_id
@@ -31,12 +33,13 @@ __all__ = [
     "leaderboard_rows",
     "load",
     "searches",
+    "serve_ui",
     "ui_server",
 ]
 
 COLUMNS = tuple(item.name for item in fields(LeaderboardRow))
 _HOST = "127.0.0.1"
-_PORT = 5000
+_PORTS = 50
 
 
 def load(
@@ -142,16 +145,18 @@ class UiServer:
         """Serve until Ctrl-C or a termination signal; no process stays behind. Returns an exit code."""
         if not self.command:
             return 0
+        in_main_thread = threading.current_thread() is threading.main_thread()
         process = subprocess.Popen(
             self.command, env={**os.environ, **self.environment}, start_new_session=True
         )
-        before = signal.signal(signal.SIGTERM, _interrupt)
+        before = signal.signal(signal.SIGTERM, _interrupt) if in_main_thread else None
         try:
             return process.wait()
         except KeyboardInterrupt:
             return 0
         finally:
-            signal.signal(signal.SIGTERM, before)
+            if in_main_thread:
+                signal.signal(signal.SIGTERM, before)
             _end(process)
 
 
@@ -160,14 +165,14 @@ def ui_server(
     *,
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
-    port: int | None = None,
+    port: int = 5000,
 ) -> UiServer:
-    """How to show the record in the browser; ``port`` None takes 5000, or a free one when it is taken.
+    """How to show the record in the browser, on ``port`` or the next free one.
 
     Raises
     ------
     UsageError
-        When the port is taken, or nothing is on record.
+        When no port is free, or nothing is on record.
     """
     location = locate_store(tracking_uri, store)
     record = _record(tracking_uri, store)
@@ -179,6 +184,26 @@ def ui_server(
     chosen = _free_port(port)
     address = f"http://{_HOST}:{chosen}"
     return UiServer(address, address + path, _ui_command(location, chosen), _UI_ENVIRONMENT)
+
+
+def serve_ui(
+    name: str | None = None,
+    *,
+    announce: Callable[[str], None],
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+    port: int = 5000,
+) -> int:
+    """Show the record in the browser until Ctrl-C; ``announce`` is given the address first.
+
+    Returns
+    -------
+    int
+        The server's exit code; 0 after Ctrl-C, and at once where a tracking server has the pages.
+    """
+    server = ui_server(name, tracking_uri=tracking_uri, store=store, port=port)
+    announce(server.page)
+    return server.run()
 
 
 _UI_ENVIRONMENT = {
@@ -200,18 +225,18 @@ def _record(tracking_uri: str | None, store: str | os.PathLike[str]) -> Record:
     return Record(locate_store(tracking_uri, store))
 
 
-def _free_port(wanted: int | None) -> int:
-    for port in (_PORT, 0) if wanted is None else (wanted,):
+def _free_port(wanted: int) -> int:
+    """The port, or the next free one."""
+    for port in range(wanted, min(wanted + _PORTS, 65536)):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name != "nt":  # where it would let two servers share a port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((_HOST, port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
-    if wanted is None:
-        raise StorageError(f"No port of {_HOST} is free.")
-    raise UsageError(f"Port {wanted} is taken or not allowed. Leave --port out to take a free one.")
+            return port
+    raise UsageError(f"No port from {wanted} on can be used. Choose one between 1024 and 65535 with --port.")
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -130,6 +131,7 @@ def test_a_search_is_described(recorded: Any, root: Path) -> None:
     assert described.configuration["seed"] == 3
     assert len(described.trials) == 4
     assert history.describe(recorded.ids.run_id, store=root) == described
+    assert json.loads(json.dumps(described.to_json()))["trials"][0]["run_id"] == described.trials[0].run_id
 
 
 def test_a_trial_is_described(recorded: Any, root: Path) -> None:
@@ -140,6 +142,8 @@ def test_a_trial_is_described(recorded: Any, root: Path) -> None:
     assert described.fold_scores == recorded.finished.trials[1].scores.folds
     assert described.candidate["seed"] == 1
     assert described.has_model
+    plain = json.loads(json.dumps(described.to_json()))
+    assert (plain["family"], plain["trial"], plain["search"]) == ("random_forest", 1, "flowers")
     failed = history.describe(recorded.run_ids[3], store=root)
     assert isinstance(failed, history.TrialDescription)
     assert "no_such_parameter" in failed.error
@@ -201,7 +205,7 @@ def test_the_public_names_lead_here() -> None:
 
 
 def test_the_pages_open_at_the_search(recorded: Any, root: Path) -> None:
-    server = history.ui_server("flowers", store=root, port=None)
+    server = history.ui_server("flowers", store=root)
     ids = recorded.ids
     assert server.page.endswith(f"/#/experiments/{ids.experiment_id}/runs/{ids.run_id}")
     assert server.address.startswith("http://127.0.0.1:")
@@ -209,22 +213,25 @@ def test_the_pages_open_at_the_search(recorded: Any, root: Path) -> None:
     assert server.command[server.command.index("--host") + 1] == "127.0.0.1"
 
 
-def test_a_taken_port_is_told_or_avoided(root: Path) -> None:
+def test_a_taken_port_is_avoided(root: Path) -> None:
     import socket
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"Port {port}"):
-            history.ui_server(store=root, port=port)
+        assert history.ui_server(store=root, port=port).address != f"http://127.0.0.1:{port}"
+    with pytest.raises(UsageError, match="--port"):
+        history.ui_server(store=root, port=70000)
 
 
 def test_a_tracking_server_needs_no_pages_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     server = history.ui_server(tracking_uri="http://127.0.0.1:5999/")
     assert server.command == ()
     assert server.page == "http://127.0.0.1:5999/"
-    assert server.run() == 0
+    told: list[str] = []
+    assert history.serve_ui(announce=told.append, tracking_uri="http://127.0.0.1:5999") == 0
+    assert told == ["http://127.0.0.1:5999/"]
 
 
 @pytest.mark.slow
@@ -232,10 +239,12 @@ def test_the_pages_are_served_and_end_without_a_trace(root: Path, tmp_path: Path
     import psutil
 
     code = f"""
-from automl.history import ui_server
-server = ui_server("flowers", store={str(root)!r})
-print(server.address, flush=True)
-raise SystemExit(server.run())
+from automl.history import serve_ui
+
+def announce(page):
+    print(page.split("/#")[0], flush=True)
+
+raise SystemExit(serve_ui("flowers", announce=announce, store={str(root)!r}))
 """
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -259,7 +268,6 @@ raise SystemExit(server.run())
 
 @pytest.mark.slow
 def test_the_champion_is_served_over_http(recorded: Any, tmp_path: Path) -> None:
-    import json
     import socket
 
     with socket.socket() as probe:

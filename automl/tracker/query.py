@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,10 @@ class SearchDescription:
     model_version: str
     trials: list[LeaderboardRow] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``automl show --json``."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class TrialDescription:
@@ -65,6 +69,16 @@ class TrialDescription:
     traceback: str
     has_model: bool
     artifacts: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``automl show --json``."""
+        body = asdict(self)
+        return {
+            **body.pop("row"),
+            **body,
+            "fold_scores": list(self.fold_scores),
+            "artifacts": list(self.artifacts),
+        }
 
 
 class Record:
