@@ -191,6 +191,8 @@ class RoundControl:
     best_round:
         Rounds that the model keeps: those after which the held-out loss was least, but for differences of
         0.02 %; all of them without held-out rows.
+    rounds_possible:
+        How many more rounds the time left allows, when this was last looked at.
     """
 
     context: FitContext
@@ -201,6 +203,7 @@ class RoundControl:
     unit: float = 1.0
     round: int = 0
     best_round: int = 0
+    rounds_possible: float = float("inf")
     _best_loss: float = float("inf")
     _notable_loss: float = sys.float_info.max
     _notable_round: int = 0
@@ -273,10 +276,12 @@ class RoundControl:
         left = self.context.seconds_left
         if self.round not in _CHECKS or left == float("inf"):
             return
-        possible = left / max((time.monotonic() - self._first_round_ended) / (self.round - 1), 1e-9)
+        seconds = (time.monotonic() - self._first_round_ended) / (self.round - 1)
+        self.rounds_possible = left / max(seconds, 1e-9)
         needed = _TRAVEL / self.learning_rate - self.round
-        if possible < needed / 2:
-            self.learning_rate = min(max(_TRAVEL / max(possible, 1.0), self.learning_rate), _HIGHEST_RATE)
+        if self.rounds_possible < needed / 2:
+            rate = _TRAVEL / max(self.rounds_possible, 1.0)
+            self.learning_rate = max(min(rate, _HIGHEST_RATE), self.learning_rate)
 
 
 _CHECKS = frozenset(1 + 2**k for k in range(1, 14))

@@ -19,6 +19,8 @@ _LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "squared": "RMSE", "
 # Rounds between two looks at the held-out rows, times the learning rate. CatBoost hands its callback the
 # whole history as a new list in every round (1.2.10), so that looking each time is quadratic in rounds.
 _LOOK = 0.15
+# CatBoost cannot change its learning rate on the way, so a raised one costs the rounds that there were.
+_WORTH_RESTART = 20
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ class _RoundCallback:
         self.looks = len(losses)
         rate = self.control.learning_rate
         go_on = self.control.after_round(losses[-1] if looked else None)
+        if self.control.rounds_possible < _WORTH_RESTART:
+            self.control.learning_rate = rate
         return go_on and self.control.learning_rate == rate
 
 

@@ -99,7 +99,6 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     control.record(params.learning_rate)
     if control.best_round < control.round:
         booster = booster[: control.best_round]
-    booster.set_param({"device": "cpu"})
     return FittedXGBoost(data.inputs, booster)
 
 
@@ -124,7 +123,6 @@ def _library_params(params: Params, task: Task, context: FitContext) -> dict[str
         "objective": objective,
         "eval_metric": metric,
         "tree_method": "hist",
-        "device": context.device,
         "nthread": context.threads,
         "seed": context.seed,
         "verbosity": 0,
