@@ -31,6 +31,9 @@ from automl.trial import Curve
 
 _PATH = tuple(float(c) for c in np.logspace(-5, 5, 21))
 _PATIENCE = 2
+# The path begins where the first step moves scores by this much: with small columns, as those of text
+# terms are, the strongest penalties let nothing happen for many points.
+_FIRST_MOVE = 0.003
 # The best C is found on at most this many numbers (rows · columns · classes); the fit at it takes all rows.
 _PATH_CELLS = 20_000_000
 
@@ -183,12 +186,13 @@ def _walk(
     loss = _loss(values, task)
     weights = _start(train, loss)
     best, losses = None, []
-    for i, c in enumerate(_PATH):
+    path = _path(train, loss, weights)
+    for i, c in enumerate(path):
         weights = solve(c, weights)
         losses.append(judge(weights, *valid))
         if best is None or losses[-1] < best.loss:
             best = _Point(c, weights, losses[-1])
-        context.report((i + 1) / len(_PATH), f"C {c:.3g}, loss {losses[-1]:.5g}")
+        context.report((i + 1) / len(path), f"C {c:.3g}, loss {losses[-1]:.5g}")
         waited = len(losses) - 1 - losses.index(min(losses))
         if waited >= _PATIENCE or context.should_stop():
             break
@@ -196,6 +200,15 @@ def _walk(
     context.facts["C"] = best.c
     context.curves.append(Curve("valid_loss", tuple(range(len(losses))), tuple(losses)))
     return best
+
+
+def _path(train: Matrix, loss: Loss, start: Weights) -> tuple[float, ...]:
+    """The path without the penalties that are too strong to let anything happen; at least its last half."""
+    _, by_score = loss.value_and_gradient(start.scores(train))
+    # Under a strong penalty the coefficients are about -C · rows · gradient.
+    move = np.asarray(train @ np.asarray(train.T @ by_score)) * train.shape[0]
+    per_c = float(np.sqrt(np.mean(move**2)))
+    return tuple(c for c in _PATH if c * per_c >= _FIRST_MOVE or c >= 1.0)
 
 
 def _solver(

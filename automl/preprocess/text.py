@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Float32 = npt.NDArray[np.float32]
 MAX_CHARACTERS = 5000
+_RUN = 4
 _BUCKETS = 1 << 22
 _WORDS = re.compile(r"\w+")
 _BLANKS = re.compile(r"\s+")
@@ -43,7 +44,7 @@ class TermWeights(Saved):
     idf:
         ``1 + log((1 + documents) / (1 + documents with the term))``, as in scikit-learn.
     characters:
-        Whether terms are character 3–5-grams instead of words and word pairs.
+        Whether terms are runs of 4 characters within words instead of words and word pairs.
     """
 
     buckets: npt.NDArray[np.int32]
@@ -52,10 +53,10 @@ class TermWeights(Saved):
 
     @classmethod
     def fit(cls, texts: Strings, *, max_terms: int, characters: bool = False) -> Self:
-        """Learn from one column of texts; terms in fewer than 5 documents (2 below 1,000) are dropped."""
+        """Learn from one column of texts; terms in fewer than 5 documents (2 below 10,000) are dropped."""
         columns, _, _ = _terms(texts, characters)
         occurring = np.bincount(columns, minlength=1) if len(columns) else np.zeros(1, dtype=np.int64)
-        minimum = 5 if len(texts) >= 1000 else 2
+        minimum = 5 if len(texts) >= 10_000 else 2
         # A term in every document carries nothing.
         kept = np.flatnonzero((occurring >= minimum) & (occurring < max(len(texts), 1)))
         if len(kept) > max_terms:
@@ -133,7 +134,10 @@ class TextVectors(Saved):
 
 @dataclass(frozen=True)
 class TextTerms(Saved):
-    """Sparse TF-IDF columns for linear models: words, word pairs, and character 3–5-grams if affordable.
+    """Sparse TF-IDF columns: words, word pairs, and runs of 4 characters where that is affordable.
+
+    Runs within words meet inflections, compounds and code names: on 1,600 issue reports they alone carry
+    more than words do.
 
     Attributes
     ----------
@@ -152,16 +156,25 @@ class TextTerms(Saved):
         texts: Sequence[Strings],
         *,
         max_terms: int = 20_000,
-        max_characters: int = 2_000_000,
+        max_characters: int = 10_000_000,
+        words: bool = True,
     ) -> Self:
-        """Learn from text columns; character terms where a column has at most ``max_characters`` in all."""
+        """Learn from text columns.
+
+        Parameters
+        ----------
+        max_characters:
+            Columns of more characters than this in all get no terms of characters.
+        words:
+            False leaves out words wherever there are terms of characters.
+        """
         weights, owner = [], []
         for i, column in enumerate(texts):
-            weights.append(TermWeights.fit(column, max_terms=max_terms))
-            owner.append(i)
-            if sum(min(len(text), MAX_CHARACTERS) for text in column) <= max_characters:
-                weights.append(TermWeights.fit(column, max_terms=max_terms, characters=True))
-                owner.append(i)
+            characters = sum(min(len(text), MAX_CHARACTERS) for text in column) <= max_characters
+            for chosen in (False, True):
+                if characters if chosen else words or not characters:
+                    weights.append(TermWeights.fit(column, max_terms=max_terms, characters=chosen))
+                    owner.append(i)
         return cls(tuple(weights), tuple(owner))
 
     def transform(self, texts: Sequence[Strings]) -> csr_matrix:
@@ -239,18 +252,20 @@ def _word_hashes(text: str) -> npt.NDArray[np.uint64]:
 
 
 def _character_hashes(text: str) -> npt.NDArray[np.uint64]:
-    """Hashes of the runs of 3, 4 and 5 characters, blanks at both ends included."""
-    clean = f" {_BLANKS.sub(' ', text[:MAX_CHARACTERS].lower()).strip()} "
-    symbols = np.frombuffer(clean.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    parts = [np.zeros(0, dtype=np.uint64)]
-    for length in (3, 4, 5):
-        if len(symbols) < length:
-            break
-        rolling = np.full(len(symbols) - length + 1, length, dtype=np.uint64)
-        for offset in range(length):
-            rolling = rolling * np.uint64(_MULTIPLIER) + symbols[offset : len(symbols) - length + 1 + offset]
-        parts.append(_mixed(rolling))
-    return np.concatenate(parts)
+    """Hashes of the runs of 4 characters within words, a blank at both ends of each word included."""
+    words = _BLANKS.split(text[:MAX_CHARACTERS].lower())
+    symbols = np.frombuffer(f" {'  '.join(words)} ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    if len(symbols) < _RUN:
+        return np.zeros(0, dtype=np.uint64)
+    count = len(symbols) - _RUN + 1
+    rolling = np.zeros(count, dtype=np.uint64)
+    crosses = np.zeros(count, dtype=bool)
+    for offset in range(_RUN):
+        part = symbols[offset : offset + count]
+        rolling = rolling * np.uint64(_MULTIPLIER) + part
+        if offset:
+            crosses |= (part == ord(" ")) & (symbols[offset - 1 : offset - 1 + count] == ord(" "))
+    return _mixed(rolling[~crosses])
 
 
 def _mixed(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -12,6 +12,7 @@ from automl.data.table import Table
 from automl.preprocess.categories import Counts, RareMerge, TargetEncoding, rare_minimum
 from automl.preprocess.saved import Saved
 from automl.preprocess.text import TextVectors
+from automl.preprocess.text_scores import TextScores
 from automl.tasks import Encoded, Task
 
 Float32 = npt.NDArray[np.float32]
@@ -52,6 +53,8 @@ class TreeMatrix(Saved):
         Which category columns appear as codes, as target encodings, and as counts.
     native:
         Whether code columns are marked as categorical.
+    vectors, scores:
+        What texts become: their leading directions, and out-of-fold scores of the target.
     """
 
     centre: npt.NDArray[np.float64]
@@ -63,6 +66,7 @@ class TreeMatrix(Saved):
     encoding: TargetEncoding | None
     counts: Counts | None
     vectors: TextVectors | None
+    scores: TextScores | None
     names: tuple[str, ...]
 
     @classmethod
@@ -100,7 +104,10 @@ class TreeMatrix(Saved):
         if len(encoded):
             encoding, held_out = TargetEncoding.fit_transform(codes[:, encoded], target, task, seed=seed)
         counts = Counts.fit(codes[:, counted]) if len(counted) else None
-        vectors = TextVectors.fit(table.texts, size=text_size, seed=seed) if table.texts else None
+        vectors, scores, text_scores = None, None, None
+        if table.texts:
+            vectors = TextVectors.fit(table.texts, size=text_size, seed=seed)
+            scores, text_scores = TextScores.fit_transform(table.texts, target, task, seed=seed)
         matrix = cls(
             centre=_centre(table.numbers),
             coded=coded,
@@ -111,21 +118,23 @@ class TreeMatrix(Saved):
             encoding=encoding,
             counts=counts,
             vectors=vectors,
-            names=_names(table, coded, encoded, counted, encoding, vectors),
+            scores=scores,
+            names=_names(table, coded, encoded, counted, encoding, vectors, scores),
         )
-        return matrix, matrix._data(table, held_out)
+        return matrix, matrix._data(table, held_out, text_scores)
 
     def transform(self, table: Table) -> TreeData:
         """The matrix of rows that were not fitted on."""
         encoded = self.encoding.transform(table.codes[:, self.encoded]) if self.encoding else None
-        return self._data(table, encoded)
+        scores = self.scores.transform(table.texts) if self.scores else None
+        return self._data(table, encoded, scores)
 
     @property
     def levels(self) -> tuple[int, ...]:
         """Per code column how many codes there are."""
         return self.merge.levels
 
-    def _data(self, table: Table, encoded: Float32 | None) -> TreeData:
+    def _data(self, table: Table, encoded: Float32 | None, scores: Float32 | None) -> TreeData:
         numbers, start = table.numbers.shape[1], 0
         # Zeros: what nothing below fills is the constant column of a table without any usable one.
         values = np.zeros((table.rows, len(self.names)), dtype=np.float32)
@@ -142,6 +151,9 @@ class TreeMatrix(Saved):
         if self.vectors is not None:
             vectors = self.vectors.transform(table.texts)
             values[:, start : start + vectors.shape[1]] = vectors
+            start += vectors.shape[1]
+        if scores is not None:
+            values[:, start:] = scores
         categorical = tuple(range(numbers, numbers + len(self.coded))) if self.native else ()
         return TreeData(values, categorical, self.names)
 
@@ -166,6 +178,7 @@ def _names(
     counted: npt.NDArray[np.int64],
     encoding: TargetEncoding | None,
     vectors: TextVectors | None,
+    scores: TextScores | None,
 ) -> tuple[str, ...]:
     categories = table.features.categories
     names = [*table.features.numbers, *(categories[j] for j in coded)]
@@ -178,4 +191,5 @@ def _names(
         for name, size in zip(table.features.texts, sizes, strict=True)
         for k in range(size)
     ]
+    names += [f"text score {k}" for k in range(scores.outputs if scores else 0)]
     return tuple(names) or ("constant",)

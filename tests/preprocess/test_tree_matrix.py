@@ -34,6 +34,7 @@ def test_native_codes_encodings_and_texts_stand_side_by_side() -> None:
     assert data.values.dtype == np.float32
     assert data.names[:7] == ("a", "seconds", "c", "few", "some", "many target 0", "many count")
     assert data.names[7] == "text text 0"
+    assert data.names[-1] == "text score 0"
     assert data.categorical == (3, 4)
     assert len(matrix.levels) == 2
 
@@ -76,7 +77,10 @@ def test_training_rows_differ_from_new_ones_in_encodings_only() -> None:
         np.array_equal(data.values[:, j], again.values[:, j], equal_nan=True)
         for j in range(data.values.shape[1])
     ]
-    assert [name for name, equal in zip(data.names, same, strict=True) if not equal] == ["many target 0"]
+    assert [name for name, equal in zip(data.names, same, strict=True) if not equal] == [
+        "many target 0",
+        "text score 0",
+    ]
 
 
 def test_a_table_without_usable_columns_has_a_constant() -> None:
@@ -87,8 +91,10 @@ def test_a_table_without_usable_columns_has_a_constant() -> None:
         (np.array([""] * 6, dtype=object),),
     )
     matrix, data = TreeMatrix.fit(empty, np.array([0, 1] * 3), BINARY)
-    assert data.names == ("constant",)
-    assert (matrix.transform(empty).values == 0).all()
+    assert data.names == ("text score 0",)
+    assert np.isfinite(matrix.transform(empty).values).all()
+    nothing = Table(Features(), np.empty((6, 0)), np.empty((6, 0), np.int32))
+    assert TreeMatrix.fit(nothing, np.array([0, 1] * 3), BINARY)[1].names == ("constant",)
 
 
 @pytest.mark.parametrize("kind", [TreeMatrix, LinearMatrix])
