@@ -20,7 +20,7 @@ import numpy.typing as npt
 from automl.data.layout import Layout
 from automl.data.table import Table
 from automl.decision import apply_weights
-from automl.errors import ModelFileError, UsageError
+from automl.errors import AutoMLError, ModelFileError, UsageError
 from automl.families.base import Fitted, Predictions
 from automl.log_target import LogTarget
 from automl.store import MANIFEST, seal, verify
@@ -37,6 +37,7 @@ _MEMBER_FORMAT = 1
 _BODY = "predictor.json"
 _MEMBERS = "members"
 _CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
+_MOST_THREADS = 8
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "skops")
 _log = logging.getLogger(__name__)
 
@@ -108,7 +109,17 @@ class Member:
                 "Install the package that brings it; `automl families` lists what is there."
             )
         load = known[self.family].load
-        return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
+        try:
+            return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+            if isinstance(error, AutoMLError):
+                raise
+            # Its hashes were right, so another version of automl or of the library wrote it.
+            raise ModelFileError(
+                f"{self.folder} holds a {self.family} model that this installation cannot read "
+                f"({type(error).__name__}: {error}). The versions it was made with stand in predictor.json; "
+                "install those, or train again."
+            ) from error
 
 
 @final
@@ -416,11 +427,16 @@ def _fold_predictions(fitted: Fitted, log_target: LogTarget | None, table: Table
 
 def _in_threads(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
     """Results of the jobs in their order; several at once where there are cores for it."""
-    workers = min(len(jobs), os.cpu_count() or 1)
+    workers = min(len(jobs), _cores(), _MOST_THREADS)
     if workers <= 1:
         return [job() for job in jobs]
     with ThreadPoolExecutor(workers, thread_name_prefix="automl-predict") as pool:
         return list(pool.map(lambda job: job(), jobs))
+
+
+def _cores() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 @cache

@@ -151,6 +151,15 @@ def test_an_unknown_family_names_the_remedy(predictor: Predictor, finished_trial
         loaded.predict(finished_trials.frame)
 
 
+def test_a_model_of_another_version_names_the_remedy(predictor: Predictor, finished_trials: Any) -> None:
+    for path in predictor.folder.rglob("fold_0/*"):
+        path.unlink()
+    seal(predictor.folder, kind="predictor")
+    loaded = Predictor.load(predictor.folder)
+    with pytest.raises(ModelFileError, match="versions it was made with"):
+        loaded.predict(finished_trials.frame)
+
+
 def test_columns_may_come_in_any_order_and_with_others(predictor: Predictor, finished_trials: Any) -> None:
     frame = finished_trials.frame
     turned = frame[frame.columns[::-1]].assign(weather="fine")

@@ -33,10 +33,12 @@ _LOCATIONS = (
     ("model_versions", "storage_location"),
 )
 _CREATING_SECONDS = 120.0
-_QUIET = {
+_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Seven by default, which is four minutes for every call to a server that is not there.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
 
 
@@ -229,8 +231,11 @@ def _uncollected() -> Iterator[None]:
 
 
 def quieten() -> None:
-    """Keep MLflow from phoning home and from telling about its tables; before it is imported."""
-    for name, value in _QUIET.items():
+    """Keep MLflow from phoning home, from telling about its tables, and from waiting for minutes.
+
+    Before it is imported; what the user set in the environment stays.
+    """
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow.store", "alembic"):
         logger = logging.getLogger(name)

@@ -21,6 +21,7 @@ from automl.tracker.store import StoreLocation, storage_errors
 from automl.trial import Trial
 
 T = TypeVar("T")
+_FAILURES = 3
 
 
 @final
@@ -46,6 +47,7 @@ class Tracker:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="automl-tracker")
         self._lock = threading.Lock()
         self._failure: Exception | None = None
+        self._failed_in_a_row = 0
         self._protected: frozenset[int] = frozenset()
         self._dropped: frozenset[int] = frozenset()
         self._run_ids: dict[int, str] = {}
@@ -150,13 +152,21 @@ class Tracker:
         return self._pool.submit(self._kept, job)
 
     def _kept(self, job: Callable[[], T]) -> T:
-        """Run in the thread; the first failure is remembered."""
+        """Run in the thread; the first failure is remembered.
+
+        A server that did not answer three times in a row is not asked again: each time takes a while.
+        """
         try:
+            if self.location.database is None and self._failed_in_a_row >= _FAILURES:
+                raise StorageError(f"The server at {self.location.uri} was given up.")
             with storage_errors("write to the tracking store"):
-                return job()
+                done = job()
         except Exception as error:
             self._failure = self._failure or error
+            self._failed_in_a_row += 1
             raise
+        self._failed_in_a_row = 0
+        return done
 
     def _write_trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int) -> None:
         run_id = self._search_run.trial(trial, class_weights, ended, self._drop_before)
