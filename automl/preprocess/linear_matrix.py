@@ -18,7 +18,7 @@ from automl.tasks import Encoded, Task
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Matrix: TypeAlias = "npt.NDArray[np.float64] | csr_matrix"
+Matrix: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.float32] | csr_matrix"
 Numeric = Literal["standard", "squash", "quantile", "splines"]
 _ONE_HOT_LEVELS = 100
 _FEW_LEVELS = 10
