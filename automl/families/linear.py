@@ -36,6 +36,8 @@ _PATIENCE = 2
 _FIRST_MOVE = 0.003
 # The best C is found on at most this many numbers (rows · columns · classes); the fit at it takes all rows.
 _PATH_CELLS = 20_000_000
+# Coefficients of this many terms and classes are kept in single precision, for the size of the model.
+_LARGE = 100_000
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,14 @@ class FittedLinear(Saved):
     """
 
     matrix: LinearMatrix
-    coefficients: npt.NDArray[np.float64]
+    coefficients: npt.NDArray[np.floating]
     intercept: npt.NDArray[np.float64]
     n_outputs: int
     bounds: tuple[float, float]
 
     def predict(self, inputs: Table) -> Predictions:
         """Predictions ``(rows, n_outputs)``."""
-        scores = Weights(self.coefficients, self.intercept).scores(self.matrix.transform(inputs))
+        scores = np.asarray(self.matrix.transform(inputs) @ self.coefficients) + self.intercept
         return _predictions(scores, self.n_outputs, self.bounds)
 
 
@@ -109,9 +111,10 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         ratio = 1.0 if params.penalty == "l1" else params.l1_ratio
         weights = minimise_elastic(train, loss, params.C, ratio, _start(train, loss), context.should_stop)
         context.facts["nonzero"] = float(np.count_nonzero(np.any(weights.coefficients != 0, axis=1)))
-    return FittedLinear(
-        matrix, weights.coefficients * deviation, weights.intercept * deviation + mean, task.n_outputs, bounds
-    )
+    coefficients = weights.coefficients * deviation
+    if coefficients.size > _LARGE:
+        coefficients = coefficients.astype(np.float32)
+    return FittedLinear(matrix, coefficients, weights.intercept * deviation + mean, task.n_outputs, bounds)
 
 
 def load(folder: Path) -> FittedLinear:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,3 +184,25 @@ def test_an_over_time_start_is_refused() -> None:
     table, target, task = bundled("wine")
     with pytest.raises(TrialStopped):
         linear.fit(linear.Params(), table, target, task, FitContext(deadline=time.monotonic() - 1))
+
+
+@pytest.mark.data
+def test_issue_reports_are_sorted_by_their_words() -> None:
+    pd = pytest.importorskip("pandas")
+    path = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular" / "issues_text.csv.gz"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    frame = pd.read_csv(path).fillna("")
+    texts = tuple(frame[name].to_numpy(object) for name in ("Title", "Description"))
+    rows = len(frame)
+    table = Table(
+        Features(texts=("Title", "Description")), np.empty((rows, 0)), np.empty((rows, 0), np.int32), texts
+    )
+    labels, target = np.unique(frame["Area"].to_numpy(str), return_inverse=True)
+    task = MulticlassTask(METRICS["accuracy"], tuple(labels.tolist()))
+    valid, train = np.arange(0, rows, 5), np.flatnonzero(np.arange(rows) % 5)
+    context = FitContext(valid=(table.take(valid), target[valid]))
+    started = time.monotonic()
+    model = linear.fit(linear.Params(), table.take(train), target[train], task, context)
+    assert time.monotonic() - started < 30
+    assert task.metric.score(target[valid], model.predict(table.take(valid))) > 0.75
