@@ -6,7 +6,7 @@ empty, add the trial that lowers the loss of the average most, repeat, keep the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -99,6 +99,20 @@ class EnsembleBuilder:
         self._extend([], steps, self._pool())
         return self.best
 
+    def forget(self, numbers: Collection[int]) -> None:
+        """Trials whose models are gone are no members any more."""
+        gone = [number for number in numbers if number in self._predictions]
+        for number in gone:
+            del self._predictions[number], self._losses[number], self._families[number]
+        if set(gone) & set(self.best.weights):
+            self._bag, self.best = [], Ensemble()
+            self.rebuild()
+
+    def build(self, steps: int) -> Ensemble:
+        """The greedy ensemble of ``steps`` steps at most, without keeping it as the best."""
+        bag, loss = self._grow([], steps, self._pool())
+        return _as_ensemble(bag, loss)
+
     def gain_of(self, predictions: Predictions, rows: npt.NDArray[np.int64]) -> float:
         """How much one greedy step with a partial trial lowers the loss on ``rows`` (positions).
 
@@ -116,6 +130,12 @@ class EnsembleBuilder:
         """The loss of one trial on the rows that ensembles are judged on."""
         return self._losses[number]
 
+    @property
+    def best_score(self) -> float:
+        """The best ensemble's score in the metric's own unit, on the rows it is judged on."""
+        parts = ((self._predictions[number], weight) for number, weight in self.best.weights.items())
+        return self._objective.metric.score(self._objective.target, weighted_mean(parts))
+
     def _pool(self) -> tuple[int, ...]:
         ranked = sorted(self._losses, key=lambda number: (self._losses[number], number))
         best_of_family: dict[str, int] = {}
@@ -124,9 +144,15 @@ class EnsembleBuilder:
         return tuple(dict.fromkeys((*ranked[:POOL], *best_of_family.values())))
 
     def _extend(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> None:
+        best_bag, best_loss = self._grow(bag, steps, pool)
+        if best_bag and best_loss <= self.best.loss:
+            self._bag = best_bag
+            self.best = _as_ensemble(best_bag, best_loss)
+
+    def _grow(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> tuple[list[int], float]:
+        """The best prefix of ``bag`` followed by ``steps`` greedy additions, and its loss."""
         bag = list(bag)
-        shape = next(iter(self._predictions.values())).shape
-        total = np.zeros(shape, dtype=np.float64)
+        total = np.zeros(next(iter(self._predictions.values())).shape, dtype=np.float64)
         for number in bag:
             total += self._predictions[number]
         best_loss = self._objective(total / len(bag)) if bag else float("inf")
@@ -134,21 +160,19 @@ class EnsembleBuilder:
         for _ in range(steps):
             size = len(bag) + 1
             members = set(bag)
-            scored = [
+            loss, _, chosen = min(
                 (self._objective((total + self._predictions[number]) / size), number not in members, number)
                 for number in pool
-            ]
-            loss, _, chosen = min(scored)
+            )
             bag.append(chosen)
             total += self._predictions[chosen]
             if loss < best_loss:
                 best_loss, best_bag = loss, list(bag)
-        if best_bag and best_loss <= self.best.loss:
-            self._bag = best_bag
-            counts = {number: best_bag.count(number) for number in dict.fromkeys(best_bag)}
-            self.best = Ensemble(
-                {number: count / len(best_bag) for number, count in counts.items()}, best_loss
-            )
+        return best_bag, best_loss
+
+
+def _as_ensemble(bag: list[int], loss: float) -> Ensemble:
+    return Ensemble({number: bag.count(number) / len(bag) for number in dict.fromkeys(bag)}, loss)
 
 
 def weighted_mean(parts: Iterable[tuple[Predictions, float]]) -> Predictions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,9 @@ class Optimizer:
         origin = "sampler"
         if fixed is not None:
             # what the entry leaves open takes the family's default, not a draw
-            values = {key: value for key, value in fixed.items() if key != _LOG_TARGET}
+            entry = {key: value for key, value in fixed.items() if key != _LOG_TARGET}
+            bound = asdict(space.bind(entry))
+            values = {key: bound[key] for key in (*(param.name for param in space.params), *entry)}
             log_target, origin = bool(fixed.get(_LOG_TARGET, False)), "portfolio"
         candidate = Candidate(family, values, seed, log_target=log_target, origin=origin)
         return Suggestion(candidate, trial.number)
@@ -146,9 +148,8 @@ def _storage(journal: Path | None) -> Any:
 def _suggest(trial: optuna.trial.Trial, params: tuple[Param, ...]) -> dict[str, ParamValue]:
     values: dict[str, ParamValue] = {}
     for param in params:
-        if any(values.get(name) != wanted for name, wanted in (param.when or {}).items()):
-            continue
-        values[param.name] = _draw(trial, param)
+        if param.active(values):
+            values[param.name] = _draw(trial, param)
     return values
 
 
@@ -156,8 +157,6 @@ def _draw(trial: optuna.trial.Trial, param: Param) -> ParamValue:
     if param.kind == "choice":
         chosen: ParamValue = trial.suggest_categorical(param.name, list(param.choices))
         return chosen
-    assert param.low is not None
-    assert param.high is not None
     if param.kind == "int":
         step = 1 if param.log or param.step is None else int(param.step)
         return trial.suggest_int(param.name, int(param.low), int(param.high), step=step, log=param.log)
@@ -167,22 +166,14 @@ def _draw(trial: optuna.trial.Trial, param: Param) -> ParamValue:
 
 
 def _within(space: SearchSpace, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the sampler may learn of a portfolio entry: its values inside the space's ranges."""
-    known = {param.name: param for param in space.params}
-    kept: dict[str, Any] = {}
-    for name, value in values.items():
-        param = known.get(name)
-        if param is None:
-            if name == _LOG_TARGET:
-                kept[name] = value
-            continue
-        if param.kind == "choice":
-            if value in param.choices:
-                kept[name] = value
-        elif isinstance(value, int | float) and param.low is not None and param.high is not None:
-            bounded = min(max(value, param.low), param.high)
-            kept[name] = int(bounded) if param.kind == "int" else float(bounded)
+    """What the sampler learns of a portfolio entry: every searched value, inside its range."""
+    bound = asdict(space.bind({key: value for key, value in values.items() if key != _LOG_TARGET}))
+    kept: dict[str, Any] = {_LOG_TARGET: bool(values.get(_LOG_TARGET, False))}
     for param in space.params:
-        if param.name not in kept and param.default is not None:
-            kept.setdefault(param.name, param.default)
+        value = bound[param.name]
+        if param.kind != "choice":
+            bounded = min(max(float(value), param.low), param.high)
+            kept[param.name] = round(bounded) if param.kind == "int" else bounded
+        elif value in param.choices:
+            kept[param.name] = value
     return kept

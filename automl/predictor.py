@@ -292,10 +292,11 @@ class Predictor:
             if start == 0:
                 for note in encoded.notes:
                     _log.warning("%s", note)
-            parts.append(self._average(encoded.table))
+            parts.append(self.outputs(encoded.table))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _average(self, table: Table) -> npt.NDArray[np.float64]:
+    def outputs(self, table: Table) -> npt.NDArray[np.float64]:
+        """Probabilities or values ``(rows, n_outputs)`` of encoded rows, class weights not applied."""
         jobs: list[Callable[[], Predictions]] = []
         weights: list[float] = []
         for member in self.members:

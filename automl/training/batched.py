@@ -109,8 +109,8 @@ class PooledDropout(nn.Module):
         if values.is_cuda:
             return functional.dropout(values, self.probability)
         count = values.numel()
-        if len(self._pool) < 2 * count:
-            self._pool = self._fill(max(_SMALLEST_POOL, 4 * count))
+        if len(self._pool) < 2 * count or self._pool.dtype != values.dtype:
+            self._pool = self._fill(max(_SMALLEST_POOL, 4 * count)).to(values.dtype)
         places = (len(self._pool) - count) // _ALIGNMENT
         start = int(torch.randint(places + 1, (1,))) * _ALIGNMENT
         return values * self._pool[start : start + count].view(values.shape)

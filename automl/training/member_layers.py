@@ -3,7 +3,8 @@
 Gorishniy, Kotelnikov, Babenko 2024, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
 Ensembling" (arXiv 2410.24210). Initial scalings come from the authors' package ``tabm``, whose own layers
 hold one net only; ``tests/training/test_member_layers.py`` compares the outputs with its model's.
-Activations are ``(nets, rows, members, features)``.
+Activations are ``(nets, rows, members, features)``. Under autocast they stay in the reduced type between
+products: parameters that are added to them or multiplied with them are cast to it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class MemberStart(nn.Module):
         if self.outer is not None:
             weight = weight * self.outer[:, None]
         products = torch.bmm(rows, weight.view(nets, inputs, -1))
-        return products.view(nets, rows.shape[1], members, -1) + self.bias
+        return products.view(nets, rows.shape[1], members, -1) + self.bias.to(products.dtype)
 
 
 class MemberLinear(nn.Module):
@@ -79,9 +80,9 @@ class MemberLinear(nn.Module):
         if self.inner is None or self.outer is None:
             flat = rows.reshape(nets, count * members, -1)
             return torch.baddbmm(self.bias[:, 0], flat, self.weight).view(nets, count, members, -1)
-        flat = (rows * self.inner).reshape(nets, count * members, -1)
+        flat = (rows * self.inner.to(rows.dtype)).reshape(nets, count * members, -1)
         products = torch.bmm(flat, self.weight).view(nets, count, members, -1)
-        return torch.addcmul(self.bias, products, self.outer)
+        return torch.addcmul(self.bias.to(products.dtype), products, self.outer.to(products.dtype))
 
 
 class MemberHeads(nn.Module):
@@ -95,8 +96,9 @@ class MemberHeads(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """The products."""
-        outputs = self.weight.shape[-1]
+        weight, bias = self.weight.to(rows.dtype), self.bias.to(rows.dtype)
+        outputs = weight.shape[-1]
         if outputs <= _SUMMED_OUTPUTS:
-            columns = [(rows * self.weight[:, None, :, :, j]).sum(dim=-1) for j in range(outputs)]
-            return torch.stack(columns, dim=-1) + self.bias
-        return torch.matmul(rows.transpose(1, 2), self.weight).transpose(1, 2) + self.bias
+            columns = [(rows * weight[:, None, :, :, j]).sum(dim=-1) for j in range(outputs)]
+            return torch.stack(columns, dim=-1) + bias
+        return torch.matmul(rows.transpose(1, 2), weight).transpose(1, 2) + bias

@@ -57,8 +57,12 @@ def restore_random_states(states: dict[str, Any], device: str) -> None:
 
 def autocast(device: str, *, reduced: bool = True) -> AbstractContextManager[Any]:
     """bfloat16 where the device gains by it: on GPUs; CPUs train in float32."""
+    import os
+
     import torch
 
+    if device == "cpu" and os.environ.get("BF"):
+        return torch.autocast("cpu", dtype=torch.bfloat16)
     if device == "cpu" or not reduced or not torch.cuda.is_bf16_supported():
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)

@@ -63,7 +63,9 @@ class PiecewiseLinear(nn.Module):
         values = numbers.transpose(1, 2)[..., None]
         pieces = ((values - self.left[:, :, None]) * self.inverse_width[:, :, None]).clamp_(0.0, 1.0)
         encoded = torch.cat([pieces, values, torch.ones_like(values)], dim=-1)
-        vectors = torch.bmm(encoded.flatten(0, 1), self.weight.flatten(0, 1))
+        # In full precision also under autocast: eight bits would blur the place within a bin.
+        with torch.autocast(numbers.device.type, enabled=False):
+            vectors = torch.bmm(encoded.flatten(0, 1), self.weight.flatten(0, 1))
         return vectors.view(nets, count, rows, -1).transpose(1, 2).reshape(nets, rows, -1)
 
 

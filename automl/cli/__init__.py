@@ -1,0 +1,5 @@
+"""The command line: parse, one call, print. The only part that knows click and rich."""
+
+from automl.cli.commands import main
+
+__all__ = ["main"]

@@ -1,0 +1,377 @@
+"""The commands of ``automl``: each is one call of a public function with the same names and defaults."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import automl
+from automl.errors import AutoMLError, UsageError, did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SEARCH_EXAMPLES = """\b
+Examples:
+  automl search wine.csv --target class --time 60s
+  automl search houses.csv --target price --metric mae --time 10m --test newer.csv
+  automl search churn.csv --target Churn --group customer --trials 40 --seed 3
+"""
+
+
+class _Commands(click.Group):
+    """A group that suggests the nearest command and prints our errors without a traceback."""
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(context, args[0]) is None:
+            known = self.list_commands(context)
+            raise click.UsageError(f"There is no command {args[0]!r}. {did_you_mean(args[0], known)}")
+        return super().resolve_command(context, args)
+
+
+def main() -> None:
+    """Run the command line; exits with the codes of :mod:`automl.errors`."""
+    debug = "--debug" in sys.argv
+    try:
+        code = commands(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader went away (| head): point stdout elsewhere so that closing it says nothing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except AutoMLError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""AutoML with every trial on record.
+
+    \b
+    Examples:
+      automl example wine && automl search wine.csv --target class --time 60s
+      automl leaderboard wine
+      automl predict wine new.csv -o predictions.csv
+    """,
+)
+@click.version_option(automl.__version__, prog_name="automl")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def commands(debug: bool) -> None:
+    """Hold the commands; ``--debug`` is read in :func:`main`."""
+
+
+def _store_options(command: F) -> F:
+    uri = click.option(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or store. [default: $MLFLOW_TRACKING_URI, else --store]",
+    )
+    store = click.option(
+        "--store", default="mlruns", show_default=True, metavar="FOLDER", help="Folder of the local store."
+    )
+    return uri(store(command))
+
+
+@commands.command(epilog=None)
+@click.argument("name")
+@click.option("-o", "--out", default=".", show_default=True, metavar="FOLDER", help="Where to write it.")
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+def example(name: str, out: str, force: bool) -> None:
+    """Write a small data set that ships with scikit-learn: wine, breast_cancer, diabetes, digits.
+
+    \b
+    Examples:
+      automl example wine
+      automl example diabetes -o data
+      automl example digits --force
+    """
+    from automl.examples import EXAMPLES, write_example
+
+    path = write_example(name, Path(out), force=force)
+    click.echo(f"Wrote {path}.", err=True)
+    target = next((item.target for item in EXAMPLES if item.name == name), None)
+    if target:
+        click.echo(f"Next: automl search {path} --target {target} --time 60s", err=True)
+
+
+@commands.command(help=f"Search the best model for DATA and keep it.\n\n{_SEARCH_EXAMPLES}")
+@click.argument("data")
+@click.option("-t", "--target", metavar="COLUMN", help="Column to predict.")
+@click.option("--time", metavar="60s", help="Time budget, imports and reading included. [default: 60s]")
+@click.option(
+    "--trials", type=int, metavar="N", help="Number of trials instead of time: repeatable by --seed."
+)
+@click.option("--name", help="Name of the search and of its registered model. [default: the file's name]")
+@click.option("--metric", metavar="NAME", help="What to optimise. [default: by task, the reason is printed]")
+@click.option("--task", metavar="TASK", help="classification or regression. [default: from the target]")
+@click.option("--test", metavar="FILE", help="Rows to score once, at the end, instead of a tenth of DATA.")
+@click.option("--folds", type=int, metavar="K", help="Folds of the cross-validation; 1 is a holdout.")
+@click.option("--group", metavar="COLUMN", help="Rows with equal values stay on one side of every fold.")
+@click.option("--time-column", metavar="COLUMN", help="Train on the past, judge on what follows.")
+@click.option("--fold-column", metavar="COLUMN", help="Fold of each row.")
+@click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="number, category, text, date or id.")
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Keep a column that looks like an id.")
+@click.option("--families", metavar="A,B", help="Only these families.")
+@click.option("--without", metavar="A,B", help="All families but these.")
+@click.option("--spaces", metavar="PATH", help="Search-space file or folder of your own.")
+@click.option(
+    "--prefer", default="best", show_default=True, metavar="best|fast|small", help="Kind of champion."
+)
+@click.option("--workers", type=int, metavar="N", help="Trials at once. [default: by cores and memory]")
+@click.option(
+    "--executor", default="local", show_default=True, metavar="local|inline", help="Where trials run."
+)
+@click.option("--memory", metavar="8GB", help="Memory of all workers. [default: 80 % of what is free]")
+@click.option(
+    "--keep-models",
+    default="2GB",
+    show_default=True,
+    metavar="SIZE",
+    help="Keep all models up to this; then the best.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Device of the nets."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of folds, draws and models.")
+@click.option("--encoding", help="Encoding of a text file. [default: detected]")
+@click.option("--delimiter", help="Delimiter of a text file. [default: detected]")
+@click.option("--decimal", help="Decimal mark of a text file. [default: detected]")
+@click.option("--skip-bad-rows", is_flag=True, help="Leave rows out that have too many fields.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@_store_options
+def search(
+    data: str,
+    kind: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    families: str | None,
+    without: str | None,
+    **given: Any,
+) -> int:
+    """Search the best model for DATA and keep it."""
+    from automl.cli.pages import summarise
+    from automl.cli.view import view_for
+    from automl.controller import search as run
+
+    view = view_for(sys.stderr, quiet=quiet)
+    with view:
+        result = run(
+            data,
+            **given,
+            kinds=_pairs(kind),
+            families=_names(families),
+            without=_names(without),
+            watcher=view,
+            started=_process_start(),
+        )
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+    if not quiet:
+        summarise(result, sys.stderr)
+    return 130 if result.interrupted else 0
+
+
+def _process_start() -> float:
+    """Seconds since this process began: imports count, as the user's clock does."""
+    import time
+
+    import psutil
+
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
+def _pairs(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for item in given:
+        column, mark, kind = item.rpartition("=")
+        if not mark or not column:
+            raise UsageError(f"--kind {item!r} must read COLUMN=KIND, e.g. --kind zip=category.")
+        pairs[column] = kind
+    return pairs
+
+
+def _names(given: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
+
+
+@commands.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array on stdout.")
+@click.option("-n", "--rows", type=int, default=25, show_default=True, help="Rows to print; 0 for all.")
+@_store_options
+def leaderboard(name: str, as_json: bool, rows: int, tracking_uri: str | None, store: str) -> None:
+    """Trials of a search, best first.
+
+    \b
+    Examples:
+      automl leaderboard wine
+      automl leaderboard wine --json
+      automl leaderboard wine -n 0
+    """
+    from automl.cli.pages import print_leaderboard
+    from automl.history import leaderboard as read
+
+    table = read(name, tracking_uri=tracking_uri, store=Path(store))
+    if as_json:
+        click.echo(table.to_json(orient="records"))
+    else:
+        print_leaderboard(table, sys.stdout, rows=rows)
+
+
+@commands.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@_store_options
+def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None:
+    """A search by its name, or one trial by its run id.
+
+    \b
+    Examples:
+      automl show wine
+      automl show 4f0c2a…            a trial's run id, from `automl leaderboard`
+      automl show wine --json
+    """
+    from automl.cli.pages import print_description
+    from automl.history import describe
+
+    print_description(
+        describe(name, tracking_uri=tracking_uri, store=Path(store)), sys.stdout, as_json=as_json
+    )
+
+
+@commands.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("-o", "--out", metavar="FILE", help="Write here instead of to stdout (csv or parquet).")
+@click.option("--proba", is_flag=True, help="Class probabilities instead of classes.")
+@_store_options
+def predict(
+    model: str, data: str, out: str | None, proba: bool, tracking_uri: str | None, store: str
+) -> None:
+    """Predict DATA with MODEL: a search's champion, a trial's run id, or a model folder.
+
+    \b
+    Examples:
+      automl predict wine new.csv -o predictions.csv
+      automl predict wine new.csv --proba
+      automl predict 4f0c2a… new.parquet -o predictions.parquet
+    """
+    from automl.history import load
+
+    predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
+    predicted = predictor.predict_proba(data) if proba else predictor.predict(data).to_frame()
+    if out is None:
+        click.echo(predicted.to_csv(index=False), nl=False)
+        return
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        predicted.columns = predicted.columns.map(str)
+        predicted.to_parquet(path)
+    else:
+        predicted.to_csv(path, index=False)
+    click.echo(f"Wrote {len(predicted):,} predictions to {path}.", err=True)
+
+
+@commands.command()
+@click.argument("name", required=False)
+@click.option("--port", type=int, default=5000, show_default=True, help="Port; the next free one if taken.")
+@_store_options
+def ui(name: str | None, port: int, tracking_uri: str | None, store: str) -> None:
+    """Open the MLflow UI on the right store, on 127.0.0.1; Ctrl-C ends it.
+
+    \b
+    Examples:
+      automl ui
+      automl ui wine
+      automl ui --port 5050
+    """
+    from automl.history import serve_ui
+
+    def announce(address: str) -> None:
+        click.echo(address)
+        click.echo("Ctrl-C ends it.", err=True)
+
+    serve_ui(name, announce=announce, port=port, tracking_uri=tracking_uri, store=Path(store))
+
+
+@commands.command()
+def families() -> None:
+    """List the model families that a search can try.
+
+    \b
+    Examples:
+      automl families
+      automl search data.csv --target y --families lightgbm,tabm
+      automl search data.csv --target y --without catboost
+    """
+    from automl.families import broken_families
+    from automl.families import families as known
+
+    for name, family in sorted(known().items()):
+        click.echo(f"{name:15} {family.summary}")
+    for broken in broken_families():
+        click.echo(f"{broken.name:15} BROKEN: {broken.error}", err=True)
+
+
+@commands.group()
+def spaces() -> None:
+    """List, show and copy the search-space files.
+
+    \b
+    Examples:
+      automl spaces list
+      automl spaces show lightgbm
+      automl spaces copy lightgbm       then edit search_spaces/lightgbm.yaml
+    """
+
+
+@spaces.command("list")
+def spaces_list() -> None:
+    """Name the files and where each is read from."""
+    from automl.spaces import list_spaces
+
+    for item in list_spaces():
+        click.echo(f"{item.family:15} {item.path}")
+
+
+@spaces.command("show")
+@click.argument("name")
+def spaces_show(name: str) -> None:
+    """Print a file."""
+    from automl.spaces import read_space_text
+
+    click.echo(read_space_text(name), nl=False)
+
+
+@spaces.command("copy")
+@click.argument("name")
+@click.option("-o", "--out", default="search_spaces", show_default=True, metavar="FOLDER")
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+def spaces_copy(name: str, out: str, force: bool) -> None:
+    """Copy a file into ./search_spaces, where a search finds it first."""
+    from automl.spaces import copy_space
+
+    click.echo(f"Wrote {copy_space(name, Path(out), force=force)}: a search started here uses it.", err=True)

@@ -1,0 +1,110 @@
+"""What is printed after the fact: the closing summary, leaderboards, descriptions."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, TYPE_CHECKING, Any
+
+from automl.cli.words import duration, score_text, size_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.controller import SearchResult
+
+
+def summarise(result: SearchResult, stream: IO[str]) -> None:
+    """The closing summary: what was found, how sure it is, what it costs, what to do next."""
+    best, test = result.best, result.test
+    what = f"ensemble of {len(best.members)} trials" if best.kind == "ensemble" else f"trial #{best.trial}"
+    families = ", ".join(f"{member.family} {member.weight:.0%}" for member in best.members[:6])
+    more = f", and {len(best.members) - 6} more" if len(best.members) > 6 else ""
+    lines = ["", f"Best: {what} ({families}{more})"]
+    optimistic = "" if test else "  (chosen on these rows: optimistic)"
+    lines.append(f"  validation {result.metric} {score_text(best.validation)}{optimistic}")
+    if test is not None:
+        lines.append(
+            f"  test       {result.metric} {score_text(test.value)}  "
+            f"95 % interval {score_text(test.low)} … {score_text(test.high)}, {test.rows:,} untouched rows"
+        )
+    if result.baseline.validation is not None:
+        lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")
+    lines.append(
+        f"  costs      {result.predict_ms_per_1000_rows:.0f} ms per 1000 rows, "
+        f"{size_text(result.model_bytes)}"
+    )
+    counts = ", ".join(f"{count} {state}" for state, count in result.trials.items() if count)
+    budget = "" if result.budget_seconds is None else f" of {duration(result.budget_seconds)}"
+    lines.append(f"  trials     {counts} in {duration(result.seconds)}{budget}; {result.end_reason}")
+    lines += [f"  warning    {warning}" for warning in result.warnings]
+    lines += [
+        "",
+        f"  automl leaderboard {result.name}",
+        f"  automl predict {result.name} NEW.csv -o predictions.csv",
+        f"  automl ui {result.name}",
+    ]
+    print("\n".join(lines), file=stream, flush=True)
+
+
+def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> None:
+    """Trials, best first, one line each."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    shown = table if rows <= 0 else table.head(rows)
+    page = RichTable(box=None, pad_edge=False, header_style="bold")
+    titles = ("#", "family", "validation", "±", "time", "ms/1000", "size", "state", "origin", "run")
+    for title in titles:
+        page.add_column(title, justify="left" if title in ("family", "state", "origin", "run") else "right")
+    for row in shown.itertuples(index=False):
+        page.add_row(
+            str(row.trial),
+            str(row.family),
+            _number(row.validation),
+            _number(row.standard_error, 2),
+            duration(_plain(row.seconds)),
+            f"{_plain(row.predict_ms_per_1000_rows):.0f}",
+            size_text(_plain(row.model_bytes)),
+            str(row.state),
+            str(row.origin),
+            str(row.run_id),
+        )
+    width = None if stream.isatty() else 160
+    Console(file=stream, width=width).print(page)
+    if len(shown) < len(table):
+        print(f"{len(table) - len(shown)} more: -n 0 shows all.", file=stream)
+
+
+def print_description(description: Any, stream: IO[str], *, as_json: bool) -> None:
+    """A search or a trial: its facts as ``name value`` lines, or as one JSON object."""
+    body = description.to_json()
+    if as_json:
+        print(json.dumps(body), file=stream)
+        return
+    for key, value in body.items():
+        if isinstance(value, dict):
+            print(f"{key}:", file=stream)
+            for name, item in value.items():
+                print(f"  {name}: {_shown(item)}", file=stream)
+        elif isinstance(value, list):
+            print(f"{key}:", file=stream)
+            for item in value:
+                print(f"  - {_shown(item)}", file=stream)
+        else:
+            print(f"{key}: {_shown(value)}", file=stream)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return score_text(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    return str(value)
+
+
+def _plain(value: Any) -> float:
+    return 0.0 if value is None or value != value else float(value)
+
+
+def _number(value: Any, digits: int = 5) -> str:
+    return "" if value is None or value != value else f"{float(value):.{digits}g}"

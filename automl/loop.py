@@ -1,0 +1,259 @@
+"""The loop: a free slot asks, a candidate goes out, a result comes back, is told, tracked and weighed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from automl.allocator import Allocator, trial_cap
+from automl.budget import Clock, TimeModel
+from automl.ensemble import EnsembleBuilder
+from automl.executors.base import Executor
+from automl.intervals import standard_error
+from automl.optimizer import Optimizer, Suggestion
+from automl.problem import Problem
+from automl.trial import Candidate, Finished, Progress, Result, Scores, Status, Ticket, Trial
+
+LAG = 4
+"""With ``--trials`` a suggestion knows the outcomes up to the LAG-th trial before it, on any machine."""
+PRUNE_Z = 3.0
+
+
+class Watcher(Protocol):
+    """What the loop tells while it runs; all of it comes from the controller's own thread."""
+
+    def started(self, trial: Trial) -> None:
+        """A trial was handed to a worker."""
+
+    def progressed(self, progress: Progress) -> None:
+        """A running trial said how far it is."""
+
+    def finished(self, trial: Trial, best: float | None) -> None:
+        """A trial ended; ``best`` is the validation score of the best ensemble so far."""
+
+    def ticked(self) -> None:
+        """About ten times a second."""
+
+
+@dataclass
+class Loop:
+    """One search over one problem.
+
+    Attributes
+    ----------
+    slots:
+        How many trials run at once.
+    trials:
+        Number of trials to run, or None for as many as the clock allows.
+    cap:
+        Most configurations to try within a time budget (see :func:`automl.allocator.trial_cap`).
+    """
+
+    problem: Problem
+    optimizer: Optimizer
+    allocator: Allocator
+    times: TimeModel
+    clock: Clock
+    executor: Executor
+    builder: EnsembleBuilder
+    watcher: Watcher
+    work: Path
+    seed: int = 0
+    slots: int = 2
+    trials: int | None = None
+    stop_requested: Callable[[], bool] = lambda: False
+    cap: int = 0
+    history: dict[int, Trial] = field(default_factory=dict)
+    end_reason: str = ""
+    _suggestions: dict[int, Suggestion] = field(default_factory=dict)
+    _running: dict[int, Trial] = field(default_factory=dict)
+    _untold: dict[int, Trial] = field(default_factory=dict)
+    _told: int = 0
+    _first_fold: dict[str, tuple[float, np.ndarray]] = field(default_factory=dict)
+    _pruned_loss: dict[int, float] = field(default_factory=dict)
+
+    def run(self) -> dict[int, Trial]:
+        """Run until trials, time or ideas are used up; returns every trial by number."""
+        self.cap = self.cap or trial_cap(len(self.problem.target))
+        while not self.stop_requested():
+            self._fill()
+            if not self._running:
+                break
+            for event in self.executor.wait(min(0.1, max(0.01, self.clock.left_for_trials))):
+                if isinstance(event, Finished):
+                    self._finish(event)
+                else:
+                    self._progress(event)
+            self.watcher.ticked()
+            if self.clock.left_for_trials <= 0 and self._overdue():
+                self.end_reason = "the time is used up"
+                break
+        self.end()
+        return self.history
+
+    def _overdue(self) -> bool:
+        """Trials still running a moment after their deadline are given up."""
+        return self.clock.left < max(0.25, self.clock.reserve - 0.6)
+
+    def _fill(self) -> None:
+        while len(self._running) < self.slots and self.executor.idle > 0:
+            candidate = self._next()
+            if candidate is None:
+                return
+            number = len(self.history)
+            trial = Trial(number, candidate)
+            folder = self.work / f"{number:05d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            self.history[number] = trial
+            self._running[number] = trial
+            self.executor.submit(Ticket(number, candidate, str(folder), self._limit()))
+            self.watcher.started(trial)
+
+    def _limit(self) -> float:
+        """Seconds a trial may take: what is left, and a quarter of the budget at most."""
+        if self.clock.seconds is None:
+            return 24 * 3600.0
+        return max(0.5, min(self.clock.left_for_trials, max(10.0, self.clock.seconds / 4)))
+
+    def _next(self) -> Candidate | None:
+        number = len(self.history)
+        if self.trials is not None:
+            if number >= self.trials:
+                self.end_reason = f"{self.trials} trials are done"
+                return None
+            if not self._tell_up_to(number - LAG):
+                return None
+        elif self.clock.left_for_trials < 0.3 and number > 1:
+            self.end_reason = "the time is used up"
+            return None
+        elif number >= self.cap:
+            return self._repeat()
+        family = self.allocator.choose(self.clock.left_for_trials)
+        if family is None:
+            self.end_reason = "no family could finish in the time that is left"
+            return None
+        suggestion = self.optimizer.ask(family, seed=self.seed * 1_000_003 + number)
+        self._suggestions[number] = suggestion
+        return suggestion.candidate
+
+    def _repeat(self) -> Candidate | None:
+        """Past the cap: the ensemble's members again, on other folds; None when all were."""
+        repeated = {trial.candidate.key for trial in self.history.values() if trial.candidate.repeat}
+        if self.problem.repeats:
+            by_weight = sorted(self.builder.best.weights.items(), key=lambda item: (-item[1], item[0]))
+            for number, _ in by_weight:
+                member = self.history[number].candidate
+                if member.repeat == 0 and member.family != "dummy" and member.key not in repeated:
+                    if self.times.predict(member.family) > self.clock.left_for_trials:
+                        continue
+                    return replace(member, seed=member.seed + 1, origin="repeat", repeat=1)
+        self.end_reason = (
+            f"{self.cap} configurations are as many as {len(self.problem.target):,} rows can tell apart"
+        )
+        return None
+
+    def _progress(self, progress: Progress) -> None:
+        self.watcher.progressed(progress)
+        trial = self._running.get(progress.number)
+        if trial is None or progress.held_out is None or progress.fold != 0:
+            return
+        split = self.problem.split_for(trial.candidate.repeat)
+        if len(split.folds) < 2 or trial.candidate.repeat or self.trials is not None:
+            return
+        rows = split.folds[0].valid
+        target = self.problem.target[rows]
+        losses = self.problem.task.row_losses(target, progress.held_out)
+        best = self._first_fold.get(trial.candidate.family)
+        if best is None or losses.mean() < best[0]:
+            self._first_fold[trial.candidate.family] = (float(losses.mean()), losses)
+            return
+        paired = losses - best[1]
+        error = float(paired.std(ddof=1) / np.sqrt(len(paired)))
+        positions = np.searchsorted(split.scored, rows)
+        if paired.mean() > PRUNE_Z * error and self.builder.gain_of(progress.held_out, positions) <= 0:
+            reference = min(
+                self.builder.loss_of(other.number)
+                for other in self.history.values()
+                if other.scores is not None and other.candidate.family == trial.candidate.family
+            )
+            self._pruned_loss[trial.number] = reference + abs(reference) * float(paired.mean() / best[0])
+            self.executor.stop(trial.number)
+
+    def _finish(self, event: Finished) -> None:
+        trial = self._running.pop(event.number)
+        trial = trial.finished(event.result, self._scores(trial, event.result))
+        self.history[trial.number] = trial
+        self._untold[trial.number] = trial
+        if self.trials is None:
+            self._tell(trial.number)
+        self.watcher.finished(trial, self.best_score)
+
+    @property
+    def best_score(self) -> float | None:
+        """Validation score of the best ensemble so far, in the metric's own direction."""
+        return self.builder.best_score if self.builder.best.weights else None
+
+    def _scores(self, trial: Trial, result: Result) -> Scores | None:
+        if result.status is not Status.DONE or result.held_out is None:
+            return None
+        task, target = self.problem.task, self.problem.target
+        split = self.problem.split_for(trial.candidate.repeat)
+        scored = split.scored
+        folds = tuple(
+            task.metric.score(target[fold.valid], result.held_out[np.searchsorted(scored, fold.valid)])
+            for fold in split.folds
+        )
+        train = None
+        if result.train_rows is not None and result.train_predictions is not None:
+            train = task.metric.score(target[result.train_rows], result.train_predictions)
+        validation = task.metric.score(target[scored], result.held_out)
+        error = standard_error(task.metric, target[scored], result.held_out, folds)
+        return Scores(validation, error, folds, train)
+
+    def _tell_up_to(self, number: int) -> bool:
+        """Tell, in order, the outcomes up to this number and no further; False while one is missing."""
+        while self._told <= number:
+            if self._told not in self._untold:
+                return False
+            self._tell(self._told)
+            self._told += 1
+        return True
+
+    def _tell(self, number: int) -> None:
+        trial = self._untold.pop(number)
+        result = trial.result
+        assert result is not None
+        loss: float | None = None
+        if trial.scores is not None and result.held_out is not None:
+            before = self.builder.best.loss
+            self.builder.add(number, trial.candidate.family, result.held_out)
+            gain = before - self.builder.best.loss if np.isfinite(before) else 0.0
+            self.allocator.learn(trial.candidate.family, gain)
+            loss = self.builder.loss_of(number)
+        elif result.status is Status.PRUNED:
+            loss = self._pruned_loss.get(number)
+        if result.status in (Status.DONE, Status.TIMEOUT):
+            self.times.learn(trial.candidate.family, result.seconds)
+        suggestion = self._suggestions.pop(number, None)
+        if suggestion is not None:
+            self.optimizer.tell(suggestion, loss if loss is not None and np.isfinite(loss) else None)
+
+    def end(self) -> None:
+        """Record what is still running as timed out; tell what was held back."""
+        stopped = self.stop_requested()
+        for number in list(self._running):
+            trial = self._running.pop(number)
+            self.executor.kill(number)
+            reason = "the search was interrupted" if stopped else "the search's time was used up"
+            trial = trial.finished(Result(Status.TIMEOUT, error=reason), None)
+            self.history[number] = trial
+            self._untold[number] = trial
+            self.watcher.finished(trial, self.best_score)
+        for number in sorted(self._untold):
+            self._tell(number)
+        if self.builder.best.weights:
+            self.builder.rebuild()

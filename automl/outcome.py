@@ -1,0 +1,154 @@
+"""What a search returns: the champion, the honest score, the record's addresses, as values and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.choose import Champion
+from automl.intervals import Interval
+from automl.predictor import Predictor
+from automl.tracker import LeaderboardRow, SearchIds
+from automl.trial import Status, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class MemberSummary:
+    """One member of the champion."""
+
+    trial: int
+    run_id: str
+    family: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Best:
+    """The champion.
+
+    Attributes
+    ----------
+    kind:
+        ``ensemble`` or ``trial``.
+    trial, run_id, family:
+        Of the only member of a ``trial``, of the heaviest of an ``ensemble``.
+    validation:
+        Held-out score in the metric's own unit.
+    """
+
+    kind: str
+    trial: int
+    run_id: str
+    family: str
+    validation: float
+    members: tuple[MemberSummary, ...]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The score of predicting without looking at any feature."""
+
+    validation: float | None
+    test: float | None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A finished search.
+
+    Attributes
+    ----------
+    best, test, baseline:
+        The champion, its score on the untouched rows (None without such rows), and what it must beat.
+    predictor:
+        The champion, ready to predict.
+    trials:
+        Trials by how they ended.
+    interrupted:
+        Whether the user ended the search early.
+    """
+
+    name: str
+    ids: SearchIds
+    task: str
+    metric: str
+    greater_is_better: bool
+    best: Best
+    test: Interval | None
+    baseline: Baseline
+    trials: dict[str, int]
+    seconds: float
+    budget_seconds: float | None
+    predict_ms_per_1000_rows: float
+    model_bytes: int
+    end_reason: str
+    warnings: tuple[str, ...]
+    predictor: Predictor
+    rows: tuple[LeaderboardRow, ...] = field(repr=False)
+    interrupted: bool = False
+
+    @cached_property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row per trial, best first."""
+        from automl.history import leaderboard_frame
+
+        return leaderboard_frame(list(self.rows))
+
+    @property
+    def run_id(self) -> str:
+        """The search's MLflow run."""
+        return self.ids.run_id
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``automl search --json``."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.name,
+            "run_id": self.ids.run_id,
+            "experiment_id": self.ids.experiment_id,
+            "tracking_uri": self.ids.tracking_uri,
+            "task": self.task,
+            "metric": self.metric,
+            "greater_is_better": self.greater_is_better,
+            "best": asdict(self.best),
+            "test": asdict(self.test) if self.test else None,
+            "baseline": asdict(self.baseline),
+            "trials": self.trials,
+            "seconds": round(self.seconds, 3),
+            "budget_seconds": self.budget_seconds,
+            "model_uri": self.ids.model_uri,
+            "warnings": list(self.warnings),
+        }
+
+
+def best_of(champion: Champion, trials: Mapping[int, Trial], run_ids: Mapping[int, str]) -> Best:
+    """The champion in the words of the result."""
+    members = tuple(
+        MemberSummary(number, run_ids.get(number, ""), trials[number].candidate.family, weight)
+        for number, weight in champion.weights.items()
+    )
+    first = members[0]
+    return Best(champion.kind, first.trial, first.run_id, first.family, champion.validation, members)
+
+
+def counts(trials: Mapping[int, Trial]) -> dict[str, int]:
+    """Trials by status, all of them named."""
+    found = {status.value: 0 for status in Status}
+    for trial in trials.values():
+        if trial.result is not None:
+            found[trial.result.status.value] += 1
+    return found
+
+
+def model_folder(trial: Trial) -> Path:
+    """Where a finished trial's models lie."""
+    assert trial.result is not None
+    return Path(trial.result.model_folder)

@@ -1,0 +1,272 @@
+"""From the user's data to the problem that every trial shares: read, check, split, encode."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.checks import Finding, check_frame
+from automl.data.digest import duplicate_groups, frame_digest
+from automl.data.layout import Layout
+from automl.data.readers import read_table
+from automl.data.table import Kind, Table
+from automl.data.target import clean_target
+from automl.errors import DataError, UsageError, did_you_mean
+from automl.metrics import Metric
+from automl.problem import Problem
+from automl.settings import Settings
+from automl.splits import RowNumbers, Split, SplitPlan, hold_out_test, make_split
+from automl.tasks import Encoded, Task, TaskChoice, choose_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """Rows that nothing is chosen on; they are scored once, at the end."""
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    table: Table
+    target: Encoded
+    source: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that the search needs to know of the data.
+
+    Attributes
+    ----------
+    notes:
+        Sentences on what was found, decided and dropped, for people.
+    sample:
+        A few raw rows, for signatures and latency.
+    log_target:
+        Whether fitting on the logarithm of the target is worth a trial.
+    """
+
+    problem: Problem
+    layout: Layout
+    target_name: str
+    choice: TaskChoice
+    test: TestPart | None
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    sample: pd.DataFrame
+    digest: str
+    rows: int
+    log_target: bool
+
+    @property
+    def task(self) -> Task:
+        """What the target means."""
+        return self.problem.task
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Read and check the data, choose task, folds and column kinds.
+
+    Raises
+    ------
+    DataError
+        When the data cannot be used; the message says where and what to do.
+    UsageError
+        When a column or metric that was named does not exist.
+    """
+    read = read_table(
+        settings.source,
+        encoding=settings.encoding,
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        skip_bad_rows=settings.skip_bad_rows,
+    )
+    target_name = _target_name(read.frame, settings)
+    clean = clean_target(read.frame, target_name, task=settings.task)
+    notes = [*read.notes, *clean.notes]
+    frame, values = clean.frame, clean.values
+    choice = _choose(values, settings)
+    task = choice.task
+    target = task.encode(values)
+    layout = _layout(frame, target_name, settings)
+    encoded = layout.encode(frame)
+    findings = check_frame(frame, values, task, layout)
+    leaks = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
+    if leaks:
+        settings = replace(settings, drop=(*settings.drop, *leaks))
+        layout = _layout(frame, target_name, settings)
+        encoded = layout.encode(frame)
+    notes += encoded.notes
+    if not layout.features.kinds:
+        raise DataError(
+            "No usable feature is left: every column is constant, an id, or was dropped. "
+            "Use --keep COLUMN or --kind COLUMN=KIND to keep one."
+        )
+    plan = _plan(frame, encoded.table, settings)
+    table, kept_target, kept_plan, test = encoded.table, target, plan, None
+    if settings.test is not None:
+        test = _given_test(settings, layout, task)
+    elif (held := hold_out_test(target, task, plan)) is not None:
+        rest, apart = held
+        test = _kept_apart(table, target, apart)
+        table, kept_target, kept_plan = table.take(rest), target[rest], plan.take(rest)
+    split = make_split(kept_target, task, kept_plan)
+    repeats: tuple[Split, ...] = ()
+    if split.scheme in ("folds", "groups") and len(split.folds) > 1 and len(kept_target) < 5_000:
+        repeats = (make_split(kept_target, task, kept_plan, repeat=1),)
+    data_digest = frame_digest(frame)
+    problem = Problem(
+        table,
+        kept_target,
+        task,
+        split,
+        device=settings.device,
+        digest=hashlib.sha256((data_digest + split.digest).encode()).hexdigest(),
+        repeats=repeats,
+    )
+    return Prepared(
+        problem,
+        layout,
+        target_name,
+        choice,
+        test,
+        tuple(notes),
+        tuple(findings),
+        frame[list(layout.inputs)].head(1000),
+        data_digest,
+        len(frame),
+        _worth_a_log(task, kept_target),
+    )
+
+
+def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
+    if settings.target is None:
+        raise UsageError(
+            f"Say which column to predict with --target. Columns: {', '.join(map(str, frame.columns[:30]))}"
+            f"{', …' if len(frame.columns) > 30 else ''}."
+        )
+    for what, column in (
+        ("--group", settings.group),
+        ("--time-column", settings.time_column),
+        ("--fold-column", settings.fold_column),
+        *(("--drop", column) for column in settings.drop),
+        *(("--keep", column) for column in settings.keep),
+        *(("--kind", column) for column in settings.kinds),
+    ):
+        if column is not None and column not in frame.columns:
+            raise DataError(f"{what}: there is no column {column!r}. {did_you_mean(column, frame.columns)}")
+    return settings.target
+
+
+def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
+    """The task; a metric that is a Python function gets labels (or values) and their predictions."""
+    if settings.metric is None or isinstance(settings.metric, str):
+        return choose_task(values, requested=settings.task, metric=settings.metric)
+    function = settings.metric
+    choice = choose_task(values, requested=settings.task)
+    task = choice.task
+
+    def call(target: npt.NDArray[Any], predictions: npt.NDArray[np.floating]) -> float:
+        actual = np.eye(task.n_outputs)[target] if task.labels else np.asarray(target)[:, None]
+        return float(function(task.decode(actual), task.decode(predictions)))
+
+    name = getattr(function, "__name__", "custom")
+    better = bool(getattr(function, "greater_is_better", True))
+    reads = "labels" if task.labels else "values"
+    metric = Metric(name, better, reads, frozenset({task.name}), call)
+    return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")
+
+
+def _layout(frame: pd.DataFrame, target_name: str, settings: Settings) -> Layout:
+    unknown = [kind for kind in settings.kinds.values() if kind not in set(Kind)]
+    if unknown:
+        raise UsageError(f"There is no column kind {unknown[0]!r}. {did_you_mean(unknown[0], Kind)}")
+    return Layout.infer(
+        frame,
+        target=target_name,
+        kinds={column: Kind(kind) for column, kind in settings.kinds.items()},
+        drop=settings.drop,
+        keep=settings.keep,
+        exclude=tuple(column for column in (settings.group, settings.fold_column) if column),
+    )
+
+
+def _plan(frame: pd.DataFrame, table: Table, settings: Settings) -> SplitPlan:
+    named = [settings.group, settings.time_column, settings.fold_column]
+    if sum(column is not None for column in named) > 1:
+        raise UsageError("Choose one of --group, --time-column and --fold-column.")
+    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed)
+    if settings.group is not None:
+        return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
+    if settings.fold_column is not None:
+        return replace(plan, assigned=_codes(frame, settings.fold_column))
+    if settings.time_column is not None:
+        return replace(plan, times=_times(frame, settings.time_column))
+    groups = duplicate_groups(table)
+    return replace(plan, groups=groups if len(np.unique(groups)) < len(groups) else None)
+
+
+def _codes(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
+    import pandas as pd
+
+    missing = int(frame[column].isna().sum())
+    if missing:
+        row = int(np.flatnonzero(frame[column].isna().to_numpy())[0])
+        raise DataError(
+            f"Column {column!r} has {missing} missing values (first in row {row}): every row needs its "
+            "group or fold. Fill them, or leave the column out."
+        )
+    return np.asarray(pd.factorize(frame[column])[0], dtype=np.int64)
+
+
+def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
+    import pandas as pd
+
+    values = frame[column]
+    if pd.api.types.is_numeric_dtype(values):
+        times = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        parsed = pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
+        times = parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64).astype(np.float64)
+        times[parsed.isna().to_numpy()] = np.nan
+    bad = np.flatnonzero(~np.isfinite(times))
+    if len(bad):
+        raise DataError(
+            f"--time-column {column!r}: {len(bad)} values are no time (first in row {int(bad[0])}: "
+            f"{values.iloc[int(bad[0])]!r}). Fill or remove them."
+        )
+    return times
+
+
+def _given_test(settings: Settings, layout: Layout, task: Task) -> TestPart:
+    """The rows of ``--test``."""
+    read = read_table(
+        settings.test, encoding=settings.encoding, delimiter=settings.delimiter, decimal=settings.decimal
+    )
+    name = layout.target_name
+    if name not in read.frame.columns:
+        raise DataError(f"--test has no column {name!r}. {did_you_mean(name, read.frame.columns)}")
+    clean = clean_target(read.frame, name, task=task.name, known=True)
+    source = str(settings.test) if isinstance(settings.test, str | Path) else "the test frame"
+    return TestPart(layout.encode(clean.frame).table, task.encode(clean.values), source)
+
+
+def _kept_apart(table: Table, target: Encoded, rows: RowNumbers) -> TestPart:
+    """Rows of the data itself that no trial sees."""
+    share = f"a tenth of the rows ({len(rows):,}), kept apart"
+    return TestPart(table.take(rows), target[rows], share)
+
+
+def _worth_a_log(task: Task, target: Encoded) -> bool:
+    """Regression with a positive target of skewness above 1."""
+    if task.labels or float(np.min(target)) < 0:
+        return False
+    values = np.asarray(target, dtype=np.float64)
+    spread = float(values.std())
+    return spread > 0 and float(np.mean(((values - values.mean()) / spread) ** 3)) > 1

@@ -1,0 +1,128 @@
+"""What a search was asked for: every choice of the user, checked, in one value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from automl.budget import parse_bytes, parse_seconds
+from automl.errors import UsageError, did_you_mean
+
+PREFERENCES = ("best", "fast", "small")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The user's choices; see :func:`automl.search` for what each means."""
+
+    source: Any
+    target: str | None = None
+    seconds: float | None = 60.0
+    trials: int | None = None
+    name: str = ""
+    metric: str | Callable[..., float] | None = None
+    task: str | None = None
+    test: Any = None
+    folds: int | None = None
+    group: str | None = None
+    time_column: str | None = None
+    fold_column: str | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    spaces: Path | None = None
+    workers: int = 0
+    memory_bytes: int = 0
+    executor: str = "local"
+    device: str = "auto"
+    prefer: str = "best"
+    keep_models_bytes: int = 2 * 1024**3
+    seed: int = 0
+    tracking_uri: str | None = None
+    store: Path = Path("mlruns")
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    skip_bad_rows: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """The choices as plain data, for the record; frames and callables by what they are."""
+        body = {key: value for key, value in self.__dict__.items() if value not in (None, (), {})}
+        return {
+            key: value if isinstance(value, bool | int | float | str) else _described(value)
+            for key, value in body.items()
+            if key not in ("source", "test") or isinstance(value, str | Path)
+        }
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): str(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [str(item) for item in value]
+    return getattr(value, "__name__", None) or str(value)
+
+
+def search_name(source: Any, given: str | None) -> str:
+    """The name of a search: as given, else the file's name without its suffixes, else ``frame``.
+
+    Raises
+    ------
+    UsageError
+        For a name that a registered model cannot have.
+    """
+    if given is not None:
+        if not given.strip() or re.search(r"[/:.%\"'\\\x00-\x1f]", given) or len(given) > 200:
+            raise UsageError(
+                f"{given!r} cannot name a search: 1 to 200 characters, none of / : . % \" ' or backslash."
+            )
+        return given.strip()
+    if isinstance(source, str | os.PathLike):
+        path = Path(os.fspath(source))
+        stem = re.sub(r"(\.(csv|tsv|txt|parquet|xlsx|gz))+$", "", path.name, flags=re.IGNORECASE)
+        cleaned = re.sub(r"[/:.%\"'\\\s\x00-\x1f]+", "_", stem or path.resolve().name).strip("_")
+        return cleaned[:200] or "search"
+    return "frame"
+
+
+def budget_of(time: str | float | None, trials: int | None) -> tuple[float | None, int | None]:
+    """``(seconds, trials)``; 60 s when neither is given.
+
+    Raises
+    ------
+    UsageError
+        For fewer than one trial, or a duration that cannot be read.
+    """
+    if trials is not None and trials < 1:
+        raise UsageError(f"--trials must be 1 or more, not {trials}.")
+    if time is None:
+        return (None if trials is not None else 60.0), trials
+    return parse_seconds(time), trials
+
+
+def memory_limit(given: str | int | None) -> int:
+    """Bytes that the search may use: as given, else four fifths of what is free now."""
+    if given is not None:
+        return parse_bytes(given)
+    import psutil
+
+    return int(psutil.virtual_memory().available * 0.8)
+
+
+def check_choice(what: str, given: str, allowed: tuple[str, ...]) -> str:
+    """``given`` when it is allowed.
+
+    Raises
+    ------
+    UsageError
+        Otherwise, with the nearest allowed one.
+    """
+    if given not in allowed:
+        raise UsageError(f"There is no {what} {given!r}. {did_you_mean(given, allowed)}")
+    return given
