@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -20,9 +20,10 @@ import numpy.typing as npt
 from automl.data.layout import Layout
 from automl.data.table import Table
 from automl.decision import apply_weights
-from automl.errors import AutoMLError, ModelFileError, UsageError
+from automl.errors import ModelFileError, UsageError
 from automl.families.base import Fitted, Predictions
 from automl.log_target import LogTarget
+from automl.member import Member, read_json
 from automl.store import MANIFEST, seal, verify
 from automl.tasks import Label, Task, task_from_json
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KIND = "predictor"
-_MEMBER_FORMAT = 1
 _BODY = "predictor.json"
 _MEMBERS = "members"
 _CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
@@ -43,83 +43,6 @@ _log = logging.getLogger(__name__)
 
 Fact = str | int | float | bool | None
 Facts = Mapping[str, Fact]
-
-
-@final
-@dataclass(frozen=True)
-class Member:
-    """One trial inside a predictor: the bag of its folds' models, with its weight.
-
-    Attributes
-    ----------
-    family:
-        A family's name.
-    weight:
-        Its share in the average, in (0, 1].
-    folder:
-        Holds ``member.json`` and ``fold_<j>/``, as a worker wrote them.
-    numbers:
-        Numbers of its folds.
-    log_targets:
-        Per fold the way back from the logarithmic scale, or None where the target was fitted as it is.
-    """
-
-    family: str
-    weight: float
-    folder: Path
-    numbers: tuple[int, ...]
-    log_targets: tuple[LogTarget | None, ...]
-
-    @classmethod
-    def open(cls, folder: Path, weight: float) -> Member:
-        """The member in ``folder``; its models are loaded when they are first asked for.
-
-        Raises
-        ------
-        ModelFileError
-            When its description is damaged, or of a later version.
-        """
-        path = folder / "member.json"
-        body = read_json(path)
-        if body.get("format") != _MEMBER_FORMAT:
-            raise ModelFileError(
-                f"{path} has format {body.get('format')}; this version of automl reads {_MEMBER_FORMAT}. "
-                "Install the version that wrote it, or train again."
-            )
-        try:
-            numbers = tuple(int(number) for number in body["folds"])
-            ranges = body["log_ranges"] if body["log_target"] else [None] * len(numbers)
-            targets = tuple(None if bounds is None else LogTarget(*bounds) for bounds in ranges)
-            family = str(body["family"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{path} is damaged ({error}): train again.") from error
-        if not numbers or len(targets) != len(numbers):
-            raise ModelFileError(f"{path} is damaged (its folds do not match): train again.")
-        return cls(family, float(weight), folder, numbers, targets)
-
-    @cached_property
-    def folds(self) -> tuple[Fitted, ...]:
-        """The fitted models, one per fold."""
-        from automl.families import families
-
-        known = families()
-        if self.family not in known:
-            raise ModelFileError(
-                f"The model needs the family {self.family!r}, which is not installed here. "
-                "Install the package that brings it; `automl families` lists what is there."
-            )
-        load = known[self.family].load
-        try:
-            return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-            if isinstance(error, AutoMLError):
-                raise
-            # Its hashes were right, so another version of automl or of the library wrote it.
-            raise ModelFileError(
-                f"{self.folder} holds a {self.family} model that this installation cannot read "
-                f"({type(error).__name__}: {error}). The versions it was made with stand in predictor.json; "
-                "install those, or train again."
-            ) from error
 
 
 @final
@@ -384,23 +307,6 @@ def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str])
     except OSError:  # another file system, or one without links
         shutil.copy2(source, target)
     return str(target)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A model's JSON object.
-
-    Raises
-    ------
-    ModelFileError
-        When the file is not there or holds something else.
-    """
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path} cannot be read ({error}): the model is damaged.") from error
-    if not isinstance(body, dict):
-        raise ModelFileError(f"{path} holds no JSON object: the model is damaged.")
-    return body
 
 
 def _as_frame(data: Data) -> pd.DataFrame:

@@ -35,6 +35,7 @@ LAYERS = {
     "settings": 9,
     "tracker": 9,
     "evaluate": 8,
+    "member": 8,
     "predictor": 8,
     "families": 7,
     "families.*": 6,
