@@ -10,37 +10,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from automl.allocator import Allocator
 from automl.budget import Clock, TimeModel, parse_bytes
-from automl.choose import Champion, choose_champion, grouped_causes
-from automl.decision import apply_weights
+from automl.delivery import Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import UsageError, did_you_mean
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
 from automl.families import families as known_families
-from automl.intervals import Interval, bootstrap_interval
 from automl.loop import Loop, Watcher
 from automl.optimizer import Optimizer
-from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
-from automl.predictor import Predictor, PredictorSource, build_predictor
+from automl.outcome import SearchResult
 from automl.preparation import Prepared, prepare
 from automl.settings import PREFERENCES, Settings, budget_of, check_choice, memory_limit, search_name
 from automl.spaces import load_space
 from automl.tracker import (
     DatasetRecord,
     KeepModels,
-    SearchIds,
     SearchRecord,
-    SearchSummary,
     Tracker,
     locate_store,
     open_store,
 )
-from automl.tracker.record import best_first, leaderboard_row
 from automl.trial import Progress, Trial
 
 if TYPE_CHECKING:
@@ -247,9 +239,11 @@ class _Search:
         except KeyboardInterrupt:
             self.interrupted = True
             loop.end()
-        self.interrupted = self.interrupted or self.watcher.stop_requested()
         executor.close()
-        return self._delivered(prepared, loop, tracker, work)
+        ended = Ended(
+            self.settings, self.clock, prepared, loop, self.interrupted or self.watcher.stop_requested()
+        )
+        return deliver(ended, tracker, work)
 
     def _loop(
         self,
@@ -284,76 +278,6 @@ class _Search:
             trials=settings.trials,
             stop_requested=self.watcher.stop_requested,
         )
-
-    def _delivered(self, prepared: Prepared, loop: Loop, tracker: Tracker, work: Path) -> SearchResult:
-        """Choose, score the untouched rows once, keep."""
-        loop.builder.forget(tracker.dropped)
-        champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=self.settings.prefer)
-        tracker.protect(champion.weights)
-        predictor = _built(work / "champion", self.settings.name, prepared, champion, loop.history)
-        test = _test_score(prepared, predictor, champion)
-        baseline = _baseline(prepared, loop.history)
-        warnings = tuple(self._warnings(prepared, loop, champion))
-        tracker.flush()
-        rows = [
-            leaderboard_row(trial, trial.result, tracker.run_ids.get(number, ""))
-            for number, trial in loop.history.items()
-            if trial.result is not None
-        ]
-        metric = prepared.task.metric
-        best = best_of(champion, loop.history, tracker.run_ids)
-
-        def result(ids: SearchIds, kept: Predictor) -> SearchResult:
-            return SearchResult(
-                self.settings.name,
-                ids,
-                prepared.task.name,
-                metric.name,
-                metric.greater_is_better,
-                best,
-                test,
-                baseline,
-                counts(loop.history),
-                self.clock.elapsed,
-                self.clock.seconds,
-                champion.predict_ms_per_1000_rows,
-                champion.model_bytes,
-                loop.end_reason or ("interrupted" if self.interrupted else "done"),
-                warnings,
-                kept,
-                tuple(best_first(rows, metric.greater_is_better)),
-                self.interrupted,
-            )
-
-        summary = SearchSummary(
-            result(SearchIds("", "", ""), predictor).to_json(),
-            _summary_metrics(metric.name, champion, test, baseline),
-        )
-        ids = tracker.finish_search(summary, predictor)
-        return result(ids, _kept_copy(predictor))
-
-    def _warnings(self, prepared: Prepared, loop: Loop, champion: Champion) -> list[str]:
-        warnings = []
-        families = {trial.candidate.family for trial in loop.history.values() if trial.scores is not None}
-        if families <= {"dummy", "linear"}:
-            warnings.append(
-                "The budget was too short for more than the simplest models. Give it more, e.g. --time 60s."
-            )
-        if prepared.test is None:
-            warnings.append(
-                "Without untouched rows the validation score is optimistic: the champion was chosen by it. "
-                "Pass --test FILE for an honest one."
-            )
-        causes = grouped_causes(
-            {
-                n: trial
-                for n, trial in loop.history.items()
-                if trial.result and trial.result.status in ("failed", "oom")
-            }
-        )
-        if causes:
-            warnings.append(f"Trials failed: {causes}.")
-        return warnings
 
     def _executor(self) -> Executor:
         if self.settings.executor == "inline":
@@ -466,57 +390,3 @@ def _spaces(chosen: tuple[str, ...], prepared: Prepared, settings: Settings) -> 
             f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."
         )
     return fitting
-
-
-def _built(
-    folder: Path, name: str, prepared: Prepared, champion: Champion, trials: Mapping[int, Trial]
-) -> Predictor:
-    members = tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items())
-    facts: dict[str, str | int | float | bool | None] = {
-        "validation": champion.validation,
-        "metric": prepared.task.metric.name,
-        "search": name,
-    }
-    return build_predictor(
-        folder,
-        PredictorSource(name, prepared.task, prepared.layout, members, champion.class_weights, facts),
-    )
-
-
-def _test_score(prepared: Prepared, predictor: Predictor, champion: Champion) -> Interval | None:
-    if prepared.test is None:
-        return None
-    predictions = apply_weights(predictor.outputs(prepared.test.table), champion.class_weights)
-    return bootstrap_interval(prepared.task.metric, prepared.test.target, predictions)
-
-
-def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
-    dummies = [trial for trial in trials.values() if trial.candidate.family == "dummy" and trial.scores]
-    validation = dummies[0].scores.validation if dummies and dummies[0].scores else None
-    if prepared.test is None:
-        return Baseline(validation, None)
-    constant = prepared.task.constant_prediction(prepared.problem.target)
-    repeated = np.repeat(constant[None, :], prepared.test.table.rows, axis=0)
-    return Baseline(validation, prepared.task.metric.score(prepared.test.target, repeated))
-
-
-def _summary_metrics(
-    metric: str, champion: Champion, test: Interval | None, baseline: Baseline
-) -> dict[str, float]:
-    values = {f"val_{metric}": champion.validation}
-    if test is not None:
-        values |= {
-            f"test_{metric}": test.value,
-            f"test_{metric}_low": test.low,
-            f"test_{metric}_high": test.high,
-        }
-    if baseline.validation is not None:
-        values[f"baseline_{metric}"] = baseline.validation
-    return values
-
-
-def _kept_copy(predictor: Predictor) -> Predictor:
-    """The champion in a folder of its own, which goes when the predictor goes; scratch is deleted."""
-    folder = Path(tempfile.mkdtemp(prefix="automl-champion-"))
-    predictor.save(folder)
-    return Predictor.load(folder).owning(folder)

@@ -21,6 +21,8 @@ REBUILD_STEPS = 25
 EXTRA_STEPS = 5
 REBUILD_EVERY = 5
 POOL = 24
+BASELINE = "dummy"
+"""Family that is a member only while there is nothing else: for a rank metric it would cost nothing."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ class EnsembleBuilder:
         self._predictions[number] = np.ascontiguousarray(kept)
         self._losses[number] = self._objective(kept)
         self._families[number] = family
-        if len(self._predictions) % REBUILD_EVERY == 0:
+        if family == BASELINE and self._bag:
+            return self.best
+        if self._bag and all(self._families[member] == BASELINE for member in self._bag):
+            self._bag, self.best = [], Ensemble()
+        if len(self._predictions) % REBUILD_EVERY == 0 or not self._bag:
             self.rebuild()
         else:
             pool = (*dict.fromkeys(self._bag), number)
@@ -137,7 +143,8 @@ class EnsembleBuilder:
         return self._objective.metric.score(self._objective.target, weighted_mean(parts))
 
     def _pool(self) -> tuple[int, ...]:
-        ranked = sorted(self._losses, key=lambda number: (self._losses[number], number))
+        better = [number for number, family in self._families.items() if family != BASELINE]
+        ranked = sorted(better or self._losses, key=lambda number: (self._losses[number], number))
         best_of_family: dict[str, int] = {}
         for number in ranked:
             best_of_family.setdefault(self._families[number], number)

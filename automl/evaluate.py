@@ -168,6 +168,7 @@ class _Run:
         return Result(
             Status.DONE,
             held_out=_in_row_order(self.finished),
+            untouched=self._untouched(),
             train_rows=train_rows,
             train_predictions=train_predictions,
             fold_seconds=tuple(fold.seconds for fold in self.finished),
@@ -298,6 +299,18 @@ class _Run:
         predictions = fold.predict(fold.data.train.take(chosen))
         checked = _checked(predictions, self.problem.task, rows=len(chosen), fold=fold.data.number)
         return rows[chosen].astype(np.int64), checked
+
+    def _untouched(self) -> npt.NDArray[np.float32] | None:
+        """What the bag of all folds predicts for the test part."""
+        inputs = self.problem.untouched
+        if inputs is None:
+            return None
+        total = np.zeros((inputs.rows, self.problem.task.n_outputs))
+        for fold in self.finished:
+            total += _checked(
+                fold.predict(inputs), self.problem.task, rows=inputs.rows, fold=fold.data.number
+            )
+        return np.asarray(total / len(self.finished), dtype=np.float32)
 
     def _prediction_ms(self) -> float:
         """Wall milliseconds in which all folds predict 1000 rows; the best of up to three timings."""

@@ -78,7 +78,7 @@ class Loop:
 
     def run(self) -> dict[int, Trial]:
         """Run until trials, time or ideas are used up; returns every trial by number."""
-        self.cap = self.cap or trial_cap(len(self.problem.target))
+        self.cap = self.cap or max(trial_cap(len(self.problem.target)), len(self.optimizer.families))
         while not self.stop_requested():
             self._fill()
             if not self._running:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from automl.data.checks import Finding, check_frame
 from automl.data.digest import duplicate_groups, frame_digest
 from automl.data.layout import Layout
-from automl.data.readers import read_table
+from automl.data.readers import ReadTable, read_table
 from automl.data.table import Kind, Table
 from automl.data.target import clean_target
 from automl.errors import DataError, UsageError, did_you_mean
@@ -80,13 +80,7 @@ def prepare(settings: Settings) -> Prepared:
     UsageError
         When a column or metric that was named does not exist.
     """
-    read = read_table(
-        settings.source,
-        encoding=settings.encoding,
-        delimiter=settings.delimiter,
-        decimal=settings.decimal,
-        skip_bad_rows=settings.skip_bad_rows,
-    )
+    read = _read(settings, settings.source)
     target_name = _target_name(read.frame, settings)
     clean = clean_target(read.frame, target_name, task=settings.task)
     notes = [*read.notes, *clean.notes]
@@ -129,6 +123,7 @@ def prepare(settings: Settings) -> Prepared:
         device=settings.device,
         digest=hashlib.sha256((data_digest + split.digest).encode()).hexdigest(),
         repeats=repeats,
+        untouched=None if test is None else test.table,
     )
     return Prepared(
         problem,
@@ -142,6 +137,16 @@ def prepare(settings: Settings) -> Prepared:
         data_digest,
         len(frame),
         _worth_a_log(task, kept_target),
+    )
+
+
+def _read(settings: Settings, source: Any) -> ReadTable:
+    return read_table(
+        source,
+        encoding=settings.encoding,
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        skip_bad_rows=settings.skip_bad_rows,
     )
 
 
@@ -246,9 +251,7 @@ def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
 
 def _given_test(settings: Settings, layout: Layout, task: Task) -> TestPart:
     """The rows of ``--test``."""
-    read = read_table(
-        settings.test, encoding=settings.encoding, delimiter=settings.delimiter, decimal=settings.decimal
-    )
+    read = _read(settings, settings.test)
     name = layout.target_name
     if name not in read.frame.columns:
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, read.frame.columns)}")

@@ -28,6 +28,9 @@ class Problem:
         The folds, by row numbers of ``table``.
     repeats:
         Other deals of the same rows, for trials with ``candidate.repeat`` 1, 2, …
+    untouched:
+        Inputs of the test part. Trials predict them while their models are in memory; the target of
+        these rows stays with the controller, which scores the champion's predictions once.
     threads:
         Threads per worker.
     device:
@@ -44,6 +47,7 @@ class Problem:
     device: str = "cpu"
     digest: str = ""
     repeats: tuple[Split, ...] = ()
+    untouched: Table | None = None
 
     def split_for(self, repeat: int) -> Split:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
@@ -52,13 +56,10 @@ class Problem:
     def save(self, folder: Path) -> None:
         """Write it as arrays that :meth:`load` maps into memory."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "numbers.npy", np.ascontiguousarray(self.table.numbers))
-        np.save(folder / "codes.npy", np.ascontiguousarray(self.table.codes))
+        _save_table(self.table, folder)
+        if self.untouched is not None:
+            _save_table(self.untouched, folder / "untouched")
         np.save(folder / "target.npy", self.target)
-        for name, columns in (("texts", self.table.texts), ("images", self.table.images)):
-            if columns:
-                arrays = {str(i): pa.array(column, pa.string()) for i, column in enumerate(columns)}
-                feather.write_feather(pa.table(arrays), folder / f"{name}.arrow", compression="uncompressed")
         splits = (self.split, *self.repeats)
         for repeat, split in enumerate(splits):
             for i, fold in enumerate(split.folds):
@@ -79,13 +80,7 @@ class Problem:
         """The problem in ``folder``; numbers, codes and target stay on disk until they are touched."""
         body = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
         features = features_from_json(body["features"])
-        table = Table(
-            features,
-            np.load(folder / "numbers.npy", mmap_mode="r"),
-            np.load(folder / "codes.npy", mmap_mode="r"),
-            _strings(folder / "texts.arrow", len(features.texts)),
-            _strings(folder / "images.arrow", len(features.images)),
-        )
+        untouched = folder / "untouched"
         splits = [
             Split(
                 tuple(
@@ -101,7 +96,7 @@ class Problem:
             for repeat, (count, scheme, reason) in enumerate(body["splits"])
         ]
         return cls(
-            table,
+            _load_table(features, folder),
             np.load(folder / "target.npy", mmap_mode="r"),
             task_from_json(body["task"]),
             splits[0],
@@ -109,6 +104,7 @@ class Problem:
             body["device"],
             body["digest"],
             tuple(splits[1:]),
+            _load_table(features, untouched) if untouched.is_dir() else None,
         )
 
 
@@ -120,6 +116,26 @@ def features_from_json(data: dict[str, Any]) -> Features:
         tuple(tuple(levels) for levels in data["levels"]),
         tuple(data["texts"]),
         tuple(data["images"]),
+    )
+
+
+def _save_table(table: Table, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "numbers.npy", np.ascontiguousarray(table.numbers))
+    np.save(folder / "codes.npy", np.ascontiguousarray(table.codes))
+    for name, columns in (("texts", table.texts), ("images", table.images)):
+        if columns:
+            arrays = {str(i): pa.array(column, pa.string()) for i, column in enumerate(columns)}
+            feather.write_feather(pa.table(arrays), folder / f"{name}.arrow", compression="uncompressed")
+
+
+def _load_table(features: Features, folder: Path) -> Table:
+    return Table(
+        features,
+        np.load(folder / "numbers.npy", mmap_mode="r"),
+        np.load(folder / "codes.npy", mmap_mode="r"),
+        _strings(folder / "texts.arrow", len(features.texts)),
+        _strings(folder / "images.arrow", len(features.images)),
     )
 
 

@@ -96,6 +96,9 @@ class Result:
     held_out:
         ``(rows scored, n_outputs)`` float32 predictions for the valid rows of all folds, in ascending row
         order; None when the trial did not finish.
+    untouched:
+        ``(test rows, n_outputs)`` float32 predictions for the test part, the mean over the folds' models;
+        nothing but the champion's final score reads them.
     train_rows, train_predictions:
         A sample of training rows of the first fold and the predictions for them, to show over-fitting.
     fold_seconds:
@@ -113,6 +116,7 @@ class Result:
     status: Status
     seconds: float = 0.0
     held_out: npt.NDArray[np.float32] | None = None
+    untouched: npt.NDArray[np.float32] | None = None
     train_rows: npt.NDArray[np.int64] | None = None
     train_predictions: npt.NDArray[np.float32] | None = None
     fold_seconds: tuple[float, ...] = ()

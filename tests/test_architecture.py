@@ -22,6 +22,8 @@ LAYERS = {
     "__main__": 12,
     "cli": 11,
     "controller": 10,
+    "delivery": 10,
+    "outcome": 10,
     "examples": 10,
     "history": 10,
     "loop": 10,

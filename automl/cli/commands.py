@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -231,13 +232,13 @@ def leaderboard(name: str, as_json: bool, rows: int, tracking_uri: str | None, s
       automl leaderboard wine -n 0
     """
     from automl.cli.pages import print_leaderboard
-    from automl.history import leaderboard as read
+    from automl.history import leaderboard_frame, leaderboard_rows
 
-    table = read(name, tracking_uri=tracking_uri, store=Path(store))
+    found = leaderboard_rows(name, tracking_uri=tracking_uri, store=Path(store))
     if as_json:
-        click.echo(table.to_json(orient="records"))
+        click.echo(json.dumps([asdict(row) for row in found]))
     else:
-        print_leaderboard(table, sys.stdout, rows=rows)
+        print_leaderboard(leaderboard_frame(found), sys.stdout, rows=rows)
 
 
 @commands.command()

@@ -43,7 +43,7 @@ class Params:
         Up to 10,000 rows, fewer beyond.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float = 0.015
     variant: Literal["mini", "full"] = "mini"
     k: int = 8
     width: int = 128
@@ -54,7 +54,7 @@ class Params:
     d_embedding: int = 8
     scaling: Literal["squash", "quantile"] = "squash"
     batch_size: int = 0
-    epochs: int = 40
+    epochs: int = 20
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:

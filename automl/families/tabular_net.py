@@ -39,17 +39,17 @@ class Params:
     """
 
     layers: str = "200-100"
-    learning_rate: float = 0.01
+    learning_rate: float = 0.005
     dropout: float = 0.1
     embedding_dropout: float = 0.1
     weight_decay: float = 0.01
-    norm: bool = True
+    norm: bool = False
     activation: Literal["relu", "silu", "mish"] = "relu"
     bins: int = 16
     d_embedding: int = 8
     scaling: Literal["squash", "quantile"] = "squash"
     batch_size: int = 0
-    epochs: int = 30
+    epochs: int = 24
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:

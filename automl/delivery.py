@@ -1,0 +1,176 @@
+"""The end of a search: choose the champion, score the untouched rows once, keep it all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from automl.budget import Clock
+from automl.choose import Champion, choose_champion, grouped_causes
+from automl.decision import apply_weights
+from automl.ensemble import weighted_mean
+from automl.intervals import Interval, bootstrap_interval
+from automl.loop import Loop
+from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
+from automl.predictor import Predictor, PredictorSource, build_predictor
+from automl.preparation import Prepared
+from automl.settings import Settings
+from automl.tracker import SearchIds, SearchSummary, Tracker
+from automl.tracker.record import best_first, leaderboard_row
+from automl.trial import Status, Trial
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search whose trials are over."""
+
+    settings: Settings
+    clock: Clock
+    prepared: Prepared
+    loop: Loop
+    interrupted: bool
+
+
+def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
+    """Choose, score the untouched rows once, register; the models come from the trials' folders.
+
+    Raises
+    ------
+    NoTrialError
+        When no trial succeeded.
+    StorageError
+        When the record could not be written.
+    """
+    prepared, loop = ended.prepared, ended.loop
+    tracker.flush()
+    loop.builder.forget(tracker.dropped)
+    champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
+    tracker.protect(champion.weights)
+    predictor = _built(work / "champion", ended.settings.name, prepared, champion, loop.history)
+    test = _test_score(prepared, champion, loop.history)
+    baseline = _baseline(prepared, loop.history)
+    draft = _result(ended, champion, predictor, tracker, (test, baseline))
+    metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
+    ids = tracker.finish_search(SearchSummary(draft.to_json(), metrics), predictor)
+    return replace(draft, ids=ids, seconds=ended.clock.elapsed, predictor=_kept_copy(predictor))
+
+
+def _result(
+    ended: Ended,
+    champion: Champion,
+    predictor: Predictor,
+    tracker: Tracker,
+    scores: tuple[Interval | None, Baseline],
+) -> SearchResult:
+    loop, metric = ended.loop, ended.prepared.task.metric
+    rows = [
+        leaderboard_row(trial, trial.result, tracker.run_ids.get(number, ""))
+        for number, trial in loop.history.items()
+        if trial.result is not None
+    ]
+    return SearchResult(
+        ended.settings.name,
+        SearchIds("", "", ""),
+        ended.prepared.task.name,
+        metric.name,
+        metric.greater_is_better,
+        best_of(champion, loop.history, tracker.run_ids),
+        *scores,
+        counts(loop.history),
+        ended.clock.elapsed,
+        ended.clock.seconds,
+        champion.predict_ms_per_1000_rows,
+        champion.model_bytes,
+        "interrupted" if ended.interrupted else loop.end_reason or "done",
+        tuple(_warnings(ended)),
+        predictor,
+        tuple(best_first(rows, metric.greater_is_better)),
+        ended.interrupted,
+    )
+
+
+def _warnings(ended: Ended) -> list[str]:
+    trials = ended.loop.history
+    warnings = []
+    families = {trial.candidate.family for trial in trials.values() if trial.scores is not None}
+    if families <= {"dummy", "linear"}:
+        warnings.append(
+            "The budget was too short for more than the simplest models. Give it more, e.g. --time 60s."
+        )
+    if ended.prepared.test is None:
+        warnings.append(
+            "Without untouched rows the validation score is optimistic: the champion was chosen by it. "
+            "Pass --test FILE for an honest one."
+        )
+    broken = (Status.FAILED, Status.OOM)
+    causes = grouped_causes(
+        {n: trial for n, trial in trials.items() if trial.result and trial.result.status in broken}
+    )
+    if causes:
+        warnings.append(f"Trials failed: {causes}.")
+    return warnings
+
+
+def _built(
+    folder: Path, name: str, prepared: Prepared, champion: Champion, trials: Mapping[int, Trial]
+) -> Predictor:
+    members = tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items())
+    facts: dict[str, str | int | float | bool | None] = {
+        "validation": champion.validation,
+        "metric": prepared.task.metric.name,
+        "search": name,
+    }
+    return build_predictor(
+        folder,
+        PredictorSource(name, prepared.task, prepared.layout, members, champion.class_weights, facts),
+    )
+
+
+def _test_score(prepared: Prepared, champion: Champion, trials: Mapping[int, Trial]) -> Interval | None:
+    """The champion's score on the untouched rows, from what its members predicted for them."""
+    if prepared.test is None:
+        return None
+    parts = [(trials[number].result, weight) for number, weight in champion.weights.items()]
+    mean = weighted_mean(
+        (result.untouched, weight)
+        for result, weight in parts
+        if result is not None and result.untouched is not None
+    )
+    predictions = apply_weights(mean, champion.class_weights)
+    return bootstrap_interval(prepared.task.metric, prepared.test.target, predictions)
+
+
+def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
+    dummies = [trial for trial in trials.values() if trial.candidate.family == "dummy" and trial.scores]
+    validation = dummies[0].scores.validation if dummies and dummies[0].scores else None
+    if prepared.test is None:
+        return Baseline(validation, None)
+    constant = prepared.task.constant_prediction(prepared.problem.target)
+    repeated = np.repeat(constant[None, :], prepared.test.table.rows, axis=0)
+    return Baseline(validation, prepared.task.metric.score(prepared.test.target, repeated))
+
+
+def _summary_metrics(
+    metric: str, champion: Champion, test: Interval | None, baseline: Baseline
+) -> dict[str, float]:
+    values = {f"val_{metric}": champion.validation}
+    if test is not None:
+        values |= {
+            f"test_{metric}": test.value,
+            f"test_{metric}_low": test.low,
+            f"test_{metric}_high": test.high,
+        }
+    if baseline.validation is not None:
+        values[f"baseline_{metric}"] = baseline.validation
+    return values
+
+
+def _kept_copy(predictor: Predictor) -> Predictor:
+    """The champion in a folder of its own, which goes when the predictor goes; scratch is deleted."""
+    folder = Path(tempfile.mkdtemp(prefix="automl-champion-"))
+    predictor.save(folder)
+    return Predictor.load(folder).owning(folder)
