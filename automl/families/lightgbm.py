@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.boosting import (
     BoosterInputs,
@@ -26,6 +27,7 @@ _OBJECTIVES = {
     "squared": ("regression", "rmse"),
     "absolute": ("regression_l1", "l1"),
 }
+_TREES_IN_CACHE = 50
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,44 @@ class FittedLightGBM:
         """Predictions ``(rows, n_outputs)``."""
         if not inputs.rows:
             return np.empty((0, self.inputs.n_outputs))
+        return self.inputs.predictions(_probabilities(self._margins(inputs), self.inputs.n_outputs))
+
+    def _margins(self, inputs: Table) -> npt.NDArray[np.float64]:
+        """Sums of leaf values, ``(rows,)`` or ``(rows, classes)``.
+
+        LightGBM walks all trees row by row, which reads a large model from memory for every row; few trees
+        at a time stay in the processor's cache (2,137 trees and 1,000 rows: 66 ms against 154).
+        """
         values = self.inputs.transform(inputs).values
-        threads = prediction_threads(inputs.rows, self.booster.num_trees())
-        raw = self.booster.predict(values, num_threads=threads, predict_disable_shape_check=True)
-        return self.inputs.predictions(raw)
+        trees, per_round = self.booster.num_trees(), self.booster.num_model_per_iteration()
+        step = max(1, _TREES_IN_CACHE // per_round)
+        threads = prediction_threads(inputs.rows, trees)
+        margins = np.zeros((inputs.rows, per_round) if per_round > 1 else inputs.rows)
+        for start in range(0, trees // per_round, step):
+            margins += self.booster.predict(
+                values,
+                start_iteration=start,
+                num_iteration=step,
+                raw_score=True,
+                num_threads=threads,
+                predict_disable_shape_check=True,
+            )
+        return margins
 
     def save(self, folder: Path) -> None:
         """Write inputs and booster (LightGBM's text)."""
         self.inputs.save(folder, "inputs")
         self.booster.save_model(folder / "booster.txt")
+
+
+def _probabilities(margins: npt.NDArray[np.float64], n_outputs: int) -> npt.NDArray[np.float64]:
+    """What margins mean: probabilities of classes, or values as they are."""
+    if n_outputs == 1:
+        return margins
+    if n_outputs == 2:
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(margins, -500, 500))))
+    shares = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedLightGBM:
