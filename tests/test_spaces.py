@@ -204,7 +204,7 @@ SHIPPED = sorted(path.stem for path in (Path(__file__).parent.parent / "search_s
 def test_every_shipped_file_binds_to_its_family(name: str) -> None:
     params = families()[name].params
     space = load_space(name, params, path=Path(__file__).parent.parent / "search_spaces")
-    assert space.bind(space.defaults()) == params() == space.bind({})
+    assert space.bind(space.defaults()) == space.bind({})
     assert all(space.bind(entry.params) for entry in space.portfolio)
     generator = np.random.default_rng(0)
     assert all(space.bind(space.draw(generator)) for _ in range(20))
