@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SearchResult", "search"]
 
+HURRY_SECONDS = 8.0
+QUICK = ("dummy", "linear")
+
 
 class SearchWatcher(Watcher, Protocol):
     """What follows a search from outside, e.g. the command line's view."""
@@ -204,6 +207,8 @@ class _Search:
 
     def run(self) -> SearchResult:
         chosen = _chosen_families(self.settings)
+        if self._hurried:
+            chosen = tuple(name for name in chosen if name in QUICK) or chosen
         locate_store(self.settings.tracking_uri, self.settings.store)  # refuses an unusable address early
         with self._executor() as executor:
             executor.warm()
@@ -240,6 +245,10 @@ class _Search:
             self.interrupted = True
             loop.end()
         executor.close()
+        if not loop.builder.best.weights:
+            with InlineExecutor() as here:
+                here.start(work / "problem")
+                loop.rescue(here)
         ended = Ended(
             self.settings, self.clock, prepared, loop, self.interrupted or self.watcher.stop_requested()
         )
@@ -280,9 +289,14 @@ class _Search:
         )
 
     def _executor(self) -> Executor:
-        if self.settings.executor == "inline":
+        if self.settings.executor == "inline" or self._hurried:
             return InlineExecutor()
         return LocalExecutor(self._most_workers(), memory_bytes=self.settings.memory_bytes)
+
+    @property
+    def _hurried(self) -> bool:
+        """Workers take a few seconds to start: below that, simple models are fitted in this process."""
+        return self.clock.seconds is not None and self.clock.seconds < HURRY_SECONDS
 
     def _most_workers(self) -> int:
         """One per core, as far as 1.5 GB each can be had."""
@@ -292,7 +306,7 @@ class _Search:
 
     def _cores(self, prepared: Prepared) -> tuple[int, int]:
         """``(workers, threads each)`` by the size of the table: many small fits, or few wide ones."""
-        if self.settings.executor == "inline":
+        if self.settings.executor == "inline" or self._hurried:
             return 1, _cores()
         table = prepared.problem.table
         cells = table.rows * max(1, table.numbers.shape[1] + table.codes.shape[1])

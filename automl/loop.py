@@ -242,6 +242,18 @@ class Loop:
         if suggestion is not None:
             self.optimizer.tell(suggestion, loss if loss is not None and np.isfinite(loss) else None)
 
+    def rescue(self, executor: Executor) -> None:
+        """The baseline in this process, when no trial came back: there is always a model in the end."""
+        trial = Trial(len(self.history), Candidate("dummy", {}, self.seed, origin="portfolio"))
+        folder = self.work / f"{trial.number:05d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        executor.submit(Ticket(trial.number, trial.candidate, str(folder), 60.0))
+        self.history[trial.number] = self._running[trial.number] = trial
+        for event in executor.wait(60.0):
+            if isinstance(event, Finished):
+                self._finish(event)
+        self.end()
+
     def end(self) -> None:
         """Record what is still running as timed out; tell what was held back."""
         stopped = self.stop_requested()

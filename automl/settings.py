@@ -53,11 +53,16 @@ class Settings:
 
     def plain(self) -> dict[str, Any]:
         """The choices as plain data, for the record; frames and callables by what they are."""
-        body = {key: value for key, value in self.__dict__.items() if value not in (None, (), {})}
+        body = {key: value for key, value in self.__dict__.items() if key not in ("source", "test")}
+        body |= {
+            key: value
+            for key, value in (("source", self.source), ("test", self.test))
+            if isinstance(value, str | os.PathLike)
+        }
         return {
             key: value if isinstance(value, bool | int | float | str) else _described(value)
             for key, value in body.items()
-            if key not in ("source", "test") or isinstance(value, str | Path)
+            if value is not None and value not in ((), {})
         }
 
 

@@ -1,0 +1,192 @@
+"""The command line as a process: a search, what it leaves behind, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+_SHORT = ("--trials", "5", "--families", "linear,lightgbm", "--seed", "3")
+
+
+def automl(*arguments: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "automl", *arguments], cwd=folder, capture_output=True, text=True, timeout=240
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """A folder with wine.csv and one search of it, and what ``--json`` printed."""
+    folder = tmp_path_factory.mktemp("searched")
+    automl("example", "wine", folder=folder)
+    done = automl("search", "wine.csv", "--target", "class", *_SHORT, "--json", folder=folder)
+    return folder, json.loads(done.stdout)
+
+
+def test_a_search_prints_one_json_object_of_the_promised_shape(searched):
+    _, body = searched
+    assert body["schema_version"] == 1
+    assert (body["name"], body["task"], body["metric"]) == ("wine", "multiclass", "accuracy")
+    assert body["greater_is_better"] is True
+    assert body["best"]["kind"] in ("ensemble", "trial")
+    assert body["best"]["validation"] > 0.9 > body["baseline"]["validation"]
+    assert body["test"] is None
+    assert set(body["trials"]) == {"done", "pruned", "failed", "timeout", "oom"}
+    assert body["trials"]["done"] == 5
+    assert body["model_uri"] == "models:/wine@champion"
+    assert all(member["run_id"] for member in body["best"]["members"])
+
+
+def test_the_leaderboard_is_best_first_and_its_json_has_the_promised_fields(searched):
+    folder, _ = searched
+    rows = json.loads(automl("leaderboard", "wine", "--json", folder=folder).stdout)
+    assert set(rows[0]) == {
+        *("trial", "run_id", "family", "params", "state", "origin", "validation", "standard_error"),
+        *("seconds", "predict_ms_per_1000_rows", "model_bytes"),
+    }
+    scores = [row["validation"] for row in rows if row["validation"] is not None]
+    assert scores == sorted(scores, reverse=True)
+    assert "lightgbm" in automl("leaderboard", "wine", folder=folder).stdout
+
+
+def test_show_describes_the_search_and_a_trial(searched):
+    folder, body = searched
+    assert "multiclass" in automl("show", "wine", folder=folder).stdout
+    trial = body["best"]["members"][0]
+    shown = json.loads(automl("show", trial["run_id"], "--json", folder=folder).stdout)
+    assert trial["family"] in json.dumps(shown)
+
+
+def test_predictions_are_equal_through_the_command_load_and_pyfunc(searched):
+    folder, body = searched
+    automl("predict", "wine", "wine.csv", "-o", "out/predictions.csv", folder=folder)
+    code = (
+        "import automl, mlflow, pandas as pd; frame = pd.read_csv('wine.csv').drop(columns='class');"
+        "mlflow.set_tracking_uri('sqlite:///mlruns/mlflow.db');"
+        "ours = automl.load('wine').predict(frame);"
+        "theirs = mlflow.pyfunc.load_model('models:/wine@champion').predict(frame);"
+        "command = pd.read_csv('out/predictions.csv')['class'];"
+        "assert list(ours) == list(theirs) == list(command);"
+        f"assert len(automl.load('{body['best']['members'][0]['run_id']}').predict(frame)) == len(frame)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    truth = pd.read_csv(folder / "wine.csv")["class"]
+    assert (pd.read_csv(folder / "out/predictions.csv")["class"] == truth).mean() > 0.95
+
+
+def test_probabilities_have_a_column_per_class_and_go_to_stdout(searched):
+    folder, _ = searched
+    lines = automl("predict", "wine", "wine.csv", "--proba", folder=folder).stdout.splitlines()
+    assert lines[0] == "class_0,class_1,class_2"
+    assert len(lines) == 179
+
+
+def test_the_same_seed_and_trials_give_equal_scores_trial_by_trial(searched):
+    folder, _ = searched
+    automl("search", "wine.csv", "--target", "class", *_SHORT, "--name", "again", "-q", folder=folder)
+    first, second = (
+        sorted(
+            json.loads(automl("leaderboard", name, "--json", folder=folder).stdout), key=lambda r: r["trial"]
+        )
+        for name in ("wine", "again")
+    )
+    assert [(r["family"], r["params"], r["validation"]) for r in first] == [
+        (r["family"], r["params"], r["validation"]) for r in second
+    ]
+
+
+def test_a_budget_of_a_few_seconds_still_delivers_a_model_and_keeps_the_wall(tmp_path):
+    automl("example", "diabetes", folder=tmp_path)
+    began = time.monotonic()
+    done = automl(
+        "search", "diabetes.csv", "--target", "progression", "--time", "4s", "--json", folder=tmp_path
+    )
+    seconds = time.monotonic() - began
+    body = json.loads(done.stdout)
+    assert body["best"]["family"]
+    assert automl("predict", "diabetes", "diabetes.csv", folder=tmp_path).stdout.startswith("progression")
+    assert seconds < 20  # 4 s and 3 more, with room for a machine busy with other tests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("search", "missing.csv", "--target", "y"), 3, "missing.csv"),
+        (("search", "wine.csv", "--target", "clas"), 3, "class"),
+        (("search", "wine.csv"), 2, "--target"),
+        (("search", "wine.csv", "--target", "class", "--metric", "acuracy"), 2, "accuracy"),
+        (("search", "wine.csv", "--target", "class", "--families", "lightbgm"), 2, "lightgbm"),
+        (("search", "wine.csv", "--target", "class", "--time", "soon"), 2, "60s"),
+        (("search", "wine.csv", "--target", "class", "--group", "nobody"), 3, "nobody"),
+        (("serch",), 2, "search"),
+        (("leaderboard", "nothing"), 2, "nothing"),
+        (("predict", "nothing", "wine.csv"), 2, "nothing"),
+        (("example", "whine"), 2, "wine"),
+        (("spaces", "show", "lightbgm"), 2, "lightgbm"),
+    ],
+)
+def test_mistakes_get_their_exit_code_and_a_way_out_without_a_traceback(searched, arguments, code, words):
+    folder, _ = searched
+    done = automl(*arguments, folder=folder, check=False)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_copied_space_is_used_by_the_next_search(tmp_path):
+    automl("example", "wine", folder=tmp_path)
+    automl("spaces", "copy", "linear", folder=tmp_path)
+    space = tmp_path / "search_spaces" / "linear.yaml"
+    space.write_text(space.read_text().replace("family: linear", "famly: linear"))
+    done = automl("search", "wine.csv", "--target", "class", "--trials", "2", folder=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "linear.yaml" in done.stderr
+
+
+def test_families_and_spaces_are_listed(tmp_path):
+    names = {line.split()[0] for line in automl("families", folder=tmp_path).stdout.splitlines()}
+    assert {"dummy", "linear", "lightgbm", "xgboost", "catboost", "tabm", "tabular_net"} <= names
+    assert "portfolio" in automl("spaces", "show", "xgboost", folder=tmp_path).stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_process(tmp_path):
+    import psutil
+
+    automl("example", "breast_cancer", folder=tmp_path)
+    command = [
+        sys.executable,
+        "-m",
+        "automl",
+        "search",
+        "breast_cancer.csv",
+        "--target",
+        "class",
+        "--time",
+        "60s",
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "linear" in line:
+                break
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(60) == 130, rest
+    assert "Best:" in rest
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    assert automl("predict", "breast_cancer", "breast_cancer.csv", folder=tmp_path).stdout.startswith("class")
