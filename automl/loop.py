@@ -114,10 +114,14 @@ class Loop:
             self.watcher.started(trial)
 
     def _limit(self) -> float:
-        """Seconds a trial may take: what is left, and a quarter of the budget at most."""
+        """Seconds a trial may take: what is left, and a share of the budget at most.
+
+        A sixth where every family can have several trials, a quarter on more rows.
+        """
         if self.clock.seconds is None:
             return 24 * 3600.0
-        return max(0.5, min(self.clock.left_for_trials, max(10.0, self.clock.seconds / 4)))
+        share = 6 if len(self.problem.target) < 10_000 else 4
+        return max(0.5, min(self.clock.left_for_trials, max(8.0, self.clock.seconds / share)))
 
     def _next(self) -> Candidate | None:
         number = len(self.history)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import write_search
+from searched import write_search
 
 from automl import history
 from automl.errors import ModelFileError, UsageError

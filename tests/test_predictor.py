@@ -231,7 +231,7 @@ def test_labels_of_every_type_come_back(finished_trials: Any, tmp_path: Path) ->
 
 
 def test_a_regression_predicts_values_and_has_no_probabilities(tmp_path: Path) -> None:
-    from conftest import finish_trials, flowers
+    from searched import finish_trials, flowers
 
     from automl.trial import Candidate
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_search
+from searched import write_search
 
 from automl import history
 from automl.errors import StorageError
