@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +129,7 @@ class _Fold:
     """One fold's arrays."""
 
     matrix: NetMatrix
+    text_scores: npt.NDArray[np.float32] | None
     train: NetInput
     target: npt.NDArray[Any]
     scale: OutputScale
@@ -142,15 +144,18 @@ def _similar(folds: Sequence[tuple[Table, Encoded]]) -> bool:
 
 
 def _prepare(plan: NetPlan, inputs: Table, target: Encoded, task: Task, context: FitContext) -> _Fold:
-    def build() -> tuple[NetMatrix, NetInput, NetInput | None]:
-        matrix = NetMatrix.fit(inputs, scaling=plan.scaling)
+    def build() -> tuple[NetMatrix, npt.NDArray[np.float32] | None, NetInput, NetInput | None]:
+        matrix, scores = NetMatrix.fit(inputs, target, task, scaling=plan.scaling)
         valid = matrix.transform(context.valid[0]) if context.valid is not None else None
-        return matrix, matrix.transform(inputs), valid
+        return matrix, scores, matrix.transform(inputs, scores), valid
 
-    matrix, train, valid = context.cached(("net_matrix", plan.scaling, inputs.rows), build)
+    # Text scores depend on the target, and that on whether the trial learns its logarithm.
+    digest = zlib.crc32(np.ascontiguousarray(target).tobytes())
+    key = ("net_matrix", plan.scaling, inputs.rows, digest, context.valid is None)
+    matrix, scores, train, valid = context.cached(key, build)
     scale = OutputScale.fit(task, target)
     valid_target = scale.encode(context.valid[1]) if context.valid is not None else None
-    return _Fold(matrix, train, scale.encode(target), scale, valid, valid_target)
+    return _Fold(matrix, scores, train, scale.encode(target), scale, valid, valid_target)
 
 
 def _with_matrix(fold: _Fold, matrix: NetMatrix, inputs: Table, context: FitContext) -> _Fold:
@@ -161,7 +166,8 @@ def _with_matrix(fold: _Fold, matrix: NetMatrix, inputs: Table, context: FitCont
     if unchanged:
         return fold
     valid = matrix.transform(context.valid[0]) if context.valid is not None else None
-    return _Fold(matrix, matrix.transform(inputs), fold.target, fold.scale, valid, fold.valid_target)
+    train = matrix.transform(inputs, fold.text_scores)
+    return replace(fold, matrix=matrix, train=train, valid=valid)
 
 
 def _train(
