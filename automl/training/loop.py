@@ -225,9 +225,9 @@ class Trainer:
         if self.average:
             import torch
 
-            torch._foreach_lerp_(
-                self.average, [parameter.data for parameter in self._parameters], 1 - self.settings.ema
-            )
+            # Early on a shorter memory: the first weights are no better than chance.
+            decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self.average, [p.data for p in self._parameters], 1 - decay)
         return losses
 
     def _gradients(self, batch: Batch) -> torch.Tensor:
