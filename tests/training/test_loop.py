@@ -62,7 +62,7 @@ def test_a_cycle_is_shortened_before_it_starts_not_cut(digits: Any) -> None:
     assert not outcome.stopped
     assert outcome.epochs < 5000
     assert outcome.history.rates[-1] < 1e-4
-    assert time.monotonic() < end + 2
+    assert time.monotonic() < end + 4.5  # the deadline that cuts is at 5
     assert task.accuracy() > 0.5
 
 
