@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     Batch = tuple[torch.Tensor, ...]
 
+_BLOCK_BYTES = 32 << 20
+
 
 class BatchSource(Protocol):
     """Deals the batches of one epoch after another."""
@@ -60,6 +62,9 @@ class TensorBatches:
         self._generator = generator
         self._steps = max(1, round(max(self._rows) / batch_size))
         self._size = max(1, max(self._rows) // self._steps)
+        row_bytes = sum(tensor[0].numel() * tensor.element_size() for tensor in self._flat)
+        # Steps whose rows are gathered at once: few calls, and no second copy of a large table.
+        self._block = max(1, _BLOCK_BYTES // max(row_bytes * nets * self._size, 1))
 
     @property
     def steps(self) -> int:
@@ -83,12 +88,14 @@ class TensorBatches:
         count, nets = self._steps * self._size, len(self._rows)
         order = torch.stack([self._order(net, count) for net in range(nets)])
         # Ordered by step, then net: every batch is then a contiguous run of the permuted rows.
-        index = order.view(nets, self._steps, self._size).transpose(0, 1).reshape(-1)
+        index = order.view(nets, self._steps, self._size).transpose(0, 1).reshape(self._steps, -1)
         index = index.to(self._flat[0].device)
-        shape = (self._steps, nets, self._size)
-        dealt = [tensor.index_select(0, index).view(*shape, *tensor.shape[1:]) for tensor in self._flat]
-        for step in range(self._steps):
-            yield tuple(tensor[step] for tensor in dealt)
+        for block in torch.split(index, self._block):
+            shape = (len(block), nets, self._size)
+            rows = block.reshape(-1)
+            dealt = [tensor.index_select(0, rows).view(*shape, *tensor.shape[1:]) for tensor in self._flat]
+            for step in range(len(block)):
+                yield tuple(tensor[step] for tensor in dealt)
 
     def _order(self, net: int, count: int) -> torch.Tensor:
         """``count`` rows of one net in random order; a few come twice when it has fewer than the others."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from automl.training.batches import TensorBatches
@@ -35,3 +36,10 @@ def test_each_net_gets_rows_of_its_own() -> None:
 def test_fewer_rows_than_a_batch_make_one_batch() -> None:
     (batch,) = [b for (b,) in source([3], 64).epoch()]
     assert batch.shape == (1, 3)
+
+
+def test_an_epoch_in_blocks_deals_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [batch for (batch,) in source([100, 90], 16).epoch()]
+    monkeypatch.setattr("automl.training.batches._BLOCK_BYTES", 1000)
+    blocks = [batch for (batch,) in source([100, 90], 16).epoch()]
+    assert all(torch.equal(one, other) for one, other in zip(whole, blocks, strict=True))
