@@ -39,10 +39,6 @@ class RateRange:
     losses: tuple[float, ...]
     suggestion: float
 
-    def apply(self, settings: Settings) -> Settings:
-        """``settings`` with the suggested rate as their highest."""
-        return replace(settings, learning_rate=self.suggestion)
-
 
 def lr_range_test(
     objective: Objective,
