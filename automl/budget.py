@@ -77,7 +77,9 @@ class Clock:
         The folds' models are deployed as they are, so nothing is fitted then; 2 s or 5 %, at most 20 s,
         and a fifth of budgets below 10 s.
         """
-        return 0.0 if self.seconds is None else min(max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds), 20.0)
+        return (
+            0.0 if self.seconds is None else min(max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds), 20.0)
+        )
 
     @property
     def left_for_trials(self) -> float:

@@ -178,12 +178,15 @@ class Loop:
         paired = losses - best[1]
         error = float(paired.std(ddof=1) / np.sqrt(len(paired)))
         positions = np.searchsorted(split.scored, rows)
-        if paired.mean() > PRUNE_Z * error and self.builder.gain_of(progress.held_out, positions) <= 0:
-            reference = min(
-                self.builder.loss_of(other.number)
-                for other in self.history.values()
-                if other.scores is not None and other.candidate.family == trial.candidate.family
-            )
+        # the family's first trial may still be running: nothing to extrapolate from, so nothing is pruned
+        finished = [
+            self.builder.loss_of(other.number)
+            for other in self.history.values()
+            if other.scores is not None and other.candidate.family == trial.candidate.family
+        ]
+        clearly_worse = bool(finished) and paired.mean() > PRUNE_Z * error
+        if clearly_worse and self.builder.gain_of(progress.held_out, positions) <= 0:
+            reference = min(finished)
             self._pruned_loss[trial.number] = reference + abs(reference) * float(paired.mean() / best[0])
             self.executor.stop(trial.number)
 
