@@ -18,6 +18,7 @@ from automl.loop import Loop
 from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
 from automl.predictor import Predictor, PredictorSource, build_predictor
 from automl.preparation import Prepared
+from automl.report.evidence import gather
 from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
@@ -46,6 +47,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         When the record could not be written.
     """
     prepared, loop = ended.prepared, ended.loop
+    trials_to = ended.clock.elapsed
     tracker.flush()
     loop.builder.forget(tracker.dropped)
     champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
@@ -53,10 +55,17 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     predictor = _built(work / "champion", ended.settings.name, prepared, champion, loop.history)
     test = _test_score(prepared, champion, loop.history)
     baseline = _baseline(prepared, loop.history)
+    evidence = gather(
+        prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.slots
+    )
+    for file, content in evidence.files().items():
+        tracker.attach(file, content)
     draft = _result(ended, champion, predictor, tracker, (test, baseline))
     metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
     ids = tracker.finish_search(SearchSummary(draft.to_json(), metrics), predictor)
-    return replace(draft, ids=ids, seconds=ended.clock.elapsed, predictor=_kept_copy(predictor))
+    return replace(
+        draft, ids=ids, seconds=ended.clock.elapsed, predictor=_kept_copy(predictor), evidence=evidence
+    )
 
 
 def _result(

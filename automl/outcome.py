@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from automl.choose import Champion
 from automl.intervals import Interval
 from automl.predictor import Predictor
+from automl.report.evidence import Evidence
 from automl.tracker import LeaderboardRow, SearchIds
 from automl.trial import Status, Trial
 
@@ -74,6 +75,8 @@ class SearchResult:
         Trials by how they ended.
     interrupted:
         Whether the user ended the search early.
+    evidence:
+        The champion's held-out predictions beside the truth, for plots and reports.
     """
 
     name: str
@@ -94,6 +97,7 @@ class SearchResult:
     predictor: Predictor
     rows: tuple[LeaderboardRow, ...] = field(repr=False)
     interrupted: bool = False
+    evidence: Evidence | None = field(default=None, repr=False)
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.checks import Finding, check_frame
+from automl.data.checks import Finding, check_frame, worst_first
+from automl.data.checks.drift import check_drift
+from automl.data.checks.finding import WARNING
 from automl.data.digest import duplicate_groups, frame_digest
 from automl.data.layout import Layout
 from automl.data.readers import ReadTable, read_table
 from automl.data.table import Kind, Table
-from automl.data.target import clean_target
+from automl.data.target import CleanTarget, clean_target
 from automl.errors import DataError, UsageError, did_you_mean
 from automl.metrics import Metric
 from automl.problem import Problem
@@ -25,6 +27,8 @@ from automl.tasks import Encoded, Task, TaskChoice, choose_task
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes is left to the models
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Prepared:
         A few raw rows, for signatures and latency.
     log_target:
         Whether fitting on the logarithm of the target is worth a trial.
+    kept:
+        Row numbers, among the usable rows of the data, of the problem's table; None for all of them.
     """
 
     problem: Problem
@@ -63,6 +69,7 @@ class Prepared:
     digest: str
     rows: int
     log_target: bool
+    kept: RowNumbers | None = None
 
     @property
     def task(self) -> Task:
@@ -83,29 +90,18 @@ def prepare(settings: Settings) -> Prepared:
     read = _read(settings, settings.source)
     target_name = _target_name(read.frame, settings)
     clean = clean_target(read.frame, target_name, task=settings.task)
-    notes = [*read.notes, *clean.notes]
-    frame, values = clean.frame, clean.values
-    choice = _choose(values, settings)
+    frame = clean.frame
+    choice = _choose(clean.values, settings)
     task = choice.task
-    target = task.encode(values)
-    layout = _layout(frame, target_name, settings)
-    encoded = layout.encode(frame)
-    findings = check_frame(frame, values, task, layout)
-    leaks = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
-    if leaks:
-        settings = replace(settings, drop=(*settings.drop, *leaks))
-        layout = _layout(frame, target_name, settings)
-        encoded = layout.encode(frame)
-    notes += encoded.notes
-    if not layout.features.kinds:
-        raise DataError(
-            "No usable feature is left: every column is constant, an id, or was dropped. "
-            "Use --keep COLUMN or --kind COLUMN=KIND to keep one."
-        )
-    plan = _plan(frame, encoded.table, settings)
-    table, kept_target, kept_plan, test = encoded.table, target, plan, None
+    target = task.encode(clean.values)
+    layout, encoded, findings = _examined(clean, target_name, task, settings)
+    plan = _plan(frame, encoded, settings)
+    table, kept_target, kept_plan, test = encoded, target, plan, None
+    rest: RowNumbers | None = None
     if settings.test is not None:
         test = _given_test(settings, layout, task)
+        if settings.seconds is None or settings.seconds >= _DRIFT_SECONDS:
+            findings = worst_first([*findings, *check_drift(layout, table, test.table, seed=settings.seed)])
     elif (held := hold_out_test(target, task, plan)) is not None:
         rest, apart = held
         test = _kept_apart(table, target, apart)
@@ -131,13 +127,35 @@ def prepare(settings: Settings) -> Prepared:
         target_name,
         choice,
         test,
-        tuple(notes),
-        tuple(findings),
+        read.notes,
+        findings,
         frame[list(layout.inputs)].head(1000),
         data_digest,
         len(frame),
         _worth_a_log(task, kept_target),
+        rest,
     )
+
+
+def _examined(
+    clean: CleanTarget, target_name: str, task: Task, settings: Settings
+) -> tuple[Layout, Table, tuple[Finding, ...]]:
+    """The columns, their encoding and what the checks say of them; copies of the target are left out."""
+    frame = clean.frame
+    layout = _layout(frame, target_name, settings)
+    table = layout.encode(frame).table
+    findings = check_frame(frame, clean.values, task, layout, table=table)
+    copies = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
+    if copies:
+        layout = _layout(frame, target_name, replace(settings, drop=(*settings.drop, *copies)))
+        table = layout.encode(frame).table
+    if not layout.features.kinds:
+        raise DataError(
+            "No usable feature is left: every column is constant, an id, or was dropped. "
+            "Next: use --keep COLUMN or --kind COLUMN=KIND to keep one."
+        )
+    changed = [Finding("target", target_name, WARNING, note) for note in clean.notes]
+    return layout, table, worst_first([*changed, *findings])
 
 
 def _read(settings: Settings, source: Any) -> ReadTable:

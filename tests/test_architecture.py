@@ -27,6 +27,7 @@ LAYERS = {
     "examples": 10,
     "history": 10,
     "loop": 10,
+    "report": 10,
     "allocator": 9,
     "budget": 9,
     "choose": 9,

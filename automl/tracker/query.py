@@ -188,6 +188,17 @@ class Record:
         with storage_errors(f"look up the run {run_id}"):
             return self._run(run_id)
 
+    def runs_where(self, experiment_id: str, condition: str) -> list[Run]:
+        """All runs of an experiment that match MLflow's condition."""
+        with storage_errors("read the runs"):
+            return self._search_runs([experiment_id], condition)
+
+    def all_runs(self) -> list[Run]:
+        """Every run of every search, the latest first."""
+        with storage_errors("list the runs"):
+            ids = [item.experiment_id for item in self._experiments()]
+            return self._search_runs(ids, "") if ids else []
+
     def is_trial(self, run: Run) -> bool:
         """Whether a run is a trial; else it is a search."""
         return PARENT in run.data.tags

@@ -1,0 +1,130 @@
+"""What a report is made from: a search with the times of its trials and its files, read from the record."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.errors import UsageError
+from automl.tracker.query import Record, SearchDescription, is_run_id
+from automl.tracker.record import PARENT, LeaderboardRow
+from automl.tracker.store import local_path, storage_errors
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+
+@dataclass(frozen=True)
+class TimedTrial:
+    """A trial with when it ran (Unix seconds), why it failed, and its score on training rows."""
+
+    row: LeaderboardRow
+    started: float
+    ended: float
+    error: str = ""
+    train: float | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """A search as a report sees it.
+
+    Attributes
+    ----------
+    best:
+        ``(unix seconds, score)`` of the best ensemble, in the order of time.
+    folders:
+        Where the paths that the search was given may start from, besides the working folder.
+    """
+
+    search: SearchDescription
+    trials: tuple[TimedTrial, ...]
+    best: tuple[tuple[float, float], ...]
+    folders: tuple[Path, ...]
+
+
+def search_material(record: Record, name: str) -> Material:
+    """The latest search of this name, or the one with this run id."""
+    run = record.search_run(name)
+    search = record.describe_search(run)
+    metric = search.metric
+    with storage_errors("read the trials"):
+        history = record.client.get_metric_history(run.info.run_id, f"best_val_{metric}")
+        times = {child.info.run_id: child for child in _children(record, run)}
+    trials = [_timed(row, times[row.run_id], metric) for row in search.trials if row.run_id in times]
+    points = sorted((point.timestamp / 1000, point.value) for point in history)
+    return Material(search, tuple(trials), tuple(points), (record.location.root.parent,))
+
+
+def read_file(record: Record, run_id: str, name: str) -> bytes | None:
+    """A file of a run, or None where it has none of this name."""
+    run = record.run(run_id)
+    folder = local_path(run.info.artifact_uri)
+    if folder is not None:
+        path = folder / name
+        return path.read_bytes() if path.is_file() else None
+    with storage_errors(f"read {name} of the run {run_id}"):
+        parent = str(Path(name).parent.as_posix())
+        listed = record.client.list_artifacts(run_id, None if parent == "." else parent)
+        if name not in {item.path for item in listed}:
+            return None
+        with tempfile.TemporaryDirectory(prefix="automl-read-") as scratch:
+            return Path(record.client.download_artifacts(run_id, name, scratch)).read_bytes()
+
+
+def write_file(record: Record, run_id: str, name: str, content: bytes) -> None:
+    """Put a file beside the others of a run, which may have ended."""
+    run = record.run(run_id)
+    folder = local_path(run.info.artifact_uri)
+    with storage_errors(f"write {name} to the run {run_id}"):
+        if folder is not None:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            return
+        with tempfile.TemporaryDirectory(prefix="automl-upload-") as scratch:
+            path = Path(scratch) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            record.client.log_artifacts(run_id, scratch)
+
+
+def held_out(record: Record, run_id: str) -> npt.NDArray[np.floating] | None:
+    """A trial's held-out predictions ``(rows scored, n_outputs)``, or None where it did not finish."""
+    content = read_file(record, run_id, "held_out.npy")
+    if content is None:
+        return None
+    loaded: npt.NDArray[np.floating] = np.load(io.BytesIO(content), allow_pickle=False)
+    return loaded
+
+
+def resolve_run(record: Record, given: str) -> Run:
+    """The run of a full id, of the beginning of one (six digits or more), or the latest search of a name."""
+    text = given.rstrip("…").lower()
+    if is_run_id(text):
+        return record.run(text)
+    beginning = len(text) >= 6 and all(digit in "0123456789abcdef" for digit in text)
+    if beginning and given not in record.names():
+        found = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
+        if len(found) == 1:
+            return found[0]
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")
+    return record.search_run(given)
+
+
+def _children(record: Record, search: Run) -> list[Run]:
+    return record.runs_where(search.info.experiment_id, f"tags.`{PARENT}` = '{search.info.run_id}'")
+
+
+def _timed(row: LeaderboardRow, run: Run, metric: str) -> TimedTrial:
+    started = run.info.start_time / 1000
+    ended = started + row.seconds if run.info.end_time is None else run.info.end_time / 1000
+    tags, metrics = run.data.tags, run.data.metrics
+    return TimedTrial(row, started, ended, tags.get("automl.error", ""), metrics.get(f"train_{metric}"))
