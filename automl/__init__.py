@@ -8,13 +8,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from automl.controller import SearchResult, search
+    from automl.doctor import CheckReport, check
     from automl.errors import AutoMLError
     from automl.history import load
     from automl.predictor import Predictor
 
-__all__ = ["AutoMLError", "Predictor", "SearchResult", "__version__", "load", "search"]
+__all__ = [
+    "AutoMLError",
+    "CheckReport",
+    "Predictor",
+    "SearchResult",
+    "__version__",
+    "check",
+    "load",
+    "search",
+]
 
 _HOMES = {
+    "check": "automl.doctor",
+    "CheckReport": "automl.doctor",
     "search": "automl.controller",
     "SearchResult": "automl.controller",
     "load": "automl.history",

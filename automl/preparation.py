@@ -77,8 +77,13 @@ class Prepared:
         return self.problem.task
 
 
-def prepare(settings: Settings) -> Prepared:
+def prepare(settings: Settings, *, read: ReadTable | None = None) -> Prepared:
     """Read and check the data, choose task, folds and column kinds.
+
+    Parameters
+    ----------
+    read:
+        The data, where the caller has read it already.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def prepare(settings: Settings) -> Prepared:
     UsageError
         When a column or metric that was named does not exist.
     """
-    read = _read(settings, settings.source)
+    read = read_data(settings, settings.source) if read is None else read
     target_name = _target_name(read.frame, settings)
     clean = clean_target(read.frame, target_name, task=settings.task)
     frame = clean.frame
@@ -158,7 +163,8 @@ def _examined(
     return layout, table, worst_first([*changed, *findings])
 
 
-def _read(settings: Settings, source: Any) -> ReadTable:
+def read_data(settings: Settings, source: Any) -> ReadTable:
+    """The table in a file or frame, read as the settings say."""
     return read_table(
         source,
         encoding=settings.encoding,
@@ -269,7 +275,7 @@ def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
 
 def _given_test(settings: Settings, layout: Layout, task: Task) -> TestPart:
     """The rows of ``--test``."""
-    read = _read(settings, settings.test)
+    read = read_data(settings, settings.test)
     name = layout.target_name
     if name not in read.frame.columns:
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, read.frame.columns)}")

@@ -23,6 +23,7 @@ LAYERS = {
     "cli": 11,
     "controller": 10,
     "delivery": 10,
+    "doctor": 10,
     "outcome": 10,
     "examples": 10,
     "history": 10,

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import click
 
 import automl
-from automl.errors import AutoMLError, UsageError, did_you_mean
+from automl.cli.arguments import dialect_options, names, pairs
+from automl.cli.check import check
+from automl.errors import AutoMLError, did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +81,9 @@ def main() -> None:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def commands(debug: bool) -> None:
     """Hold the commands; ``--debug`` is read in :func:`main`."""
+
+
+commands.add_command(check)
 
 
 def _store_options(command: F) -> F:
@@ -155,10 +160,7 @@ def example(name: str, out: str, force: bool) -> None:
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Device of the nets."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of folds, draws and models.")
-@click.option("--encoding", help="Encoding of a text file. [default: detected]")
-@click.option("--delimiter", help="Delimiter of a text file. [default: detected]")
-@click.option("--decimal", help="Decimal mark of a text file. [default: detected]")
-@click.option("--skip-bad-rows", is_flag=True, help="Leave rows out that have too many fields.")
+@dialect_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @_store_options
@@ -181,9 +183,9 @@ def search(
         result = run(
             data,
             **given,
-            kinds=_pairs(kind),
-            families=_names(families),
-            without=_names(without),
+            kinds=pairs(kind),
+            families=names(families),
+            without=names(without),
             watcher=view,
             started=_process_start(),
         )
@@ -201,20 +203,6 @@ def _process_start() -> float:
     import psutil
 
     return max(0.0, time.time() - psutil.Process().create_time())
-
-
-def _pairs(given: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for item in given:
-        column, mark, kind = item.rpartition("=")
-        if not mark or not column:
-            raise UsageError(f"--kind {item!r} must read COLUMN=KIND, e.g. --kind zip=category.")
-        pairs[column] = kind
-    return pairs
-
-
-def _names(given: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
 
 
 @commands.command()

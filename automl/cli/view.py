@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from automl.preparation import Prepared
 
 _HEAD = 8
+_WARNINGS = 8
 
 
 class View:
@@ -219,5 +220,13 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
         f"  test    {test.source if test else 'none below 5,000 rows; pass --test FILE for an honest score'}"
     )
     lines += [f"  note    {note}" for note in prepared.notes]
-    lines += [f"  {finding.severity:7} {finding.evidence}" for finding in prepared.findings]
+    left_out = [f for f in prepared.findings if f.code in ("constant", "id") and f.severity == "note"]
+    if left_out:
+        named = ", ".join(f"{finding.column!r} ({finding.code})" for finding in left_out[:8])
+        more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
+        lines.append(f"  left out {named}{more}; --keep COLUMN keeps one")
+    matters = [finding for finding in prepared.findings if finding.severity != "note"]
+    lines += [f"  {f.severity:7} {f.evidence} {f.remedy}".rstrip() for f in matters[:_WARNINGS]]
+    if len(matters) > _WARNINGS:
+        lines.append(f"  and {len(matters) - _WARNINGS} more warnings: `automl check` lists all")
     return lines

@@ -1,0 +1,72 @@
+"""The data doctor: what may be wrong with a data set, how bad it is, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.checks.columns import column_findings
+from automl.data.checks.finding import Finding, refusal, worst_first
+from automl.data.checks.leaks import leak_findings
+from automl.data.checks.rows import row_findings
+from automl.data.checks.target import target_findings
+from automl.data.layout import Layout
+from automl.data.table import Table
+
+__all__ = ["Finding", "HasLabels", "check_columns", "check_frame", "refusal", "worst_first"]
+
+SAMPLE = 20_000
+
+
+class HasLabels(Protocol):
+    """What the checks need to know of a task."""
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """Classes; empty for numbers."""
+        ...
+
+
+def check_frame(
+    frame: pd.DataFrame,
+    values: npt.NDArray[Any],
+    task: HasLabels,
+    layout: Layout,
+    *,
+    table: Table | None = None,
+) -> tuple[Finding, ...]:
+    """Everything worth knowing about clean training rows and their target, the worst first.
+
+    What compares every column with the target looks at a sample of 20,000 rows.
+
+    Parameters
+    ----------
+    values:
+        ``(rows,)`` labels or numbers, as :func:`automl.data.target.clean_target` gives them.
+    table:
+        The encoded frame, where the caller has it already.
+    """
+    table = layout.encode(frame).table if table is None else table
+    classes = bool(task.labels)
+    rows = _sample(len(frame))
+    found = column_findings(frame, layout, table, rows)
+    found += target_findings(values, classes, layout.target_name)
+    found += leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
+    found += row_findings(table, values, classes)
+    return worst_first(found)
+
+
+def check_columns(frame: pd.DataFrame, layout: Layout) -> tuple[Finding, ...]:
+    """What can be said about the columns alone, where there is no target that could be used."""
+    table = layout.encode(frame).table
+    found = column_findings(frame, layout, table, _sample(len(frame)))
+    return worst_first(found + row_findings(table, None, False))
+
+
+def _sample(rows: int) -> npt.NDArray[np.int64]:
+    if rows <= SAMPLE:
+        return np.arange(rows, dtype=np.int64)
+    return np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False)).astype(np.int64)

@@ -1,0 +1,250 @@
+"""Checks of the columns one by one: what is left out, how cells are written, what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from automl.data.cells import is_numeric, looks_numeric, parse_numbers, words
+from automl.data.checks.finding import NOTE, WARNING, Finding
+from automl.data.layout import Layout
+from automl.data.names import listed
+from automl.data.plans import CategoryPlan, NumberPlan
+from automl.data.structured import DatePlan
+from automl.data.table import Column, Kind, Table
+
+MANY_LEVELS = 1_000
+MOSTLY_MISSING = 0.5
+_DIRT = 0.2  # a column with fewer words than this among its numbers may have been meant as numbers
+_LITTLE_DIRT = 0.05
+_ASKED = ("left out on request", "asked for")
+_ZONE = r"(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{2})$"
+
+Rows = npt.NDArray[np.int64]
+
+
+def column_findings(frame: pd.DataFrame, layout: Layout, table: Table, rows: Rows) -> list[Finding]:
+    """Findings about every column; ``rows`` are the ones to look at where all would take long."""
+    columns = {column.name: column for column in layout.columns}
+    found = [*_left_out(layout)]
+    for plan in layout.plans:
+        column, cells = columns[plan.column], frame[plan.column]
+        if isinstance(plan, NumberPlan):
+            found += _number_cells(plan, cells)
+        elif isinstance(plan, DatePlan):
+            found += _dates(plan, column, cells)
+        elif isinstance(plan, CategoryPlan) and (plan.cut or len(plan.levels) > MANY_LEVELS):
+            found += _many_levels(plan, cells)
+    for column in layout.columns:
+        if column.reason in _ASKED:
+            continue
+        if "mixed types" in column.reason:
+            found.append(_mixed_types(column))
+        elif column.kind is Kind.NUMBER and column.reason.startswith("numbers kept as text"):
+            found.append(_numbers_as_text(column))
+        elif column.kind in (Kind.CATEGORY, Kind.TEXT, Kind.ID):
+            found += _nearly_numbers(column.name, frame[column.name].iloc[rows], rows)
+    found += _missing(frame, layout)
+    found += _same_columns(table.take(rows), set(layout.inputs))
+    return found
+
+
+def _left_out(layout: Layout) -> Iterable[Finding]:
+    for kind, what in ((Kind.CONSTANT, "tell nothing apart"), (Kind.ID, "only name rows")):
+        for column in layout.columns:
+            if column.kind is kind and column.reason not in _ASKED:
+                keep = f"--keep {column.name}"
+                reason = column.reason.removesuffix(f"; {keep} keeps it")
+                yield Finding(
+                    str(kind),
+                    column.name,
+                    NOTE,
+                    f"Column {column.name!r} is left out ({reason}).",
+                    f"Columns that {what} are not used; {keep} keeps it.",
+                )
+
+
+def _number_cells(plan: NumberPlan, cells: pd.Series[Any]) -> Iterable[Finding]:
+    """Cells of a number column that count as missing although something stands in them."""
+    if is_numeric(cells) and cells.dtype.kind in "iu":
+        return
+    pieces = plan.encode(cells)
+    infinite = np.isinf(pieces.numbers[0])
+    count = int(infinite.sum())
+    if count:
+        yield Finding(
+            "infinite",
+            plan.column,
+            WARNING,
+            f"Column {plan.column!r} holds {count} infinite value{'s' * (count > 1)} (first in row "
+            f"{int(infinite.argmax())}): they count as missing.",
+            "Check for divisions by zero where the column is made.",
+        )
+    for note in pieces.notes:  # of a kind that was asked for
+        yield Finding("no_numbers", plan.column, WARNING, note, "Repair them or leave them blank.")
+
+
+def _dates(plan: DatePlan, column: Column, cells: pd.Series[Any]) -> Iterable[Finding]:
+    if cells.dtype.kind != "O" and not isinstance(cells.dtype, pd.StringDtype):
+        return
+    name = plan.column
+    text = words(cells)
+    if plan.reading.style == "mixed":
+        shapes = pc.replace_substring_regex(text, "[0-9]+", "0")
+        distinct = pc.value_counts(shapes.drop_null())
+        order = np.argsort(-distinct.field(1).to_numpy())[:3]
+        shown = [repr(text[pc.index(shapes, distinct.field(0)[int(i)]).as_py()].as_py()) for i in order]
+        which = "the day" if plan.reading.day_first else "the month"
+        yield Finding(
+            "date_formats",
+            name,
+            WARNING,
+            f"Column {name!r} writes dates in several formats, such as {listed(shown)}; 3/4 is read with "
+            f"{which} first.",
+            "Write all of them as 2024-12-31.",
+        )
+    elif "could be exchanged" in column.reason:
+        yield Finding(
+            "date_formats",
+            name,
+            WARNING,
+            f"Column {name!r}: in every date day and month could be exchanged; read as month first.",
+            "Write them as 2024-12-31.",
+        )
+    zones = pc.extract_regex(text.take(_head(text)), pattern=_ZONE).field(0).drop_null()
+    offsets = sorted({"UTC" if zone in ("Z", "+00:00", "+0000") else zone for zone in zones.to_pylist()})
+    if len(offsets) > 1 or (offsets and len(zones) < 0.99 * (len(_head(text)) - text.null_count)):
+        yield Finding(
+            "time_zones",
+            name,
+            WARNING,
+            f"Column {name!r} mixes time zones ({listed(offsets)}{'' if len(offsets) > 1 else ' and none'}): "
+            "all are read as UTC.",
+            "Write every time in one zone.",
+        )
+    bad = re.search(r"([0-9]+) values that are no dates", column.reason)
+    if bad:
+        yield _no_dates(name, plan, text, int(bad[1]))
+
+
+def _head(text: Any) -> Any:
+    return pa.array(np.arange(min(len(text), 5_000)))
+
+
+def _no_dates(name: str, plan: DatePlan, text: Any, count: int) -> Finding:
+    from automl.data.dates import moments_of_words
+
+    missing = np.isnan(moments_of_words(text, plan.reading))
+    row = int(np.flatnonzero(missing & text.is_valid().to_numpy(zero_copy_only=False))[0])
+    return Finding(
+        "bad_dates",
+        name,
+        WARNING,
+        f"Column {name!r}: {count} values are no dates ({plan.reading.described}), such as "
+        f"{text[row].as_py()[:40]!r} in row {row}: they count as missing.",
+        "Repair them or leave them blank.",
+    )
+
+
+def _many_levels(plan: CategoryPlan, cells: pd.Series[Any]) -> Iterable[Finding]:
+    distinct = int(cells.nunique())
+    if distinct <= MANY_LEVELS and len(plan.levels) > 0.5 * distinct:
+        return
+    cut = f"; the {len(plan.levels):,} most frequent are kept, the others count as missing" * plan.cut
+    yield Finding(
+        "many_levels",
+        plan.column,
+        NOTE,
+        f"Column {plan.column!r} has {distinct:,} different values{cut}.",
+        f"Group its values, or leave it out with --drop {plan.column}.",
+    )
+
+
+def _mixed_types(column: Column) -> Finding:
+    return Finding(
+        "mixed_types",
+        column.name,
+        WARNING,
+        f"Column {column.name!r} holds several types ({column.reason}).",
+        f"Clean it, or use --kind {column.name}=number to count what is no number as missing.",
+    )
+
+
+def _numbers_as_text(column: Column) -> Finding:
+    return Finding(
+        "numbers_as_text",
+        column.name,
+        NOTE,
+        f"Column {column.name!r} holds {column.reason}: it is used as a number.",
+        f"If it is a code, use --kind {column.name}=category.",
+    )
+
+
+def _nearly_numbers(name: str, cells: pd.Series[Any], rows: Rows) -> Iterable[Finding]:
+    """Text columns that a few words keep from being numbers."""
+    if cells.dtype.kind != "O" and not isinstance(cells.dtype, pd.StringDtype):
+        return
+    text = words(cells)
+    present = len(text) - text.null_count
+    if present < 20 or not _looks_numeric_anywhere(text):
+        return
+    _, bad = parse_numbers(text)
+    share = bad.sum() / present
+    if not 0 < share <= _DIRT:
+        return
+    row = int(np.flatnonzero(bad)[0])
+    yield Finding(
+        "numbers_as_text",
+        name,
+        WARNING if share <= _LITTLE_DIRT else NOTE,
+        f"Column {name!r} holds numbers but for {share:.1%} of its values, such as "
+        f"{text[row].as_py()[:40]!r} in row {int(rows[row])}: it is not used as a number.",
+        f"Clean it, or use --kind {name}=number to count those as missing.",
+    )
+
+
+def _looks_numeric_anywhere(text: Any) -> bool:
+    """A cheap look at the first, middle and last words before all of them are parsed."""
+    some = text.drop_null()
+    return any(looks_numeric(some[place:]) for place in (0, len(some) // 2, len(some) - 1))
+
+
+def _missing(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
+    shares = frame[list(layout.inputs)].isna().mean()
+    for name, share in shares[shares > MOSTLY_MISSING].items():
+        yield Finding(
+            "missing",
+            str(name),
+            NOTE,
+            f"Column {name!r} is missing in {share:.0%} of the rows.",
+            "Check that it is filled the same way when predicting.",
+        )
+
+
+def _same_columns(table: Table, plain: set[str]) -> Iterable[Finding]:
+    """Columns that hold the same values in every row that is looked at."""
+    for names, arrays in (
+        (table.features.numbers, table.numbers),
+        (table.features.categories, table.codes),
+    ):
+        first: dict[bytes, str] = {}
+        for i, name in enumerate(names):
+            if name not in plain:  # made from a date or a structured string
+                continue
+            content = np.ascontiguousarray(arrays[:, i]).tobytes()
+            twin = first.setdefault(content, name)
+            if twin != name:
+                yield Finding(
+                    "same_column",
+                    name,
+                    NOTE,
+                    f"{name!r} holds the same values as {twin!r}.",
+                    f"One of them is enough: --drop {name}.",
+                )

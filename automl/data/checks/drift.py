@@ -1,0 +1,208 @@
+"""Checks of one part of the data against another: do they come from the same world?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.checks.finding import NOTE, WARNING, Finding, worst_first
+from automl.data.digest import duplicate_groups
+from automl.data.layout import Layout
+from automl.data.table import Array, Features, Table
+
+SAMPLE = 5_000  # rows of each part
+NOTED, ALARM = 0.6, 0.7
+_MOST_COLUMNS = 50  # the importance of so many is measured
+_SHOWN = 5
+_FEW_ROWS = 40
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Both parts below each other, as one matrix: ``late`` marks the rows of the second."""
+
+    features: Features
+    matrix: Array
+    late: npt.NDArray[np.bool_]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.features.numbers, *self.features.categories)
+
+
+def check_drift(layout: Layout, table: Table, test: Table, *, seed: int = 0) -> tuple[Finding, ...]:
+    """How well a small model tells the rows of ``table`` and ``test`` apart, and by which columns.
+
+    Returns
+    -------
+    tuple of Finding
+        ``drift`` with the area under the curve (0.5: the parts cannot be told apart) where it exceeds 0.6,
+        one ``drift`` per column that carries it, and ``overlap`` for rows that are in both parts.
+    """
+    found = [*_overlap(table, test)]
+    if min(table.rows, test.rows) < _FEW_ROWS:
+        return worst_first(found)
+    parts = _parts(table, test, np.random.default_rng(seed))
+    if parts.matrix.shape[1]:
+        found += _drift(layout, parts, seed)
+    return worst_first(found)
+
+
+def _parts(table: Table, test: Table, random: np.random.Generator) -> _Parts:
+    rows = min(SAMPLE, max(table.rows, test.rows))
+    first, second = (
+        part.take(np.sort(random.choice(part.rows, min(rows, part.rows), replace=False)))
+        for part in (table, test)
+    )
+    return _Parts(
+        table.features,
+        np.concatenate([_matrix(first), _matrix(second)]),
+        np.arange(first.rows + second.rows) >= first.rows,
+    )
+
+
+def _matrix(table: Table) -> Array:
+    codes = table.codes.astype(np.float64)
+    codes[codes < 0] = np.nan
+    return np.concatenate([np.asarray(table.numbers, dtype=np.float64), codes], axis=1)
+
+
+def _drift(layout: Layout, parts: _Parts, seed: int) -> Iterable[Finding]:
+    alone = np.array([_told_apart(column, parts.late) for column in parts.matrix.T])
+    judged = np.argsort(-alone, kind="stable")[:_MOST_COLUMNS]
+    area, drops = _adversary(parts.matrix[:, judged], parts.late, seed)
+    few = 1 / np.sqrt(3 * min(int(parts.late.sum()), int((~parts.late).sum())))  # about a standard error
+    if area < max(NOTED, 0.5 + 3 * few):
+        return
+    carrying = [i for i in np.argsort(-drops) if drops[i] >= 0.01 or alone[judged[i]] >= ALARM]
+    if not carrying:
+        carrying = [int(np.argmax(drops))]
+    names = list(dict.fromkeys(_column_of(layout, parts.names[judged[i]]) for i in carrying))
+    yield Finding(
+        "drift",
+        None,
+        WARNING if area >= ALARM else NOTE,
+        f"A small model tells the rows of the test part from the others (AUC {area:.2f}; 0.50 would be "
+        f"chance), by {_joined(names)}.",
+        "Scores on folds of the data will not hold there. Validate as the test part differs (--time-column, "
+        "--group), and leave out columns that only say when or where a row was made.",
+    )
+    for name in names[:_SHOWN]:
+        at = next(judged[i] for i in carrying if _column_of(layout, parts.names[judged[i]]) == name)
+        yield Finding(
+            "drift",
+            name,
+            WARNING if alone[at] >= ALARM else NOTE,
+            f"{parts.names[at]!r} differs between the parts (alone AUC {alone[at]:.2f}): "
+            f"{_change(parts, int(at))}.",
+            f"If it says nothing about the target, use --drop {name}.",
+        )
+
+
+def _joined(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _column_of(layout: Layout, feature: str) -> str:
+    """The user's column that a feature is made of."""
+    for plan in layout.plans:
+        if feature in (*plan.number_names, *plan.category_names):
+            return plan.column
+    for difference in layout.differences:
+        if feature == difference.name:
+            return difference.later
+    return feature
+
+
+def _told_apart(column: Array, late: npt.NDArray[np.bool_]) -> float:
+    """Area under the curve of one column, missing as the lowest value, whichever the direction."""
+    filled = np.where(np.isnan(column), -np.inf, column)
+    _, inverse, repeats = np.unique(filled, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(repeats) - (repeats - 1) / 2)[inverse]
+    return _area(ranks, late, both=True)
+
+
+def _area(ranks: Array, late: npt.NDArray[np.bool_], *, both: bool = False) -> float:
+    positive = int(late.sum())
+    negative = len(late) - positive
+    area = (float(ranks[late].sum()) - positive * (positive + 1) / 2) / (positive * negative)
+    return max(area, 1 - area) if both else area
+
+
+def _adversary(matrix: Array, late: npt.NDArray[np.bool_], seed: int) -> tuple[float, Array]:
+    """Held-out area under the curve of boosted trees, and what it loses without each column."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    random = np.random.default_rng(seed)
+    half = random.permutation(len(late)) % 2 == 0
+    areas, drops = [], np.zeros(matrix.shape[1])
+    for judge in (half, ~half):
+        model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, random_state=seed)
+        model.fit(matrix[~judge], late[~judge])
+        rows = matrix[judge]
+        areas.append(_model_area(model, rows, late[judge]))
+        for i in range(matrix.shape[1]):
+            shuffled = rows.copy()
+            shuffled[:, i] = random.permutation(shuffled[:, i])
+            drops[i] += (areas[-1] - _model_area(model, shuffled, late[judge])) / 2
+    return float(np.mean(areas)), drops
+
+
+def _model_area(model: Any, rows: Array, late: npt.NDArray[np.bool_]) -> float:
+    ranks = pd.Series(model.predict_proba(rows)[:, 1]).rank().to_numpy(dtype=np.float64)
+    return _area(ranks, late)
+
+
+def _change(parts: _Parts, at: int) -> str:
+    """What changed in a column, in words."""
+    before, after = parts.matrix[~parts.late, at], parts.matrix[parts.late, at]
+    gone = float(np.isnan(before).mean()), float(np.isnan(after).mean())
+    if abs(gone[0] - gone[1]) > 0.1:
+        return f"missing in {gone[0]:.0%} of the rows, in the test part in {gone[1]:.0%}"
+    numbers = len(parts.features.numbers)
+    if at < numbers:
+        left, right = (np.nanquantile(part, [0.1, 0.5, 0.9]) for part in (before, after))
+        return (
+            f"median {left[1]:,.5g} (10 to 90 %: {left[0]:,.5g} to {left[2]:,.5g}), "
+            f"in the test part {right[1]:,.5g} ({right[0]:,.5g} to {right[2]:,.5g})"
+        )
+    levels = parts.features.levels[at - numbers]
+    shares = [
+        np.bincount(part[~np.isnan(part)].astype(np.int64), minlength=len(levels)) / max(1, len(part))
+        for part in (before, after)
+    ]
+    most = int(np.argmax(np.abs(shares[1] - shares[0])))
+    before_share, after_share = (f"{share[most]:.0%}" for share in shares)
+    return f"{levels[most][:40]!r} in {before_share} of the rows, in the test part in {after_share}"
+
+
+def _overlap(table: Table, test: Table) -> Iterable[Finding]:
+    """Rows of the test part whose inputs are in the data, too."""
+    if not table.features.kinds:
+        return
+    both = Table(
+        table.features,
+        np.concatenate([table.numbers, test.numbers]),
+        np.concatenate([table.codes, test.codes]),
+        tuple(np.concatenate(pair) for pair in zip(table.texts, test.texts, strict=True)),
+        tuple(np.concatenate(pair) for pair in zip(table.images, test.images, strict=True)),
+    )
+    groups = duplicate_groups(both)
+    known = np.isin(groups[table.rows :], groups[: table.rows])
+    count = int(known.sum())
+    if count:
+        share = count / test.rows
+        yield Finding(
+            "overlap",
+            None,
+            WARNING if share > 0.01 else NOTE,
+            f"{count} of {test.rows} rows of the test part ({share:.1%}) have the inputs of a row in the "
+            f"data (the first is row {int(known.argmax())}).",
+            "If they are the same rows, the score on the test part flatters: remove them from one of both.",
+        )

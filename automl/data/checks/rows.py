@@ -1,0 +1,97 @@
+"""Checks of whole rows: copies, copies that contradict each other, and too few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.checks.finding import NOTE, WARNING, Finding
+from automl.data.digest import duplicate_groups
+from automl.data.table import Rows, Table
+
+FEW_ROWS = 100
+
+
+def row_findings(table: Table, values: npt.NDArray[Any] | None, classes: bool) -> list[Finding]:
+    """Findings about encoded rows and their target, where there is one."""
+    found = [*_few_rows(table)]
+    if not table.features.kinds:
+        return found
+    groups = duplicate_groups(table)
+    repeated = len(groups) - int(groups.max(initial=-1)) - 1
+    if repeated:
+        found.append(_duplicates(groups, repeated, values))
+        if values is not None:
+            found += _conflicts(groups, values, classes)
+    return found
+
+
+def _few_rows(table: Table) -> Iterable[Finding]:
+    features = len(table.features.numbers) + len(table.features.categories)
+    if table.rows < FEW_ROWS:
+        yield Finding(
+            "few_rows",
+            None,
+            WARNING,
+            f"There are {table.rows} rows only: scores will vary widely.",
+            "Collect more rows; trust differences only where they exceed the standard error.",
+        )
+    elif features > table.rows:
+        yield Finding(
+            "wide",
+            None,
+            WARNING,
+            f"There are more features ({features:,}) than rows ({table.rows:,}): some fit by chance.",
+            "Leave out what cannot matter with --drop, or collect more rows.",
+        )
+
+
+def _duplicates(groups: Rows, repeated: int, values: npt.NDArray[Any] | None) -> Finding:
+    same = ""
+    if values is not None:
+        codes = pd.factorize(values)[0].astype(np.int64)
+        pairs = len(np.unique(groups * (int(codes.max(initial=0)) + 1) + codes))
+        alike = len(groups) - pairs
+        same = f", {alike:,} of them with the same target" if alike < repeated else ", target included"
+    first = int(np.flatnonzero(pd.Series(groups).duplicated())[0])
+    share = repeated / len(groups)
+    return Finding(
+        "duplicates",
+        None,
+        WARNING if share > 0.05 else NOTE,
+        f"{repeated} of {len(groups)} rows ({share:.1%}) repeat the inputs of another{same}; "
+        f"the first is row {first}.",
+        "They stay in one fold, so that no row is judged by its own copy. Drop them if they are mistakes.",
+    )
+
+
+def _conflicts(groups: Rows, values: npt.NDArray[Any], classes: bool) -> Iterable[Finding]:
+    """Rows with equal inputs and different targets: what no model can tell apart."""
+    codes = pd.factorize(values)[0].astype(np.int64)
+    counts = pd.Series(np.ones(len(groups))).groupby([groups, codes]).size()
+    distinct = counts.groupby(level=0).size()
+    mixed = np.isin(groups, distinct.index[distinct > 1].to_numpy())
+    rows = int(mixed.sum())
+    if not rows:
+        return
+    if classes:
+        best = float(counts.groupby(level=0).max().sum()) / len(groups)
+        lost, limit = 1 - best, f"no model can get more than {best:.1%} of the rows right"
+    else:
+        target = values.astype(np.float64)
+        means = pd.Series(target).groupby(groups).transform("mean").to_numpy()
+        total = float(np.sum((target - target.mean()) ** 2))
+        lost = float(np.sum((target - means) ** 2)) / total if total else 0.0
+        limit = f"no model can reach an R² above {1 - lost:.3f} on them"
+    yield Finding(
+        "conflicts",
+        None,
+        WARNING if lost > 0.05 else NOTE,
+        f"{rows} rows have equal inputs but different targets (first row {int(np.flatnonzero(mixed)[0])}): "
+        f"{limit}.",
+        "Add what tells them apart, or check how the target was recorded.",
+    )
