@@ -160,7 +160,8 @@ def check(
     try:
         prepared = prepare(settings, read=read)
     except DataError as error:
-        if target not in read.frame.columns:
+        named = (target, group, time_column, fold_column, *settings.kinds, *settings.drop, *settings.keep)
+        if not {name for name in named if name} <= set(read.frame.columns):
             raise
         return _columns_only(settings, read.frame, read.notes, refusal(error))
     split, honest = prepared.problem.split, prepared.test
@@ -187,7 +188,7 @@ def _columns_only(
     settings: Settings, frame: pd.DataFrame, notes: tuple[str, ...], first: Finding
 ) -> CheckReport:
     """The report on data that has no target to learn."""
-    known = [name for name in (settings.group, settings.fold_column) if name in frame.columns]
-    layout = Layout.infer(frame, target=settings.target, drop=settings.drop, exclude=tuple(map(str, known)))
+    others = tuple(name for name in (settings.group, settings.fold_column) if name)
+    layout = Layout.infer(frame, target=settings.target, drop=settings.drop, exclude=others)
     findings = (first, *check_columns(frame, layout))
     return CheckReport(settings.name, len(frame), layout.columns, settings.target, None, notes, findings)

@@ -101,7 +101,7 @@ def _code(finding: Finding) -> str:
 def _alike(severity: str, findings: list[Finding], width: int) -> Iterator[str]:
     """Findings of one code: the first few in full, the columns of the rest."""
     shown = findings if len(findings) <= _SHOWN else findings[: _SHOWN - 1]
-    label = click.style(f"{severity:<{_MARGIN}}", fg=_COLOURS[severity], bold=severity != "note")
+    label = click.style(f"{severity:<{_MARGIN}}", fg=_COLOURS[severity], bold=severity != "note" or None)
     for finding in shown:
         body = list(_wrapped(f"[{finding.code}] {finding.evidence}", width - _MARGIN))
         yield label + body[0]

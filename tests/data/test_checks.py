@@ -62,10 +62,10 @@ def test_a_rescaled_number_is_a_copy_of_a_target(honest: pd.DataFrame) -> None:
 def test_a_nearly_perfect_column_is_a_leak_with_its_score(honest: pd.DataFrame, labels: np.ndarray) -> None:
     noise = np.random.default_rng(2).normal(scale=0.1, size=ROWS)
     leaky = np.where(labels == "yes", 1.0, 0.0) + noise
-    category = np.where(np.arange(ROWS) == 5, "other", np.where(labels == "yes", "p", "q"))
-    found = find(honest.assign(leaky=leaky, category=category), labels)
+    grades = np.random.default_rng(4).choice(["a", "b", "c"], ROWS)
+    found = find(honest.assign(leaky=leaky, grades=np.where(labels == "yes", grades, "fail")), labels)
     assert "AUC 1.0000" in found["leak leaky"].evidence
-    assert found["leak category"].severity == "warning"
+    assert found["leak grades"].severity == "warning"
     found = find(honest.assign(leaky=honest["x"] * 3 + noise / 100), honest["x"])
     assert "R²" in found["leak leaky"].evidence
 
@@ -74,6 +74,18 @@ def test_duplicates_are_counted(honest: pd.DataFrame, labels: np.ndarray) -> Non
     twice = pd.concat([honest, honest.head(100)], ignore_index=True)
     found = find(twice, np.concatenate([labels, labels[:100]]))
     assert "100 of 700 rows" in found["duplicates"].evidence
+    assert "conflicts" not in found
+
+
+def test_copies_with_other_targets_are_conflicts_with_the_best_that_is_possible(
+    honest: pd.DataFrame, labels: np.ndarray
+) -> None:
+    twice = pd.concat([honest, honest.head(100)], ignore_index=True)
+    other = np.where(labels[:100] == "yes", "no", "yes")
+    found = find(twice, np.concatenate([labels, other]))
+    assert "200 rows have equal inputs but different targets (first row 0)" in found["conflicts"].evidence
+    assert "85.7% of the rows" in found["conflicts"].evidence
+    assert "R²" in find(twice, np.concatenate([honest["x"], -honest["x"][:100]]))["conflicts"].evidence
 
 
 def test_imbalance_and_rare_classes_are_noted(honest: pd.DataFrame) -> None:
@@ -89,6 +101,82 @@ def test_missing_cells_and_mixed_types_are_noted(honest: pd.DataFrame, labels: n
     found = find(honest.assign(mostly=mostly, mixed=mixed), labels)
     assert "80%" in found["missing mostly"].evidence
     assert "str" in found["mixed_types mixed"].evidence
+
+
+def test_near_copies_of_the_target_are_told_from_honest_columns(
+    honest: pd.DataFrame, labels: np.ndarray
+) -> None:
+    changed = labels.copy()
+    changed[:3] = np.where(changed[:3] == "yes", "no", "yes")
+    assert "99.5%" in find(honest.assign(status=changed), labels)["near_copy status"].evidence
+    target = honest["x"] * 3
+    revised = target.where(np.arange(ROWS) % 20 != 3, target + 1)
+    assert (
+        "95.0%"
+        in find(honest.drop(columns="x").assign(revised=revised), target)["near_copy revised"].evidence
+    )
+
+
+def test_a_column_that_is_filled_in_after_the_outcome_tells_it(
+    honest: pd.DataFrame, labels: np.ndarray
+) -> None:
+    reason = pd.Series(np.random.default_rng(3).choice(list("pqr"), ROWS)).where(labels == "yes")
+    assert "missing_tells reason" in find(honest.assign(reason=reason), labels)
+
+
+def test_cells_that_are_dirty_are_counted_with_their_row(honest: pd.DataFrame, labels: np.ndarray) -> None:
+    numbers = [str(i % 50 + 0.5) for i in range(ROWS)]
+    found = find(
+        honest.assign(
+            nearly=["unknown" if i == 7 else word for i, word in enumerate(numbers)],
+            texts=pd.Series(numbers, dtype="object"),
+            endless=honest["x"].where(np.arange(ROWS) != 4, np.inf),
+        ),
+        labels,
+    )
+    assert "'unknown' in row 7" in found["numbers_as_text nearly"].evidence
+    assert "--kind nearly=number" in found["numbers_as_text nearly"].remedy
+    assert found["numbers_as_text texts"].severity == "note"
+    assert "1 infinite value (first in row 4)" in found["infinite endless"].evidence
+
+
+def test_dates_in_several_ways_are_noted(honest: pd.DataFrame, labels: np.ndarray) -> None:
+    days = pd.date_range("2024-01-13", periods=ROWS, freq="h")
+    mixed = [f"{day:%Y-%m-%d}" if i % 2 else f"{day:%d.%m.%Y}" for i, day in enumerate(days)]
+    zones = [f"{day:%Y-%m-%dT%H:%M}{'+02:00' if i % 2 else 'Z'}" for i, day in enumerate(days)]
+    broken = ["soon" if i == 9 else f"{day:%Y-%m-%d}" for i, day in enumerate(days)]
+    found = find(honest.assign(mixed=mixed, zones=zones, broken=broken), labels)
+    assert "'13.01.2024'" in found["date_formats mixed"].evidence
+    assert "+02:00, UTC" in found["time_zones zones"].evidence
+    assert "'soon' in row 9" in found["bad_dates broken"].evidence
+    ambiguous = [f"{i % 12 + 1:02}/{i % 11 + 1:02}/2024" for i in range(ROWS)]
+    assert "exchanged" in find(honest.assign(when=ambiguous), labels)["date_formats when"].evidence
+
+
+def test_many_levels_and_equal_columns_are_noted(honest: pd.DataFrame, labels: np.ndarray) -> None:
+    letters = np.random.default_rng(6).choice(list("abcdefghij"), (1200, 8))
+    levels = ["".join(letters[i // 2 % 1200]) for i in range(4 * ROWS)]
+    wide = pd.concat([honest] * 4, ignore_index=True).assign(twin=lambda frame: frame["x"], many=levels)
+    found = find(wide, np.tile(labels, 4))
+    assert "1,200 different values" in found["many_levels many"].evidence
+    assert "'x'" in found["same_column twin"].evidence
+
+
+def test_the_distribution_of_numbers_is_described(honest: pd.DataFrame) -> None:
+    target = np.exp(np.random.default_rng(5).normal(size=ROWS) * 0.8)
+    target[17] = 9000
+    target[100:140] = 0.0
+    found = find(honest, target)
+    assert "9,000 in row 17" in found["target_outliers"].evidence
+    assert "6.7% of the target is exactly 0, the smallest value" in found["target_spike"].evidence
+    assert "logarithm" in found["target_skew"].remedy
+
+
+def test_few_rows_and_wide_tables_are_warned_of() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(120, 150)), columns=[f"x{i}" for i in range(150)])
+    assert "wide" in find(frame, random.normal(size=120))
+    assert "few_rows" in find(frame.iloc[:40, :3], random.normal(size=40))
 
 
 def test_warnings_come_first(honest: pd.DataFrame, labels: np.ndarray) -> None:

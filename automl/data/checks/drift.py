@@ -155,8 +155,8 @@ def _adversary(matrix: Array, late: npt.NDArray[np.bool_], seed: int) -> tuple[f
 
 
 def _model_area(model: Any, rows: Array, late: npt.NDArray[np.bool_]) -> float:
-    ranks = pd.Series(model.predict_proba(rows)[:, 1]).rank().to_numpy(dtype=np.float64)
-    return _area(ranks, late)
+    ranks = pd.Series(model.predict_proba(rows)[:, 1]).rank()
+    return _area(np.asarray(ranks, dtype=np.float64), late)
 
 
 def _change(parts: _Parts, at: int) -> str:

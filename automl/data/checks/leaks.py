@@ -54,11 +54,10 @@ def leak_findings(
         return []
     copies = set(_copies(frame, target, layout))
     found = [_copy(name) for name in layout.inputs if name in copies]
-    near = {finding.column: finding for finding in _near_copies(frame, target, layout, copies)}
-    found += near.values()
-    told = copies | {str(name) for name in near}
-    found += _leaks(table, target, told)
-    found += _missing_tells(frame, target, layout, told)
+    for more in (_missing_tells, _near_copies):
+        told = {str(finding.column) for finding in found}
+        found += more(frame, target, layout, told)
+    found += _leaks(table, target, {str(finding.column) for finding in found})
     return found
 
 
@@ -102,10 +101,10 @@ def _same_numbers(column: pd.Series[Any], values: npt.NDArray[Any]) -> bool:
     return _r2(left, values.astype(np.float64)) > 1 - 1e-9
 
 
-def _near_copies(frame: pd.DataFrame, target: _Target, layout: Layout, copies: set[str]) -> Iterable[Finding]:
+def _near_copies(frame: pd.DataFrame, target: _Target, layout: Layout, told: set[str]) -> Iterable[Finding]:
     """Columns that repeat the target but for a few rows."""
     for name in layout.inputs:
-        if name in copies:
+        if name in told:
             continue
         column = frame[name]
         if target.classes:
@@ -128,10 +127,10 @@ def _agreement(column: pd.Series[Any], target: _Target) -> float:
     """Share of the rows whose class the column's level tells, for a near copy; else 0."""
     codes = target.codes
     head = pd.factorize(column.head(_HEAD))[0]
-    if head.max(initial=-1) >= 2 * target.distinct or head.max(initial=-1) < 1:
+    if not 1 <= head.max(initial=-1) <= target.distinct:
         return 0.0
     level = pd.factorize(column)[0].astype(np.int64) + 1
-    if level.max() > 2 * target.distinct:
+    if level.max() > target.distinct + 1:  # a level of its own for something new is allowed
         return 0.0
     table = np.bincount(level * target.distinct + codes, minlength=(int(level.max()) + 1) * target.distinct)
     table = table.reshape(-1, target.distinct)

@@ -14,6 +14,7 @@ from automl.data.digest import duplicate_groups
 from automl.data.table import Rows, Table
 
 FEW_ROWS = 100
+_LITTLE_LOST = 0.001  # of the rows or the variance: not worth a word
 
 
 def row_findings(table: Table, values: npt.NDArray[Any] | None, classes: bool) -> list[Finding]:
@@ -87,6 +88,8 @@ def _conflicts(groups: Rows, values: npt.NDArray[Any], classes: bool) -> Iterabl
         total = float(np.sum((target - target.mean()) ** 2))
         lost = float(np.sum((target - means) ** 2)) / total if total else 0.0
         limit = f"no model can reach an R² above {1 - lost:.3f} on them"
+    if lost < _LITTLE_LOST:
+        return
     yield Finding(
         "conflicts",
         None,

@@ -81,7 +81,7 @@ def _numbers(values: Array, name: str) -> Iterable[Finding]:
     deviation = float(values.std())
     skewness = 0.0 if deviation == 0 else float(np.mean(((values - values.mean()) / deviation) ** 3))
     if abs(skewness) > SKEWED:
-        logs = values.min() >= 0 and skewness > 0
+        logs = bool(values.min() >= 0 and skewness > 0)
         yield Finding(
             "target_skew",
             name or None,
