@@ -84,13 +84,15 @@ class Allocator:
         self._families = list(families)
         self._times = times
         self._timed = timed
-        self._rng = np.random.default_rng(seed)
+        self._seed = seed
+        self._asked = 0
         self._gain: dict[str, float] = {}
         self._opening = [name for name in OPENING if name in self._families]
         self._opening += [name for name in self._families if name not in OPENING] * 2
 
     def choose(self, seconds_left: float) -> str | None:
         """The family to ask next, or None when none can finish in ``seconds_left``."""
+        self._asked += 1
         while self._opening:
             family = self._opening.pop(0)
             if self._fits(family, seconds_left):
@@ -105,7 +107,16 @@ class Allocator:
         cost = np.array([self._times.typical(name) if self._timed else 1.0 for name in open_families])
         share = (gains + epsilon) / np.maximum(cost, 0.05)
         share = np.maximum(share / share.sum(), FLOOR)
-        return open_families[int(self._rng.choice(len(open_families), p=share / share.sum()))]
+        # a generator per choice: what is drawn depends on the outcomes and on how many choices were made,
+        # so a resumed search goes on as the interrupted one would have
+        generator = np.random.default_rng([self._seed, self._asked])
+        return open_families[int(generator.choice(len(open_families), p=share / share.sum()))]
+
+    def recall(self, family: str) -> None:
+        """An earlier process chose ``family`` at this point: be as if it had been chosen here."""
+        self._asked += 1
+        while self._opening and self._opening.pop(0) != family:
+            pass
 
     def learn(self, family: str, gain: float) -> None:
         """The ensemble's loss fell by ``gain`` (≥ 0) with a trial of ``family``; a moving average is kept."""
