@@ -61,7 +61,7 @@ def main() -> None:
     except AutoMLError as error:
         if debug:
             raise
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error E{error.exit_code}: {error}", err=True)
         sys.exit(error.exit_code)
 
 
