@@ -80,6 +80,8 @@ class SplitPlan:
         ``(rows,)`` fold codes given by the user.
     seed:
         Of the shuffle.
+    judged:
+        ``(rows,)`` whether the data's own split judges with the row; the others train.
     """
 
     folds: int | None = None
@@ -89,6 +91,7 @@ class SplitPlan:
     times: npt.NDArray[np.float64] | None = None
     assigned: npt.NDArray[np.int64] | None = None
     seed: int = 0
+    judged: npt.NDArray[np.bool_] | None = None
 
     def take(self, rows: RowNumbers) -> SplitPlan:
         """The same plan for a part of the rows."""
@@ -100,6 +103,7 @@ class SplitPlan:
             None if self.times is None else self.times[rows],
             None if self.assigned is None else self.assigned[rows],
             self.seed,
+            None if self.judged is None else self.judged[rows],
         )
 
 
@@ -129,7 +133,7 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
     stratified. Rows in folds that the user assigned stay where they are (None).
     """
     rows = len(target)
-    if rows < TEST_ROWS_FROM or plan.assigned is not None:
+    if rows < TEST_ROWS_FROM or plan.assigned is not None or plan.judged is not None:
         return None
     if plan.times is not None:
         cut = np.quantile(plan.times, 1 - TEST_SHARE)
@@ -141,6 +145,8 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
         return None
     fold = _deal(task.strata(target), plan.groups, round(1 / TEST_SHARE), plan.seed + 7919)
     test = fold == 0
+    if not plan.groups_named:
+        test &= ~_oversized(plan.groups, rows, TEST_SHARE)
     keep = _only_class_members(task, target, np.flatnonzero(~test), np.flatnonzero(test))
     test[keep] = False
     return np.flatnonzero(~test), np.flatnonzero(test)
@@ -161,6 +167,9 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     """
     if plan.assigned is not None:
         return _assigned(target, task, plan.assigned)
+    if plan.judged is not None:
+        fold = Fold(np.flatnonzero(~plan.judged), np.flatnonzero(plan.judged))
+        return Split((fold,), "holdout", f"the data's own split: {len(fold.valid):,} rows judge")
     count, reason = default_folds(len(target), plan.seconds)
     if plan.folds is not None:
         if plan.folds < 1:
@@ -181,7 +190,10 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     if count == 1:
         share = _holdout_share(len(target))
         dealt = _deal(strata, plan.groups, max(2, round(1 / share)), seed)
-        dealt = np.where(dealt == 0, 0, -1)
+        held = dealt == 0
+        if not plan.groups_named:
+            held &= ~_oversized(plan.groups, len(target), share)
+        dealt = np.where(held, 0, -1)
         scheme = "groups" if plan.groups_named else "holdout"
     else:
         dealt = _deal(strata, plan.groups, min(count, len(target)), seed)
@@ -207,15 +219,18 @@ def _deal(
 ) -> npt.NDArray[np.int64]:
     """A fold number per row ``(rows,)``: strata in equal shares, groups kept whole.
 
-    Groups count as their first row's stratum; large groups are dealt first, each to the fold that
-    holds the fewest rows of its stratum, single rows last, in turn.
+    Groups count as their highest stratum, so that a rare extreme is dealt as one; large groups are dealt
+    first, each to the fold that holds the fewest rows of its stratum, single rows last, in turn. The
+    folds' numbers are drawn at the end: without that, fold 0, which a holdout takes, would always get
+    the largest group of each stratum.
     """
     rng = np.random.default_rng(seed)
     rows = len(strata)
     if groups is None:
         groups = np.arange(rows, dtype=np.int64)
-    _, first, inverse, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    stratum = strata[first]
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    stratum = np.full(len(sizes), strata.min(initial=0), dtype=np.int64)
+    np.maximum.at(stratum, inverse, strata)
     names, stratum = np.unique(stratum, return_inverse=True)
     held = np.zeros((len(names), folds), dtype=np.int64)
     fold = np.full(len(sizes), -1, dtype=np.int64)
@@ -232,7 +247,16 @@ def _deal(
         single = order[(sizes[order] == 1) & (stratum[order] == name)]
         fold[single] = _fill(held[name], len(single), offset)
         offset += len(single)
-    return fold[inverse]
+    numbers: npt.NDArray[np.int64] = rng.permutation(folds)
+    return numbers[fold][inverse]
+
+
+def _oversized(groups: GroupCodes | None, rows: int, share: float) -> npt.NDArray[np.bool_]:
+    """Rows of duplicates that would fill more than a quarter of a held-out part of ``share`` of the rows."""
+    if groups is None:
+        return np.zeros(rows, dtype=bool)
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(sizes > rows * share / 4)[inverse]
 
 
 def _fill(held: npt.NDArray[np.int64], rows: int, offset: int) -> npt.NDArray[np.int64]:

@@ -165,8 +165,13 @@ class RegressionTask(Task):
         return predictions[:, 0].astype(np.float64)
 
     def strata(self, target: Encoded) -> npt.NDArray[np.int64]:
-        """Ten groups of equal size by value (fewer where values repeat)."""
-        edges = np.unique(np.quantile(target, np.linspace(0.1, 0.9, 9)))
+        """Tenths by value (fewer where values repeat), the outer ones with their extremes apart.
+
+        Under squared errors a few extreme values decide a score: each fold gets its share of the highest
+        and lowest hundredth and thousandth.
+        """
+        shares = np.concatenate([[0.001, 0.01], np.linspace(0.1, 0.9, 9), [0.99, 0.999]])
+        edges = np.unique(np.quantile(target, shares))
         return np.searchsorted(edges, target, side="right").astype(np.int64)
 
     def row_losses(self, target: Encoded, predictions: Predictions) -> npt.NDArray[np.float64]:

@@ -64,6 +64,36 @@ def test_exact_duplicates_stay_on_one_side_and_shares_stay_level():
         assert abs(len(fold.valid) / len(groups) - 0.2) < 0.01
 
 
+def test_a_holdout_gets_the_largest_group_no_more_often_than_its_share():
+    task, target = VALUES, np.random.default_rng(0).normal(size=20_000)
+    groups = np.arange(20_000)
+    groups[:200] = 0
+    held = 0
+    for seed in range(40):
+        _, test = hold_out_test(target, task, SplitPlan(groups=groups, seed=seed))
+        held += 0 in test
+    assert 0 <= held <= 12
+
+
+def test_duplicates_that_would_fill_a_holdout_stay_in_training():
+    task, target = VALUES, np.random.default_rng(0).normal(size=20_000)
+    groups = np.arange(20_000)
+    groups[:1_000] = 0
+    for seed in range(20):
+        _, test = hold_out_test(target, task, SplitPlan(groups=groups, seed=seed))
+        fold = make_split(target, task, SplitPlan(folds=1, groups=groups, seed=seed)).folds[0]
+        assert test.min() >= 1_000
+        assert fold.valid.min() >= 1_000
+
+
+def test_every_fold_gets_its_share_of_the_extremes():
+    task, target = VALUES, np.random.default_rng(0).normal(size=10_000)
+    target = np.sinh(target * 3)
+    extreme = target > np.sort(target)[-10]
+    for fold in make_split(target, task, SplitPlan(folds=5)).folds:
+        assert 1 <= extreme[fold.valid].sum() <= 3
+
+
 def test_a_class_with_one_member_trains_everywhere_and_judges_nowhere():
     target = np.array([0] * 50 + [1] * 49 + [2])
     split = make_split(target, THREE, SplitPlan(folds=5))
