@@ -1,21 +1,30 @@
-"""The champion: the best ensemble or single trial, or the fastest or smallest that is not clearly worse."""
+"""The champion: the best ensemble or single trial, or the fastest or smallest that is not clearly worse.
+
+A champion is judged by held-out predictions, each made by one fold's model per member. What is deployed may
+average the models of several folds of a member, which only steadies it; a member of little weight adds
+little noise, so it needs few of them.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from automl.decision import apply_weights, tune_weights
-from automl.ensemble import EnsembleBuilder, Predictions, weighted_mean
+from automl.ensemble import REBUILD_STEPS, EnsembleBuilder, Predictions, weighted_mean
 from automl.errors import NoTrialError
 from automl.intervals import standard_error
 from automl.problem import Problem
 from automl.trial import Status, Trial
 
 PREFIXES = (2, 3, 5, 8, 12)
-TRIM_SHARE = 0.02
+HALF_PRICE = 0.03
+"""What halving the prediction time may cost in standard errors of the score: less than folds tell apart."""
+FREE_MS = 20.0
+"""Below this many milliseconds per 1000 rows, nothing is given for speed."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +37,19 @@ class Champion:
         ``ensemble`` or ``trial``.
     weights:
         Trial number → weight, summing to 1, largest first.
+    folds:
+        Trial number → positions of the folds whose models are deployed.
     validation, standard_error:
         Held-out score in the metric's own unit, class weights applied.
     class_weights:
         Multipliers of the class probabilities, or empty.
     predict_ms_per_1000_rows, model_bytes:
-        Sums over its members.
+        Sums over its members' deployed folds.
     """
 
     kind: str
     weights: dict[int, float]
+    folds: dict[int, tuple[int, ...]]
     validation: float
     standard_error: float
     class_weights: tuple[float, ...]
@@ -50,8 +62,9 @@ def choose_champion(
 ) -> Champion:
     """The champion by held-out score.
 
-    ``best`` takes the lowest loss. ``fast`` and ``small`` take the quickest or smallest of all single
-    trials and short ensembles whose score is within one standard error of the best (Breiman's rule).
+    ``best`` takes the lowest loss, less members that cost time and change next to nothing. ``fast`` and
+    ``small`` take the quickest or smallest of all single trials and short ensembles whose score is within
+    one standard error of the best (Breiman's rule), with one fold's model per member.
 
     Raises
     ------
@@ -66,10 +79,13 @@ def choose_champion(
         options.append(dict(builder.best.weights))
     if prefer != "best":
         options += [dict(builder.build(steps).weights) for steps in PREFIXES]
-    champions = [_measured(problem, option, done) for option in _ranked(options, builder, prefer)]
+    one = prefer != "best"
+    champions = [
+        _measured(problem, option, done, one_fold=one) for option in _ranked(options, builder, prefer)
+    ]
     best = min(champions, key=lambda item: _loss(problem, item))
     if prefer == "best":
-        return _trimmed(problem, best, done)
+        return _economical(problem, builder, best, done)
     near = [item for item in champions if _loss(problem, item) <= _loss(problem, best) + best.standard_error]
     if prefer == "fast":
         return min(near, key=lambda item: item.predict_ms_per_1000_rows)
@@ -96,31 +112,78 @@ def _ranked(options: list[dict[int, float]], builder: EnsembleBuilder, prefer: s
     return [best_single, *(option for option in options if len(option) > 1)]
 
 
-def _trimmed(problem: Problem, champion: Champion, done: Mapping[int, Trial]) -> Champion:
+def _economical(
+    problem: Problem, builder: EnsembleBuilder, champion: Champion, done: Mapping[int, Trial]
+) -> Champion:
     """The champion without the members that cost time and change next to nothing.
 
-    The slowest go first, as long as the score falls by less than a fiftieth of its standard error in all:
-    far below what the folds can tell apart, while each member is another model to load and to run.
+    One member after another is left out, each time the one whose leaving costs least; of all the
+    ensembles on that way, the cheapest by loss and time together is weighed anew and taken.
     """
-    allowed = _loss(problem, champion) + champion.standard_error * TRIM_SHARE
-    by_cost = sorted(champion.weights, key=lambda number: -_milliseconds(done[number]))
-    for number in by_cost:
-        rest = {other: weight for other, weight in champion.weights.items() if other != number}
-        if rest:
-            total = sum(rest.values())
-            without = _measured(problem, {other: weight / total for other, weight in rest.items()}, done)
-            if _loss(problem, without) <= allowed:
-                champion = without
-    return champion
+    price = HALF_PRICE * champion.standard_error
+
+    def cost(weights: Mapping[int, float]) -> float:
+        milliseconds = sum(
+            _milliseconds(done[number]) * len(folds) / _fold_count(done[number])
+            for number, folds in _deployed(weights, done).items()
+        )
+        return builder.loss_with(weights) + price * float(np.log2(max(milliseconds, FREE_MS)))
+
+    weights = champion.weights
+    best = (cost(weights), weights)
+    while len(weights) > 1:
+        rests = [_without(weights, number) for number in weights]
+        costs = [cost(rest) for rest in rests]
+        cheapest = int(np.argmin(costs))
+        weights = rests[cheapest]
+        if costs[cheapest] < best[0]:
+            best = (costs[cheapest], weights)
+    chosen = best[1]
+    if len(chosen) > 1:
+        again = dict(builder.build(REBUILD_STEPS, among=tuple(chosen)).weights)
+        chosen = min(chosen, again, key=cost)
+    return champion if chosen is champion.weights else _measured(problem, chosen, done)
+
+
+def _without(weights: Mapping[int, float], number: int) -> dict[int, float]:
+    rest = {other: weight for other, weight in weights.items() if other != number}
+    total = sum(rest.values())
+    return {other: weight / total for other, weight in rest.items()}
+
+
+def _deployed(
+    weights: Mapping[int, float], done: Mapping[int, Trial], *, one_fold: bool = False
+) -> dict[int, tuple[int, ...]]:
+    """Positions of the folds to deploy per member: as many as its weight asks for, dealt in turn.
+
+    A member's noise counts by its squared weight over the number of its models, so for a given number of
+    models in all the noise is least where they go by weight.
+    """
+    heaviest = max(weights.values())
+    folds, start = {}, 0
+    for number, weight in weights.items():
+        most = _fold_count(done[number])
+        count = 1 if one_fold else max(1, math.ceil(most * weight / heaviest - 1e-9))
+        folds[number] = tuple(sorted((start + i) % most for i in range(count)))
+        start += count
+    return folds
+
+
+def _fold_count(trial: Trial) -> int:
+    return max(1, len(trial.result.fold_seconds)) if trial.result is not None else 1
 
 
 def _milliseconds(trial: Trial) -> float:
     return trial.result.predict_ms_per_1000_rows if trial.result is not None else 0.0
 
 
-def _measured(problem: Problem, weights: dict[int, float], done: Mapping[int, Trial]) -> Champion:
+def _measured(
+    problem: Problem, weights: dict[int, float], done: Mapping[int, Trial], *, one_fold: bool = False
+) -> Champion:
     ordered = dict(sorted(weights.items(), key=lambda item: (-item[1], item[0])))
     results = {number: done[number].result for number in ordered}
+    deployed = _deployed(ordered, done, one_fold=one_fold)
+    share = {number: len(deployed[number]) / _fold_count(done[number]) for number in ordered}
     predictions: Predictions = weighted_mean(
         (result.held_out, ordered[number])
         for number, result in results.items()
@@ -137,11 +200,12 @@ def _measured(problem: Problem, weights: dict[int, float], done: Mapping[int, Tr
     return Champion(
         "ensemble" if len(ordered) > 1 else "trial",
         ordered,
+        deployed,
         metric.score(target, decided),
         standard_error(metric, target, decided, folds),
         class_weights,
-        sum(result.predict_ms_per_1000_rows for result in results.values() if result is not None),
-        sum(result.model_bytes for result in results.values() if result is not None),
+        sum(_milliseconds(done[number]) * share[number] for number in ordered),
+        round(sum(result.model_bytes * share[n] for n, result in results.items() if result is not None)),
     )
 
 

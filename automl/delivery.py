@@ -14,6 +14,7 @@ from automl.choose import Champion, choose_champion, grouped_causes
 from automl.decision import apply_weights
 from automl.ensemble import weighted_mean
 from automl.intervals import Interval, bootstrap_interval
+from automl.known_rows import KnownRows
 from automl.loop import Loop
 from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
 from automl.predictor import Predictor, PredictorSource, build_predictor
@@ -22,7 +23,7 @@ from automl.report.evidence import gather
 from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
-from automl.trial import Status, Trial
+from automl.trial import Result, Status, Trial
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     loop.builder.forget(tracker.dropped)
     champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
     tracker.protect(champion.weights)
-    predictor = _built(work / "champion", ended.settings.name, prepared, champion, loop.history)
-    test = _test_score(prepared, champion, loop.history)
+    known = _known_rows(ended, champion)
+    predictor = _built(work / "champion", ended, champion, known)
+    test = _test_score(prepared, champion, known, loop.history)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
         prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.slots
@@ -95,14 +97,14 @@ def _result(
         champion.predict_ms_per_1000_rows,
         champion.model_bytes,
         "interrupted" if ended.interrupted else loop.end_reason or "done",
-        tuple(_warnings(ended)),
+        tuple(_warnings(ended, predictor)),
         predictor,
         tuple(best_first(rows, metric.greater_is_better)),
         ended.interrupted,
     )
 
 
-def _warnings(ended: Ended) -> list[str]:
+def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
     trials = ended.loop.history
     warnings = []
     families = {trial.candidate.family for trial in trials.values() if trial.scores is not None}
@@ -121,36 +123,68 @@ def _warnings(ended: Ended) -> list[str]:
     )
     if causes:
         warnings.append(f"Trials failed: {causes}.")
+    if predictor.known is not None:
+        warnings.append(
+            "Training rows repeat and the repeats agree: where a new row equals one, its known target counts "
+            "too. No score here shows that gain, since repeats were kept on one side."
+        )
     return warnings
 
 
-def _built(
-    folder: Path, name: str, prepared: Prepared, champion: Champion, trials: Mapping[int, Trial]
-) -> Predictor:
-    members = tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items())
+def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
+    """What repeated rows are worth, where the user did not say which rows belong together."""
+    settings, problem = ended.settings, ended.prepared.problem
+    if settings.group or settings.time_column or settings.fold_column:
+        return None
+    held_out = weighted_mean(
+        (result.held_out, weight)
+        for result, weight in _members(champion, ended.loop.history)
+        if result.held_out is not None
+    )
+    return KnownRows.measured(problem.table, problem.target, problem.task, problem.split.scored, held_out)
+
+
+def _members(champion: Champion, trials: Mapping[int, Trial]) -> list[tuple[Result, float]]:
+    """The members' results with their weights."""
+    parts = ((trials[number].result, weight) for number, weight in champion.weights.items())
+    return [(result, weight) for result, weight in parts if result is not None]
+
+
+def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | None) -> Predictor:
+    prepared, trials, name = ended.prepared, ended.loop.history, ended.settings.name
     facts: dict[str, str | int | float | bool | None] = {
         "validation": champion.validation,
         "metric": prepared.task.metric.name,
         "search": name,
     }
-    return build_predictor(
-        folder,
-        PredictorSource(name, prepared.task, prepared.layout, members, champion.class_weights, facts),
+    source = PredictorSource(
+        name,
+        prepared.task,
+        prepared.layout,
+        tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
+        folds=tuple(champion.folds[number] for number in champion.weights),
+        class_weights=champion.class_weights,
+        known=known,
+        facts=facts,
     )
+    return build_predictor(folder, source)
 
 
-def _test_score(prepared: Prepared, champion: Champion, trials: Mapping[int, Trial]) -> Interval | None:
-    """The champion's score on the untouched rows, from what its members predicted for them."""
+def _test_score(
+    prepared: Prepared, champion: Champion, known: KnownRows | None, trials: Mapping[int, Trial]
+) -> Interval | None:
+    """The champion's score on the untouched rows, from what its members' deployed models predicted."""
     if prepared.test is None:
         return None
-    parts = [(trials[number].result, weight) for number, weight in champion.weights.items()]
-    mean = weighted_mean(
-        (result.untouched, weight)
-        for result, weight in parts
-        if result is not None and result.untouched is not None
+    predictions = weighted_mean(
+        (result.untouched[list(champion.folds[number])].mean(axis=0), champion.weights[number])
+        for number in champion.weights
+        if (result := trials[number].result) is not None and result.untouched is not None
     )
-    predictions = apply_weights(mean, champion.class_weights)
-    return bootstrap_interval(prepared.task.metric, prepared.test.target, predictions)
+    if known is not None:
+        predictions = known.join(prepared.test.table, predictions)
+    decided = apply_weights(predictions, champion.class_weights)
+    return bootstrap_interval(prepared.task.metric, prepared.test.target, decided)
 
 
 def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:

@@ -6,7 +6,7 @@ empty, add the trial that lowers the loss of the average most, repeat, keep the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,10 +114,20 @@ class EnsembleBuilder:
             self._bag, self.best = [], Ensemble()
             self.rebuild()
 
-    def build(self, steps: int) -> Ensemble:
-        """The greedy ensemble of ``steps`` steps at most, without keeping it as the best."""
-        bag, loss = self._grow([], steps, self._pool())
+    def build(self, steps: int, *, among: Collection[int] = ()) -> Ensemble:
+        """The greedy ensemble of ``steps`` steps at most, without keeping it as the best.
+
+        Parameters
+        ----------
+        among:
+            The trials to choose from; empty for the usual ones.
+        """
+        bag, loss = self._grow([], steps, tuple(among) or self._pool())
         return _as_ensemble(bag, loss)
+
+    def loss_with(self, weights: Mapping[int, float]) -> float:
+        """The loss of the weighted mean of some trials, on the rows that ensembles are judged on."""
+        return self._objective(weighted_mean((self._predictions[n], w) for n, w in weights.items()))
 
     def gain_of(self, predictions: Predictions, rows: npt.NDArray[np.int64]) -> float:
         """How much one greedy step with a partial trial lowers the loss on ``rows`` (positions).

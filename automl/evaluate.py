@@ -303,16 +303,16 @@ class _Run:
         return rows[chosen].astype(np.int64), checked
 
     def _untouched(self) -> npt.NDArray[np.float32] | None:
-        """What the bag of all folds predicts for the test part."""
-        inputs = self.problem.untouched
+        """What each fold's model predicts for the test part."""
+        inputs, task = self.problem.untouched, self.problem.task
         if inputs is None:
             return None
-        total = np.zeros((inputs.rows, self.problem.task.n_outputs))
-        for fold in self.finished:
-            total += _checked(
-                fold.predict(inputs), self.problem.task, rows=inputs.rows, fold=fold.data.number
-            )
-        return np.asarray(total / len(self.finished), dtype=np.float32)
+        return np.stack(
+            [
+                _checked(fold.predict(inputs), task, rows=inputs.rows, fold=fold.data.number)
+                for fold in self.finished
+            ]
+        )
 
     def _prediction_ms(self) -> float:
         """Wall milliseconds in which all folds predict 1000 rows; the best of up to three timings."""

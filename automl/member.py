@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +14,7 @@ from automl.families.base import Fitted
 from automl.log_target import LogTarget
 
 _FORMAT = 1
+_BODY = "member.json"
 
 
 @final
@@ -49,7 +51,7 @@ class Member:
         ModelFileError
             When its description is damaged, or of a later version.
         """
-        path = folder / "member.json"
+        path = folder / _BODY
         body = read_json(path)
         if body.get("format") != _FORMAT:
             raise ModelFileError(
@@ -66,6 +68,23 @@ class Member:
         if not numbers or len(targets) != len(numbers):
             raise ModelFileError(f"{path} is damaged (its folds do not match): train again.")
         return cls(family, float(weight), folder, numbers, targets)
+
+    def some_of(self, positions: Sequence[int]) -> Member:
+        """This member with the models of some of its folds alone (positions, from 0)."""
+        return replace(
+            self,
+            numbers=tuple(self.numbers[i] for i in positions),
+            log_targets=tuple(self.log_targets[i] for i in positions),
+        )
+
+    def describe(self, folder: Path) -> None:
+        """Rewrite what stands in ``member.json`` of ``folder``, a copy of this member's, of its folds."""
+        path = folder / _BODY
+        body = read_json(path)
+        body["folds"] = list(self.numbers)
+        body["log_ranges"] = [[log.low, log.high] for log in self.log_targets if log is not None]
+        path.unlink()  # a hard link to the trial's own file, which stays as it is
+        path.write_text(json.dumps(body, indent=1), encoding="utf-8")
 
     @cached_property
     def folds(self) -> tuple[Fitted, ...]:

@@ -22,6 +22,7 @@ from automl.data.table import Table
 from automl.decision import apply_weights
 from automl.errors import ModelFileError, UsageError
 from automl.families.base import Fitted, Predictions
+from automl.known_rows import KnownRows
 from automl.log_target import LogTarget
 from automl.member import Member, read_json
 from automl.store import MANIFEST, seal, verify
@@ -63,6 +64,8 @@ class Predictor:
         The trials it averages.
     class_weights:
         Multipliers of the class probabilities before the most probable class is taken; empty for none.
+    known:
+        What is known of rows that equal training rows, or None.
     facts:
         What is worth knowing about it: scores, when it was made, by which versions.
     folder:
@@ -78,6 +81,7 @@ class Predictor:
         layout: Layout,
         members: Sequence[Member],
         class_weights: tuple[float, ...] = (),
+        known: KnownRows | None = None,
         facts: Facts | None = None,
     ) -> None:
         self.folder = folder
@@ -86,6 +90,7 @@ class Predictor:
         self.layout = layout
         self.members = tuple(members)
         self.class_weights = class_weights
+        self.known = known
         self.facts = dict(facts or {})
 
     def __repr__(self) -> str:
@@ -189,9 +194,10 @@ class Predictor:
                     for number, item in enumerate(body["members"])
                 ],
                 class_weights=tuple(body["class_weights"]),
+                known=KnownRows.load(path) if body["known_rows"] else None,
                 facts=body["facts"],
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, OSError) as error:
             raise ModelFileError(f"{path / _BODY} is damaged ({error}): train again.") from error
 
     def owning(self, folder: Path) -> Predictor:
@@ -230,7 +236,8 @@ class Predictor:
         total = np.zeros((table.rows, self.task.n_outputs))
         for predictions, weight in zip(_in_threads(jobs), weights, strict=True):
             total += np.asarray(predictions, dtype=np.float64) * weight
-        return total / sum(weights)
+        mean = total / sum(weights)
+        return mean if self.known is None else self.known.join(table, mean)
 
 
 @dataclass(frozen=True)
@@ -243,8 +250,10 @@ class PredictorSource:
         As in :class:`Predictor`.
     members:
         Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
-    class_weights:
-        See :attr:`Predictor.class_weights`.
+    folds:
+        Per member the positions of the folds whose models are taken; empty for all of them.
+    class_weights, known:
+        See :class:`Predictor`.
     facts:
         Numbers and words worth keeping with the model.
     """
@@ -253,7 +262,9 @@ class PredictorSource:
     task: Task
     layout: Layout
     members: tuple[tuple[Path, float], ...]
+    folds: tuple[tuple[int, ...], ...] = ()
     class_weights: tuple[float, ...] = ()
+    known: KnownRows | None = None
     facts: Facts = field(default_factory=dict)
 
 
@@ -268,10 +279,8 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
     described = []
     for number, (model_folder, weight) in enumerate(source.members):
         inside = f"{_MEMBERS}/{number}"
-        shutil.copytree(model_folder, folder / inside, copy_function=link_or_copy)
-        # A manifest of the worker's own covers the same files; the predictor's is the one that counts.
-        (folder / inside / MANIFEST).unlink(missing_ok=True)
-        family = Member.open(folder / inside, weight).family
+        taken = source.folds[number] if source.folds else ()
+        family = _copy_member(model_folder, folder / inside, taken)
         described.append({"family": family, "weight": weight, "folder": inside})
     body = {
         "format": FORMAT,
@@ -280,10 +289,13 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         "layout": source.layout.to_json(),
         "members": described,
         "class_weights": list(source.class_weights),
+        "known_rows": source.known is not None,
         "facts": dict(source.facts),
         "versions": dict(_versions()),
     }
     (folder / _BODY).write_text(json.dumps(body, indent=1), encoding="utf-8")
+    if source.known is not None:
+        source.known.save(folder)
     seal(folder, kind=KIND)
     place = folder.absolute()
     return Predictor(
@@ -296,8 +308,29 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
             for number, (_, weight) in enumerate(source.members)
         ],
         class_weights=source.class_weights,
+        known=source.known,
         facts=source.facts,
     )
+
+
+def _copy_member(model_folder: Path, place: Path, taken: Sequence[int]) -> str:
+    """Link a trial's models, those of some folds alone where they are named; returns its family."""
+    member = Member.open(model_folder, 1.0)
+    if not taken:
+        shutil.copytree(model_folder, place, copy_function=link_or_copy)
+    else:
+        kept = member.some_of(taken)
+        left_out = {f"fold_{number}" for number in member.numbers} - {f"fold_{n}" for n in kept.numbers}
+        shutil.copytree(
+            model_folder,
+            place,
+            copy_function=link_or_copy,
+            ignore=lambda at, names: left_out if Path(at) == model_folder else (),
+        )
+        kept.describe(place)
+    # A manifest of the worker's own covers the same files; the predictor's is the one that counts.
+    (place / MANIFEST).unlink(missing_ok=True)
+    return member.family
 
 
 def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:

@@ -97,7 +97,7 @@ class Result:
         ``(rows scored, n_outputs)`` float32 predictions for the valid rows of all folds, in ascending row
         order; None when the trial did not finish.
     untouched:
-        ``(test rows, n_outputs)`` float32 predictions for the test part, the mean over the folds' models;
+        ``(folds, test rows, n_outputs)`` float32 predictions of each fold's model for the test part;
         nothing but the champion's final score reads them.
     train_rows, train_predictions:
         A sample of training rows of the first fold and the predictions for them, to show over-fitting.

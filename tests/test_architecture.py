@@ -34,6 +34,7 @@ LAYERS = {
     "choose": 9,
     "ensemble": 9,
     "executors": 9,
+    "image_source": 9,
     "optimizer": 9,
     "preparation": 9,
     "settings": 9,
@@ -45,6 +46,7 @@ LAYERS = {
     "families.*": 6,
     "boosting": 5,
     "forest": 5,
+    "known_rows": 5,
     "solvers": 5,
     "preprocess": 5,
     "training": 5,
@@ -63,6 +65,7 @@ LAYERS = {
     "tasks": 2,
     "data": 1,
     "metrics": 1,
+    "wording": 1,
     "errors": 0,
 }
 HOMES = {

@@ -54,8 +54,15 @@ def _number_bits(values: npt.NDArray[np.float64]) -> Hashes:
 def duplicate_groups(table: Table) -> Rows:
     """Group numbers ``(rows,)``, from 0 in order of first appearance: rows with equal features share one.
 
-    Rows are compared by a 64-bit hash: among a million different rows the chance of one false match is
-    below 3e-8.
+    Rows are compared by :func:`row_hashes`.
+    """
+    return np.asarray(pd.factorize(row_hashes(table))[0], dtype=np.int64)
+
+
+def row_hashes(table: Table) -> Hashes:
+    """A 64-bit hash of each row's features ``(rows,)``, the same wherever the row stands.
+
+    Among a million different rows the chance of one false match is below 3e-8.
     """
     hashes = np.zeros(table.rows, dtype=np.uint64)
     for i in range(table.numbers.shape[1]):
@@ -64,7 +71,7 @@ def duplicate_groups(table: Table) -> Rows:
         hashes = _mixed(hashes, np.asarray(table.codes[:, i]).astype(np.int64).view(np.uint64))
     for column in (*table.texts, *table.images):
         hashes = _mixed(hashes, np.asarray(pd.util.hash_array(column), dtype=np.uint64))
-    return np.asarray(pd.factorize(hashes)[0], dtype=np.int64)
+    return hashes
 
 
 def _mixed(hashes: Hashes, values: Hashes) -> Hashes:

@@ -281,7 +281,14 @@ class SearchRun:
         members = ((scratch, 1.0),)
         build_predictor(
             folder / MODEL_FOLDER,
-            PredictorSource(search.name, search.task, search.layout, members, class_weights, _facts(facts)),
+            PredictorSource(
+                search.name,
+                search.task,
+                search.layout,
+                members,
+                class_weights=class_weights,
+                facts=_facts(facts),
+            ),
         )
         self.models[trial.number] = model
         stored = (folder / MODEL_FOLDER,) if self.runs.keeps_folders else ()

@@ -1,0 +1,88 @@
+"""Rows that equal training rows: when their targets count, how much, and that saving keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from automl.data.layout import Layout
+from automl.known_rows import KnownRows
+from automl.metrics import METRICS
+from automl.predictor import Predictor, PredictorSource, build_predictor
+from automl.tasks import MulticlassTask, RegressionTask
+
+THREE = MulticlassTask(METRICS["accuracy"], ("a", "b", "c"))
+VALUES = RegressionTask(METRICS["rmse"])
+
+
+def repeated(rows: int = 600, *, seed: int = 0) -> tuple[Any, np.ndarray]:
+    """A table in which every row stands twice, and the number of the original per row."""
+    generator = np.random.default_rng(seed)
+    original = np.repeat(np.arange(rows // 2), 2)
+    frame = pd.DataFrame({"x": generator.normal(size=rows // 2)[original]})
+    frame["kind"] = np.array(["red", "green", "blue"])[generator.integers(0, 3, rows // 2)][original]
+    frame["y"] = 0.0
+    layout = Layout.infer(frame, target="y")
+    return layout.encode(frame).table, original
+
+
+def test_agreeing_repeats_win_over_uninformed_models_and_new_rows_keep_their_predictions():
+    table, original = repeated()
+    target = np.random.default_rng(1).integers(0, 3, 300)[original]
+    uninformed = np.full((600, 3), 1 / 3)
+    known = KnownRows.measured(table, target, THREE, np.arange(600), uninformed)
+    assert known is not None
+    assert known.gain > 0.9
+    assert (known.join(table, uninformed).argmax(axis=1) == target).all()
+    assert np.allclose(known.join(table, uninformed).sum(axis=1), 1)
+    others, _ = repeated(seed=9)
+    assert np.array_equal(known.join(others, uninformed), uninformed)
+
+
+def test_repeats_that_disagree_are_not_believed():
+    table, _ = repeated()
+    generator = np.random.default_rng(2)
+    target = generator.integers(0, 3, 600)
+    assert KnownRows.measured(table, target, THREE, np.arange(600), np.full((600, 3), 1 / 3)) is None
+    values = generator.normal(size=600)
+    assert KnownRows.measured(table, values, VALUES, np.arange(600), np.zeros((600, 1))) is None
+
+
+def test_a_table_without_repeats_has_none():
+    table, original = repeated()
+    single = table.take(np.arange(0, 600, 2))
+    target = original[::2].astype(np.float64)
+    assert KnownRows.measured(single, target, VALUES, np.arange(300), np.zeros((300, 1))) is None
+
+
+def test_noisy_repeats_count_for_less_than_exact_ones():
+    table, original = repeated()
+    generator = np.random.default_rng(3)
+    truth = generator.normal(size=300)[original]
+    held_out = (truth + generator.normal(scale=0.3, size=600))[:, None]
+    noisy = KnownRows.measured(
+        table, truth + generator.normal(scale=0.3, size=600), VALUES, np.arange(600), held_out
+    )
+    exact = KnownRows.measured(table, truth, VALUES, np.arange(600), held_out)
+    assert noisy is not None
+    assert exact is not None
+    assert noisy.evidence < exact.evidence
+
+
+def test_a_predictor_keeps_what_it_knows(finished_trials: Any, tmp_path: Path):
+    problem = finished_trials.problem
+    task = replace(problem.task)
+    member = (Path(finished_trials.trials[1].result.model_folder), 1.0)
+    target = np.roll(np.asarray(problem.target), 50)  # labels that no model would give
+    twice = problem.table.take(np.repeat(np.arange(problem.table.rows), 2))
+    known = KnownRows.measured(
+        twice, np.repeat(target, 2), task, np.arange(twice.rows), np.full((twice.rows, task.n_outputs), 1 / 3)
+    )
+    source = PredictorSource("known", task, finished_trials.layout, (member,), known=known)
+    build_predictor(tmp_path / "known", source)
+    predicted = Predictor.load(tmp_path / "known").predict(finished_trials.frame)
+    assert (predicted.to_numpy() == np.array(task.labels)[target]).mean() > 0.98
