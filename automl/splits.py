@@ -180,7 +180,10 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     if plan.groups_named and plan.groups is not None:
         distinct = len(np.unique(plan.groups))
         if distinct < 2:
-            raise DataError("The group column holds one group only: two or more are needed to judge on.")
+            raise DataError(
+                "The group column holds one group only: two or more are needed to judge on. "
+                "Next: choose another --group, or leave it out."
+            )
         if distinct < max(count, 2):
             count, reason = distinct, f"{distinct} groups: {distinct} folds"
     count, reason = _fit_to_classes(target, task, count, reason)
