@@ -32,7 +32,7 @@ from automl.data.dates import (
     is_compact_date,
     moments,
 )
-from automl.data.levels import bounded_levels, count_levels, ordered
+from automl.data.levels import MAXIMUM, bounded_levels, count_levels, ordered
 from automl.data.parts import examples, find_parts
 from automl.data.plans import CategoryPlan, ImagePlan, NumberPlan, Plan, TextPlan
 from automl.data.structured import ClockPlan, DatePlan
@@ -291,7 +291,8 @@ def _free_words(name: str, text: Words, keep: bool) -> Decision:
         reason = f"strings of {parts.groups} parts, such as {examples(text)}: {made}"
         return Decision(Column(name, Kind.CATEGORY, reason), parts)
     if covered < 0.2 or share > 0.95:
-        if keep and levels:
+        if keep:
+            levels = levels or ordered(counts.words[:MAXIMUM].to_pylist())
             return Decision(Column(name, Kind.CATEGORY, "kept on request"), CategoryPlan(name, levels, cut))
         reason = f"{share:.0%} of the values are different, such as {examples(text)}"
         return _left_out(name, Kind.ID, f"{reason}; --kind {name}=text reads them as text")

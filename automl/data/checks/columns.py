@@ -204,7 +204,7 @@ def _nearly_numbers(name: str, cells: pd.Series[Any], rows: Rows) -> Iterable[Fi
         "numbers_as_text",
         name,
         WARNING if share <= _LITTLE_DIRT else NOTE,
-        f"Column {name!r} holds numbers but for {share:.1%} of its values, such as "
+        f"Column {name!r} holds numbers but for {int(bad.sum())} of {present} values, such as "
         f"{text[row].as_py()[:40]!r} in row {int(rows[row])}: it is not used as a number.",
         f"Clean it, or use --kind {name}=number to count those as missing.",
     )
