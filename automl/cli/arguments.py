@@ -1,4 +1,4 @@
-"""Arguments as people type them: lists of names, pairs of column and kind, how a text file is written."""
+"""Options that several commands share, and arguments as people type them: lists of names, pairs."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ def dialect_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def store_options(command: F) -> F:
+    """The options that say where the record is."""
+    uri = click.option(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or store. [default: $MLFLOW_TRACKING_URI, else --store]",
+    )
+    store = click.option(
+        "--store", default="mlruns", show_default=True, metavar="FOLDER", help="Folder of the local store."
+    )
+    return uri(store(command))

@@ -1,0 +1,108 @@
+"""``automl predict``: a table in, predictions out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli.arguments import dialect_options, store_options
+from automl.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("-o", "--out", metavar="FILE", help="Write here instead of to stdout (csv or parquet).")
+@click.option("--proba", is_flag=True, help="Class probabilities instead of classes.")
+@dialect_options
+@store_options
+def predict(
+    model: str,
+    data: str,
+    out: str | None,
+    proba: bool,
+    tracking_uri: str | None,
+    store: str,
+    **dialect: Any,
+) -> None:
+    """Predict DATA with MODEL: a search's champion, a trial's run id, or a model folder.
+
+    \b
+    Examples:
+      automl predict wine new.csv -o predictions.csv
+      automl predict wine new.csv --proba
+      automl predict 4f0c2a… new.parquet -o predictions.parquet
+    """
+    from automl.data.readers import read_table
+    from automl.history import load
+
+    if out is not None:
+        _refuse_place(Path(out))
+    _warnings_to_stderr()
+    predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
+    read = read_table(data, minimum_rows=0, **dialect)
+    for note in read.notes:
+        click.echo(f"note: {note}", err=True)
+    predicted = predictor.predict_proba(read.frame) if proba else predictor.predict(read.frame).to_frame()
+    _warn_of_formulas(predicted)
+    if out is None:
+        click.echo(predicted.to_csv(index=False), nl=False)
+        return
+    _write(predicted, Path(out))
+    click.echo(f"Wrote {len(predicted):,} predictions to {out}.", err=True)
+
+
+def _warnings_to_stderr() -> None:
+    """What the model finds unusual about the rows, as lines on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    logger = logging.getLogger("automl")
+    logger.handlers = [handler]
+    logger.propagate = False
+
+
+def _refuse_place(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it, such as {path / 'predictions.csv'}.")
+    if path.suffix not in (".csv", ".parquet", ".txt", ""):
+        raise UsageError(f"{path}: predictions are written as .csv or .parquet.")
+
+
+def _warn_of_formulas(predicted: pd.DataFrame) -> None:
+    """Say so when a spreadsheet would run a label as a formula; labels are written as they are."""
+    texts = [str(name) for name in predicted.columns]
+    for name in predicted.select_dtypes(exclude="number"):
+        texts += [str(label) for label in predicted[name].unique()]
+    risky = [text for text in texts if text.startswith(_FORMULA)]
+    if risky:
+        click.echo(
+            f"warning: {risky[0][:40]!r} begins as a formula does. It is written as it is; a spreadsheet "
+            "would run it: import the column as text.",
+            err=True,
+        )
+
+
+def _write(predicted: pd.DataFrame, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            predicted.columns = predicted.columns.map(str)
+            predicted.to_parquet(path)
+        else:
+            predicted.to_csv(path, index=False)
+    except OSError as error:
+        from automl.errors import StorageError
+
+        raise StorageError(
+            f"The predictions cannot be written to {path}: {error.strerror or error}. "
+            "Next: name another file with -o."
+        ) from error
