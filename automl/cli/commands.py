@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 import automl
-from automl.cli.arguments import dialect_options, names, pairs
+from automl.cli.arguments import dialect_options, names, pairs, store_options
 from automl.cli.check import check
+from automl.cli.predict import predict
 from automl.errors import AutoMLError, did_you_mean
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _SEARCH_EXAMPLES = """\b
 Examples:
@@ -84,18 +82,7 @@ def commands(debug: bool) -> None:
 
 
 commands.add_command(check)
-
-
-def _store_options(command: F) -> F:
-    uri = click.option(
-        "--tracking-uri",
-        metavar="URI",
-        help="MLflow server or store. [default: $MLFLOW_TRACKING_URI, else --store]",
-    )
-    store = click.option(
-        "--store", default="mlruns", show_default=True, metavar="FOLDER", help="Folder of the local store."
-    )
-    return uri(store(command))
+commands.add_command(predict)
 
 
 @commands.command(epilog=None)
@@ -163,7 +150,7 @@ def example(name: str, out: str, force: bool) -> None:
 @dialect_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@_store_options
+@store_options
 def search(
     data: str,
     kind: tuple[str, ...],
@@ -209,7 +196,7 @@ def _process_start() -> float:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array on stdout.")
 @click.option("-n", "--rows", type=int, default=25, show_default=True, help="Rows to print; 0 for all.")
-@_store_options
+@store_options
 def leaderboard(name: str, as_json: bool, rows: int, tracking_uri: str | None, store: str) -> None:
     """Trials of a search, best first.
 
@@ -232,7 +219,7 @@ def leaderboard(name: str, as_json: bool, rows: int, tracking_uri: str | None, s
 @commands.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@_store_options
+@store_options
 def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None:
     """A search by its name, or one trial by its run id.
 
@@ -251,43 +238,9 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
 
 
 @commands.command()
-@click.argument("model")
-@click.argument("data")
-@click.option("-o", "--out", metavar="FILE", help="Write here instead of to stdout (csv or parquet).")
-@click.option("--proba", is_flag=True, help="Class probabilities instead of classes.")
-@_store_options
-def predict(
-    model: str, data: str, out: str | None, proba: bool, tracking_uri: str | None, store: str
-) -> None:
-    """Predict DATA with MODEL: a search's champion, a trial's run id, or a model folder.
-
-    \b
-    Examples:
-      automl predict wine new.csv -o predictions.csv
-      automl predict wine new.csv --proba
-      automl predict 4f0c2a… new.parquet -o predictions.parquet
-    """
-    from automl.history import load
-
-    predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-    predicted = predictor.predict_proba(data) if proba else predictor.predict(data).to_frame()
-    if out is None:
-        click.echo(predicted.to_csv(index=False), nl=False)
-        return
-    path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        predicted.columns = predicted.columns.map(str)
-        predicted.to_parquet(path)
-    else:
-        predicted.to_csv(path, index=False)
-    click.echo(f"Wrote {len(predicted):,} predictions to {path}.", err=True)
-
-
-@commands.command()
 @click.argument("name", required=False)
 @click.option("--port", type=int, default=5000, show_default=True, help="Port; the next free one if taken.")
-@_store_options
+@store_options
 def ui(name: str | None, port: int, tracking_uri: str | None, store: str) -> None:
     """Open the MLflow UI on the right store, on 127.0.0.1; Ctrl-C ends it.
 
