@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,17 +41,14 @@ def predict(
       automl predict wine new.csv --proba
       automl predict 4f0c2a… new.parquet -o predictions.parquet
     """
-    from automl.data.readers import read_table
     from automl.history import load
 
     if out is not None:
         _refuse_place(Path(out))
-    _warnings_to_stderr()
+    _remarks_to_stderr()
     predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-    read = read_table(data, minimum_rows=0, **dialect)
-    for note in read.notes:
-        click.echo(f"note: {note}", err=True)
-    predicted = predictor.predict_proba(read.frame) if proba else predictor.predict(read.frame).to_frame()
+    rows = _read(data, dialect) if any(dialect.values()) else data
+    predicted = predictor.predict_proba(rows) if proba else predictor.predict(rows).to_frame()
     _warn_of_formulas(predicted)
     if out is None:
         click.echo(predicted.to_csv(index=False), nl=False)
@@ -61,12 +57,29 @@ def predict(
     click.echo(f"Wrote {len(predicted):,} predictions to {out}.", err=True)
 
 
-def _warnings_to_stderr() -> None:
-    """What the model finds unusual about the rows, as lines on stderr."""
+def _read(data: str, dialect: dict[str, Any]) -> pd.DataFrame:
+    from automl.data.readers import read_table
+
+    read = read_table(data, minimum_rows=0, **dialect)
+    for note in read.notes:
+        click.echo(f"note: {note}", err=True)
+    return read.frame
+
+
+class _Remarks(logging.Formatter):
+    """``note: …`` and ``warning: …``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{'note' if record.levelno < logging.WARNING else 'warning'}: {record.getMessage()}"
+
+
+def _remarks_to_stderr() -> None:
+    """Print what the model finds unusual about the rows."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("warning: %(message)s"))
-    logger = logging.getLogger("automl")
+    handler.setFormatter(_Remarks())
+    logger = logging.getLogger("automl.predictor")
     logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
     logger.propagate = False
 
 
