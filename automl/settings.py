@@ -12,6 +12,7 @@ from typing import Any
 from automl.budget import parse_bytes, parse_seconds
 from automl.errors import UsageError, did_you_mean
 
+LEAST_MEMORY = 256 * 1024**2
 PREFERENCES = ("best", "fast", "small")
 
 
@@ -50,6 +51,16 @@ class Settings:
     delimiter: str | None = None
     decimal: str | None = None
     skip_bad_rows: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed must be between 0 and 4294967295, not {self.seed}.")
+        if self.workers < 0:
+            raise UsageError(f"--workers must be 1 or more, not {self.workers}.")
+        if 0 < self.memory_bytes < LEAST_MEMORY:
+            raise UsageError(
+                f"--memory {self.memory_bytes} bytes is less than one worker needs: give it 512MB or more."
+            )
 
     def plain(self) -> dict[str, Any]:
         """The choices as plain data, for the record; frames and callables by what they are."""
