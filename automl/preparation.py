@@ -191,7 +191,7 @@ def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
         if column is not None and column not in frame.columns:
             raise DataError(f"{what}: there is no column {column!r}. {did_you_mean(column, frame.columns)}")
         if column is not None and column == settings.target and what not in ("--keep", "--kind"):
-            raise UsageError(f"{what} {column!r} is the target, which cannot be that, too. Name another column.")
+            raise UsageError(f"{what} {column!r}: this column is the target. Name another one.")
     return settings.target
 
 
