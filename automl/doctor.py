@@ -12,7 +12,7 @@ from automl.data.checks.finding import ERROR, SEVERITIES, WARNING
 from automl.data.layout import Layout
 from automl.data.table import Column
 from automl.errors import DataError
-from automl.preparation import prepare, read_data
+from automl.preparation import Prepared, prepare, read_data
 from automl.settings import Settings, search_name
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ def check(
         decimal=decimal,
         skip_bad_rows=skip_bad_rows,
     )
+    if isinstance(data, str | os.PathLike) and os.path.isdir(data):
+        return _report(settings, prepare(settings))
     read = read_data(settings, data)
     if target is None:
         missing = Finding(
@@ -164,6 +166,10 @@ def check(
         if not {name for name in named if name} <= set(read.frame.columns):
             raise
         return _columns_only(settings, read.frame, read.notes, refusal(error))
+    return _report(settings, prepared)
+
+
+def _report(settings: Settings, prepared: Prepared) -> CheckReport:
     split, honest = prepared.problem.split, prepared.test
     choice = Choice(
         prepared.task.name,
@@ -177,7 +183,7 @@ def check(
         settings.name,
         prepared.rows,
         prepared.layout.columns,
-        target,
+        prepared.target_name,
         choice,
         prepared.notes,
         prepared.findings,

@@ -26,7 +26,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from automl.errors import SpaceError, UsageError, did_you_mean
+from automl.errors import SpaceError, StorageError, UsageError, did_you_mean
 from automl.fields import Value, field_defaults, field_types
 from automl.search_space import TASKS, Param, PortfolioEntry, SearchSpace, bind_params
 
@@ -82,8 +82,13 @@ def copy_space(name: str, folder: Path = _LOCAL, *, force: bool = False) -> Path
     target = folder / f"{name}.yaml"
     if target.exists() and not force:
         raise UsageError(f"{target} exists already. Pass --force to replace it.")
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error.strerror or error}. Next: name another folder with -o."
+        ) from error
     return target
 
 
