@@ -54,8 +54,11 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
     tracker.protect(champion.weights)
     known = _known_rows(ended, champion)
-    predictor = _built(work / "champion", ended, champion, known)
     test = _test_score(prepared, champion, known, loop.history)
+    if known is not None and prepared.test is not None and ended.settings.test is None:
+        # They equal no training row: the score of new rows stays what it was.
+        known = known.extended(prepared.test.table, prepared.test.target, prepared.task)
+    predictor = _built(work / "champion", ended, champion, known)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
         prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.slots

@@ -9,7 +9,7 @@ twins without the row, against the held-out predictions that were made without a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -90,6 +90,17 @@ class KnownRows(Saved):
         means = (sums / counts[:, None]).astype(np.float32)
         share = best[0] / max(float(alone.mean()), 1e-12)
         return cls(hashes.astype(np.uint64), means, counts.astype(np.int32), best[1], share)
+
+    def extended(self, table: Table, target: Encoded, task: Task) -> KnownRows:
+        """These rows and further ones, which count alike; predictions for rows that are new do not change."""
+        hashes, group = np.unique(np.concatenate([self.hashes, row_hashes(table)]), return_inverse=True)
+        weights = np.concatenate([self.counts, np.ones(table.rows, dtype=np.int32)])
+        answers = np.concatenate([self.means, _answers(target, task)])
+        sums = np.zeros((len(hashes), answers.shape[1]))
+        np.add.at(sums, group, answers * weights[:, None])
+        counts = np.bincount(group, weights)
+        means = (sums / counts[:, None]).astype(np.float32)
+        return replace(self, hashes=hashes, means=means, counts=counts.astype(np.int32))
 
     def join(self, table: Table, predictions: Predictions) -> npt.NDArray[np.float64]:
         """Predictions ``(rows, n_outputs)`` of models, with what is known of the rows that are known."""

@@ -73,6 +73,23 @@ def test_noisy_repeats_count_for_less_than_exact_ones():
     assert noisy.evidence < exact.evidence
 
 
+def test_further_rows_count_like_the_others():
+    table, original = repeated()
+    target = np.random.default_rng(1).integers(0, 3, 300)[original]
+    uninformed = np.full((600, 3), 1 / 3)
+    half = np.flatnonzero(original % 2 == 0)
+    rest = np.flatnonzero(original % 2)
+    everything = KnownRows.measured(table, target, THREE, np.arange(600), uninformed)
+    part = KnownRows.measured(table.take(half), target[half], THREE, np.arange(300), uninformed[half])
+    assert part is not None
+    assert everything is not None
+    extended = part.extended(table.take(rest), target[rest], THREE)
+    assert np.array_equal(extended.hashes, everything.hashes)
+    assert np.array_equal(extended.counts, everything.counts)
+    assert np.allclose(extended.means, everything.means)
+    assert np.array_equal(part.join(table.take(rest), uninformed[rest]), uninformed[rest])
+
+
 def test_a_predictor_keeps_what_it_knows(finished_trials: Any, tmp_path: Path):
     problem = finished_trials.problem
     task = replace(problem.task)
