@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 
 import automl
-
-
-@pytest.fixture
-def searched(cli, write, frame):
-    """A model of ``data.csv`` that uses every column, in ``mlruns``."""
-    name = write(frame.drop(columns="price"))
-    cli("search", name, "-t", "y", "--families", "linear", "--trials", "2", "--executor", "inline").worked(
-        "Best:"
-    )
-    return frame.drop(columns=["price", "y"])
 
 
 def labels(outcome):
