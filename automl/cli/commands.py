@@ -15,6 +15,7 @@ import automl
 from automl.cli.arguments import dialect_options, names, pairs, store_options
 from automl.cli.check import check
 from automl.cli.predict import predict
+from automl.cli.reports import COMMANDS
 from automl.errors import AutoMLError, did_you_mean
 
 _SEARCH_EXAMPLES = """\b
@@ -83,6 +84,8 @@ def commands(debug: bool) -> None:
 
 commands.add_command(check)
 commands.add_command(predict)
+for _command in COMMANDS:
+    commands.add_command(_command)
 
 
 @commands.command(epilog=None)
@@ -196,20 +199,25 @@ def _process_start() -> float:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array on stdout.")
 @click.option("-n", "--rows", type=int, default=25, show_default=True, help="Rows to print; 0 for all.")
+@click.option(
+    "--sort", default="score", show_default=True, metavar="KEY", help="score, latency, size, time or trial."
+)
 @store_options
-def leaderboard(name: str, as_json: bool, rows: int, tracking_uri: str | None, store: str) -> None:
+def leaderboard(
+    name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str
+) -> None:
     """Trials of a search, best first.
 
     \b
     Examples:
       automl leaderboard wine
-      automl leaderboard wine --json
-      automl leaderboard wine -n 0
+      automl leaderboard wine --sort latency
+      automl leaderboard wine -n 0 --json
     """
     from automl.cli.pages import print_leaderboard
     from automl.history import leaderboard_frame, leaderboard_rows
 
-    found = leaderboard_rows(name, tracking_uri=tracking_uri, store=Path(store))
+    found = leaderboard_rows(name, sort=sort, tracking_uri=tracking_uri, store=Path(store))
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found]))
     else:
