@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.errors import UsageError
+from automl.errors import UsageError, did_you_mean
 from automl.predictor import Predictor
 from automl.store import MANIFEST
 from automl.tracker.query import Record, SearchDescription, TrialDescription, is_run_id
@@ -32,12 +32,20 @@ __all__ = [
     "leaderboard",
     "leaderboard_rows",
     "load",
+    "promote",
     "searches",
     "serve_ui",
     "ui_server",
 ]
 
 COLUMNS = tuple(item.name for item in fields(LeaderboardRow))
+SORTS = {
+    "score": "",
+    "latency": "predict_ms_per_1000_rows",
+    "size": "model_bytes",
+    "time": "seconds",
+    "trial": "trial",
+}
 _HOST = "127.0.0.1"
 _PORTS = 50
 
@@ -81,18 +89,72 @@ def load(
 
 
 def leaderboard_rows(
-    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+    name: str,
+    *,
+    sort: str = "score",
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> list[LeaderboardRow]:
-    """The trials of the latest search of this name, or of the search with this run id, best first."""
+    """The trials of the latest search of this name, or of the search with this run id.
+
+    Parameters
+    ----------
+    sort:
+        ``score`` (best first), ``latency``, ``size``, ``time`` (least first) or ``trial``; what has no such
+        value comes last.
+    """
+    if sort not in SORTS:
+        raise UsageError(f"There is no order {sort!r}. {did_you_mean(sort, SORTS)}")
     record = _record(tracking_uri, store)
-    return record.leaderboard(record.search_run(name))
+    rows = record.leaderboard(record.search_run(name))
+    field_name = SORTS[sort]
+    if not field_name:
+        return rows
+    values = [getattr(row, field_name) for row in rows]
+    order = sorted(range(len(rows)), key=lambda place: (values[place] is None, values[place] or 0.0))
+    return [rows[place] for place in order]
 
 
 def leaderboard(
-    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+    name: str,
+    *,
+    sort: str = "score",
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> pd.DataFrame:
-    """The same as a DataFrame: one row per trial, best first, those without a score last."""
-    return leaderboard_frame(leaderboard_rows(name, tracking_uri=tracking_uri, store=store))
+    """The same as a DataFrame: one row per trial."""
+    return leaderboard_frame(leaderboard_rows(name, sort=sort, tracking_uri=tracking_uri, store=store))
+
+
+def promote(
+    name: str,
+    run: str,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> str:
+    """Make a run's model the champion of a search: what :func:`load` and predictions by name use.
+
+    Parameters
+    ----------
+    run:
+        The id of a trial's or a search's run, or its first six digits or more.
+
+    Returns
+    -------
+    str
+        The version of the registered model that is the champion now.
+
+    Raises
+    ------
+    UsageError
+        When the run is of another search, or has no model.
+    """
+    from automl.tracker.champion import promote as give_alias
+    from automl.tracker.material import resolve_run
+
+    record = _record(tracking_uri, store)
+    return give_alias(record, name, resolve_run(record, run))
 
 
 def leaderboard_frame(rows: list[LeaderboardRow]) -> pd.DataFrame:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.cli.words import duration, score_text, size_text
+from automl.wording import duration, score_text, size_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from automl.controller import SearchResult
+    from automl.report.compare import Comparison
 
 
 def summarise(result: SearchResult, stream: IO[str]) -> None:
@@ -24,8 +25,8 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines.append(f"  validation {result.metric} {score_text(best.validation)}{optimistic}")
     if test is not None:
         lines.append(
-            f"  test       {result.metric} {score_text(test.value)}  "
-            f"95 % interval {score_text(test.low)} … {score_text(test.high)}, {test.rows:,} untouched rows"
+            f"  test       {result.metric} {score_text(test.value)}  95 % interval {score_text(test.low)} … "
+            f"{score_text(test.high)}, {test.rows:,} untouched rows"
         )
     if result.baseline.validation is not None:
         lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")
@@ -73,6 +74,44 @@ def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> Non
     Console(file=stream, width=width).print(page)
     if len(shown) < len(table):
         print(f"{len(table) - len(shown)} more: -n 0 shows all.", file=stream)
+
+
+def print_comparison(found: Comparison, stream: IO[str]) -> None:
+    """Two runs side by side, and the difference of their scores."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    sides = (found.first, found.second)
+    page = RichTable(box=None, pad_edge=False, header_style="bold")
+    page.add_column("")
+    for side in sides:
+        page.add_column(Text(side.title), overflow="fold")
+    rows = [
+        ("run", *(side.run_id[:8] for side in sides)),
+        (found.metric, *(_number(side.validation) for side in sides)),
+        ("time", *(duration(side.seconds) for side in sides)),
+        ("ms/1000", *(f"{_plain(side.predict_ms_per_1000_rows):.1f}" for side in sides)),
+        ("size", *(size_text(_plain(side.model_bytes)) for side in sides)),
+        *((f"  {name}", _setting(first), _setting(second)) for name, first, second in found.changed),
+    ]
+    for row in rows:
+        page.add_row(*map(Text, row))
+    width = None if stream.isatty() else 160
+    Console(file=stream, width=width, highlight=False).print(page)
+    if found.gain is not None:
+        interval = ""
+        if found.low is not None and found.high is not None:
+            interval = f", 95 % interval {found.low:+.4g} … {found.high:+.4g} over {found.rows:,} shared rows"
+        word = "better" if found.gain >= 0 else "worse"
+        print(f"\nThe second is {word} by {abs(found.gain):.4g} {found.metric}{interval}.", file=stream)
+    print(found.verdict, file=stream)
+
+
+def _setting(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def print_description(description: Any, stream: IO[str], *, as_json: bool) -> None:

@@ -7,8 +7,9 @@ import time
 from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from automl.cli.words import duration, score_text, trial_line
+from automl.cli.words import trial_line
 from automl.trial import Progress, Status, Trial
+from automl.wording import duration, score_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -56,6 +57,9 @@ class View:
     def stop_requested(self) -> bool:
         """Whether the user asked the search to end."""
         return self._interrupted
+
+    def preparing(self, fraction: float, message: str) -> None:
+        """Images are being decoded."""
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
         """The data was read: say what was decided and why."""
@@ -134,6 +138,11 @@ class LiveView(View):
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._drawn = 0.0
 
+    def preparing(self, fraction: float, message: str) -> None:
+        """A bar that is written over."""
+        bar = "█" * round(30 * fraction)
+        self._console.print(f"{message} {bar:30} {fraction:4.0%}", end="\r", highlight=False, markup=False)
+
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
         """Say what was decided, then begin to draw."""
         super().prepared(prepared, name, seconds, elapsed)
@@ -207,7 +216,10 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
     """What was read and decided, one line per decision with its reason."""
     task = prepared.task
     features = prepared.layout.features
-    counts = ((features.numbers, "numbers"), (features.categories, "categories"), (features.texts, "texts"))
+    counts = (
+        *((features.numbers, "numbers"), (features.categories, "categories")),
+        *((features.texts, "texts"), (features.images, "images")),
+    )
     shown = ", ".join(f"{len(names)} {what}" for names, what in counts if names)
     lines = [
         f"{name}: {prepared.rows:,} rows, {shown}",

@@ -1,0 +1,161 @@
+"""From a search's name to its report: read the record, the champion and the data, explain, render."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from automl.errors import UsageError
+from automl.member import read_json
+from automl.predictor import Predictor
+from automl.report.card import model_card
+from automl.report.evidence import ARRAYS, STORY, Evidence
+from automl.report.explain import Explanation, explain
+from automl.report.inputs import Rows, read_rows, with_features
+from automl.report.slices import Slice, slice_by
+from automl.report.subject import Subject
+from automl.tracker.champion import CARD, describe_model
+from automl.tracker.material import Material, read_file, search_material, write_file
+from automl.tracker.query import Record
+from automl.tracker.record import folder_name
+from automl.tracker.store import DEFAULT_ROOT, locate_store
+
+REPORT = "report.html"
+EXPLAIN_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A search with everything that a report or a card reads."""
+
+    record: Record
+    subject: Subject
+    rows: Rows
+
+    def slices(self, columns: Sequence[str]) -> list[Slice]:
+        """Scores by the groups of these columns.
+
+        Raises
+        ------
+        UsageError
+            When a column is not there, or the data is not.
+        """
+        if not columns:
+            return []
+        if self.rows.frame is None or self.subject.evidence is None:
+            raise UsageError(f"--slice needs the data that was searched: {self.rows.reason}.")
+        return [slice_by(self.subject.evidence, self.rows.frame, column) for column in columns]
+
+
+def open_search(
+    name: str,
+    *,
+    data: str | None = None,
+    explained: bool = True,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> Opened:
+    """Read the latest search of this name, or the one with this run id.
+
+    Parameters
+    ----------
+    data:
+        The file that was searched, where it is no longer at its place.
+    explained:
+        Whether importance and dependence are computed, which takes up to 20 s.
+    """
+    record = Record(locate_store(tracking_uri, store))
+    material = search_material(record, name)
+    evidence = read_evidence(record, material)
+    rows = Rows(None, "the search did not end, or an earlier version recorded it")
+    if evidence is None or not material.search.model_version:
+        return Opened(record, Subject(material, evidence, unexplained=rows.reason), rows)
+    predictor = record.search_model(record.run(material.search.run_id))
+    rows = read_rows(material, evidence, data)
+    found: Explanation | None = None
+    if explained:
+        found = explain(predictor, with_features(evidence, rows, predictor), seconds=EXPLAIN_SECONDS)
+    subject = Subject(material, evidence, found, rows.reason, versions_of(predictor))
+    return Opened(record, subject, rows)
+
+
+def read_evidence(record: Record, material: Material) -> Evidence | None:
+    """What the search's end left for reports, or None."""
+    run_id = material.search.run_id
+    arrays, story = read_file(record, run_id, ARRAYS), read_file(record, run_id, STORY)
+    return None if arrays is None or story is None else Evidence.load(arrays, story)
+
+
+def versions_of(predictor: Predictor) -> dict[str, str]:
+    """Of the libraries that made the champion."""
+    found = read_json(predictor.folder / "predictor.json").get("versions", {})
+    return {str(name): str(version) for name, version in found.items()}
+
+
+def write_report(
+    name: str,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    data: str | None = None,
+    slices: Sequence[str] = (),
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> Path:
+    """Make the report of a search; put it on its run and into a file.
+
+    Parameters
+    ----------
+    out:
+        The file; default ``<name>-report.html`` here.
+    data:
+        The file that was searched, where it is no longer at its place.
+    slices:
+        Columns to score by group.
+
+    Raises
+    ------
+    UsageError
+        When there is no such search, ``data`` is not what was searched, or a column is not there.
+    """
+    from automl.report.page import render
+
+    opened = open_search(name, data=data, tracking_uri=tracking_uri, store=store)
+    content = render(opened.subject, opened.slices(slices))
+    return _written(opened, REPORT, content, out)
+
+
+def write_card(
+    name: str,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    data: str | None = None,
+    slices: Sequence[str] = (),
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> Path:
+    """Make the model card of a search's champion; put it on its run, its model and into a file.
+
+    Parameters and errors as in :func:`write_report`; the default file is ``<name>-card.md``.
+    """
+    opened = open_search(name, data=data, tracking_uri=tracking_uri, store=store)
+    if not opened.subject.summary:
+        raise UsageError(f"The search {name!r} has no champion yet, so there is no card of it.")
+    content = model_card(opened.subject, opened.slices(slices))
+    describe_model(opened.record, opened.subject.material.search, content)
+    return _written(opened, CARD, content, out)
+
+
+def _written(opened: Opened, name: str, content: str, out: str | os.PathLike[str] | None) -> Path:
+    search = opened.subject.material.search
+    write_file(opened.record, search.run_id, name, content.encode())
+    path = Path(f"{folder_name(search.name)}-{name.replace('model_', '')}" if out is None else out)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written ({error.strerror}). Choose another file with -o."
+        ) from error
+    return path

@@ -1,0 +1,271 @@
+"""The model card: what the champion is, what it was made from, how well it does, and where its limits are."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from automl.metrics import METRICS
+from automl.report import curves
+from automl.report.evidence import Evidence
+from automl.report.slices import LEAST_ROWS, Slice
+from automl.report.subject import Subject
+from automl.wording import score_text, size_text
+
+_CLASS_ROWS = 40
+_SMALL = 1000
+_PRETRAINED = ("image_",)
+
+
+def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
+    """The card as Markdown; text from the data is escaped."""
+    parts = [
+        f"# Model card: {escaped(subject.name)}",
+        _overview(subject),
+        "## What it is",
+        _what(subject),
+        "## What it was made from",
+        _data(subject),
+        "## How it was judged",
+        _judged(subject),
+        "## How well it does",
+        _scores(subject),
+    ]
+    if subject.evidence is not None and subject.evidence.task.labels:
+        parts += ["### By class", _by_class(subject.evidence)]
+    for item in slices:
+        parts += [f"### By {escaped(item.column)}", _by_group(item, subject.metric)]
+    if subject.explanation is not None and subject.explanation.importances:
+        parts += ["### What drives it", _drivers(subject)]
+    parts += [
+        "## Limits",
+        _limits(subject),
+        "## Versions and licences",
+        _versions(subject),
+        "## Use",
+        _use(subject),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(value: object) -> str:
+    """Text from data as one line of Markdown that means only itself."""
+    line = " ".join(str(value).split())
+    return re.sub(r"([\\`*_\[\]<>|#&~$])", r"\\\1", line)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _overview(subject: Subject) -> str:
+    search = subject.material.search
+    made = time.strftime("%Y-%m-%d", time.localtime(search.started))
+    score = subject.test or subject.validation
+    reached = ""
+    if score is not None:
+        on = (
+            "untouched rows"
+            if subject.test is not None
+            else "held-out rows that it was chosen by (optimistic)"
+        )
+        reached = f" It reaches {subject.metric} {score.words} on {on}."
+    against = (
+        ""
+        if subject.baseline is None
+        else f" Predicting without features gives {score_text(subject.baseline)}."
+    )
+    return (
+        f"Predicts **{escaped(search.target)}** ({search.task}). Made on {made} by automl.{reached}{against}"
+    )
+
+
+def _what(subject: Subject) -> str:
+    rows = {trial.row.trial: trial.row for trial in subject.material.trials}
+    listed = []
+    for member in subject.members:
+        row = rows.get(member["trial"])
+        size = "" if row is None else size_text(row.model_bytes or 0)
+        listed.append(
+            (
+                f"#{member['trial']}",
+                member["family"],
+                f"{member['weight']:.1%}",
+                size,
+                f"`{member['run_id']}`",
+            )
+        )
+    milliseconds, size_bytes = subject.cost
+    text = (
+        f"The weighted average of {len(listed)} trials, each the average of its folds' models."
+        if len(listed) > 1
+        else "One trial: the average of its folds' models."
+    )
+    cost = (
+        f"1,000 rows take {milliseconds:,.0f} ms on the machine that made it; {size_text(size_bytes)} on "
+        "disk."
+    )
+    return f"{text} {cost}\n\n{_table(('trial', 'family', 'weight', 'size', 'run'), listed)}"
+
+
+def _data(subject: Subject) -> str:
+    search, evidence = subject.material.search, subject.evidence
+    source = search.configuration.get("source", "a DataFrame")
+    if evidence is None:
+        return f"Source: {escaped(source)}."
+    story = evidence.story
+    lines = [
+        f"- Source: {escaped(source)}, {story.data_rows:,} usable rows, {len(story.columns)} columns",
+        f"- Digest: `{story.data_digest}`",
+        f"- Target: {escaped(search.target)}; {escaped(story.task_reason)}",
+    ]
+    lines += [f"- {item['severity'].capitalize()}: {escaped(item['evidence'])}" for item in story.findings]
+    lines += [f"- Note: {escaped(note)}" for note in story.notes]
+    return "\n".join(lines)
+
+
+def _judged(subject: Subject) -> str:
+    if subject.evidence is None:
+        return ""
+    story = subject.evidence.story
+    lines = [
+        f"- Validation: {escaped(story.split_reason)}",
+        f"- Metric: {subject.metric} ({'more' if subject.greater_is_better else 'less'} is better), "
+        f"{escaped(story.metric_reason)}",
+        "- Untouched rows: "
+        f"{escaped(story.test_source) if story.test_source else 'none, so the score above is optimistic'}",
+        f"- Seed: {subject.material.search.configuration.get('seed', 0)}; {len(subject.material.trials)} "
+        "trials",
+    ]
+    return "\n".join(lines)
+
+
+def _scores(subject: Subject) -> str:
+    rows = []
+    for name, score in (("untouched rows", subject.test), ("held-out rows", subject.validation)):
+        if score is not None:
+            interval = (
+                "" if score.low is None else f"{score_text(score.low)} to {score_text(score.high or 0)}"
+            )
+            rows.append(
+                (
+                    name,
+                    subject.metric,
+                    score_text(score.value),
+                    interval,
+                    f"{score.rows:,}" if score.rows else "",
+                )
+            )
+    if subject.evidence is not None:
+        found = subject.evidence
+        for metric in METRICS.values():
+            if (
+                found.task.name in metric.tasks
+                and metric.name != subject.metric
+                and _sensible(metric.name, found)
+            ):
+                value = metric.score(found.target, found.predictions)
+                if np.isfinite(value):
+                    rows.append(
+                        ("held-out rows", metric.name, score_text(value), "", f"{len(found.target):,}")
+                    )
+    return _table(("rows", "metric", "score", "95 % interval", "number"), rows)
+
+
+def _sensible(name: str, evidence: Evidence) -> bool:
+    """Logarithmic and relative errors mean nothing for targets that reach zero or below."""
+    return name not in ("rmsle", "mape") or float(np.min(evidence.target)) > 0
+
+
+def _by_class(evidence: Evidence) -> str:
+    names = tuple(str(name) for name in evidence.task.labels)
+    rows = curves.by_class(evidence.target, evidence.predictions, names)
+    listed = [
+        (escaped(row.label), f"{row.rows:,}", *(_plain(v) for v in (row.precision, row.recall, row.f1)))
+        for row in rows[:_CLASS_ROWS]
+    ]
+    more = f"\n\n{len(rows) - _CLASS_ROWS} more classes." if len(rows) > _CLASS_ROWS else ""
+    return _table(("class", "rows", "precision", "recall", "F1"), listed) + more
+
+
+def _by_group(item: Slice, metric: str) -> str:
+    rows = [
+        (
+            escaped(group.label),
+            f"{group.rows:,}",
+            _plain(group.score),
+            "" if np.isnan(group.low) else f"{score_text(group.low)} to {score_text(group.high)}",
+            group.differs or ("too few rows" if group.rows < LEAST_ROWS else ""),
+        )
+        for group in item.groups
+    ]
+    note = (
+        f"{metric} on held-out rows; {score_text(item.overall)} on all of them. Differences that one sees "
+        "among many groups may be chance."
+    )
+    return f"{_table(('group', 'rows', metric, '95 % interval', 'than all'), rows)}\n\n{note}"
+
+
+def _drivers(subject: Subject) -> str:
+    assert subject.explanation is not None
+    rows = [
+        (escaped(item.feature), f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
+        for item in subject.explanation.importances[:10]
+    ]
+    return _table(("feature", f"{subject.metric} lost when shuffled", "95 % interval"), rows)
+
+
+def _limits(subject: Subject) -> str:
+    lines = [
+        "It knows the kind of rows it was made from; where new ones come from elsewhere or later, measure "
+        "again.",
+        "A category that it has not seen counts as missing; beyond the range of a number seen, most of its "
+        "parts predict what the nearest seen value gets.",
+        "Importance and groups describe this model, not causes.",
+    ]
+    evidence = subject.evidence
+    if subject.test is None:
+        lines.append(
+            "No rows were kept apart, so its score is the best of many on the same rows: optimistic."
+        )
+    if evidence is not None:
+        if evidence.story.data_rows < _SMALL:
+            lines.append(
+                f"It was made from {evidence.story.data_rows:,} rows: the intervals are wide, small groups "
+                "say little."
+            )
+        if evidence.task.labels:
+            code = 1 if len(evidence.task.labels) == 2 else None
+            error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
+            lines.append(
+                f"Its probabilities are off by {error:.1%} on average (calibration error on held-out rows)."
+            )
+    lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
+    lines.append("What it may be used for, and for whom it must not decide alone, is for you to write here.")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _versions(subject: Subject) -> str:
+    families = {member["family"] for member in subject.members}
+    pretrained = sorted(family for family in families if family.startswith(_PRETRAINED))
+    weights = (
+        f"Weights trained elsewhere are part of {', '.join(pretrained)}; their licence and source stand in "
+        "each model's folder."
+        if pretrained
+        else "All weights were trained on the data above; nothing pretrained is in it."
+    )
+    listed = ", ".join(f"{name} {version}" for name, version in sorted(subject.versions.items()))
+    return f"{weights}\n\n{listed}"
+
+
+def _use(subject: Subject) -> str:
+    name = subject.name
+    return f'```python\nimport automl\n\nmodel = automl.load("{name}")\nmodel.predict(frame)\n```'
+
+
+def _plain(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.4g}"

@@ -1,0 +1,191 @@
+"""The report's last sections: hyperparameters, data, failures, and how to use and repeat all of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+
+from automl.report.markup import Markup, code, section, table, tag
+from automl.report.parameters import LEAST_TRIALS, parameter_shares
+from automl.report.subject import Subject
+
+_COLUMNS = 60
+_EXACT = (
+    "With a number of trials the same seed gives the same trials and scores again; with a time budget, how "
+    "many there are depends on the machine."
+)
+
+
+def parameters_section(subject: Subject) -> Markup:
+    """Which hyperparameters mattered, per family."""
+    rows = [trial.row for trial in subject.material.trials]
+    found = parameter_shares(rows, greater_is_better=subject.greater_is_better)
+    title = "Which hyperparameters mattered"
+    if not found:
+        text = f"No family has the {LEAST_TRIALS} finished trials that it takes to say."
+        return section("parameters", title, tag("p", text, class_="muted"))
+    note = (
+        "How much of the difference between a family's trials each parameter explains by itself (epsilon "
+        "squared over thirds of its values, on ranks), and where the better third of the trials had it. "
+        "The search looked where scores were good, so this is about that region; what matters only in "
+        "combination is not seen."
+    )
+    parts: list[Markup] = [tag("p", note, class_="muted")]
+    for family, (trials, shares) in found.items():
+        body = [(item.name, f"{item.share:.0%}", item.best) for item in shares]
+        parts += [
+            tag("h3", f"{family}, {trials} trials"),
+            table(("parameter", "explains", "better third"), body, words=(0, 2)),
+        ]
+    return section("parameters", title, *parts)
+
+
+def data_section(subject: Subject) -> Markup:
+    """What was read and how it was understood."""
+    search = subject.material.search
+    parts: list[Markup] = []
+    if subject.evidence is None:
+        return section("data", "The data", tag("p", f"Target {search.target}, task {search.task}."))
+    story = subject.evidence.story
+    kinds: dict[str, int] = defaultdict(int)
+    for column in story.columns:
+        kinds[column["kind"]] += 1
+    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    parts.append(
+        tag(
+            "p",
+            f"{story.data_rows:,} rows and {len(story.columns)} columns ({counted}); the target "
+            f"{search.target} is {search.task}: {story.task_reason}.",
+        )
+    )
+    if story.findings:
+        body = [
+            (item["severity"], item["column"] or "", item["evidence"], item["remedy"])
+            for item in story.findings
+        ]
+        parts += [
+            tag("h3", "Findings"),
+            table(("severity", "column", "what was seen", "what to do"), body, words=(0, 1, 2, 3)),
+        ]
+    else:
+        parts.append(tag("p", "The checks found nothing to worry about."))
+    if story.notes:
+        parts += [tag("h3", "Notes"), tag("ul", *[tag("li", note) for note in story.notes])]
+    listed = [(column["name"], column["kind"], column["reason"]) for column in story.columns[:_COLUMNS]]
+    more = f" (the first {_COLUMNS} of {len(story.columns)})" if len(story.columns) > _COLUMNS else ""
+    columns = table(("column", "kind", "why"), listed, words=(0, 1, 2))
+    parts.append(tag("details", tag("summary", f"Columns and why they are what they are{more}"), columns))
+    return section("data", "The data", *parts)
+
+
+def failures_section(subject: Subject) -> Markup:
+    """What did not work, grouped by reason."""
+    groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for trial in subject.material.trials:
+        if trial.row.validation is None:
+            groups[(trial.row.family, trial.row.state, trial.error)].append(trial.row.trial)
+    if not groups:
+        return section("failures", "What failed", tag("p", "Nothing: every trial finished."))
+    body = []
+    for (family, state, error), numbers in sorted(groups.items(), key=lambda item: -len(item[1])):
+        listed = ", ".join(f"#{number}" for number in numbers[:6]) + (" …" if len(numbers) > 6 else "")
+        body.append(
+            (
+                family,
+                state,
+                f"{len(numbers)}",
+                listed,
+                error or "stopped early: clearly behind its family's best",
+            )
+        )
+    head = ("family", "state", "trials", "which", "reason")
+    return section("failures", "What failed or was stopped", table(head, body, words=(0, 1, 3, 4)))
+
+
+def use_section(subject: Subject) -> Markup:
+    """Commands to load, predict, serve and repeat."""
+    search, name = subject.material.search, subject.name
+    uri = subject.summary.get("tracking_uri", "")
+    parts: list[Markup] = []
+    if subject.summary.get("model_uri"):
+        lines = [
+            "import automl",
+            "",
+            f"model = automl.load({name!r})",
+            "model.predict(frame)  # a DataFrame, or the path of a file",
+        ]
+        if subject.evidence is not None and subject.evidence.task.labels:
+            lines.append("model.predict_proba(frame)")
+        served = (
+            f"export MLFLOW_TRACKING_URI={_quoted(uri)}",
+            f"mlflow models serve -m {_quoted(subject.summary['model_uri'])} --env-manager local --port 5001",
+        )
+        parts += [
+            tag("h3", "Predict"),
+            code(f"automl predict {_quoted(name)} NEW.csv -o predictions.csv"),
+            code("\n".join(lines)),
+            tag("h3", "Serve"),
+            code("\n".join(served)),
+        ]
+    parts += [
+        tag("h3", "Repeat"),
+        code(_command(subject)),
+        tag("p", _EXACT, class_="muted"),
+        tag("h3", "Look at every trial"),
+        code(f"automl leaderboard {_quoted(name)}\nautoml ui {_quoted(name)}"),
+    ]
+    facts = [("search run", search.run_id), ("tracking store", uri), ("model version", search.model_version)]
+    if subject.evidence is not None:
+        facts.append(("data digest", subject.evidence.story.data_digest[:16]))
+    facts += sorted(subject.versions.items())
+    known = [(what, value) for what, value in facts if value]
+    parts.append(
+        tag("details", tag("summary", "Ids and versions"), table(("what", "which"), known, words=(0, 1)))
+    )
+    return section("use", "Use it and repeat it", *parts)
+
+
+_SKIPPED = (
+    "source",
+    "target",
+    "store",
+    "tracking_uri",
+    "memory_bytes",
+    "keep_models_bytes",
+    "seconds",
+    "trials",
+    "skip_bad_rows",
+)
+_USUAL = {"workers": 0, "executor": "local", "device": "auto", "prefer": "best", "seed": 0}
+
+
+def _command(subject: Subject) -> str:
+    """The search again, as a command; what has its default is left out."""
+    given = subject.material.search.configuration
+    words = [
+        "automl search",
+        _quoted(str(given.get("source", "DATA"))),
+        "--target",
+        _quoted(subject.material.search.target),
+    ]
+    if given.get("trials") is not None:
+        words += ["--trials", str(given["trials"])]
+    elif given.get("seconds") is not None:
+        words += ["--time", f"{float(given['seconds']):g}s"]
+    for key, value in given.items():
+        if key in _SKIPPED or _USUAL.get(key, "") == value:
+            continue
+        option = "--" + {"kinds": "kind"}.get(key, key).replace("_", "-")
+        if isinstance(value, dict):
+            words += [f"{option} {_quoted(f'{name}={item}')}" for name, item in value.items()]
+        elif isinstance(value, list):
+            joined = [",".join(map(str, value))] if key in ("families", "without") else list(map(str, value))
+            words += [f"{option} {_quoted(item)}" for item in joined]
+        else:
+            words += [option, _quoted(str(value))]
+    words += ["--seed", str(given.get("seed", 0))]
+    return " ".join(words)
+
+
+def _quoted(word: str) -> str:
+    return shlex.quote(word)

@@ -1,0 +1,234 @@
+"""Plots of the champion, each a matplotlib figure: how good it is, where it errs, what drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.report import curves
+from automl.report.evidence import Evidence
+from automl.report.explain import Dependence, Importance
+from automl.report.style import GRID, INK, MUTED, SERIES, Plot, category_axis, drawing, label, plot
+
+MOST_CLASSES = 12
+MOST_CURVES = 6
+_POINTS = 500
+
+
+def labels_of(evidence: Evidence) -> tuple[str, ...]:
+    """The classes as text."""
+    return tuple(str(name) for name in evidence.task.labels)
+
+
+def confusion_plot(evidence: Evidence) -> Plot:
+    """Counts of true against predicted classes, shaded by the share of the true class.
+
+    Of more than twelve classes those that are confused most.
+    """
+    names = labels_of(evidence)
+    table = curves.confusion(evidence.target, evidence.predictions)
+    wrong = table.sum(axis=0) + table.sum(axis=1) - 2 * np.diag(table)
+    shown = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
+    table, names = table[np.ix_(shown, shown)], tuple(names[code] for code in shown)
+    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    count = len(names)
+    with drawing():
+        figure, axes = plot((4.3, max(2.4, min(4.3, 1.4 + 0.42 * count))))
+        for i in range(count):
+            for j in range(count):
+                axes.add_patch(_rectangle(j, i, SERIES[0] if i == j else SERIES[1], 0.08 + 0.5 * share[i, j]))
+                text = f"{table[i, j]:,}" + (f"\n{share[i, j]:.0%}" if count <= 4 else "")
+                size = 9 if count <= 6 else 6.5
+                axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK)
+        short = [label(name, 12 if count > 4 else 18) for name in names]
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if count > 4 else {}
+        axes.set_xticks(range(count), short, **turned)
+        axes.set_yticks(range(count), short)
+        axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xlabel="predicted", ylabel="true")
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return figure
+
+
+def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
+    """ROC and precision–recall: of class 1, or of every class against the rest (the six hardest)."""
+    found = [
+        (code, curves.rates(evidence.target, evidence.predictions, code)) for code in _curve_codes(evidence)
+    ]
+    names = labels_of(evidence)
+    with drawing():
+        roc, axes = plot()
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        for series, (code, item) in enumerate(found):
+            text = f"{label(names[code], 18)} · {item.area:.3f}"
+            axes.plot(item.false_positive, item.recall, color=SERIES[series % len(SERIES)], label=text)
+        axes.set(
+            xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
+        )
+        axes.legend(title="area under the curve", loc="lower right")
+        recall, axes = plot()
+        for series, (code, item) in enumerate(found):
+            colour = SERIES[series % len(SERIES)]
+            text = f"{label(names[code], 18)} · {item.average_precision:.3f}"
+            axes.plot(item.recall, item.precision, color=colour, label=text)
+            axes.axhline(item.share, color=colour, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+        axes.legend(title="average precision", loc="lower left")
+        return roc, recall
+
+
+def calibration_plot(evidence: Evidence) -> Plot:
+    """Observed against predicted probability, with how many rows stand behind each point."""
+    binary = len(evidence.task.labels) == 2
+    found = curves.calibration(evidence.target, evidence.predictions, 1 if binary else None)
+    name = labels_of(evidence)[1] if binary else "the predicted class"
+    with drawing():
+        figure, axes = plot()
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        spread = 1.96 * np.sqrt(np.maximum(found.observed * (1 - found.observed), 1e-9) / found.rows)
+        low, high = np.minimum(spread, found.observed), np.minimum(spread, 1 - found.observed)
+        axes.errorbar(
+            found.predicted,
+            found.observed,
+            yerr=[low, high],
+            color=SERIES[0],
+            marker="o",
+            markersize=4,
+            elinewidth=1,
+        )
+        axes.set(xlabel=f"predicted probability of {label(name, 22)}", ylabel="observed share")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        return figure
+
+
+def threshold_plot(evidence: Evidence) -> Plot:
+    """Precision, recall and F1 of class 1 over the decision threshold, and the one in use."""
+    found = curves.rates(evidence.target, np.asarray(evidence.raw, dtype=np.float64), 1)
+    recall, precision = found.recall[1:], found.precision[1:]
+    f1 = 2 * recall * precision / np.maximum(recall + precision, 1e-12)
+    used = curves.threshold(evidence.story.class_weights)
+    with drawing():
+        figure, axes = plot()
+        for values, name, colour in (
+            (precision, "precision", SERIES[0]),
+            (recall, "recall", SERIES[1]),
+            (f1, "F1", SERIES[2]),
+        ):
+            axes.plot(found.thresholds, values, color=colour, label=name)
+        axes.axvline(used, color=INK, linewidth=1, linestyle=(0, (3, 3)))
+        axes.annotate(
+            f"{used:.2f}", (used, 0.02), xytext=(4, 0), textcoords="offset points", color=INK, fontsize=8.5
+        )
+        axes.set(
+            xlabel=f"threshold on the probability of {label(labels_of(evidence)[1], 18)}", ylim=(-0.02, 1.03)
+        )
+        axes.legend(loc="best")
+        return figure
+
+
+def residual_plots(evidence: Evidence) -> tuple[Plot, Plot]:
+    """Predicted against true values, and the errors over the prediction (up to 500 points)."""
+    truth = np.asarray(evidence.target, dtype=np.float64)
+    predicted = evidence.predictions[:, 0]
+    rows = np.arange(len(truth))
+    if len(rows) > _POINTS:
+        rows = np.random.default_rng(0).choice(rows, _POINTS, replace=False)
+    style = {"color": SERIES[0], "marker": "o", "linestyle": "none", "markersize": 3.2, "alpha": 0.45}
+    with drawing():
+        first, axes = plot()
+        low, high = float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max()))
+        axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        axes.plot(truth[rows], predicted[rows], markeredgewidth=0, **style)
+        axes.set(xlabel="true value", ylabel="predicted value")
+        second, axes = plot()
+        axes.axhline(0, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        axes.plot(predicted[rows], predicted[rows] - truth[rows], markeredgewidth=0, **style)
+        axes.set(xlabel="predicted value", ylabel="predicted − true")
+        return first, second
+
+
+def importance_plot(importances: Sequence[Importance], metric: str, most: int = 15) -> Plot:
+    """How much worse the metric gets without each feature, with 95 % intervals."""
+    shown = list(importances)[:most]
+    with drawing():
+        figure, axes = plot((4.3, 0.9 + 0.24 * max(3, len(shown))))
+        values = np.array([item.value for item in shown])
+        low = values - np.array([min(item.low, item.value) for item in shown])
+        high = np.array([max(item.high, item.value) for item in shown]) - values
+        places = np.arange(len(shown))
+        axes.barh(places, values, height=0.62, color=SERIES[0], alpha=0.45)
+        axes.errorbar(values, places, xerr=[low, high], fmt="none", ecolor=INK, elinewidth=1)
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        category_axis(axes, [item.feature for item in shown])
+        axes.set(xlabel=f"{metric} lost when shuffled")
+        return figure
+
+
+def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
+    """The mean prediction over one feature: of class 1, of up to five classes, or the value."""
+    names = labels_of(evidence)
+    if not names:
+        series: list[tuple[str, npt.NDArray[np.float64]]] = [("", item.mean[:, 0])]
+    elif len(names) == 2:
+        series = [("", item.mean[:, 1])]
+    else:
+        moving = np.argsort(-np.ptp(item.mean, axis=0), kind="stable")[:5]
+        series = [(names[code], item.mean[:, code]) for code in np.sort(moving)]
+    with drawing():
+        figure, axes = plot((3.2, 2.3))
+        for number, (name, values) in enumerate(series):
+            colour = SERIES[number]
+            if isinstance(item.grid[0], str):
+                places = np.arange(len(item.grid)) + (number - (len(series) - 1) / 2) * 0.12
+                axes.plot(
+                    places,
+                    values,
+                    color=colour,
+                    marker="o",
+                    markersize=5,
+                    linestyle="none",
+                    label=label(name, 16),
+                )
+            else:
+                axes.plot(item.grid, values, color=colour, marker="o", markersize=2.5, label=label(name, 16))
+        if isinstance(item.grid[0], str):
+            crowded = len(item.grid) > 3
+            turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+            axes.set_xticks(range(len(item.grid)), [label(name, 12) for name in item.grid], **turned)
+        elif len(item.grid) > 1:
+            axes.locator_params(axis="x", nbins=5)
+        lowest = min(float(values.min()) for _, values in series)
+        highest = max(float(values.max()) for _, values in series)
+        if names and highest - lowest < 0.05:  # no drama out of nothing
+            middle = (highest + lowest) / 2
+            axes.set_ylim(max(-0.01, middle - 0.06), min(1.01, middle + 0.06))
+        axes.set(xlabel=label(item.feature, 34))
+        axes.set_ylabel(
+            f"P({label(names[1], 12)})" if len(names) == 2 else "probability" if names else "prediction"
+        )
+        if len(series) > 1:
+            axes.legend(fontsize=7.5)
+        return figure
+
+
+def _curve_codes(evidence: Evidence) -> list[int]:
+    """Class 1 of two; else every class, or the six with the least area under the curve."""
+    classes = len(evidence.task.labels)
+    if classes == 2:
+        return [1]
+    if classes <= MOST_CURVES:
+        return list(range(classes))
+    areas = [curves.rates(evidence.target, evidence.predictions, code).area for code in range(classes)]
+    return sorted(sorted(range(classes), key=lambda code: (np.isnan(areas[code]), areas[code]))[:MOST_CURVES])
+
+
+def _rectangle(x: float, y: float, colour: str, alpha: float):  # type: ignore[no-untyped-def]
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(
+        (x - 0.48, y - 0.48), 0.96, 0.96, facecolor=colour, alpha=alpha, edgecolor=GRID, linewidth=0
+    )

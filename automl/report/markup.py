@@ -1,0 +1,88 @@
+"""HTML by construction: text is escaped unless it was made here."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from matplotlib.figure import Figure
+
+from automl.report.style import svg
+
+_VOID = {"meta", "br", "hr"}
+# Marks that turn the direction of what follows could make a page read otherwise than its text is.
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def text(value: object) -> Markup:
+    """Anything as escaped text, without control characters."""
+    if isinstance(value, Markup):
+        return value
+    kept = "".join(
+        character
+        for character in str(value)
+        if character in "\n\t"
+        or not (
+            unicodedata.category(character) in ("Cc", "Cs")
+            or unicodedata.bidirectional(character) in _TURNING
+        )
+    )
+    return Markup(html.escape(kept))
+
+
+def tag(name: str, *children: object, **attributes: str | None) -> Markup:
+    """An element; ``class_`` is its class, ``aria_label`` its ``aria-label``."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Markup(f"<{name}{written}>")
+    return Markup(f"<{name}{written}>{''.join(text(child) for child in children)}</{name}>")
+
+
+def joined(parts: Iterable[object], between: str = "\n") -> Markup:
+    """Parts one after the other, each escaped where it is not HTML."""
+    return Markup(between.join(text(part) for part in parts))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, words: Sequence[int] = (0,)) -> Markup:
+    """A table that scrolls sideways where the screen is narrow; ``words`` are the columns set left."""
+
+    def row(cells: Sequence[object], kind: str) -> Markup:
+        made = [
+            tag(
+                kind, cell, class_=None if place in words else "number", scope="col" if kind == "th" else None
+            )
+            for place, cell in enumerate(cells)
+        ]
+        return tag("tr", *made)
+
+    body = tag("tbody", *[row(cells, "td") for cells in rows])
+    inner = tag("table", tag("thead", row(head, "th")), body)
+    return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label="table")
+
+
+def picture(figure: Figure, name: str, *, alt: str, caption: object = "", wide: bool = False) -> Markup:
+    """A plot with what it shows in words, for those who cannot see it, and a caption."""
+    drawn = tag("div", Markup(svg(figure, name)), role="img", aria_label=alt, class_="plot")
+    under = [tag("figcaption", caption)] if caption else []
+    return tag("figure", drawn, *under, class_="wide" if wide else None)
+
+
+def section(place: str, title: str, *children: object) -> Markup:
+    """A part of the page that its list of contents can point to."""
+    return tag("section", tag("h2", title), *children, id=place)
+
+
+def code(command: str) -> Markup:
+    """Lines to copy."""
+    return tag("pre", tag("code", command))

@@ -1,0 +1,78 @@
+"""The page: its sections one below the other in one file that asks nothing of the network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+
+from automl import __version__
+from automl.report.champion_sections import champion_section, drivers_section, groups_section
+from automl.report.closing_sections import data_section, failures_section, parameters_section, use_section
+from automl.report.markup import Markup, tag
+from automl.report.result_sections import honest_section, leaderboard_section, result_section, search_section
+from automl.report.slices import Slice
+from automl.report.subject import Subject
+
+SECTIONS = {
+    "result": "Result",
+    "honest": "Honest score",
+    "leaderboard": "Leaderboard",
+    "search": "Search",
+    "champion": "Champion",
+    "groups": "Groups",
+    "drivers": "Drivers",
+    "parameters": "Hyperparameters",
+    "data": "Data",
+    "failures": "Failures",
+    "use": "Use it",
+}
+# A browser that obeys it loads nothing, whatever a name in the data may hold.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def render(subject: Subject, slices: Sequence[Slice] = ()) -> str:
+    """The whole report as HTML; ``slices`` are scores by group."""
+    made = (
+        result_section(subject),
+        honest_section(subject) if subject.summary else Markup(""),
+        leaderboard_section(subject),
+        search_section(subject),
+        champion_section(subject),
+        groups_section(subject, slices) if slices else Markup(""),
+        drivers_section(subject) if subject.summary else Markup(""),
+        parameters_section(subject),
+        data_section(subject),
+        failures_section(subject),
+        use_section(subject),
+    )
+    links = [
+        tag("a", name, href=f"#{place}")
+        for (place, name), part in zip(SECTIONS.items(), made, strict=True)
+        if part
+    ]
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(subject.material.search.started))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("title", f"{subject.name}: report"),
+        tag("style", Markup(files("automl.report").joinpath("report.css").read_text(encoding="utf-8"))),
+    )
+    body = tag(
+        "body",
+        tag(
+            "header",
+            tag("h1", subject.name),
+            tag("p", f"Report of the search of {when}"),
+            tag("nav", *links, aria_label="Sections"),
+        ),
+        tag("main", *made),
+        tag(
+            "footer",
+            f"Made by automl {__version__} from what is on record; nothing on this page is loaded from "
+            "elsewhere.",
+        ),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"

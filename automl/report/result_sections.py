@@ -1,0 +1,282 @@
+"""The report's first sections: the result in three sentences, the honest score, leaderboard and search."""
+
+from __future__ import annotations
+
+from automl.report.markup import Markup, joined, picture, section, table, tag
+from automl.report.search_figures import front_plot, front_rows, history_plot, seconds_by_part, seconds_plot
+from automl.report.style import SERIES
+from automl.report.subject import Subject
+from automl.tracker import LeaderboardRow
+from automl.wording import duration, score_text, size_text
+
+_ROWS = 15
+
+
+def result_section(subject: Subject) -> Markup:
+    """What was found, how good it is, what it costs: for a reader who stops here."""
+    if not subject.summary:
+        state, error = subject.material.search.status, subject.material.search.error
+        reason = f" ({error})" if error else ""
+        line = f"This search has no champion: it is {state}{reason}. What it tried so far is below."
+        return section("result", "The result", tag("p", line, class_="lead"))
+    sentences = [_what(subject), _how_good(subject), _at_what_cost(subject)]
+    warnings = [tag("p", text, class_="warning") for text in subject.summary.get("warnings", [])]
+    lead = tag("p", " ".join(sentences), class_="lead")
+    return section("result", "The result", lead, _tiles(subject), *warnings)
+
+
+def members_words(subject: Subject, most: int = 4) -> str:
+    """``linear 52%, xgboost 28% and 2 more``."""
+    shown = [f"{member['family']} {member['weight']:.0%}" for member in subject.members[:most]]
+    more = len(subject.members) - most
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _what(subject: Subject) -> str:
+    best, trials = subject.summary["best"], len(subject.material.trials)
+    if best["kind"] == "ensemble":
+        model = f"an ensemble of {len(best['members'])} trials ({members_words(subject)})"
+    else:
+        model = f"trial {best['trial']}, {best['family']}"
+    return (
+        f"The best model for “{subject.material.search.target}” is {model}, chosen among {trials} trials in "
+        f"{duration(subject.seconds)}."
+    )
+
+
+def _how_good(subject: Subject) -> str:
+    score = subject.test or subject.validation
+    assert score is not None
+    against = ""
+    if subject.baseline is not None:
+        against = f", where predicting without any feature gives {score_text(subject.baseline)}"
+    if subject.test is not None:
+        return (
+            f"On {score.rows:,} rows that nothing was chosen by it reaches {subject.metric} "
+            f"{score_text(score.value)}, with 95 % confidence between {score_text(score.low or 0)} and "
+            f"{score_text(score.high or 0)}{against}."
+        )
+    return (
+        f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen by "
+        "these rows, so expect a little less on new ones."
+    )
+
+
+def _at_what_cost(subject: Subject) -> str:
+    milliseconds, size = subject.cost
+    text = f"It predicts 1,000 rows in {milliseconds:,.0f} ms and takes {size_text(size)}"
+    found = subject.explanation
+    if found is not None and found.importances and found.importances[0].low > 0:
+        strong = [item.feature for item in found.importances[:3] if item.low > 0]
+        text += f"; it leans most on {', '.join(strong)}"
+    return f"{text}."
+
+
+def _tiles(subject: Subject) -> Markup:
+    milliseconds, size = subject.cost
+    tiles = []
+    for score, name in ((subject.test, "untouched rows"), (subject.validation, "validation")):
+        if score is not None:
+            spread = (
+                f", 95 % {score_text(score.low)} to {score_text(score.high or 0)}"
+                if score.low is not None
+                else ""
+            )
+            tiles.append((score_text(score.value), f"{subject.metric}, {name}{spread}"))
+    if subject.baseline is not None:
+        tiles.append((score_text(subject.baseline), f"{subject.metric} without features"))
+    tiles += [
+        (f"{milliseconds:,.0f} ms", "to predict 1,000 rows"),
+        (size_text(size), "size of the model"),
+        (f"{len(subject.material.trials)}", f"trials in {duration(subject.seconds)}"),
+    ]
+    return tag(
+        "div",
+        *[tag("div", tag("b", value), tag("span", what), class_="tile") for value, what in tiles],
+        class_="tiles",
+    )
+
+
+def honest_section(subject: Subject) -> Markup:
+    """How far the score can be trusted, and against what it stands."""
+    rows: list[tuple[object, ...]] = []
+    for name, score in (
+        ("untouched rows, scored once", subject.test),
+        ("held-out rows (cross-validation)", subject.validation),
+    ):
+        if score is not None:
+            interval = (
+                "" if score.low is None else f"{score_text(score.low)} to {score_text(score.high or 0)}"
+            )
+            rows.append((name, score_text(score.value), interval, f"{score.rows:,}" if score.rows else ""))
+    for name, key in (("baseline, untouched rows", "test"), ("baseline, held-out rows", "validation")):
+        value = subject.summary.get("baseline", {}).get(key)
+        if value is not None:
+            rows.append((name, score_text(value), "", ""))
+    parts: list[Markup] = [
+        table(("rows", subject.metric, "95 % interval", "number"), rows),
+        tag("p", _verdict(subject)),
+    ]
+    if subject.evidence is not None:
+        story = subject.evidence.story
+        judged = (
+            f"Trials were judged by: {story.split_reason}. The metric is {subject.metric}: "
+            f"{story.metric_reason}."
+        )
+        test = f" Untouched rows: {story.test_source}." if story.test_source else ""
+        parts.append(tag("p", judged + test, class_="muted"))
+    return section("honest", "How good is it, honestly?", *parts)
+
+
+def _verdict(subject: Subject) -> str:
+    score, baseline = subject.test or subject.validation, subject.baseline
+    if score is None or baseline is None:
+        return ""
+    worst = score.low if subject.greater_is_better else score.high
+    if subject.beats(score.value, baseline) and worst is not None and subject.beats(worst, baseline):
+        text = (
+            "Even the unfavourable end of its interval is better than the baseline: the features do tell "
+            "something about the target."
+        )
+    elif subject.beats(score.value, baseline):
+        text = "The interval reaches the baseline: with this many rows the advantage may be chance."
+    else:
+        text = "It is no better than the baseline: the features tell nothing that these models could use."
+    if subject.test is None:
+        text += (
+            " The interval covers which rows happened to be there, but not that the best of many models "
+            "was picked by these same rows. Pass rows of your own with --test FILE for a score without "
+            "that doubt."
+        )
+    return text
+
+
+def leaderboard_section(subject: Subject) -> Markup:
+    """The best trials and what each costs, and the front of score, latency and size."""
+    trials = [trial.row for trial in subject.material.trials]
+    weights = {member["trial"]: member["weight"] for member in subject.members}
+    rows = [_trial_cells(subject, row, weights.get(row.trial)) for row in trials[:_ROWS]]
+    head = (
+        "trial",
+        "family",
+        subject.metric,
+        "±",
+        "time",
+        "ms per 1,000",
+        "size",
+        "in the champion",
+        "state",
+    )
+    parts: list[Markup] = [table(head, rows, words=(0, 1, 8))]
+    if len(trials) > _ROWS:
+        parts.append(
+            tag("p", f"{len(trials) - _ROWS} more: automl leaderboard {subject.name} -n 0", class_="muted")
+        )
+    if any(row.validation is not None and row.predict_ms_per_1000_rows for row in trials):
+        front = front_rows(trials, subject.greater_is_better)
+        score = subject.validation
+        champion = (
+            None if score is None else (max(subject.cost[0], 1e-3), score.value, float(subject.cost[1]))
+        )
+        figure = front_plot(
+            trials,
+            champion,
+            metric=subject.metric,
+            greater_is_better=subject.greater_is_better,
+            colours=subject.colours,
+        )
+        named = ", ".join(f"#{row.trial} {row.family}" for row in front[:8])
+        caption = (
+            "Score against prediction time; the larger a point, the larger the model. No trial beats these "
+            f"in both: {named}."
+        )
+        parts += [
+            tag("h3", "What the score costs"),
+            picture(
+                figure,
+                "front",
+                alt=f"Scatter plot of trials by latency and score. {caption}",
+                caption=caption,
+                wide=True,
+            ),
+        ]
+    return section("leaderboard", "Leaderboard", *parts)
+
+
+def _trial_cells(subject: Subject, row: LeaderboardRow, weight: float | None) -> tuple[object, ...]:
+    return (
+        f"#{row.trial}",
+        _family(subject, row.family),
+        "" if row.validation is None else score_text(row.validation),
+        "" if row.standard_error is None else f"{row.standard_error:.2g}",
+        duration(row.seconds),
+        "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:,.1f}",
+        "" if row.model_bytes is None else size_text(row.model_bytes),
+        "" if weight is None else f"{weight:.0%}",
+        row.state,
+    )
+
+
+def search_section(subject: Subject) -> Markup:
+    """How the search went, and where its seconds went."""
+    trials, clock = subject.material.trials, subject.clock
+    if not trials:
+        return section("search", "How the search went", tag("p", "No trial was run."))
+    scored = [trial for trial in trials if trial.row.validation is not None]
+    parts: list[Markup] = [tag("p", _counted(subject))]
+    if scored:
+        history = history_plot(
+            trials,
+            subject.material.best,
+            clock,
+            metric=subject.metric,
+            greater_is_better=subject.greater_is_better,
+            colours=subject.colours,
+        )
+        alt = (
+            f"Line plot of {subject.metric} over the search's seconds: every trial, the best so far of each "
+            "family, and of the ensemble."
+        )
+        caption = (
+            "Every point is a trial; the steps are each family's best so far, the dark line the "
+            "ensemble's. The worst tenth is off the scale."
+        )
+        parts.append(picture(history, "history", alt=alt, caption=caption, wide=True))
+    spent = seconds_by_part(trials, clock)
+    told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
+    caption = (
+        f"Where every second of {duration(clock.seconds)} went; trials ran {clock.slots} at once, so a "
+        f"family's part is its trials' time divided by {clock.slots}."
+    )
+    parts.append(
+        picture(
+            seconds_plot(trials, clock, subject.colours),
+            "seconds",
+            alt=f"Bar chart of wall time: {told}.",
+            caption=caption,
+            wide=True,
+        )
+    )
+    return section("search", "How the search went", *parts)
+
+
+def _counted(subject: Subject) -> str:
+    counts: dict[str, int] = {}
+    families: dict[str, int] = {}
+    for trial in subject.material.trials:
+        counts[trial.row.state] = counts.get(trial.row.state, 0) + 1
+        families[trial.row.family] = families.get(trial.row.family, 0) + 1
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    by_family = ", ".join(
+        f"{count} {family}" for family, count in sorted(families.items(), key=lambda item: -item[1])
+    )
+    budget = subject.summary.get("budget_seconds")
+    allowed = f" of the {duration(budget)} allowed" if budget else ""
+    total = len(subject.material.trials)
+    return f"{total} trials ({states}) in {duration(subject.seconds)}{allowed}: {by_family}."
+
+
+def _family(subject: Subject, family: str) -> Markup:
+    colour = subject.colours[family]
+    variable = f"series-{SERIES.index(colour)}" if colour in SERIES else "muted"
+    return joined((tag("span", class_="dot", style=f"background:var(--{variable})"), family), "")

@@ -1,0 +1,226 @@
+"""Plots of the search: the best so far over time, where the seconds went, and the front of cost and score."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+from automl.report.style import INK, MUTED, SERIES, WIDE, Plot, category_axis, drawing, label, plot
+from automl.tracker import LeaderboardRow
+from automl.tracker.material import TimedTrial
+
+_MOST_FAMILIES = len(SERIES)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a search began (Unix seconds) and how its seconds are divided.
+
+    ``phases`` are names with seconds: what came before the trials, the trials, what came after them.
+    """
+
+    began: float
+    seconds: float
+    slots: int
+    trials_from: float
+    trials_to: float
+
+
+def clock_of(
+    trials: Sequence[TimedTrial], *, began: float | None, to: float, seconds: float, slots: int
+) -> Clock:
+    """The clock of a search; where its beginning is not on record, that of its first trial."""
+    first = min((trial.started for trial in trials), default=began or 0.0)
+    start = first if began is None else began
+    return Clock(start, seconds, max(1, slots), max(0.0, first - start), to)
+
+
+def family_colours(rows: Sequence[LeaderboardRow]) -> dict[str, str]:
+    """A colour per family, by the order of their best scores; the baseline and the ninth on are grey."""
+    names = [name for name in dict.fromkeys(row.family for row in rows) if name != "dummy"]
+    colours = {name: SERIES[number] for number, name in enumerate(names[:_MOST_FAMILIES])}
+    return defaultdict(lambda: MUTED, colours)
+
+
+def history_plot(
+    trials: Sequence[TimedTrial],
+    best: Sequence[tuple[float, float]],
+    clock: Clock,
+    *,
+    metric: str,
+    greater_is_better: bool,
+    colours: Mapping[str, str],
+) -> Plot:
+    """Every trial's score over time, each family's best so far, and the ensemble's."""
+    scored = [trial for trial in trials if trial.row.validation is not None]
+    useful = [trial for trial in scored if trial.row.family != "dummy"] or scored
+    pick = np.maximum if greater_is_better else np.minimum
+    with drawing():
+        figure, axes = plot(WIDE)
+        for family in dict.fromkeys(trial.row.family for trial in useful):
+            own = sorted((t for t in useful if t.row.family == family), key=lambda trial: trial.ended)
+            times = np.array([trial.ended - clock.began for trial in own])
+            scores = np.array([float(trial.row.validation or 0.0) for trial in own])
+            axes.plot(
+                times, scores, marker="o", markersize=3.5, linestyle="none", color=colours[family], alpha=0.5
+            )
+            steps = np.r_[times, max(clock.trials_to, times[-1])]
+            running = pick.accumulate(scores)
+            axes.step(
+                steps,
+                np.r_[running, running[-1]],
+                where="post",
+                color=colours[family],
+                label=label(family),
+                linewidth=1.3,
+            )
+        if best:
+            times = np.array([point[0] - clock.began for point in best])
+            scores = np.array([point[1] for point in best])
+            shown = scores >= scores.min() if len(useful) == len(scored) else np.ones(len(scores), dtype=bool)
+            axes.step(times[shown], scores[shown], where="post", color=INK, linewidth=2.2, label="ensemble")
+        axes.set_ylim(
+            *_focus([float(t.row.validation or 0.0) for t in useful], [p[1] for p in best], greater_is_better)
+        )
+        axes.set(xlabel="seconds", ylabel=metric, xlim=(0, None))
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return figure
+
+
+def seconds_plot(trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[str, str]) -> Plot:
+    """Where every second went: one bar, in shares of the whole search's wall time."""
+    parts = seconds_by_part(trials, clock)
+    with drawing():
+        figure, axes = plot((8.8, 0.75 + 0.27 * len(parts)))
+        for place, (name, seconds) in enumerate(parts):
+            colour = colours[name] if name in {t.row.family for t in trials} else MUTED
+            axes.barh(place, seconds, height=0.62, color=colour, alpha=0.75)
+            axes.annotate(
+                f"{seconds:.1f} s · {seconds / max(clock.seconds, 1e-9):.0%}",
+                (seconds, place),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+            )
+        category_axis(axes, [name for name, _ in parts])
+        axes.set(
+            xlabel="seconds of wall time", xlim=(0, 1.18 * max((seconds for _, seconds in parts), default=1))
+        )
+        return figure
+
+
+def seconds_by_part(trials: Sequence[TimedTrial], clock: Clock) -> list[tuple[str, float]]:
+    """Parts that add up to the whole: reading and preparing, each family's trials, idle workers, the end.
+
+    A family's part is the time of its trials divided by the number that ran at once.
+    """
+    families: dict[str, float] = defaultdict(float)
+    for trial in trials:
+        families[trial.row.family] += trial.row.seconds / clock.slots
+    span = max(0.0, clock.trials_to - clock.trials_from)
+    idle = max(0.0, span - sum(families.values()))
+    ranked = sorted(families.items(), key=lambda item: -item[1])
+    return [
+        ("reading, preparing", clock.trials_from),
+        *ranked,
+        ("workers waiting", idle),
+        ("choosing, saving", max(0.0, clock.seconds - clock.trials_to)),
+    ]
+
+
+def front_plot(
+    rows: Sequence[LeaderboardRow],
+    champion: tuple[float, float, float] | None,
+    *,
+    metric: str,
+    greater_is_better: bool,
+    colours: Mapping[str, str],
+) -> Plot:
+    """Score over latency; a point's area is the model's size, the line joins those that nothing beats.
+
+    ``champion`` is its milliseconds per 1000 rows, its score and its bytes.
+    """
+    known = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows]
+    shown = [row for row in known if row.family != "dummy"] or known
+    with drawing():
+        figure, axes = plot(WIDE)
+        for row in shown:
+            size = _area(float(row.model_bytes or 1))
+            axes.scatter(
+                [row.predict_ms_per_1000_rows],
+                [row.validation],
+                s=size,
+                color=colours[row.family],
+                alpha=0.55,
+                linewidths=0,
+            )
+        if champion is not None:
+            axes.scatter(
+                [champion[0]],
+                [champion[1]],
+                s=_area(champion[2]),
+                facecolors="none",
+                edgecolors=INK,
+                linewidths=1.6,
+            )
+            axes.annotate("champion", champion[:2], xytext=(6, 6), textcoords="offset points", fontsize=8.5)
+        front = front_rows(shown, greater_is_better)
+        axes.step(
+            [float(row.predict_ms_per_1000_rows or 0) for row in front],
+            [float(row.validation or 0) for row in front],
+            where="post",
+            color=MUTED,
+            linewidth=1,
+        )
+        for family in dict.fromkeys(row.family for row in shown):
+            axes.scatter([], [], color=colours[family], alpha=0.7, linewidths=0, label=label(family))
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        scores = [float(row.validation or 0) for row in shown]
+        axes.set_ylim(*_focus(scores, [champion[1]] if champion else [], greater_is_better))
+        axes.set(xlabel="milliseconds per 1,000 rows (logarithmic)", ylabel=metric)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return figure
+
+
+def front_rows(rows: Sequence[LeaderboardRow], greater_is_better: bool) -> list[LeaderboardRow]:
+    """The trials that no other beats in both score and latency, the quickest first."""
+    sign = -1.0 if greater_is_better else 1.0
+    known = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows is not None]
+    known = [row for row in known if row.family != "dummy"] or known
+    ordered = sorted(known, key=lambda row: (row.predict_ms_per_1000_rows, sign * (row.validation or 0.0)))
+    front: list[LeaderboardRow] = []
+    for row in ordered:
+        if not front or sign * (row.validation or 0.0) < sign * (front[-1].validation or 0.0):
+            front.append(row)
+    return front
+
+
+def _area(size: float) -> float:
+    """Points squared: 10 kB small, 100 MB large, by the logarithm."""
+    return float(np.interp(np.log10(max(size, 1.0)), [4, 8.3], [18, 260]))
+
+
+def _focus(scores: Sequence[float], best: Sequence[float], greater_is_better: bool) -> tuple[float, float]:
+    """Limits that show the upper three quarters of the trials well instead of one failure."""
+    values = np.asarray([*scores], dtype=np.float64)
+    if not len(values):
+        return 0.0, 1.0
+    edge = float(np.quantile(values, 0.1 if greater_is_better else 0.9))
+    ends = (
+        [*values[values >= edge], *[b for b in best if b >= edge]]
+        if greater_is_better
+        else [
+            *values[values <= edge],
+            *[b for b in best if b <= edge],
+        ]
+    )
+    low, high = float(np.min(ends)), float(np.max(ends))
+    margin = max(0.08 * (high - low), 1e-3 * max(abs(high), 1e-6))
+    return low - margin, high + margin

@@ -1,0 +1,144 @@
+"""One look for all plots: their colours, sizes and fonts, and how a figure becomes part of a page."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, MUTED, GRID, PAPER = "#1f2329", "#6a737d", "#dfe3e8", "#fefefe"
+# Okabe and Ito's colours in an order in which neighbours differ in lightness too; colour-blind people can
+# tell them apart. The page has a lighter set for dark screens: see report.css.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#3f9fd8", "#6f5fa8", "#8c564b")
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    PAPER: "paper",
+    **{colour: f"series-{number}" for number, colour in enumerate(SERIES)},
+}
+HALF, WIDE = (4.3, 3.0), (8.8, 3.2)
+_LABEL = 28
+
+_RC: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "automl",
+    "text.parse_math": False,  # a column may be called "$a"
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10.0,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.labelsize": 9.0,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": PAPER,
+    "figure.dpi": 110.0,
+    "savefig.facecolor": PAPER,
+}
+
+
+class Plot(Figure):
+    """A matplotlib figure that notebooks show without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with drawing():
+            self.savefig(buffer, format="png", dpi=144)
+        return buffer.getvalue()
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The style, for as long as a figure is made or written."""
+    import matplotlib
+
+    with matplotlib.rc_context(_RC), warnings.catch_warnings():
+        # Text in a script that DejaVu Sans lacks is drawn by the reader's own fonts; only the guess of
+        # its width is off.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        # A plot of one point, or of constant values, has an axis without an extent.
+        warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
+        yield
+
+
+def plot(size: tuple[float, float] = HALF, **grid: Any) -> tuple[Plot, Any]:
+    """A figure with its axes."""
+    figure = Plot(figsize=size, layout="constrained")
+    return figure, figure.subplots(**grid)
+
+
+def label(text: object, length: int = _LABEL) -> str:
+    """A text from data, for a plot: one line without control characters, cut to a length."""
+    line = " ".join(str(text).split())
+    safe = "".join(character for character in line if unicodedata.category(character)[0] != "C")
+    return safe if len(safe) <= length else f"{safe[: length - 1]}…"
+
+
+def category_axis(axes: Axes, names: Sequence[object]) -> None:
+    """Names down the left side, the first on top, without a grid between them."""
+    axes.set_yticks(range(len(names)), [label(name, 24) for name in names])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+
+
+def svg(figure: Figure, name: str) -> str:
+    """The figure as an ``<svg>`` element for a page: colours by the page's variables, fonts its own.
+
+    ``name`` makes its ids differ from those of other figures on the page.
+    """
+    buffer = io.StringIO()
+    empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with drawing():
+        figure.savefig(buffer, format="svg", transparent=True, metadata=empty)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = _with_own_ids(text, name).replace("xlink:href", "href")
+    text = re.sub(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{variable})")
+    view = re.search(r'viewBox="([^"]+)"', text)
+    size = view.group(1) if view else "0 0 400 300"
+    opening = f'<svg viewBox="{size}" aria-hidden="true" focusable="false">'
+    return re.sub(r"\s*\n\s*", "\n", opening + text[text.index(">") + 1 :])
+
+
+def _with_own_ids(text: str, name: str) -> str:
+    """Ids that are referred to get the figure's name; the others go."""
+    used = set(re.findall(r'(?:xlink:href="|href="|url\()#([^")]+)', text))
+
+    def renamed(match: re.Match[str]) -> str:
+        return f' id="{name}-{match.group(1)}"' if match.group(1) in used else ""
+
+    text = re.sub(r'\sid="([^"]*)"', renamed, text)
+    return re.sub(r'((?:xlink:href="|href="|url\()#)', rf"\g<1>{name}-", text)

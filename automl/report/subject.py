@@ -1,0 +1,145 @@
+"""What one report is about: a search's record, its evidence and explanation, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from automl.intervals import bootstrap_interval
+from automl.report.evidence import Evidence
+from automl.report.explain import Explanation
+from automl.report.search_figures import Clock, clock_of, family_colours
+from automl.tracker.material import Material
+from automl.wording import score_text
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its 95 % interval, where there is one, and the rows that it stands on."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+
+    @property
+    def words(self) -> str:
+        """For people: ``0.93 (0.91 to 0.95)``."""
+        if self.low is None or self.high is None:
+            return score_text(self.value)
+        return f"{score_text(self.value)} ({score_text(self.low)} to {score_text(self.high)})"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that the sections of a report read.
+
+    Attributes
+    ----------
+    evidence:
+        None for a search that did not end, or that an earlier version recorded.
+    explanation:
+        None where the features of the rows are not at hand; ``unexplained`` says why.
+    versions:
+        Of the libraries that made the champion.
+    """
+
+    material: Material
+    evidence: Evidence | None = None
+    explanation: Explanation | None = None
+    unexplained: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the search."""
+        return self.material.search.name
+
+    @property
+    def metric(self) -> str:
+        """What was optimised."""
+        return self.material.search.metric
+
+    @property
+    def greater_is_better(self) -> bool:
+        """The metric's direction."""
+        return self.material.search.greater_is_better
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The object of ``automl search --json``; empty for a search that did not end."""
+        return self.material.search.summary or {}
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        """The champion's trials: ``trial``, ``run_id``, ``family``, ``weight``."""
+        return list(self.summary.get("best", {}).get("members", []))
+
+    @cached_property
+    def validation(self) -> Score | None:
+        """The champion's score on the rows that it was chosen by."""
+        value = self.summary.get("best", {}).get("validation")
+        if value is None:
+            return None
+        if self.evidence is None:
+            return Score(value)
+        found = bootstrap_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
+        return Score(value, found.low, found.high, found.rows)
+
+    @cached_property
+    def test(self) -> Score | None:
+        """The champion's score on untouched rows."""
+        found = self.summary.get("test")
+        return None if not found else Score(found["value"], found["low"], found["high"], found["rows"])
+
+    @property
+    def baseline(self) -> float | None:
+        """The score without looking at any feature, on the same rows as the honest score."""
+        found = self.summary.get("baseline", {})
+        value = found.get("test") if self.test is not None else found.get("validation")
+        return None if value is None else float(value)
+
+    @cached_property
+    def cost(self) -> tuple[float, int]:
+        """Milliseconds per 1000 rows and bytes of the champion: sums over its trials."""
+        own = {member["trial"] for member in self.members}
+        rows = [trial.row for trial in self.material.trials if trial.row.trial in own]
+        milliseconds = sum(row.predict_ms_per_1000_rows or 0.0 for row in rows)
+        return milliseconds, sum(row.model_bytes or 0 for row in rows)
+
+    @cached_property
+    def seconds(self) -> float:
+        """Wall time of the search."""
+        known = self.summary.get("seconds") or self.material.search.seconds
+        if known is not None:
+            return float(known)
+        times = [trial.ended for trial in self.material.trials]
+        return max(times, default=self.material.search.started) - self.material.search.started
+
+    @cached_property
+    def clock(self) -> Clock:
+        """When things happened."""
+        trials = self.material.trials
+        if self.evidence is None:
+            start = self.material.search.started
+            to = max((trial.ended - start for trial in trials), default=0.0)
+            return clock_of(trials, began=start, to=to, seconds=max(self.seconds, to), slots=1)
+        story = self.evidence.story
+        return clock_of(
+            trials,
+            began=story.began,
+            to=story.trials_to,
+            seconds=max(self.seconds, story.ended),
+            slots=story.slots,
+        )
+
+    @cached_property
+    def colours(self) -> Mapping[str, str]:
+        """Family → colour."""
+        return family_colours([trial.row for trial in self.material.trials])
+
+    def beats(self, score: float, other: float) -> bool:
+        """Whether a score is better than another."""
+        return score > other if self.greater_is_better else score < other

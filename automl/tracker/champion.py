@@ -1,0 +1,72 @@
+"""The champion of a search once it is registered: its page, and which run's model it is."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl import __version__
+from automl.errors import UsageError
+from automl.tracker.query import Record, SearchDescription
+from automl.tracker.registry import ALIAS, register_champion
+from automl.tracker.store import local_path, storage_errors
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+CARD = "model_card.md"
+_DESCRIPTION = 5_000  # as long as the SQL registry lets it be
+
+
+def describe_model(record: Record, search: SearchDescription, card: str) -> None:
+    """Put a model card beside a champion's files and on the page of its version."""
+    client = record.client
+    with storage_errors(f"describe the model of {search.name!r}"):
+        client.update_model_version(search.name, search.model_version, description=card[:_DESCRIPTION])
+        model_id = record.run(search.run_id).data.tags.get("automl.model_id")
+        if model_id is None:
+            return
+        folder = local_path(client.get_logged_model(model_id).artifact_location)
+        if folder is not None:
+            (folder / CARD).write_text(card, encoding="utf-8")
+            return
+        with tempfile.TemporaryDirectory(prefix="automl-card-") as scratch:
+            (Path(scratch) / CARD).write_text(card, encoding="utf-8")
+            client.log_model_artifacts(model_id, scratch)
+
+
+def promote(record: Record, name: str, run: Run) -> str:
+    """Give a run's model the alias ``champion``; returns its version.
+
+    A search's run has its version already; a trial's model gets a new one.
+
+    Raises
+    ------
+    UsageError
+        When the run is of another search, or has no model.
+    """
+    search = record.search_run(run.info.run_id)
+    own = search.data.tags.get("automl.search", "")
+    if own != name:
+        raise UsageError(f"The run {run.info.run_id} belongs to the search {own!r}, not to {name!r}.")
+    if not record.is_trial(run):
+        version = run.data.tags.get("automl.model_version")
+        if not version:
+            raise UsageError(f"The search's run {run.info.run_id} registered no model: it did not end.")
+        with storage_errors(f"promote version {version} of {name!r}"):
+            record.client.set_registered_model_alias(name, ALIAS, version)
+        return version
+    predictor = record.trial_model(run)
+    metric = search.data.tags.get("automl.metric", "")
+    wanted = {f"val_{metric}", f"val_{metric}_se"}
+    with storage_errors(f"register the trial {run.info.run_id}"):
+        made = register_champion(
+            record.client,
+            predictor,
+            experiment_id=run.info.experiment_id,
+            run_id=run.info.run_id,
+            version=__version__,
+            metrics={key: value for key, value in run.data.metrics.items() if key in wanted},
+        )
+    return made.version

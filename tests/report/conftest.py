@@ -1,0 +1,89 @@
+"""Small finished searches for the tests of reports: real ones, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.outcome import SearchResult
+
+HOSTILE_COLUMN = "<script>alert(1)</script>"
+HOSTILE_CLASS = "<img src=x onerror=alert(2)>"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search, where it was made and what it returned."""
+
+    folder: Path
+    name: str
+    result: SearchResult
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "mlruns"
+
+
+def hostile_frame(rows: int = 240) -> pd.DataFrame:
+    """One feature that tells the class, one that does not, and names that mean something in HTML and TeX."""
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 3, rows)
+    frame = pd.DataFrame(
+        {
+            HOSTILE_COLUMN: target + 0.4 * rng.normal(size=rows),
+            "$a_{1}$ & \"b\" 'c'": rng.normal(size=rows),
+            "日本語": rng.choice(["ja", "<b>nein", "$x$"], rows),
+        }
+    )
+    frame["class"] = np.array([HOSTILE_CLASS, "a & b", "plain"])[target]
+    return frame
+
+
+def _searched(folder: Path, frame: pd.DataFrame, name: str, target: str, **given: object) -> Searched:
+    import automl
+
+    frame.to_csv(folder / "data.csv", index=False)
+    result = automl.search(
+        folder / "data.csv",
+        target=target,
+        name=name,
+        trials=5,
+        folds=3,
+        executor="inline",
+        store=folder / "mlruns",
+        **given,  # type: ignore[arg-type]
+    )
+    return Searched(folder, name, result)
+
+
+@pytest.fixture(scope="session")
+def multiclass(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """Three classes with hostile names, linear models and forests."""
+    folder = tmp_path_factory.mktemp("multiclass")
+    families = ("linear", "extra_trees")
+    return _searched(folder, hostile_frame(), "classes & more", "class", families=families)
+
+
+@pytest.fixture(scope="session")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """Two classes by F1, which chooses a threshold."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(300, 4)), columns=["x0", "x1", "x2", "x3"])
+    frame["region"] = rng.choice(["north", "south"], 300)
+    frame["sold"] = np.where(frame["x0"] + 0.5 * rng.normal(size=300) > 1.1, "yes", "no")
+    folder = tmp_path_factory.mktemp("binary")
+    return _searched(folder, frame, "sales", "sold", families=("linear", "extra_trees"), metric="f1")
+
+
+@pytest.fixture(scope="session")
+def regression(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """Numbers, one of them made of two features."""
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(260, 4)), columns=["x0", "x1", "x2", "x3"])
+    frame["price"] = 3 * frame["x0"] - frame["x1"] + 0.3 * rng.normal(size=260) + 20
+    folder = tmp_path_factory.mktemp("regression")
+    return _searched(folder, frame, "prices", "price", families=("linear", "extra_trees"))

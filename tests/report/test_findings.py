@@ -1,0 +1,150 @@
+"""What reports are made of: evidence, explanations, groups, cards, comparisons, promotion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import HOSTILE_CLASS, HOSTILE_COLUMN
+
+import automl
+from automl.errors import UsageError
+from automl.history import leaderboard_rows, promote
+from automl.metrics import METRICS
+from automl.report.build import open_search, write_card
+from automl.report.card import escaped
+from automl.report.compare import compare, paired_gain
+from automl.report.evidence import ARRAYS, STORY, Evidence
+from automl.report.explain import explain, held_out_predictor
+from automl.report.slices import slice_by
+
+
+def test_evidence_survives_its_files(multiclass):
+    evidence = multiclass.result.evidence
+    files = evidence.files()
+    again = Evidence.load(files[ARRAYS], files[STORY])
+    assert again.story == evidence.story
+    assert (again.target == evidence.target).all()
+    assert (again.raw == evidence.raw).all()
+    assert (again.folds == evidence.folds).all()
+
+
+def test_the_champion_scores_on_the_evidence_what_the_result_says(binary):
+    evidence = binary.result.evidence
+    score = evidence.task.metric.score(evidence.target, evidence.predictions)
+    assert score == pytest.approx(binary.result.best.validation, abs=1e-6)
+
+
+@pytest.mark.parametrize("which", ["binary", "multiclass", "regression"])
+def test_held_out_predictions_come_back_from_the_models_of_the_folds(which, request):
+    searched = request.getfixturevalue(which)
+    evidence = searched.result.evidence
+    predict = held_out_predictor(searched.result.predictor, evidence)
+    again = predict(evidence.sample.table, np.arange(evidence.sample.table.rows))
+    assert again == pytest.approx(evidence.raw[evidence.sample.places], abs=1e-4)
+
+
+def test_what_drives_the_target_comes_first_and_noise_last(regression):
+    found = explain(regression.result.predictor, regression.result.evidence)
+    order = [item.feature for item in found.importances]
+    assert order[:2] == ["x0", "x1"]
+    assert found.importances[0].low > found.importances[1].high
+    assert all(item.low <= 0.05 for item in found.importances[2:])
+    line = found.dependences[0]
+    assert line.feature == "x0"
+    assert np.polyfit(line.grid, line.mean[:, 0], 1)[0] == pytest.approx(3, abs=0.6)
+
+
+def test_the_data_read_again_gives_the_features_that_the_search_had(multiclass, monkeypatch):
+    monkeypatch.chdir(multiclass.folder)
+    opened = open_search(multiclass.name, store=multiclass.store)
+    kept = multiclass.result.evidence
+    assert opened.subject.explanation.importances[0].feature == HOSTILE_COLUMN
+    assert len(opened.rows.frame) == len(kept.target)
+    truth = kept.task.encode(opened.rows.frame["class"].to_numpy())
+    assert (truth == kept.target).all()
+
+
+def test_groups_split_the_rows_and_small_ones_get_no_score(binary):
+    opened = open_search(binary.name, store=binary.store, explained=False)
+    frame = opened.rows.frame.copy()
+    frame["rare"] = ["few"] * 5 + ["many"] * (len(frame) - 5)
+    found = slice_by(opened.subject.evidence, frame, "rare")
+    assert [(group.label, group.rows) for group in found.groups] == [("many", 295), ("few", 5)]
+    assert np.isnan(found.groups[1].score)
+    numbers = slice_by(opened.subject.evidence, frame, "x2")
+    assert sum(group.rows for group in numbers.groups) == 300
+    assert len(numbers.groups) == 5
+
+
+def test_the_card_tells_scores_groups_and_limits_and_escapes_the_data(multiclass, tmp_path):
+    path = write_card(multiclass.name, out=tmp_path / "card.md", store=multiclass.store)
+    text = path.read_text(encoding="utf-8")
+    assert HOSTILE_CLASS not in text
+    assert escaped(HOSTILE_CLASS) in text
+    for head in ("# Model card", "## How well it does", "### By class", "## Limits", "## Versions"):
+        assert head in text
+    assert "optimistic" in text
+    assert multiclass.result.evidence.story.data_digest in text
+    from automl.tracker import locate_store
+    from automl.tracker.query import Record
+
+    record = Record(locate_store(None, multiclass.store))
+    version = record.client.get_model_version_by_alias(multiclass.name, "champion")
+    assert version.description.startswith("# Model card")
+
+
+def test_a_run_compared_with_itself_gains_nothing_and_with_the_baseline_clearly(regression):
+    rows = leaderboard_rows(regression.name, store=regression.store)
+    best = next(row for row in rows if row.validation is not None)
+    dummy = next(row for row in rows if row.family == "dummy")
+    same = compare(best.run_id, best.run_id[:8], store=regression.store)
+    assert (same.gain, same.low, same.high, same.changed) == (0, 0, 0, ())
+    other = compare(dummy.run_id, best.run_id, store=regression.store)
+    assert other.low > 0
+    assert other.rows == 260
+    assert other.gain == pytest.approx(dummy.validation - best.validation, rel=1e-4)
+    assert ("family", "dummy", best.family) in other.changed
+    with pytest.raises(UsageError, match="nothing"):
+        compare(best.run_id, "nothing", store=regression.store)
+
+
+def test_runs_on_different_data_get_a_difference_and_no_interval(binary, regression, tmp_path):
+    with pytest.raises(UsageError, match="no search"):
+        compare(binary.name, regression.name, store=binary.store)
+
+
+def test_the_paired_interval_is_narrower_than_what_separate_ones_would_tell():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=500)
+    shared = rng.normal(size=500)
+    first = (target + shared)[:, None]
+    second = (target + 0.9 * shared)[:, None]
+    gain, low, high = paired_gain(METRICS["rmse"], target, (first, second))
+    assert low < gain < high
+    assert gain == pytest.approx(0.1, abs=0.02)
+    assert low > 0.05
+
+
+def test_promoting_a_trial_makes_its_model_the_champion_and_back(regression):
+    import pandas as pd
+
+    frame = pd.read_csv(regression.folder / "data.csv")
+    rows = leaderboard_rows(regression.name, store=regression.store)
+    trial = next(row for row in rows if row.family == "extra_trees")
+    before = automl.load(regression.name, store=regression.store).predict(frame)
+    assert promote(regression.name, trial.run_id[:7], store=regression.store) == "2"
+    own = automl.load(trial.run_id, store=regression.store).predict(frame)
+    assert (automl.load(regression.name, store=regression.store).predict(frame) == own).all()
+    assert promote(regression.name, regression.result.run_id, store=regression.store) == "1"
+    assert (automl.load(regression.name, store=regression.store).predict(frame) == before).all()
+    with pytest.raises(UsageError, match="belongs to"):
+        promote("other", trial.run_id, store=regression.store)
+
+
+def test_the_leaderboard_can_be_sorted_by_what_a_trial_costs(regression):
+    for sort, name in (("latency", "predict_ms_per_1000_rows"), ("size", "model_bytes"), ("trial", "trial")):
+        rows = leaderboard_rows(regression.name, sort=sort, store=regression.store)
+        values = [getattr(row, name) for row in rows]
+        assert values == sorted(values)
+    with pytest.raises(UsageError, match="latency"):
+        leaderboard_rows(regression.name, sort="latancy", store=regression.store)

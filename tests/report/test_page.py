@@ -1,0 +1,162 @@
+"""The report as a browser gets it: parsed, with every section, nothing from elsewhere, nothing unescaped."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from conftest import HOSTILE_CLASS, HOSTILE_COLUMN
+
+from automl.errors import UsageError
+from automl.report.build import write_report
+from automl.report.page import SECTIONS
+
+_VOID = {"meta", "br", "hr", "path", "use", "rect", "circle", "line", "stop", "image"}
+_URLS = re.compile(r"(?:https?:)?//|\burl\(\s*['\"]?(?!#)", re.IGNORECASE)
+
+
+class Page(HTMLParser):
+    """Collects what a valid page must not get wrong."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.problems: list[str] = []
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        if self.open:
+            self.problems.append(f"never closed: {self.open}")
+        self.problems += [f"id twice: {i}" for i in {i for i in self.ids if self.ids.count(i) > 1}]
+        self.problems += [f"link to nowhere: {i}" for i in self.links if i[0] != "#" or i[1:] not in self.ids]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag not in ("meta", "br", "hr"):
+            self.open.append(tag)
+        self._attributes(tag, attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._attributes(tag, attrs)
+
+    def _attributes(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if len(given) != len(attrs):
+            self.problems.append(f"attribute twice: {attrs}")
+        if "id" in given:
+            self.ids.append(given["id"] or "")
+        for name, value in attrs:
+            if name.startswith("on") or name in ("src", "srcset", "action"):
+                self.problems.append(f"{tag} {name}={value}")
+            if name in ("href", "xlink:href"):
+                self.links.append(value or "")
+            if name == "style" and _URLS.search(value or ""):
+                self.problems.append(f"{tag} style={value}")
+        if given.get("role") == "img" and not given.get("aria-label"):
+            self.problems.append("a picture without words")
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}> closes something else")
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "style":
+            if _URLS.search(data) or "@import" in data:
+                self.problems.append("the style asks for something")
+        else:
+            self.text.append(data)
+
+
+def report_of(searched, folder: Path, **given: object) -> tuple[str, Page]:
+    path = write_report(searched.name, out=folder / "report.html", store=searched.store, **given)
+    text = path.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+@pytest.mark.parametrize("which", ["binary", "multiclass", "regression"])
+def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which, request, tmp_path):
+    text, page = report_of(request.getfixturevalue(which), tmp_path)
+    assert page.problems == []
+    assert {"script", "link", "iframe", "object", "embed", "img", "base"} & page.tags == set()
+    assert set(SECTIONS) - {"groups"} <= set(page.ids)
+    assert text.startswith("<!DOCTYPE html>")
+    assert "Content-Security-Policy" in text
+    assert len(text) < 1_000_000
+    assert text.count("<svg") >= 8
+    assert "nan" not in re.sub(r"[a-z]*nan[a-z]+|[a-z]+nan", "", " ".join(page.text).lower()).split()
+
+
+def test_names_from_the_data_are_text_and_nothing_else(multiclass, tmp_path):
+    text, page = report_of(multiclass, tmp_path)
+    words = " ".join(page.text)
+    assert HOSTILE_COLUMN in words
+    assert HOSTILE_CLASS in words
+    assert "$a_{1}$" in words  # no formula made of it
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "日本語" in words
+
+
+def test_the_sentences_say_what_the_summary_says(regression, tmp_path):
+    _, page = report_of(regression, tmp_path)
+    words = " ".join(page.text)
+    best = regression.result.best
+    assert f"rmse {best.validation:.5g}" in words
+    assert "chosen by these rows" in words
+    assert "it leans most on x0" in words
+    assert all(f"#{member.trial}" in words for member in best.members)
+
+
+def test_the_threshold_in_use_is_shown(binary, tmp_path):
+    _, page = report_of(binary, tmp_path)
+    words = " ".join(page.text)
+    assert "counts as yes from a probability of" in words
+    assert "chosen on held-out rows for the metric" in words
+
+
+def test_groups_are_scored_on_request_and_unknown_columns_are_named(binary, tmp_path):
+    _, page = report_of(binary, tmp_path, slices=("region", "x1"))
+    assert "groups" in page.ids
+    words = " ".join(page.text)
+    assert "north" in words
+    assert "By x1" in words
+    with pytest.raises(UsageError, match="regoin"):
+        report_of(binary, tmp_path, slices=("regoin",))
+
+
+def test_without_the_data_the_report_says_what_is_missing(regression, tmp_path):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(regression.folder, moved)
+    data = moved / "data.csv"
+    lines = data.read_text().splitlines()
+    data.write_text("\n".join(lines[:-1]))  # one row less than was searched
+    with pytest.raises(UsageError, match="was changed"):
+        write_report(regression.name, out=tmp_path / "r.html", data=str(data), store=moved / "mlruns")
+
+
+def test_the_report_lies_on_the_run_too(binary, tmp_path):
+    text, _ = report_of(binary, tmp_path)
+    from automl.tracker import locate_store
+    from automl.tracker.material import read_file
+    from automl.tracker.query import Record
+
+    record = Record(locate_store(None, binary.store))
+    assert read_file(record, binary.result.run_id, "report.html") == text.encode()
+
+
+def test_a_search_loads_no_plotting_library():
+    code = (
+        "import sys, automl.controller, automl.cli.commands; "
+        "assert not [name for name in sys.modules if name.startswith('matplotlib')]"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
