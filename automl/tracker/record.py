@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import math
 import re
@@ -255,14 +256,14 @@ def best_first(rows: Iterable[LeaderboardRow], greater_is_better: bool) -> list[
 def leaderboard_note(rows: list[LeaderboardRow], metric: str, greater_is_better: bool) -> str:
     """The leaderboard as markdown, as long as a tag may be."""
     lines = [
-        f"| trial | family | {metric} | ± | seconds | ms per 1000 rows | state |",
+        f"| trial | family | {as_markdown(metric)} | ± | seconds | ms per 1000 rows | state |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in best_first(rows, greater_is_better):
         score = "" if row.validation is None else f"{row.validation:.5g}"
         error = "" if row.standard_error is None else f"{row.standard_error:.2g}"
         latency = "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:.1f}"
-        cells = (row.trial, row.family, score, error, f"{row.seconds:.1f}", latency, row.state)
+        cells = (row.trial, as_markdown(row.family), score, error, f"{row.seconds:.1f}", latency, row.state)
         line = f"| {' | '.join(map(str, cells))} |"
         if sum(map(len, lines)) + len(line) + len(lines) > _LIMITS["tag"] - 400:
             lines.append(f"\n… and {len(rows) - len(lines) + 2} more")
@@ -274,14 +275,20 @@ def leaderboard_note(rows: list[LeaderboardRow], metric: str, greater_is_better:
 def trial_note(trial: Trial, result: Result, metric: str) -> str:
     """A trial in one or two sentences of markdown."""
     candidate = trial.candidate
-    head = f"**{candidate.family}**, trial {trial.number} ({candidate.origin})"
+    head = f"**{as_markdown(candidate.family)}**, trial {trial.number} ({candidate.origin})"
     if trial.scores is None:
-        return f"{head}: {result.status.value}. {result.error}"
+        return f"{head}: {result.status.value}. {as_markdown(result.error)}"
     scores = trial.scores
-    text = f"{head}: {metric} {scores.validation:.5g} ± {scores.standard_error:.2g}"
+    text = f"{head}: {as_markdown(metric)} {scores.validation:.5g} ± {scores.standard_error:.2g}"
     if scores.train is not None:
         text += f" (training rows {scores.train:.5g})"
     return f"{text}, {result.seconds:.1f} s, {result.model_bytes / 1e6:.1f} MB."
+
+
+def as_markdown(text: object) -> str:
+    """Words from outside, such as an error's, that Markdown and HTML show as they are written."""
+    flat = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat)
 
 
 def cut_note(text: str) -> str:
