@@ -218,5 +218,6 @@ def _summary_metrics(
 def _kept_copy(predictor: Predictor) -> Predictor:
     """The champion in a folder of its own, which goes when the predictor goes; scratch is deleted."""
     folder = Path(tempfile.mkdtemp(prefix="automl-champion-"))
-    predictor.save(folder)
-    return Predictor.load(folder).owning(folder)
+    inside = folder / "predictor"  # copying a tree copies its mode: the folder around it stays private
+    predictor.save(inside)
+    return Predictor.load(inside).owning(folder)
