@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from automl.cli.arguments import dialect_options, pairs
+from automl.cli.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,8 +124,7 @@ def _hanging(label: str, text: str, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    clean = "".join(sign if sign.isprintable() else "�" for sign in text.replace("\n", " "))
-    return textwrap.wrap(clean, width, break_on_hyphens=False) or [""]
+    return textwrap.wrap(printable(text), width, break_on_hyphens=False) or [""]
 
 
 def _closing(report: CheckReport) -> str:
