@@ -15,6 +15,7 @@ import automl
 from automl.cli.arguments import dialect_options, names, pairs, store_options
 from automl.cli.check import check
 from automl.cli.predict import predict
+from automl.cli.terminal import printable
 from automl.cli.reports import COMMANDS
 from automl.errors import AutoMLError, did_you_mean
 
@@ -60,7 +61,7 @@ def main() -> None:
     except AutoMLError as error:
         if debug:
             raise
-        click.echo(f"Error E{error.exit_code}: {error}", err=True)
+        click.echo(f"Error E{error.exit_code}: {printable(str(error))}", err=True)
         sys.exit(error.exit_code)
 
 
