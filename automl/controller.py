@@ -45,11 +45,15 @@ if TYPE_CHECKING:
 __all__ = ["SearchResult", "search"]
 
 HURRY_SECONDS = 8.0
+WEIGHTS_VARIABLE = "AUTOML_WEIGHTS_DIR"
 QUICK = ("dummy", "linear")
 
 
 class SearchWatcher(Watcher, Protocol):
     """What follows a search from outside, e.g. the command line's view."""
+
+    def preparing(self, fraction: float, message: str) -> None:
+        """Images are being decoded; may come from several threads."""
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
         """The data was read and everything decided."""
@@ -73,6 +77,7 @@ def search(
     time_column: str | None = None,
     fold_column: str | None = None,
     kinds: Mapping[str, str] | None = None,
+    image_root: str | os.PathLike[str] | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     families: Sequence[str] = (),
@@ -83,6 +88,8 @@ def search(
     executor: str = "local",
     memory: str | int | None = None,
     keep_models: str | int = "2GB",
+    cache_size: str | int = "10GB",
+    weights_dir: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
     encoding: str | None = None,
@@ -99,7 +106,8 @@ def search(
     Parameters
     ----------
     data:
-        Path of a csv, tsv, parquet or xlsx file, or a DataFrame.
+        Path of a csv, tsv, parquet or xlsx file, a DataFrame, or a folder of images: ``folder/CLASS/*.jpg``,
+        or ``folder/train/CLASS/*.jpg`` with ``val`` and ``test`` beside ``train``.
     target:
         The column to predict.
     time, trials:
@@ -118,6 +126,8 @@ def search(
         How trials are judged; see ``docs/ARCHITECTURE.md``.
     kinds, drop, keep:
         Column kinds by name, columns to leave out, columns to keep although they look like ids.
+    image_root:
+        Folder of the images that a column of paths names; default: the table's own folder.
     families, without, spaces:
         Which model families to try, and search-space files of your own.
     prefer:
@@ -126,6 +136,10 @@ def search(
         Trials at once, ``local`` or ``inline``, bytes for all workers, ``auto``, ``cpu`` or ``cuda``.
     keep_models:
         Every trial's model is kept up to this size in total, then the best ten and each family's best.
+    cache_size:
+        Bound of decoded images and their features, which the store keeps between searches.
+    weights_dir:
+        Folder with published weights of image backbones; default: torch's own, by ``TORCH_HOME``.
     tracking_uri, store:
         MLflow's tracking URI; default ``MLFLOW_TRACKING_URI``, else the local folder ``store``.
     watcher, started:
@@ -142,6 +156,8 @@ def search(
     """
     # spinning OpenMP threads of several libraries would slow each other down on busy cores
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if weights_dir is not None:
+        os.environ[WEIGHTS_VARIABLE] = str(Path(weights_dir).absolute())  # workers inherit it
     seconds, count = budget_of(time, trials)
     settings = Settings(
         source=data,
@@ -157,6 +173,7 @@ def search(
         time_column=time_column,
         fold_column=fold_column,
         kinds=dict(kinds or {}),
+        image_root=None if image_root is None else Path(image_root),
         drop=tuple(drop),
         keep=tuple(keep),
         families=tuple(families),
@@ -168,6 +185,7 @@ def search(
         device=check_choice("device", device, ("auto", "cpu", "cuda")),
         prefer=check_choice("preference", prefer, PREFERENCES),
         keep_models_bytes=parse_bytes(keep_models),
+        cache_bytes=parse_bytes(cache_size),
         seed=seed,
         tracking_uri=tracking_uri,
         store=Path(store),
@@ -181,6 +199,8 @@ def search(
 
 class _Nobody:
     """Watches nothing."""
+
+    def preparing(self, fraction: float, message: str) -> None: ...
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None: ...
 
@@ -212,7 +232,7 @@ class _Search:
         locate_store(self.settings.tracking_uri, self.settings.store)  # refuses an unusable address early
         with self._executor() as executor:
             executor.warm()
-            prepared = prepare(self.settings)
+            prepared = prepare(self.settings, report=self.watcher.preparing)
             location = open_store(self.settings.tracking_uri, self.settings.store)
             scratch = location.root / "work"
             scratch.mkdir(parents=True, exist_ok=True)

@@ -14,11 +14,13 @@ from automl.data.checks import Finding, check_frame, worst_first
 from automl.data.checks.drift import check_drift
 from automl.data.checks.finding import WARNING
 from automl.data.digest import duplicate_groups, frame_digest
+from automl.data.images_table import PART, table_digest
 from automl.data.layout import Layout
 from automl.data.readers import ReadTable, read_table
 from automl.data.table import Kind, Table
 from automl.data.target import CleanTarget, clean_target
 from automl.errors import DataError, UsageError, did_you_mean
+from automl.image_source import Report, Source, judged_part, open_source
 from automl.metrics import Metric
 from automl.problem import Problem
 from automl.settings import Settings
@@ -77,13 +79,20 @@ class Prepared:
         return self.problem.task
 
 
-def prepare(settings: Settings, *, read: ReadTable | None = None) -> Prepared:
+def prepare(
+    settings: Settings,
+    *,
+    read: ReadTable | None = None,
+    report: Report = lambda fraction, message: None,
+) -> Prepared:
     """Read and check the data, choose task, folds and column kinds.
 
     Parameters
     ----------
     read:
         The data, where the caller has read it already.
+    report:
+        Told how far decoding images is.
 
     Raises
     ------
@@ -92,30 +101,36 @@ def prepare(settings: Settings, *, read: ReadTable | None = None) -> Prepared:
     UsageError
         When a column or metric that was named does not exist.
     """
-    read = read_data(settings, settings.source) if read is None else read
+    source = open_source(
+        settings, lambda: read_data(settings, settings.source) if read is None else read, report=report
+    )
+    read, settings = source.read, source.settings
     target_name = _target_name(read.frame, settings)
     clean = clean_target(read.frame, target_name, task=settings.task)
     frame = clean.frame
     choice = _choose(clean.values, settings)
     task = choice.task
     target = task.encode(clean.values)
-    layout, encoded, findings = _examined(clean, target_name, task, settings)
-    plan = _plan(frame, encoded, settings)
+    layout, encoded, findings = _examined(clean, target_name, task, source)
+    parts = source.parts(frame)
+    plan = replace(_plan(frame, encoded, settings), judged=judged_part(parts))
     table, kept_target, kept_plan, test = encoded, target, plan, None
     rest: RowNumbers | None = None
+    if settings.test is not None and _test_of(parts) is not None:
+        raise UsageError("The folder has a test part of its own: leave --test out, or move that part away.")
     if settings.test is not None:
-        test = _given_test(settings, layout, task)
+        test = _given_test(source, layout, task, report)
         if settings.seconds is None or settings.seconds >= _DRIFT_SECONDS:
             findings = worst_first([*findings, *check_drift(layout, table, test.table, seed=settings.seed)])
-    elif (held := hold_out_test(target, task, plan)) is not None:
+    elif (held := _test_of(parts) or hold_out_test(target, task, plan)) is not None:
         rest, apart = held
-        test = _kept_apart(table, target, apart)
+        test = _kept_apart(table, target, apart, given=_test_of(parts) is not None)
         table, kept_target, kept_plan = table.take(rest), target[rest], plan.take(rest)
     split = make_split(kept_target, task, kept_plan)
     repeats: tuple[Split, ...] = ()
     if split.scheme in ("folds", "groups") and len(split.folds) > 1 and len(kept_target) < 5_000:
         repeats = (make_split(kept_target, task, kept_plan, repeat=1),)
-    data_digest = frame_digest(frame)
+    data_digest = table_digest(source.images, frame, frame_digest)
     problem = Problem(
         table,
         kept_target,
@@ -143,24 +158,25 @@ def prepare(settings: Settings, *, read: ReadTable | None = None) -> Prepared:
 
 
 def _examined(
-    clean: CleanTarget, target_name: str, task: Task, settings: Settings
+    clean: CleanTarget, target_name: str, task: Task, source: Source
 ) -> tuple[Layout, Table, tuple[Finding, ...]]:
     """The columns, their encoding and what the checks say of them; copies of the target are left out."""
-    frame = clean.frame
-    layout = _layout(frame, target_name, settings)
-    table = layout.encode(frame).table
+    frame, settings = clean.frame, source.settings
+    exclude = (PART,) if source.split_given else ()
+    layout = _layout(frame, target_name, settings, exclude)
+    table = source.refer(layout.encode(frame).table)
     findings = check_frame(frame, clean.values, task, layout, table=table)
     copies = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
     if copies:
-        layout = _layout(frame, target_name, replace(settings, drop=(*settings.drop, *copies)))
-        table = layout.encode(frame).table
+        layout = _layout(frame, target_name, replace(settings, drop=(*settings.drop, *copies)), exclude)
+        table = source.refer(layout.encode(frame).table)
     if not layout.features.kinds:
         raise DataError(
             "No usable feature is left: every column is constant, an id, or was dropped. "
             "Next: use --keep COLUMN or --kind COLUMN=KIND to keep one."
         )
     changed = [Finding("target", target_name, WARNING, note) for note in clean.notes]
-    return layout, table, worst_first([*changed, *findings])
+    return layout, table, worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
 
 
 def read_data(settings: Settings, source: Any) -> ReadTable:
@@ -214,7 +230,9 @@ def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")
 
 
-def _layout(frame: pd.DataFrame, target_name: str, settings: Settings) -> Layout:
+def _layout(
+    frame: pd.DataFrame, target_name: str, settings: Settings, exclude: tuple[str, ...] = ()
+) -> Layout:
     unknown = [kind for kind in settings.kinds.values() if kind not in set(Kind)]
     if unknown:
         raise UsageError(f"There is no column kind {unknown[0]!r}. {did_you_mean(unknown[0], Kind)}")
@@ -224,7 +242,7 @@ def _layout(frame: pd.DataFrame, target_name: str, settings: Settings) -> Layout
         kinds={column: Kind(kind) for column, kind in settings.kinds.items()},
         drop=settings.drop,
         keep=settings.keep,
-        exclude=tuple(column for column in (settings.group, settings.fold_column) if column),
+        exclude=tuple(column for column in (settings.group, settings.fold_column, *exclude) if column),
     )
 
 
@@ -275,21 +293,33 @@ def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
     return times
 
 
-def _given_test(settings: Settings, layout: Layout, task: Task) -> TestPart:
+def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> TestPart:
     """The rows of ``--test``."""
-    read = read_data(settings, settings.test)
-    name = layout.target_name
-    if name not in read.frame.columns:
-        raise DataError(f"--test has no column {name!r}. {did_you_mean(name, read.frame.columns)}")
-    clean = clean_target(read.frame, name, task=task.name, known=True)
-    source = str(settings.test) if isinstance(settings.test, str | Path) else "the test frame"
-    return TestPart(layout.encode(clean.frame).table, task.encode(clean.values), source)
+    settings = replace(source.settings, source=source.settings.test)
+    given = open_source(
+        settings, lambda: read_data(settings, settings.source), like=source.images, report=report
+    )
+    frame, name = given.read.frame, layout.target_name
+    if name not in frame.columns:
+        raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
+    clean = clean_target(frame, name, task=task.name, known=True)
+    what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
+    table = given.refer(layout.encode(clean.frame).table)
+    return TestPart(table, task.encode(clean.values), what)
 
 
-def _kept_apart(table: Table, target: Encoded, rows: RowNumbers) -> TestPart:
+def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | None:
+    """``(rest, test)`` row numbers of a split that the data brings, or None."""
+    if parts is None or not (parts == "test").any():
+        return None
+    return np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test")
+
+
+def _kept_apart(table: Table, target: Encoded, rows: RowNumbers, *, given: bool = False) -> TestPart:
     """Rows of the data itself that no trial sees."""
     share = f"a tenth of the rows ({len(rows):,}), kept apart"
-    return TestPart(table.take(rows), target[rows], share)
+    what = f"the data's own test part ({len(rows):,} rows)" if given else share
+    return TestPart(table.take(rows), target[rows], what)
 
 
 def _worth_a_log(task: Task, target: Encoded) -> bool:

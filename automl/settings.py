@@ -33,6 +33,8 @@ class Settings:
     time_column: str | None = None
     fold_column: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    image_root: Path | None = None
+    cache_bytes: int = 10 * 1024**3
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     families: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ _SEARCH_EXAMPLES = """\b
 Examples:
   automl search wine.csv --target class --time 60s
   automl search houses.csv --target price --metric mae --time 10m --test newer.csv
-  automl search churn.csv --target Churn --group customer --trials 40 --seed 3
+  automl search photos/ --time 3m              a folder of images per class
 """
 
 
@@ -126,7 +126,10 @@ def example(name: str, out: str, force: bool) -> None:
 @click.option("--group", metavar="COLUMN", help="Rows with equal values stay on one side of every fold.")
 @click.option("--time-column", metavar="COLUMN", help="Train on the past, judge on what follows.")
 @click.option("--fold-column", metavar="COLUMN", help="Fold of each row.")
-@click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="number, category, text, date or id.")
+@click.option(
+    "--kind", multiple=True, metavar="COLUMN=KIND", help="number, category, text, date, image or id."
+)
+@click.option("--image-root", metavar="FOLDER", help="Folder of the images that a column of paths names.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Keep a column that looks like an id.")
 @click.option("--families", metavar="A,B", help="Only these families.")
@@ -147,6 +150,14 @@ def example(name: str, out: str, force: bool) -> None:
     metavar="SIZE",
     help="Keep all models up to this; then the best.",
 )
+@click.option(
+    "--cache-size",
+    default="10GB",
+    show_default=True,
+    metavar="SIZE",
+    help="Bound of decoded images and their features.",
+)
+@click.option("--weights-dir", metavar="FOLDER", help="Published weights of image backbones.")
 @click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda", help="Device of the nets."
 )
@@ -204,9 +215,7 @@ def _process_start() -> float:
     "--sort", default="score", show_default=True, metavar="KEY", help="score, latency, size, time or trial."
 )
 @store_options
-def leaderboard(
-    name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str
-) -> None:
+def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str) -> None:
     """Trials of a search, best first.
 
     \b

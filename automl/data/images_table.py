@@ -1,0 +1,268 @@
+"""From a table with image paths to one whose images are decoded: broken ones set aside, copies reported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.checks import Finding
+from automl.data.images import SUFFIXES
+from automl.data.images_folder import IMAGE, LABEL, refuse_path, scan_classes, scan_images
+from automl.data.images_pixels import PixelStore, Report, store_pixels
+from automl.data.names import listed
+from automl.data.table import Strings, Table
+from automl.errors import DataError
+
+PART = "part"
+_SHOWN = 20
+_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class FolderTable:
+    """A folder of images as a table: a path and a class per row, and the part of a given split."""
+
+    frame: pd.DataFrame
+    root: Path
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """A table whose images were decoded.
+
+    Attributes
+    ----------
+    frame:
+        The rows whose images can be used, with their own index.
+    columns:
+        Names of the image columns.
+    store:
+        Where the pixels are.
+    references, hashes:
+        By what stands in the cells.
+    """
+
+    frame: pd.DataFrame
+    columns: tuple[str, ...]
+    store: PixelStore
+    references: Mapping[str, str]
+    hashes: Mapping[str, str]
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def refer(self, table: Table) -> Table:
+        """The table with references to pixels where the paths stood."""
+        images = tuple(_mapped(column, self.references) for column in table.images)
+        return replace(table, images=images)
+
+    def hashed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with the contents' hashes where the paths stood: the same wherever the files lie."""
+        made = frame.copy(deep=False)
+        for column in self.columns:
+            made[column] = _mapped(_cells(frame[column]), self.hashes)
+        return made
+
+
+def read_folder(root: Path) -> FolderTable:
+    """A folder with a folder per class, or with train, val and test above them.
+
+    Raises
+    ------
+    DataError
+        When it is laid out otherwise.
+    """
+    scan = scan_classes(root)
+    frame = pd.DataFrame(
+        {
+            IMAGE: [file.path for file in scan.files],
+            LABEL: [file.label for file in scan.files],
+            PART: [file.part for file in scan.files],
+        }
+    )
+    notes = [f"{len(frame):,} images in {frame[LABEL].nunique()} classes.", *scan.notes()]
+    parts = frame[PART].value_counts()
+    if parts.index.tolist() == [""]:
+        frame = frame.drop(columns=PART)
+    else:
+        given = ", ".join(f"{parts[part]:,} {part}" for part in ("train", "val", "test") if part in parts)
+        notes.append(f"The folder's own split is kept: {given}.")
+    return FolderTable(frame, root, tuple(notes), tuple(_refused(scan.refused)))
+
+
+def unlabelled_folder(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """All images below a folder as a frame of full paths, by their relative path; and what was left aside."""
+    scan = scan_images(root)
+    paths = [file.path for file in scan.files]
+    index = pd.Index(paths, name="file")
+    notes = [*scan.notes(), *(finding.evidence for finding in _refused(scan.refused))]
+    return pd.DataFrame({IMAGE: [str(root / path) for path in paths]}, index=index), tuple(notes)
+
+
+def image_columns(frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[str, ...]:
+    """Columns that hold paths of images: declared ones, and those whose words end like image files."""
+    found = []
+    for name in frame.columns:
+        asked = kinds.get(name)
+        if asked == "image" or (asked is None and _looks_like_paths(frame[name])):
+            found.append(str(name))
+    return tuple(found)
+
+
+def open_images(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    root: Path,
+    cache: Path,
+    *,
+    outside: bool = False,
+    side: int | None = None,
+    most_bytes: int | None = None,
+    report: Report = lambda fraction, message: None,
+) -> ImageTable:
+    """Decode the images of a table.
+
+    Parameters
+    ----------
+    root:
+        What relative paths are relative to.
+    outside:
+        Whether paths may lead out of ``root``.
+    side, most_bytes:
+        As in :func:`automl.data.images_pixels.store_pixels`.
+
+    Raises
+    ------
+    DataError
+        When a path leads out of the folder, or hardly an image can be used.
+    """
+    cells = {name: _cells(frame[name]) for name in columns}
+    named = sorted({cell for values in cells.values() for cell in values if cell})
+    _refuse_outside(named, root, outside=outside)
+    paths = {cell: root / cell for cell in named}
+    stored = store_pixels(list(paths.values()), cache, side=side, most_bytes=most_bytes, report=report)
+    references = {
+        cell: stored.references[str(path)] for cell, path in paths.items() if str(path) in stored.references
+    }
+    hashes = {cell: stored.hashes[str(path)] for cell, path in paths.items() if str(path) in stored.hashes}
+    broken = {cell: stored.broken[str(path)] for cell, path in paths.items() if str(path) in stored.broken}
+    usable = np.ones(len(frame), dtype=bool)
+    for values in cells.values():
+        usable &= np.array([cell in references for cell in values], dtype=bool)
+    findings = _quarantined(broken, int((~usable).sum()), len(frame))
+    if usable.sum() < 2:
+        raise DataError(
+            f"{len(frame) - int(usable.sum())} of {len(frame)} rows have no usable image. {_first(broken)}"
+        )
+    megabytes = stored.store.pixels.nbytes / 2**20
+    side = int(stored.store.pixels.shape[1])
+    what = "found decoded" if stored.reused else "decoded"
+    note = f"{len(references):,} images {what} at {side} × {side} ({megabytes:,.0f} MiB)."
+    return ImageTable(
+        frame.loc[usable], tuple(columns), stored.store, references, hashes, (note,), tuple(findings)
+    )
+
+
+def copies(
+    images: ImageTable, frame: pd.DataFrame, labels: npt.NDArray[Any], parts: Strings | None
+) -> list[Finding]:
+    """The same image in two classes, or in two parts of a given split; of the first image column."""
+    cells = _cells(frame[images.columns[0]])
+    classes: dict[str, set[str]] = defaultdict(set)
+    sides: dict[str, set[str]] = defaultdict(set)
+    names: dict[str, list[str]] = defaultdict(list)
+    for row, cell in enumerate(cells):
+        digest = images.hashes[cell]
+        classes[digest].add(str(labels[row]))
+        names[digest].append(cell)
+        if parts is not None:
+            sides[digest].add(str(parts[row]))
+    found = []
+    for groups, code, words, remedy in (
+        (classes, "image_in_two_classes", "classes", "Remove them from all but one."),
+        (
+            sides,
+            "image_in_two_parts",
+            "parts of the split",
+            "Remove them from train: the score is flattered.",
+        ),
+    ):
+        twice = [" = ".join(names[digest]) for digest, held in groups.items() if len(held) > 1]
+        if twice:
+            evidence = f"{len(twice)} images stand in several {words}: {listed(twice, _SHOWN)}."
+            found.append(Finding(code, images.columns[0], "warning", evidence, remedy))
+    return found
+
+
+def table_digest(
+    images: ImageTable | None, frame: pd.DataFrame, digest: Callable[[pd.DataFrame], str]
+) -> str:
+    """``digest`` of the frame, by contents instead of paths, and of the size of the stored pixels."""
+    if images is None:
+        return digest(frame)
+    of_cells = digest(images.hashed(frame))
+    return hashlib.sha256(f"{of_cells} {images.store.pixels.shape[1]}".encode()).hexdigest()
+
+
+def _looks_like_paths(column: pd.Series[Any]) -> bool:
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    head = column.dropna().iloc[:1000]
+    if not len(head):
+        return False
+    ends = [isinstance(value, str) and value.strip().lower().endswith(SUFFIXES) for value in head]
+    return sum(ends) >= _SHARE * len(ends)
+
+
+def _cells(column: pd.Series[Any]) -> Strings:
+    """Trimmed words; missing is the empty string."""
+    cells = [str(value).strip() if isinstance(value, str) else "" for value in column]
+    return np.array(cells, dtype=object)
+
+
+def _mapped(cells: Strings, values: Mapping[str, str]) -> Strings:
+    return np.array([values[str(cell)] for cell in cells], dtype=object)
+
+
+def _refuse_outside(cells: Sequence[str], root: Path, *, outside: bool) -> None:
+    refused = [(cell, why) for cell in cells if (why := refuse_path(cell, root, outside=outside))]
+    if refused:
+        cell, why = refused[0]
+        raise DataError(
+            f"{len(refused)} image path{'s' if len(refused) > 1 else ''} cannot be used, such as {cell!r}: "
+            f"it {why} {str(root)!r}. Next: name the folder that holds them with --image-root."
+        )
+
+
+def _quarantined(broken: Mapping[str, str], rows: int, total: int) -> list[Finding]:
+    if not rows:
+        return []
+    named = [f"{cell} ({reason})" for cell, reason in sorted(broken.items())]
+    lost = rows - len(broken)
+    blank = f" {lost} rows name no image." if lost > 0 and not broken else ""
+    evidence = f"{rows} of {total:,} rows were set aside for their images: {listed(named, _SHOWN)}.{blank}"
+    return [
+        Finding("broken_images", None, "warning", evidence, "Nothing was deleted; repair or remove them.")
+    ]
+
+
+def _refused(refused: Mapping[str, str]) -> list[Finding]:
+    if not refused:
+        return []
+    named = [f"{path} ({why})" for path, why in sorted(refused.items())]
+    evidence = f"{len(named)} files were not opened: {listed(named, _SHOWN)}."
+    return [Finding("refused_images", None, "warning", evidence, "Copy the files into the folder.")]
+
+
+def _first(broken: Mapping[str, str]) -> str:
+    named = [f"{cell} ({reason})" for cell, reason in sorted(broken.items())]
+    return f"Such as: {listed(named, 3)}. Next: check the paths and --image-root." if named else ""
