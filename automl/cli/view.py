@@ -7,6 +7,7 @@ import time
 from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from automl.cli.terminal import printable
 from automl.cli.words import trial_line
 from automl.trial import Progress, Status, Trial
 from automl.wording import duration, score_text
@@ -241,4 +242,4 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
     lines += [f"  {f.severity:7} {f.evidence} {f.remedy}".rstrip() for f in matters[:_WARNINGS]]
     if len(matters) > _WARNINGS:
         lines.append(f"  and {len(matters) - _WARNINGS} more warnings: `automl check` lists all")
-    return lines
+    return [printable(line) for line in lines]
