@@ -305,7 +305,12 @@ def test_nothing_is_unpickled() -> None:
                 keyword.arg == "allow_pickle" and ast.unparse(keyword.value) != "False"
                 for keyword in call.keywords
             )
-            if pickled or allowed:
+            # torch's published weights are pickles; with this, torch.load builds tensors and nothing else
+            plain = any(
+                keyword.arg == "weights_only" and ast.unparse(keyword.value) == "True"
+                for keyword in call.keywords
+            )
+            if (pickled and not plain) or allowed:
                 unsafe.append(module.place(call.lineno))
     assert not unsafe, unsafe
 
