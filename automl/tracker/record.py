@@ -288,7 +288,7 @@ def trial_note(trial: Trial, result: Result, metric: str) -> str:
 def as_markdown(text: object) -> str:
     """Words from outside, such as an error's, that Markdown and HTML show as they are written."""
     flat = html.escape(" ".join(str(text).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", flat)
+    return re.sub(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w))", r"\\\1", flat)
 
 
 def cut_note(text: str) -> str:
