@@ -1,0 +1,121 @@
+"""Cases 71, 73, 74 and 78: a budget of a second, clocks that jump, readers that go away, hostile names."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+import automl
+from automl.budget import Clock
+
+
+def test_case_71_a_budget_of_a_second_delivers_a_model_with_a_warning(cli, write, frame):
+    done = cli("search", write(frame), "-t", "y", "--families", "dummy,linear,lightgbm", "--time", "1s")
+    done.worked("Best:", "budget was too short")
+    cli("predict", "data", "data.csv").worked()
+
+
+def test_case_73_budgets_do_not_see_the_wall_clock(monkeypatch):
+    clock = Clock(60)
+    began = time.time()
+    monkeypatch.setattr(time, "time", lambda: began + 86_400)
+    assert clock.elapsed < 5
+    assert clock.left > 55
+
+
+def test_case_73_the_wall_clock_is_read_for_the_record_only():
+    """Durations come from ``time.monotonic``; what reads the wall clock is listed with its reason."""
+    allowed = {
+        "cli/commands.py": "the age of this process, which the system states in wall time",
+        "tracker": "when runs began and ended, for people",
+    }
+    package = Path(automl.__file__).parent
+    readers = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"\btime\.time\(|\bdatetime\.now\(", path.read_text(encoding="utf-8"))
+    }
+    strangers = {name for name in readers if not name.startswith(tuple(allowed))}
+    assert {name for name in strangers if not name.startswith("report/")} == set()
+
+
+@pytest.mark.parametrize("arguments", [("families",), ("predict", "data", "long.csv"), ("check", "long.csv")])
+def test_case_74_a_reader_that_goes_away_is_no_error(searched, write, tmp_path, arguments):
+    import pandas as pd
+
+    write(pd.concat([searched] * 4000, ignore_index=True), "long.csv")  # more than a pipe holds
+    command = [sys.executable, "-m", "automl", *arguments]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        code = process.wait(120)
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+    assert code in (0, 3)
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "](javascript:alert(1))",
+    "\x1b[31mred\x07",
+)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_case_78_hostile_names_reach_neither_the_terminal_nor_the_descriptions(
+    cli, write, frame, hostile, tmp_path
+):
+    from mlflow import MlflowClient
+
+    hostile_frame = frame.rename(columns={"x": hostile, "price": f"{hostile} 2"})
+    hostile_frame["y"] = hostile_frame["y"].map({"good": f"class {hostile}", "bad": "plain"})
+    name = write(hostile_frame)
+    checked, done = cli("check", name, "-t", "y"), cli("search", name, "-t", "y")
+    done.worked("Best:")
+    assert "\x1b" not in done.err + checked.out
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    experiments = [item.experiment_id for item in client.search_experiments()]
+    for run in client.search_runs(experiments):
+        assert "<script" not in run.data.tags["mlflow.note.content"]
+        assert "<img" not in run.data.tags["mlflow.note.content"]
+
+
+def test_case_78_words_from_outside_are_literal_in_markdown():
+    from automl.tracker.record import as_markdown
+
+    assert as_markdown("<b>x</b> & [a](b) `c` *d* _e_ |") == (
+        r"&lt;b&gt;x&lt;/b&gt; &amp; \[a\](b) \`c\` \*d\* \_e\_ \|"
+    )
+    assert as_markdown("two\n\nlines") == "two lines"
+
+
+def test_temporary_folders_are_private(linear_store, tmp_path, monkeypatch):
+    made = []
+    before = tempfile.mkdtemp
+
+    def watched(*arguments, **options):
+        made.append(Path(before(*arguments, **options)))
+        return str(made[-1])
+
+    monkeypatch.setattr(tempfile, "mkdtemp", watched)
+    from conftest import honest
+
+    options = {"families": ["linear"], "trials": 1, "executor": "inline", "name": "data"}
+    result = automl.search(honest(), target="y", store=tmp_path / "mlruns", **options)
+    kept = [folder for folder in made if folder.exists()]
+    assert result.predictor.folder.parent in kept
+    for folder in kept:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
