@@ -5,14 +5,10 @@ Gorishniy, Kotelnikov, Babenko 2024 (arXiv 2410.24210), with piecewise-linear em
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.data.table import Table
-from automl.families.base import Family, FitContext, Fitted
-from automl.tasks import Encoded, Task
+from automl.training.net_family import net_family
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,29 +51,6 @@ class Params:
     scaling: Literal["squash", "quantile"] = "squash"
     batch_size: int = 0
     epochs: int = 20
-
-
-def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
-    """Train one fold's net."""
-    from automl.training.table_fit import fit_net
-
-    return fit_net(_plan(params), inputs, target, task, context)
-
-
-def fit_folds(
-    params: Params, folds: Sequence[tuple[Table, Encoded]], task: Task, contexts: Sequence[FitContext]
-) -> Sequence[Fitted]:
-    """Train the nets of all folds in one go."""
-    from automl.training.table_fit import fit_nets
-
-    return fit_nets(_plan(params), folds, task, contexts)
-
-
-def load(folder: Path) -> Fitted:
-    """What ``save`` wrote."""
-    from automl.training.table_net import load_net
-
-    return load_net(folder, lambda architecture, shape, outputs: _build(architecture, shape, outputs, 1))
 
 
 def _plan(params: Params) -> NetPlan:
@@ -130,12 +103,11 @@ def _fits_folds_together(params: Params, rows: int) -> bool:
     return rows <= (4000 if params.width <= 64 else 2500)
 
 
-FAMILY = Family(
+FAMILY = net_family(
     name="tabm",
     summary="TabM net: members that share weights, piecewise-linear numbers, one-cycle (tabm)",
     params=Params,
-    fit=fit,
-    load=load,
-    fit_folds=fit_folds,
+    plan=_plan,
+    build=_build,
     fits_folds_together=_fits_folds_together,
 )
