@@ -216,7 +216,7 @@ def _drivers(subject: Subject) -> str:
         (escaped(item.feature), f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
         for item in subject.explanation.importances[:10]
     ]
-    return _table(("feature", f"{subject.metric} lost when shuffled", "95 % interval"), rows)
+    return _table(("feature", f"{subject.metric} worse by, when shuffled", "95 % interval"), rows)
 
 
 def _limits(subject: Subject) -> str:

@@ -122,8 +122,8 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     code = 1 if len(names) == 2 else None
     error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
     caption = (
-        "Calibration: does it happen as often as it says? On average the two differ by "
-        f"{error:.1%} (bars: 95 % of chance)."
+        f"Calibration: does it happen as often as it says? On average the two differ by {error:.1%} (bars: "
+        "95 % of chance)."
     )
     plot = figures.calibration_plot(evidence)
     return picture(plot, "calibration", alt=f"Calibration plot. {caption}", caption=caption)
@@ -243,9 +243,9 @@ def drivers_section(subject: Subject) -> Markup:
         else "No single feature is clearly needed: others can stand in for each."
     )
     how = (
-        f"Each feature's values are shuffled among {found.rows:,} held-out rows; what {subject.metric} "
-        "loses by it is how much the champion needs that feature, given all the others. Bars reach over 95 "
-        "% of rows drawn again and shuffles."
+        f"Each feature's values are shuffled among {found.rows:,} held-out rows; by how much "
+        f"{subject.metric} gets worse is how much the champion needs that feature, given all the others. "
+        "The lines are 95 % intervals over rows drawn again and shuffles."
     )
     if found.features > len(found.importances):
         how += f" The {len(found.importances)} strongest of {found.features} features were looked at closely."
@@ -257,7 +257,7 @@ def drivers_section(subject: Subject) -> Markup:
         alt=f"Bar chart of permutation importance. {told}",
         caption=told,
     )
-    head = ("feature", "kind", f"{subject.metric} lost", "95 % interval")
+    head = ("feature", "kind", f"{subject.metric} worse by", "95 % interval")
     rows = [
         (item.feature, item.kind, f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
         for item in found.importances

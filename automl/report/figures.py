@@ -10,7 +10,8 @@ import numpy.typing as npt
 from automl.report import curves
 from automl.report.evidence import Evidence
 from automl.report.explain import Dependence, Importance
-from automl.report.style import GRID, INK, MUTED, SERIES, Plot, category_axis, drawing, label, plot
+from automl.report.palette import GRID, INK, MUTED, SERIES
+from automl.report.style import Plot, category_axis, drawing, label, plot
 
 MOST_CLASSES = 12
 MOST_CURVES = 6
@@ -164,7 +165,7 @@ def importance_plot(importances: Sequence[Importance], metric: str, most: int = 
         axes.errorbar(values, places, xerr=[low, high], fmt="none", ecolor=INK, elinewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
         category_axis(axes, [item.feature for item in shown])
-        axes.set(xlabel=f"{metric} lost when shuffled")
+        axes.set(xlabel=f"{metric} worse by, when shuffled")
         return figure
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from automl.report.markup import Markup, joined, picture, section, table, tag
-from automl.report.search_figures import front_plot, front_rows, history_plot, seconds_by_part, seconds_plot
-from automl.report.style import SERIES
+from automl.report.palette import SERIES
+from automl.report.search_figures import front_plot, history_plot, seconds_plot
 from automl.report.subject import Subject
+from automl.report.timeline import front_rows, seconds_by_part
 from automl.tracker import LeaderboardRow
 from automl.wording import duration, score_text, size_text
 
@@ -238,7 +239,7 @@ def search_section(subject: Subject) -> Markup:
             "family, and of the ensemble."
         )
         caption = (
-            "Every point is a trial; the steps are each family's best so far, the dark line the "
+            "Every point is a trial; the steps are each family's best so far, the thick line the "
             "ensemble's. The worst tenth is off the scale."
         )
         parts.append(picture(history, "history", alt=alt, caption=caption, wide=True))

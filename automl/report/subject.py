@@ -10,7 +10,7 @@ from typing import Any
 from automl.intervals import bootstrap_interval
 from automl.report.evidence import Evidence
 from automl.report.explain import Explanation
-from automl.report.search_figures import Clock, clock_of, family_colours
+from automl.report.timeline import Clock, clock_of, family_colours
 from automl.tracker.material import Material
 from automl.wording import score_text
 
@@ -126,12 +126,13 @@ class Subject:
             start = self.material.search.started
             to = max((trial.ended - start for trial in trials), default=0.0)
             return clock_of(trials, began=start, to=to, seconds=max(self.seconds, to), slots=1)
-        story = self.evidence.story
+        story, search = self.evidence.story, self.material.search
+        until = search.started + (search.seconds or 0.0) - story.began
         return clock_of(
             trials,
             began=story.began,
             to=story.trials_to,
-            seconds=max(self.seconds, story.ended),
+            seconds=max(until, story.ended),
             slots=story.slots,
         )
 

@@ -148,3 +148,30 @@ def test_the_leaderboard_can_be_sorted_by_what_a_trial_costs(regression):
         assert values == sorted(values)
     with pytest.raises(UsageError, match="latency"):
         leaderboard_rows(regression.name, sort="latancy", store=regression.store)
+
+
+def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(binary, tmp_path):
+    from automl.budget import Clock
+    from automl.report.afterwards import leave_pages
+    from automl.tracker import locate_store
+    from automl.tracker.material import read_file
+    from automl.tracker.query import Record
+
+    location = locate_store(None, binary.store)
+    result = binary.result
+    card = read_file(Record(location), result.run_id, "model_card.md")
+    assert card.decode().startswith("# Model card")
+
+    import shutil
+
+    moved = tmp_path / "copy"
+    shutil.copytree(binary.store, moved)
+    for made in moved.rglob("report.html"):  # by another test
+        made.unlink()
+    location = locate_store(None, moved)
+    record = Record(location)
+    given = {"evidence": result.evidence, "predictor": result.predictor}
+    leave_pages(location, result.run_id, clock=Clock(60, spent=55), **given)  # five seconds are left
+    assert read_file(record, result.run_id, "report.html") is None
+    leave_pages(location, result.run_id, clock=Clock(300, spent=285), **given)
+    assert b"What drives it" in read_file(record, result.run_id, "report.html")

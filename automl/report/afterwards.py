@@ -1,0 +1,54 @@
+"""The pages that a search leaves on its run once the model is safe: its card, and a report where it fits."""
+
+from __future__ import annotations
+
+import logging
+
+from automl.budget import Clock
+from automl.errors import AutoMLError
+from automl.predictor import Predictor
+from automl.report.build import REPORT, versions_of
+from automl.report.card import model_card
+from automl.report.evidence import Evidence
+from automl.report.explain import explain
+from automl.report.subject import Subject
+from automl.tracker.champion import CARD, describe_model
+from automl.tracker.material import search_material, write_file
+from automl.tracker.query import Record
+from automl.tracker.store import StoreLocation
+
+CARD_SECONDS = 1.0
+REPORT_SECONDS = 8.0
+REPORT_SHARE = 0.1
+_FAULTS = (AutoMLError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
+_log = logging.getLogger(__name__)
+
+
+def leave_pages(
+    location: StoreLocation, run_id: str, *, evidence: Evidence, predictor: Predictor, clock: Clock
+) -> None:
+    """Write the model card and, where there is time, the report of a search that has just ended.
+
+    A card takes 0.3 s and a report two or three on a free core (measured), so within a time budget the
+    card needs a second that is left and the report eight; a report is also no more than a tenth of what
+    the search took. Where it does not fit, ``automl report NAME`` makes it. The model is registered by
+    then, so a page that fails is told and ends nothing.
+    """
+    if clock.left < CARD_SECONDS:
+        return
+    try:
+        record = Record(location)
+        material = search_material(record, run_id)
+        subject = Subject(material, evidence, versions=versions_of(predictor))
+        card = model_card(subject)
+        write_file(record, run_id, CARD, card.encode())
+        describe_model(record, material.search, card)
+        if clock.left < REPORT_SECONDS or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:
+            return
+        from automl.report.page import render
+
+        found = explain(predictor, evidence, seconds=min(20.0, clock.left / 4))
+        page = render(Subject(material, evidence, found, versions=subject.versions))
+        write_file(record, run_id, REPORT, page.encode())
+    except _FAULTS as error:
+        _log.warning("The search's pages could not be made (%s); the model is not affected.", error)

@@ -1,0 +1,75 @@
+"""How a search's seconds divide, which trials nothing beats, and which colour a family has."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from automl.report.palette import MUTED, SERIES
+from automl.tracker import LeaderboardRow
+from automl.tracker.material import TimedTrial
+
+_MOST_FAMILIES = len(SERIES)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When a search began (Unix seconds), how long it took, and when its trials began and were over.
+
+    ``slots`` ran at once.
+    """
+
+    began: float
+    seconds: float
+    slots: int
+    trials_from: float
+    trials_to: float
+
+
+def clock_of(
+    trials: Sequence[TimedTrial], *, began: float | None, to: float, seconds: float, slots: int
+) -> Clock:
+    """The clock of a search; where its beginning is not on record, that of its first trial."""
+    first = min((trial.started for trial in trials), default=began or 0.0)
+    start = first if began is None else began
+    return Clock(start, seconds, max(1, slots), max(0.0, first - start), to)
+
+
+def family_colours(rows: Sequence[LeaderboardRow]) -> Mapping[str, str]:
+    """A colour per family, by the order of their best scores; the baseline and the ninth on are grey."""
+    names = [name for name in dict.fromkeys(row.family for row in rows) if name != "dummy"]
+    colours = {name: SERIES[number] for number, name in enumerate(names[:_MOST_FAMILIES])}
+    return defaultdict(lambda: MUTED, colours)
+
+
+def seconds_by_part(trials: Sequence[TimedTrial], clock: Clock) -> list[tuple[str, float]]:
+    """Parts that add up to the whole: reading and preparing, each family's trials, idle workers, the end.
+
+    A family's part is the time of its trials divided by the number that ran at once.
+    """
+    families: dict[str, float] = defaultdict(float)
+    for trial in trials:
+        families[trial.row.family] += trial.row.seconds / clock.slots
+    span = max(0.0, clock.trials_to - clock.trials_from)
+    idle = max(0.0, span - sum(families.values()))
+    ranked = sorted(families.items(), key=lambda item: -item[1])
+    return [
+        ("reading, preparing", clock.trials_from),
+        *ranked,
+        ("workers waiting", idle),
+        ("choosing, saving", max(0.0, clock.seconds - clock.trials_to)),
+    ]
+
+
+def front_rows(rows: Sequence[LeaderboardRow], greater_is_better: bool) -> list[LeaderboardRow]:
+    """The trials that no other beats in both score and latency, the quickest first."""
+    sign = -1.0 if greater_is_better else 1.0
+    known = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows is not None]
+    known = [row for row in known if row.family != "dummy"] or known
+    ordered = sorted(known, key=lambda row: (row.predict_ms_per_1000_rows, sign * (row.validation or 0.0)))
+    front: list[LeaderboardRow] = []
+    for row in ordered:
+        if not front or sign * (row.validation or 0.0) < sign * (front[-1].validation or 0.0):
+            front.append(row)
+    return front
