@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pandas as pd
@@ -395,10 +394,8 @@ def test_any_cells_are_encoded_or_refused(values: list[object]) -> None:
         assert column.max() < len(levels)
 
 
-def test_wide_and_long_tables_are_fast() -> None:
+def test_ten_thousand_columns_keep_their_order() -> None:
     wide = pd.DataFrame(random.normal(size=(200, 10_000)), columns=[f"x{i}" for i in range(10_000)])
-    started = time.process_time()
     layout = Layout.infer(wide)
-    layout.encode(wide)
-    assert time.process_time() - started < 20  # about 1 s alone on a core
-    assert layout.features.numbers[:2] == ("x0", "x1")
+    assert layout.features.numbers == tuple(wide.columns)
+    np.testing.assert_array_equal(layout.encode(wide).table.numbers, wide.to_numpy())

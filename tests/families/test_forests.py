@@ -123,18 +123,6 @@ def test_leaves_grow_with_the_rows() -> None:
     assert [smallest_leaf(1, 10_000), smallest_leaf(1, 200_000), smallest_leaf(40, 200_000)] == [1, 20, 40]
 
 
-def test_a_thousand_rows_are_predicted_in_milliseconds() -> None:
-    data = bundled("digits")
-    model = grown("random_forest", data, n_estimators=100, min_samples_leaf=3)
-    rows = data[0].take(np.arange(1000))
-    seconds = []
-    for _ in range(10):
-        started = time.perf_counter()
-        model.predict(rows)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.05
-
-
 @pytest.mark.parametrize("field", ["left", "right", "feature"])
 def test_a_damaged_forest_is_refused_before_it_is_walked(field: str, tmp_path: Path) -> None:
     model = grown("random_forest", bundled("wine"), n_estimators=3)

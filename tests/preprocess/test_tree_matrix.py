@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -120,14 +119,3 @@ def test_linear_columns_have_no_gaps_and_one_scale(numeric: str) -> None:
     np.testing.assert_allclose(dense.std(axis=0), 1.0, atol=1e-6)
     unseen = Table(rows.features, np.full_like(rows.numbers, np.nan), np.full_like(rows.codes, -1))
     assert np.isfinite(matrix.transform(unseen)).all()
-
-
-def test_a_thousand_rows_take_milliseconds() -> None:
-    rows, target = table(1000, texts=False)
-    matrix, _ = TreeMatrix.fit(rows, target, BINARY)
-    seconds = []
-    for _ in range(10):
-        started = time.perf_counter()
-        matrix.transform(rows)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.01
