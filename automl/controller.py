@@ -208,6 +208,8 @@ class _Nobody:
 
     def progressed(self, progress: Progress) -> None: ...
 
+    def weighed(self, weights: Mapping[int, float]) -> None: ...
+
     def finished(self, trial: Trial, best: float | None) -> None: ...
 
     def ticked(self) -> None: ...
@@ -369,6 +371,7 @@ class _Recording:
         self._tracker = tracker
         self.started = watcher.started
         self.progressed = watcher.progressed
+        self.weighed = watcher.weighed
         self.ticked = watcher.ticked
 
     def finished(self, trial: Trial, best: float | None) -> None:

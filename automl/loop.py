@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +31,9 @@ class Watcher(Protocol):
 
     def progressed(self, progress: Progress) -> None:
         """A running trial said how far it is."""
+
+    def weighed(self, weights: Mapping[int, float]) -> None:
+        """Before a trial is said to have ended: the best ensemble so far, by trial number."""
 
     def finished(self, trial: Trial, best: float | None) -> None:
         """A trial ended; ``best`` is the validation score of the best ensemble so far."""
@@ -197,6 +200,7 @@ class Loop:
         self._untold[trial.number] = trial
         if self.trials is None:
             self._tell(trial.number)
+        self.watcher.weighed(self.builder.best.weights)
         self.watcher.finished(trial, self.best_score)
 
     @property

@@ -15,8 +15,8 @@ import automl
 from automl.cli.arguments import dialect_options, names, pairs, store_options
 from automl.cli.check import check
 from automl.cli.predict import predict
-from automl.cli.terminal import printable
 from automl.cli.reports import COMMANDS
+from automl.cli.terminal import printable
 from automl.errors import AutoMLError, did_you_mean
 
 _SEARCH_EXAMPLES = """\b
@@ -165,12 +165,14 @@ def example(name: str, out: str, force: bool) -> None:
 @dialect_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("--events", metavar="FILE", help="Write what happens as JSON lines, for other programs.")
 @store_options
 def search(
     data: str,
     kind: tuple[str, ...],
     as_json: bool,
     quiet: bool,
+    events: str | None,
     families: str | None,
     without: str | None,
     **given: Any,
@@ -179,8 +181,15 @@ def search(
     from automl.cli.pages import summarise
     from automl.cli.view import view_for
     from automl.controller import search as run
+    from automl.settings import memory_limit
 
-    view = view_for(sys.stderr, quiet=quiet)
+    view = view_for(
+        sys.stderr,
+        quiet=quiet,
+        events=events,
+        trials=given["trials"],
+        memory_bytes=memory_limit(given["memory"]),
+    )
     with view:
         result = run(
             data,
@@ -191,6 +200,7 @@ def search(
             watcher=view,
             started=_process_start(),
         )
+        view.delivered(result)
     if as_json:
         click.echo(json.dumps(result.to_json()))
     if not quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.wording import duration, score_text, size_text
@@ -38,12 +39,15 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     budget = "" if result.budget_seconds is None else f" of {duration(result.budget_seconds)}"
     lines.append(f"  trials     {counts} in {duration(result.seconds)}{budget}; {result.end_reason}")
     lines += [f"  warning    {warning}" for warning in result.warnings]
-    lines += [
-        "",
-        f"  automl leaderboard {result.name}",
-        f"  automl predict {result.name} NEW.csv -o predictions.csv",
-        f"  automl ui {result.name}",
-    ]
+    name = shlex.quote(result.name)
+    lines += ["", "What next"]
+    for command, what in (
+        (f"automl predict {name} NEW.csv -o predictions.csv", "use it on new rows"),
+        (f"automl report {name}", "one page: how good, why, at what cost"),
+        (f"automl ui {name}", "every trial in MLflow"),
+        (f"automl leaderboard {name}", "every trial here"),
+    ):
+        lines.append(f"  {command:<{max(48, len(name) + 40)}} {what}")
     print("\n".join(lines), file=stream, flush=True)
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from automl.cli.events import EventLog
+from automl.cli.live import Running, Snapshot
 from automl.cli.terminal import printable
 from automl.cli.words import trial_line
 from automl.trial import Progress, Status, Trial
@@ -15,27 +21,34 @@ from automl.wording import duration, score_text
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from automl.controller import SearchResult
     from automl.preparation import Prepared
 
-_HEAD = 8
+_DRAW_SECONDS = 0.25
+_MEMORY_SECONDS = 1.0
 _WARNINGS = 8
 
 
 class View:
-    """Base of the views: counts, the best score, and the interrupt flag.
+    """Base of the views: counts, the best score, the event log and the interrupt flag.
 
     The first Ctrl-C or SIGTERM asks the search to end and keep its best; the second ends it at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, events: EventLog | None = None) -> None:
+        self.events = events
         self._began = time.monotonic()
         self._seconds: float | None = None
         self._interrupted = False
         self._before: list[tuple[signal.Signals, Any]] = []
+        self.name = ""
         self.metric = ""
-        self.running: dict[int, tuple[Trial, float, Progress | None]] = {}
+        self.greater_is_better = True
+        self.running: dict[int, Running] = {}
         self.ended: list[Trial] = []
         self.best: float | None = None
+        self.curve: list[tuple[float, float]] = []
+        self.weights: Mapping[int, float] = {}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,6 +61,10 @@ class View:
         for number, handler in self._before:
             signal.signal(number, handler)
         self.close()
+        if self.events is not None:
+            if error is not None:
+                self.events.failed(error)
+            self.events.close()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._interrupted:
@@ -66,34 +83,54 @@ class View:
         """The data was read: say what was decided and why."""
         self._began = time.monotonic() - elapsed
         self._seconds = seconds
+        self.name = name
         self.metric = prepared.task.metric.name
+        self.greater_is_better = prepared.task.metric.greater_is_better
+        if self.events is not None:
+            self.events.prepared(prepared, name, seconds, elapsed)
         for line in describe_data(prepared, name):
             self.say(line)
 
     def started(self, trial: Trial) -> None:
         """A trial was handed to a worker."""
-        self.running[trial.number] = (trial, time.monotonic(), None)
+        self.running[trial.number] = Running(trial, time.monotonic())
+        if self.events is not None:
+            self.events.started(trial)
 
     def progressed(self, progress: Progress) -> None:
         """A running trial said how far it is."""
         if progress.number in self.running:
-            trial, began, _ = self.running[progress.number]
-            self.running[progress.number] = (trial, began, progress)
+            self.running[progress.number] = replace(self.running[progress.number], progress=progress)
+            if self.events is not None:
+                self.events.progressed(progress)
+
+    def weighed(self, weights: Mapping[int, float]) -> None:
+        """The best ensemble so far, by trial number."""
+        self.weights = weights
 
     def finished(self, trial: Trial, best: float | None) -> None:
         """A trial ended."""
         self.running.pop(trial.number, None)
         self.ended.append(trial)
+        if best is not None and best != self.best:
+            self.curve.append((self.elapsed, best))
         self.best = best
+        if self.events is not None:
+            self.events.finished(trial, best)
 
     def ticked(self) -> None:
         """About ten times a second."""
+
+    def delivered(self, result: SearchResult) -> None:
+        """The search is over and has a result."""
+        if self.events is not None:
+            self.events.ended(result)
 
     def say(self, line: str) -> None:
         """One line for people."""
 
     def close(self) -> None:
-        """The search is over."""
+        """Nothing more is shown."""
 
     @property
     def elapsed(self) -> float:
@@ -113,8 +150,8 @@ class QuietView(View):
 class PlainView(View):
     """A timestamped line per event, for logs and pipes."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        super().__init__()
+    def __init__(self, stream: IO[str], events: EventLog | None = None) -> None:
+        super().__init__(events)
         self._stream = stream
 
     def say(self, line: str) -> None:
@@ -129,19 +166,29 @@ class PlainView(View):
 
 
 class LiveView(View):
-    """A table that is redrawn in place: the leaderboard's head, what runs, the clock."""
+    """A picture that is redrawn in place: the leaderboard's head, what runs, the ensemble, the budgets."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        console: Console,
+        events: EventLog | None = None,
+        *,
+        trials: int | None = None,
+        memory_bytes: int = 0,
+    ) -> None:
+        super().__init__(events)
         from rich.live import Live
 
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._drawn = 0.0
+        self._plain = not console.encoding.lower().startswith("utf")
+        self._trials = trials
+        self._memory = (0, memory_bytes)
+        self._drawn = self._measured = 0.0
 
     def preparing(self, fraction: float, message: str) -> None:
         """A bar that is written over."""
-        bar = "█" * round(30 * fraction)
+        bar = ("#" if self._plain else "█") * round(30 * fraction)
         self._console.print(f"{message} {bar:30} {fraction:4.0%}", end="\r", highlight=False, markup=False)
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
@@ -150,7 +197,7 @@ class LiveView(View):
         self._live.start()
 
     def say(self, line: str) -> None:
-        """One line above the table."""
+        """One line above the picture."""
         self._console.print(line, highlight=False, markup=False)
 
     def finished(self, trial: Trial, best: float | None) -> None:
@@ -161,56 +208,72 @@ class LiveView(View):
 
     def ticked(self) -> None:
         """Redraw four times a second."""
-        if time.monotonic() - self._drawn > 0.25:
-            self._drawn = time.monotonic()
+        now = time.monotonic()
+        if now - self._drawn > _DRAW_SECONDS:
+            self._drawn = now
+            if now - self._measured > _MEMORY_SECONDS:
+                self._measured = now
+                self._memory = (memory_in_use(), self._memory[1])
             self._live.update(self._picture(), refresh=True)
 
     def close(self) -> None:
-        """Take the table away."""
+        """Take the picture away."""
         self._live.stop()
 
+    def snapshot(self) -> Snapshot:
+        """What there is to see now."""
+        return Snapshot(
+            self.name,
+            self.metric,
+            self.greater_is_better,
+            self.elapsed,
+            self._seconds,
+            self._trials,
+            tuple(self.ended),
+            tuple(self.running.values()),
+            tuple(self.curve),
+            self.weights,
+            self._memory,
+            self._interrupted,
+        )
+
     def _picture(self) -> RenderableType:
-        from rich.console import Group
-        from rich.table import Table as RichTable
-        from rich.text import Text
+        from automl.cli.live import picture
 
-        table = RichTable(box=None, pad_edge=False, header_style="bold")
-        for title, justify in (("#", "right"), ("family", "left"), (self.metric, "right"), ("time", "right")):
-            table.add_column(title, justify=justify)  # type: ignore[arg-type]
-        scored = [trial for trial in self.ended if trial.scores is not None]
-        for trial in sorted(scored, key=self._rank)[:_HEAD]:
-            assert trial.scores is not None
-            assert trial.result is not None
-            spread = f"{score_text(trial.scores.validation)} ±{trial.scores.standard_error:.2g}"
-            table.add_row(str(trial.number), trial.candidate.family, spread, duration(trial.result.seconds))
-        lines: list[RenderableType] = [table, Text()]
-        for trial, began, progress in self.running.values():
-            part = "" if progress is None else f"  {progress.fraction:4.0%} {progress.message}"
-            age = duration(time.monotonic() - began)
-            lines.append(Text(f"running #{trial.number} {trial.candidate.family}  {age}{part}", style="dim"))
-        best = "none yet" if self.best is None else f"{self.metric} {score_text(self.best)}"
-        clock = f"{duration(self.elapsed)} used  {self.left}"
-        lines.append(Text(f"ensemble {best}   {len(self.ended)} trials   {clock}", style="bold"))
-        return Group(*lines)
-
-    def _rank(self, trial: Trial) -> float:
-        from automl.metrics import METRICS
-
-        assert trial.scores is not None
-        known = METRICS.get(self.metric)
-        value = trial.scores.validation
-        return -value if known is None or known.greater_is_better else value
+        width, height = self._console.size
+        return picture(self.snapshot(), width, height, plain=self._plain)
 
 
-def view_for(stream: IO[str], *, quiet: bool) -> View:
+def view_for(
+    stream: IO[str],
+    *,
+    quiet: bool,
+    events: str | None = None,
+    trials: int | None = None,
+    memory_bytes: int = 0,
+) -> View:
     """The view that fits the stream: live on a terminal, lines elsewhere, none when quiet."""
+    log = None if events is None else EventLog(events)
     if quiet:
-        return QuietView()
-    if not stream.isatty():
-        return PlainView(stream)
+        return QuietView(log)
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainView(stream, log)
     from rich.console import Console
 
-    return LiveView(Console(file=stream))
+    return LiveView(Console(file=stream), log, trials=trials, memory_bytes=memory_bytes)
+
+
+def memory_in_use() -> int:
+    """Bytes of this process and its workers; what they share counts once where the system tells (Linux)."""
+    import psutil
+
+    here = psutil.Process()
+    total = 0
+    for process in (here, *here.children(recursive=True)):
+        with suppress(psutil.Error):
+            used = process.memory_full_info()
+            total += getattr(used, "pss", used.rss)
+    return total
 
 
 def describe_data(prepared: Prepared, name: str) -> list[str]:
