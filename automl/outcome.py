@@ -17,6 +17,9 @@ from automl.trial import Status, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from automl.report.explain import Explanation
 
 SCHEMA_VERSION = 1
 
@@ -110,6 +113,57 @@ class SearchResult:
     def run_id(self) -> str:
         """The search's MLflow run."""
         return self.ids.run_id
+
+    def plot_history(self) -> Figure:
+        """The best score so far over time, of every family and of the ensemble."""
+        from automl.report.notebook import history
+
+        return history(self.ids.run_id, self.ids.tracking_uri, self.evidence)
+
+    def plot_importance(self) -> Figure:
+        """How much worse the metric gets when each feature is shuffled, with 95 % intervals."""
+        from automl.report.notebook import importance
+
+        return importance(self.explanation, self.metric)
+
+    def plot_confusion(self) -> Figure:
+        """True against predicted classes of held-out rows.
+
+        Raises
+        ------
+        UsageError
+            For a regression.
+        """
+        from automl.report.notebook import confusion
+
+        return confusion(self.evidence)
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Importance of the features and dependence on the strongest, on held-out rows; takes seconds."""
+        from automl.report.notebook import explained
+
+        return explained(self.predictor, self.evidence)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from automl.report import notebook
+
+        best = self.best
+        members = ", ".join(f"{member.family} {member.weight:.0%}" for member in best.members)
+        facts = [
+            ("champion", f"{best.kind}: {members}"),
+            ("validation", notebook.score_words(self.metric, best.validation)),
+        ]
+        if self.test is not None:
+            facts.append(("untouched rows", notebook.score_words(self.metric, self.test.value, self.test)))
+        if self.baseline.validation is not None:
+            facts.append(("baseline", notebook.score_words(self.metric, self.baseline.validation)))
+        facts += [
+            ("costs", notebook.cost_words(self.predict_ms_per_1000_rows, self.model_bytes)),
+            ("trials", notebook.time_words(self.trials, self.seconds)),
+        ]
+        return notebook.facts_html(self.name, facts, self.warnings)
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``automl search --json``."""

@@ -1,0 +1,103 @@
+"""What a notebook shows of a search's result: a small table, and plots as matplotlib figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automl.errors import UsageError
+from automl.intervals import Interval
+from automl.report.evidence import Evidence
+from automl.report.explain import Explanation, explain
+from automl.report.figures import confusion_plot, importance_plot
+from automl.report.markup import tag
+from automl.report.search_figures import history_plot
+from automl.report.subject import Subject
+from automl.tracker.material import search_material
+from automl.tracker.query import Record
+from automl.tracker.store import locate_store
+from automl.wording import duration, score_text, size_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from automl.predictor import Predictor
+
+_EXPLAIN_SECONDS = 20.0
+
+
+def history(run_id: str, tracking_uri: str, evidence: Evidence | None) -> Figure:
+    """The best so far over time of every family and of the ensemble."""
+    subject = Subject(search_material(Record(locate_store(tracking_uri)), run_id), evidence)
+    return history_plot(
+        subject.material.trials,
+        subject.material.best,
+        subject.clock,
+        metric=subject.metric,
+        greater_is_better=subject.greater_is_better,
+        colours=subject.colours,
+    )
+
+
+def explained(predictor: Predictor, evidence: Evidence | None) -> Explanation:
+    """Importance and dependence of the features, on held-out rows.
+
+    Raises
+    ------
+    UsageError
+        Where the features are not at hand.
+    """
+    found = None if evidence is None else explain(predictor, evidence, seconds=_EXPLAIN_SECONDS)
+    if found is None:
+        raise UsageError(
+            "The features of the held-out rows are not at hand: `automl report NAME` reads them."
+        )
+    return found
+
+
+def importance(found: Explanation, metric: str) -> Figure:
+    """What the champion needs which feature for."""
+    return importance_plot(found.importances, metric)
+
+
+def confusion(evidence: Evidence | None) -> Figure:
+    """True against predicted classes of held-out rows.
+
+    Raises
+    ------
+    UsageError
+        For a regression, which has none.
+    """
+    if evidence is None or not evidence.task.labels:
+        raise UsageError("There are no classes to confuse: a regression predicts numbers.")
+    return confusion_plot(evidence)
+
+
+def facts_html(title: str, facts: list[tuple[str, str]], warnings: tuple[str, ...]) -> str:
+    """A heading, facts as rows of a table, and warnings below; all escaped."""
+    rows = [
+        tag("tr", tag("th", name, style="text-align:left"), tag("td", value, style="text-align:left"))
+        for name, value in facts
+    ]
+    below = [tag("p", warning, style="max-width:46em") for warning in warnings]
+    return str(
+        tag("div", tag("h3", title, style="margin:0 0 .4em"), tag("table", tag("tbody", *rows)), *below)
+    )
+
+
+def score_words(metric: str, value: float, interval: Interval | None = None) -> str:
+    """``accuracy 0.93 (95 % 0.91 to 0.95, 500 rows)``."""
+    text = f"{metric} {score_text(value)}"
+    if interval is None:
+        return text
+    return f"{text} (95 % {score_text(interval.low)} to {score_text(interval.high)}, {interval.rows:,} rows)"
+
+
+def cost_words(milliseconds: float, size: int) -> str:
+    """``12 ms per 1,000 rows, 3.4 MB``."""
+    return f"{milliseconds:,.0f} ms per 1,000 rows, {size_text(size)}"
+
+
+def time_words(trials: dict[str, int], seconds: float) -> str:
+    """``12 done, 1 failed in 60s``."""
+    counted = ", ".join(f"{count} {state}" for state, count in trials.items() if count)
+    return f"{counted} in {duration(seconds)}"
