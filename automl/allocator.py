@@ -36,6 +36,18 @@ OPENING = (
     "extra_trees",
     "random_forest",
 )
+# For tables with images, before the others: two sizes of pictures at once, then deeper training of nets.
+IMAGE_OPENING = (
+    "dummy",
+    *["image_probe"] * 4,
+    "image_tail",
+    "image_probe",
+    "image_finetune",
+    *["image_probe"] * 3,
+    "image_tail",
+    "image_scratch",
+    "image_finetune",
+)
 FLOOR = 0.05
 _CAPS = (
     (100, 4),
@@ -87,8 +99,10 @@ class Allocator:
         self._seed = seed
         self._asked = 0
         self._gain: dict[str, float] = {}
-        self._opening = [name for name in OPENING if name in self._families]
-        self._opening += [name for name in self._families if name not in OPENING] * 2
+        images = any(name in IMAGE_OPENING[1:] for name in self._families)
+        opening = (*IMAGE_OPENING, *OPENING[1:]) if images else OPENING
+        self._opening = [name for name in opening if name in self._families]
+        self._opening += [name for name in self._families if name not in opening] * 2
 
     def choose(self, seconds_left: float) -> str | None:
         """The family to ask next, or None when none can finish in ``seconds_left``."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from automl.allocator import Allocator
+from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, parse_bytes
 from automl.delivery import Ended, deliver
 from automl.ensemble import EnsembleBuilder
@@ -19,6 +19,8 @@ from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
 from automl.families import families as known_families
+from automl.fields import Value
+from automl.image_source import is_image_folder
 from automl.loop import Loop, Watcher
 from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["SearchResult", "search"]
 
 HURRY_SECONDS = 8.0
+IMAGE_TRIALS = 40
 WEIGHTS_VARIABLE = "AUTOML_WEIGHTS_DIR"
 QUICK = ("dummy", "linear")
 
@@ -229,7 +232,7 @@ class _Search:
 
     def run(self) -> SearchResult:
         chosen = _chosen_families(self.settings)
-        if self._hurried:
+        if self._hurried and not is_image_folder(self.settings.source):
             chosen = tuple(name for name in chosen if name in QUICK) or chosen
         locate_store(self.settings.tracking_uri, self.settings.store)  # refuses an unusable address early
         with self._executor() as executor:
@@ -253,13 +256,15 @@ class _Search:
         tracker: Tracker,
         work: Path,
     ) -> SearchResult:
+        spaces, left_out = _spaces(chosen, prepared, self.settings)
+        prepared = replace(prepared, notes=(*prepared.notes, *left_out))
         slots, threads = self._cores(prepared)
         problem = replace(prepared.problem, threads=threads, device=_device(self.settings.device))
         problem.save(work / "problem")
         executor.start(work / "problem", slots=slots)
         self.watcher.prepared(prepared, self.settings.name, self.clock.seconds, self.clock.elapsed)
         tracker.begin_search(self._record(prepared))
-        loop = self._loop(prepared, chosen, executor, tracker, work)
+        loop = self._loop(prepared, spaces, executor, tracker, work)
         loop.slots = slots
         try:
             loop.run()
@@ -279,13 +284,12 @@ class _Search:
     def _loop(
         self,
         prepared: Prepared,
-        chosen: tuple[str, ...],
+        spaces: dict[str, SearchSpace],
         executor: Executor,
         tracker: Tracker,
         work: Path,
     ) -> Loop:
         settings = self.settings
-        spaces = _spaces(chosen, prepared, settings)
         times = TimeModel()
         problem = prepared.problem
         journal = tracker.location.root / "optuna" / f"{work.name}-{settings.name}.journal"
@@ -308,6 +312,8 @@ class _Search:
             seed=settings.seed,
             trials=settings.trials,
             stop_requested=self.watcher.stop_requested,
+            # Heads on frozen features are alike and quick: more of them than of models of tables.
+            cap=max(IMAGE_TRIALS, trial_cap(len(problem.target))) if problem.table.images else 0,
         )
 
     def _executor(self) -> Executor:
@@ -412,18 +418,30 @@ def _chosen_families(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["dummy", *chosen]))
 
 
-def _spaces(chosen: tuple[str, ...], prepared: Prepared, settings: Settings) -> dict[str, SearchSpace]:
-    """Spaces of the families that can handle the task and use at least one kind of column."""
+def _spaces(
+    chosen: tuple[str, ...], prepared: Prepared, settings: Settings
+) -> tuple[dict[str, SearchSpace], list[str]]:
+    """Spaces of the families that can handle the task and a kind of column; notes on what is left out."""
     known = known_families()
     present = prepared.layout.features.kinds
-    fitting = {}
+    fitting: dict[str, SearchSpace] = {}
+    missing: dict[Value, str] = {}
     for name in chosen:
         family = known[name]
         if prepared.task.name in family.tasks and (family.kinds & present or name == "dummy"):
-            space = load_space(name, family.params, path=settings.spaces)
-            fitting[name] = space.for_task(prepared.task.name, len(prepared.problem.target))
+            space: SearchSpace | None = load_space(name, family.params, path=settings.spaces)
+            for param in space.params if space is not None else ():
+                absent = family.missing_weights(param.name, param.choices)
+                missing |= absent
+                space = space.without(param.name, absent) if space is not None else None
+            if space is not None:
+                fitting[name] = space.for_task(prepared.task.name, len(prepared.problem.target))
     if set(fitting) <= {"dummy"} and set(chosen) != {"dummy"}:
         raise UsageError(
             f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."
         )
-    return fitting
+    if not missing:
+        return fitting, []
+    files = ", ".join(f"{value} ({file})" for value, file in missing.items())
+    remedy = "Next: --weights-dir FOLDER, or TORCH_HOME/hub/checkpoints."
+    return fitting, [f"Left out, their weights are not on this machine: {files}. {remedy}"]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.table import Table
+from automl.data.table import Kind, Table
 from automl.families import families
 from automl.families.base import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.log_target import LogTarget
@@ -35,6 +35,9 @@ from automl.trial import Curve, Progress, Result, Status, Ticket
 MEMBER_FORMAT = 1
 _TRAIN_SAMPLE_ROWS = 2000
 _TIMED_ROWS = 1000
+# A net takes milliseconds per image, and seconds for what a table has in a millisecond.
+_IMAGE_ROWS = 16
+_IMAGE_SAMPLE = 300
 _TIMING_SECONDS = 0.3
 _TRACEBACK_CHARACTERS = 4000
 _CURVE_POINTS = 200
@@ -295,9 +298,10 @@ class _Run:
         fold = self.finished[0]
         rows = np.asarray(fold.data.rows.train)
         chosen = np.arange(len(rows))
-        if len(rows) > _TRAIN_SAMPLE_ROWS:
+        most = _IMAGE_SAMPLE if self._sees_images else _TRAIN_SAMPLE_ROWS
+        if len(rows) > most:
             generator = np.random.default_rng(self.ticket.candidate.seed)
-            chosen = np.sort(generator.choice(len(rows), _TRAIN_SAMPLE_ROWS, replace=False))
+            chosen = np.sort(generator.choice(len(rows), most, replace=False))
         predictions = fold.predict(fold.data.train.take(chosen))
         checked = _checked(predictions, self.problem.task, rows=len(chosen), fold=fold.data.number)
         return rows[chosen].astype(np.int64), checked
@@ -317,7 +321,8 @@ class _Run:
     def _prediction_ms(self) -> float:
         """Wall milliseconds in which all folds predict 1000 rows; the best of up to three timings."""
         valid = self.finished[0].data.valid
-        inputs = valid.take(np.resize(np.arange(valid.rows), _TIMED_ROWS))
+        timed = _IMAGE_ROWS if self._sees_images else _TIMED_ROWS
+        inputs = valid.take(np.resize(np.arange(valid.rows), timed))
         best, spent = float("inf"), 0.0
         for _ in range(3):
             began = time.perf_counter()
@@ -327,7 +332,13 @@ class _Run:
             best, spent = min(best, taken), spent + taken
             if spent > _TIMING_SECONDS or time.monotonic() > self.end:
                 break
-        return best * 1000
+        # Frozen nets saw these rows before: what that takes is known, and is paid once for all folds.
+        frozen = max(float(getattr(fold.model, "frozen_ms_per_row", 0.0)) for fold in self.finished)
+        return best * 1000 * _TIMED_ROWS / timed + frozen * _TIMED_ROWS
+
+    @property
+    def _sees_images(self) -> bool:
+        return Kind.IMAGE in families()[self.ticket.candidate.family].kinds
 
 
 class _RepeatCache:

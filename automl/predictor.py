@@ -22,6 +22,7 @@ from automl.data.table import Table
 from automl.decision import apply_weights
 from automl.errors import ModelFileError, UsageError
 from automl.families.base import Fitted, Predictions
+from automl.image_input import image_frame, with_full_paths
 from automl.known_rows import KnownRows
 from automl.log_target import LogTarget
 from automl.member import Member, read_json
@@ -31,13 +32,14 @@ from automl.tasks import Label, Task, task_from_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    Data = pd.DataFrame | str | os.PathLike[str]
+    Data = pd.DataFrame | str | os.PathLike[str] | Sequence[Any]
 
 FORMAT = 1
 KIND = "predictor"
 _BODY = "predictor.json"
 _MEMBERS = "members"
 _CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
+_CHUNK_IMAGES = 1000  # decoded, they take some 200 MB
 _MOST_THREADS = 8
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "skops")
 _log = logging.getLogger(__name__)
@@ -107,24 +109,28 @@ class Predictor:
         """The target's own labels, in the order of the columns of :meth:`predict_proba`; or none."""
         return self.task.labels
 
-    def predict(self, data: Data) -> pd.Series:
+    def predict(self, data: Data, *, image_root: str | os.PathLike[str] | None = None) -> pd.Series:
         """Predict the target: its own labels, or values.
 
         Parameters
         ----------
         data:
             A DataFrame with the columns that training had (their order and further columns do not
-            matter), or a path to a file with them.
+            matter), or a path to a file with them. A model of images also takes a folder of
+            images (the index is then their path in it), the path of an image, a PIL image, an array of
+            uint8, or a list of these.
+        image_root:
+            Folder that the paths of images in a table start from; default: the file's own folder.
 
         Returns
         -------
         pandas.Series
             With the index of ``data`` and the name of the target.
         """
-        frame = _as_frame(data)
+        frame = self._as_frame(data, image_root)
         return self._labelled(frame, self._outputs(frame))
 
-    def predict_proba(self, data: Data) -> pd.DataFrame:
+    def predict_proba(self, data: Data, *, image_root: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         """Predict the probability of each class: one column per class, rows as in ``data``.
 
         Raises
@@ -139,7 +145,7 @@ class Predictor:
                 f"{self.name!r} predicts numbers ({self.task.name}); only a classification has "
                 "probabilities. Use predict."
             )
-        frame = _as_frame(data)
+        frame = self._as_frame(data, image_root)
         return pd.DataFrame(
             self._outputs(frame),
             index=frame.index,
@@ -216,13 +222,26 @@ class Predictor:
         if len(frame) == 0:
             return np.empty((0, self.task.n_outputs))
         parts = []
-        for start in range(0, len(frame), _CHUNK_ROWS):
-            encoded = self.layout.encode(frame.iloc[start : start + _CHUNK_ROWS])
+        rows = _CHUNK_IMAGES if self.layout.features.images else _CHUNK_ROWS
+        for start in range(0, len(frame), rows):
+            encoded = self.layout.encode(frame.iloc[start : start + rows])
             if start == 0:
                 for note in encoded.notes:
                     _log.warning("%s", note)
             parts.append(self.outputs(encoded.table))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _as_frame(self, data: Data, image_root: str | os.PathLike[str] | None) -> pd.DataFrame:
+        import pandas as pd
+
+        root = None if image_root is None else Path(image_root)
+        images = image_frame(data, self.layout)
+        if images is not None:
+            return images
+        frame = _as_frame(data)
+        if root is None and not isinstance(data, pd.DataFrame) and isinstance(data, str | os.PathLike):
+            root = Path(data).parent
+        return with_full_paths(frame, self.layout, root, inside=not isinstance(data, pd.DataFrame))
 
     def outputs(self, table: Table) -> npt.NDArray[np.float64]:
         """Probabilities or values ``(rows, n_outputs)`` of encoded rows, class weights not applied."""

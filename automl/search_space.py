@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -132,6 +132,25 @@ class SearchSpace:
                 and entry.rows[0] <= rows <= entry.rows[1]
                 and (task_name == "regression" or not entry.log_target)
             ),
+        )
+
+    def without(self, name: str, refused: Collection[Value]) -> SearchSpace | None:
+        """The space without some values of a choice, and without the entries that name them.
+
+        None when none of the choice's values is left.
+        """
+        param = next((param for param in self.params if param.name == name), None)
+        if param is None or not refused:
+            return self
+        left = tuple(value for value in param.choices if value not in refused)
+        if not left:
+            return None
+        default = param.default if param.default in left else left[0]
+        kept = replace(param, choices=left, default=default)
+        return replace(
+            self,
+            params=tuple(kept if param.name == name else param for param in self.params),
+            portfolio=tuple(entry for entry in self.portfolio if entry.params.get(name) not in refused),
         )
 
     def bind(self, values: Mapping[str, Any]) -> Any:

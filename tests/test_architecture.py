@@ -42,6 +42,7 @@ LAYERS = {
     "evaluate": 8,
     "member": 8,
     "predictor": 8,
+    "image_input": 7,
     "families": 7,
     "families.*": 6,
     "boosting": 5,

@@ -22,6 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @click.argument("data")
 @click.option("-o", "--out", metavar="FILE", help="Write here instead of to stdout (csv or parquet).")
 @click.option("--proba", is_flag=True, help="Class probabilities instead of classes.")
+@click.option("--image-root", metavar="FOLDER", help="Where the paths of images in DATA start from.")
 @dialect_options
 @store_options
 def predict(
@@ -29,18 +30,20 @@ def predict(
     data: str,
     out: str | None,
     proba: bool,
+    image_root: str | None,
     tracking_uri: str | None,
     store: str,
     **dialect: Any,
 ) -> None:
-    """Predict DATA with MODEL: a search's champion, a trial's run id, or a model folder.
+    """Predict DATA, a table or a folder of images, with MODEL: a search, a trial's run id, or a folder.
 
     \b
     Examples:
       automl predict wine new.csv -o predictions.csv
       automl predict wine new.csv --proba
-      automl predict 4f0c2a… new.parquet -o predictions.parquet
+      automl predict flowers unsorted/ -o classes.csv
     """
+    from automl.data.images_table import IMAGE_FILE
     from automl.history import load
 
     if out is not None:
@@ -48,7 +51,12 @@ def predict(
     _remarks_to_stderr()
     predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
     rows = _read(data, dialect) if any(dialect.values()) else data
-    predicted = predictor.predict_proba(rows) if proba else predictor.predict(rows).to_frame()
+    if proba:
+        predicted = predictor.predict_proba(rows, image_root=image_root)
+    else:
+        predicted = predictor.predict(rows, image_root=image_root).to_frame()
+    if predicted.index.name == IMAGE_FILE:
+        predicted = predicted.reset_index()
     _warn_of_formulas(predicted)
     if out is None:
         click.echo(predicted.to_csv(index=False), nl=False)

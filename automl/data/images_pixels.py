@@ -13,12 +13,14 @@ import os
 import shutil
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ _VERSION = 1
 _DESCRIPTION = "store.json"
 _SIZES_SAMPLED = 1000
 _PROGRESS_SECONDS = 0.1
+_RECENT = 2
 
 Report = Callable[[float, str], None]
 
@@ -211,9 +214,34 @@ def pictures_of(images: Strings, side: int) -> Pictures:
     if len(folders) == 1 and (Path(next(iter(folders))) / _DESCRIPTION).is_file():
         store = open_store(Path(next(iter(folders))))
         rows = np.array([int(row) for _, _, row in places], dtype=np.int64)
-        if store.pixels.shape[1] == side or side == 0:
+        if store.pixels.shape[1] == side:
             return Pictures(store.hashes[rows], store.pixels, store.aspects, rows, store.folder.parent)
-    return _decoded_now(images, side or LARGEST_SIDE)
+    return _decoded_once(images, side)
+
+
+_recent: list[tuple[weakref.ref[Strings], int, Pictures]] = []
+_recent_lock = Lock()
+
+
+def _decoded_once(images: Strings, side: int) -> Pictures:
+    """Decode now; the models of a bag ask for the same array one after another, or at the same time."""
+    with _recent_lock:
+        for known, size, pictures in _recent:
+            if known() is images and size == side:
+                return pictures
+        pictures = _decoded_now(images, side)
+        _recent[:] = [entry for entry in _recent if entry[0]() is not None][-_RECENT + 1 :]
+        _recent.append((weakref.ref(images), side, pictures))
+        return pictures
+
+
+def stored_side(images: Strings) -> int:
+    """Height and width of the stored images that a table refers to; the usual ones for other images."""
+    for image in images[:1]:
+        folder, mark, _ = str(image).rpartition("#")
+        if mark and (Path(folder) / _DESCRIPTION).is_file():
+            return int(open_store(Path(folder)).pixels.shape[1])
+    return LARGEST_SIDE
 
 
 def trim_cache(cache: Path, most_bytes: int, *, keep: Path | None = None) -> None:

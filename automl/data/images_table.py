@@ -22,6 +22,7 @@ from automl.data.table import Strings, Table
 from automl.errors import DataError
 
 PART = "part"
+IMAGE_FILE = "file"
 _SHOWN = 20
 _SHARE = 0.9
 
@@ -103,7 +104,7 @@ def unlabelled_folder(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """All images below a folder as a frame of full paths, by their relative path; and what was left aside."""
     scan = scan_images(root)
     paths = [file.path for file in scan.files]
-    index = pd.Index(paths, name="file")
+    index = pd.Index(paths, name=IMAGE_FILE)
     notes = [*scan.notes(), *(finding.evidence for finding in _refused(scan.refused))]
     return pd.DataFrame({IMAGE: [str(root / path) for path in paths]}, index=index), tuple(notes)
 

@@ -255,8 +255,13 @@ class ImagePlan(Plan):
         return (self.column,)
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """Trimmed paths."""
-        return Pieces(images=[strings(column)])
+        """Trimmed paths; images in memory as they are."""
+        if column.dtype.kind != "O" or all(isinstance(cell, str) for cell in column):
+            return Pieces(images=[strings(column)])
+        cells = np.empty(len(column), dtype=object)
+        for place, cell in enumerate(column):
+            cells[place] = cell.strip() if isinstance(cell, str) else "" if cell is None else cell
+        return Pieces(images=[cells])
 
 
 def strings(column: pd.Series[Any]) -> Strings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.table import Kind, Table
+from automl.fields import Value
 from automl.tasks import Encoded, Task
 from automl.trial import Curve
 
@@ -132,6 +133,9 @@ class Family:
         [context per fold])`` → fitted models in that order. May return fewer only by raising.
     fits_folds_together:
         ``fits_folds_together(params, rows)``: whether ``fit_folds`` is the faster way.
+    missing_weights:
+        ``missing_weights(parameter, values)``: those of the values that need a file of published weights
+        which is not on this machine, with the file's name. A search leaves them out and says so.
     """
 
     name: str
@@ -143,3 +147,4 @@ class Family:
     kinds: frozenset[Kind] = frozenset({Kind.NUMBER, Kind.CATEGORY, Kind.TEXT})
     fit_folds: FitFolds | None = None
     fits_folds_together: Callable[[Any, int], bool] = lambda params, rows: False
+    missing_weights: Callable[[str, Sequence[Value]], Mapping[Value, str]] = lambda parameter, values: {}

@@ -1,0 +1,100 @@
+"""Heads on the features of a frozen pretrained net: the first and cheapest stage of transfer learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automl.data.table import Kind, Table
+from automl.families.base import Family, FitContext, Fitted
+from automl.fields import Value
+from automl.tasks import Encoded, Task
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of a head on frozen features.
+
+    Attributes
+    ----------
+    backbone:
+        The frozen net: a name of :data:`automl.training.backbones.BACKBONES`, or ``timm/NAME``.
+    px:
+        Height and width that it is shown.
+    view:
+        ``whole``: the picture squeezed into a square; ``square``: the largest undistorted square in its
+        middle; ``crop``: a somewhat smaller one.
+    pooling:
+        ``avg`` of the last map, ``both`` averages and maxima, ``all`` also averages of earlier maps.
+    views:
+        Views of each image that are learnt from: 1, 2 (mirrored too) or 6 (the four corners too).
+    head:
+        ``linear``: solved exactly; ``net``: trained in one cycle, with a hidden layer or none.
+    c:
+        Inverse strength of the linear head's L2 penalty.
+    hidden, learning_rate, weight_decay, dropout, smoothing, epochs:
+        Of the trained head.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    px: int = 224
+    view: Literal["whole", "square", "crop"] = "crop"
+    pooling: Literal["avg", "both", "all"] = "avg"
+    views: int = 2
+    head: Literal["linear", "net"] = "linear"
+    c: float = 0.1
+    hidden: int = 512
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    dropout: float = 0.3
+    smoothing: float = 0.05
+    epochs: int = 30
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+    """Fit one fold's head."""
+    from automl.training.image_probe import ProbePlan, fit_probe
+
+    solved = params.head == "linear"
+    plan = ProbePlan(
+        params.backbone,
+        params.px,
+        params.view,
+        params.pooling,
+        params.views,
+        c=params.c if solved else 0.0,
+        hidden=0 if solved else params.hidden,
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
+        dropout=0.0 if solved else params.dropout,
+        smoothing=params.smoothing,
+        epochs=params.epochs,
+    )
+    return fit_probe(plan, inputs, target, task, context)
+
+
+def load(folder: Path) -> Fitted:
+    """What ``save`` wrote."""
+    from automl.training.image_probe import load_probe
+
+    return load_probe(folder)
+
+
+def missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
+    """Backbones whose weights are not on this machine, with the files' names."""
+    from automl.training.backbones import missing_weights
+
+    return missing_weights(values) if parameter == "backbone" else {}
+
+
+FAMILY = Family(
+    name="image_probe",
+    summary="heads on frozen features of a pretrained net (torch)",
+    params=Params,
+    fit=fit,
+    load=load,
+    kinds=frozenset({Kind.IMAGE}),
+    missing_weights=missing,
+)

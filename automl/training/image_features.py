@@ -1,0 +1,306 @@
+"""What frozen nets see in images, computed once per image, net and view, and kept between searches.
+
+The cache is a folder per kind of output with pairs of files, ``<n>.keys.npy`` (SHA-256 of the images) and
+``<n>.values.npy`` (float16): whoever computes something new adds a pair.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.images_pixels import Pictures
+from automl.families.base import TrialStopped
+from automl.training import runtime
+from automl.training.backbones import backbone_named, weights_digest, weights_of
+from automl.training.image_views import normalised, show, still_boxes
+from automl.training.image_weights import frozen_trunk
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Halves = npt.NDArray[np.float16]
+_BATCH = 32
+_SAVE_SECONDS = 20.0
+_MEMORY_BYTES = 256 << 20
+_WAIT_SECONDS = 0.05
+_FACTS = "facts.json"
+
+
+@dataclass(frozen=True)
+class View:
+    """What a frozen net is shown, and where its output is taken.
+
+    Attributes
+    ----------
+    weights:
+        Digest of the net's file of weights.
+    view:
+        See :func:`automl.training.image_views.still_boxes`.
+    cut:
+        Stages before the cut, for maps; 0 for the summaries of all stages.
+    side:
+        Of the stored images: smaller ones give other pixels.
+    """
+
+    backbone: str
+    weights: str
+    px: int
+    side: int
+    view: str = "whole"
+    flip: bool = False
+    cut: int = 0
+
+    @property
+    def name(self) -> str:
+        """As a folder's name."""
+        net = self.backbone.replace("/", "_")
+        mirrored = "-flip" if self.flip else ""
+        cut = f"-cut{self.cut}" if self.cut else ""
+        return f"features-{net}-{self.weights}-{self.px}of{self.side}-{self.view}{mirrored}{cut}"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where and how long a net may run."""
+
+    threads: int | None = None
+    device: str = "cpu"
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def view_of(
+    backbone: str, px: int, side: int, view: str = "whole", *, flip: bool = False, cut: int = 0
+) -> View:
+    """A view by the net whose weights are on this machine.
+
+    Raises
+    ------
+    MissingDependencyError
+        When they are not.
+    """
+    return View(backbone, weights_digest(weights_of(backbone)), px, side, view, flip, cut)
+
+
+def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halves:
+    """``(rows, …)`` float16 outputs, from the cache as far as it has them.
+
+    Raises
+    ------
+    TrialStopped
+        When asked to stop before all were computed; what was computed is kept.
+    """
+    if pictures.cache is None:
+        return _remembered(pictures, view, around)
+    shelf = _Shelf(pictures.cache / view.name)
+    places = shelf.find(pictures.hashes)
+    if (places < 0).any():
+        with shelf.locked(around.should_stop):
+            places = shelf.find(pictures.hashes)
+            wanted = np.unique(np.where(places < 0, pictures.rows, -1))
+            wanted = wanted[wanted >= 0]
+            if len(wanted):
+                _fill(shelf, pictures, wanted, (view, around))
+                places = shelf.find(pictures.hashes)
+    return shelf.take(places)
+
+
+def milliseconds(pictures: Pictures, view: View) -> float:
+    """Milliseconds and core that one image takes through the net, as measured when the cache was filled."""
+    try:
+        body = json.loads((Path(pictures.cache or "") / view.name / _FACTS).read_text(encoding="utf-8"))
+        return float(body["ms"])
+    except (OSError, ValueError, KeyError):
+        return 0.0
+
+
+def _fill(
+    shelf: _Shelf, pictures: Pictures, wanted: npt.NDArray[np.int64], what: tuple[View, Surroundings]
+) -> None:
+    """Compute the outputs of these rows of the pixels and put them on the shelf."""
+    view, around = what
+    hash_of = dict(zip(pictures.rows.tolist(), pictures.hashes.tolist(), strict=True))
+    done: list[Halves] = []
+    began, saved = time.process_time(), time.monotonic()
+
+    def keep(start: int) -> int:
+        end = start + sum(len(part) for part in done)
+        if end > start:
+            keys = [hash_of[int(row)] for row in wanted[start:end]]
+            ms = 1000 * (time.process_time() - began) / end
+            shelf.add(keys, np.concatenate(done), ms=ms)
+            done.clear()
+        return end
+
+    kept = 0
+    for start in range(0, len(wanted), _BATCH):
+        if around.should_stop():
+            keep(kept)
+            raise TrialStopped(f"stopped after the features of {start:,} of {len(wanted):,} images")
+        rows = wanted[start : start + _BATCH]
+        done.append(_outputs(np.asarray(pictures.pixels[rows]), pictures.aspects[rows], view, around))
+        if time.monotonic() - saved > _SAVE_SECONDS:
+            kept, saved = keep(kept), time.monotonic()
+    keep(kept)
+
+
+def _outputs(
+    pixels: npt.NDArray[np.uint8], aspects: npt.NDArray[np.float32], view: View, around: Surroundings
+) -> Halves:
+    import torch
+
+    net, dtype = _frozen(view.backbone, view.weights, around.device)
+    backbone = backbone_named(view.backbone)
+    with runtime.threads(around.threads), torch.inference_mode():
+        shown = show(pixels, still_boxes(aspects, view.view), view.px, flip=view.flip).to(around.device)
+        images = normalised(shown, backbone.mean, backbone.deviation, dtype)
+        trunk: Any = net
+        if view.cut:
+            maps = trunk.run(images, end=view.cut)
+            return np.asarray(maps.to(torch.float16).permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        found = torch.cat([part.float() for part in trunk.summaries(images)], dim=1)
+        return np.asarray(found.clamp(-60_000, 60_000).to(torch.float16).cpu().numpy())
+
+
+@lru_cache(maxsize=3)
+def _frozen(backbone: str, weights: str, device: str) -> tuple[nn.Module, torch.dtype]:
+    """The net ready to run."""
+    import torch
+
+    dtype = frozen_type(device)
+    net = frozen_trunk(backbone, weights).eval().requires_grad_(False)
+    net = net.to(device, dtype).to(memory_format=torch.channels_last)
+    return net, dtype
+
+
+def frozen_type(device: str) -> torch.dtype:
+    """bfloat16 where it is quicker: on GPUs, and on CPUs with instructions for it (3-5 times as fast)."""
+    import torch
+
+    if device != "cpu":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+class _Shelf:
+    """One kind of output on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, hashes: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+        """Places of these images among all that are there, -1 for those that are not."""
+        index = self._index()
+        return np.array([index.get(str(digest), -1) for digest in hashes], dtype=np.int64)
+
+    def take(self, places: npt.NDArray[np.int64]) -> Halves:
+        """The outputs at these places."""
+        files = _files(self._folder)
+        os.utime(self._folder)
+        parts = [_mapped(str(path), path.stat().st_mtime_ns) for path in files]
+        ends = np.cumsum([len(part) for part in parts])
+        taken = np.empty((len(places), *parts[0].shape[1:]), dtype=np.float16)
+        owner = np.searchsorted(ends, places, side="right")
+        for number, part in enumerate(parts):
+            mine = np.flatnonzero(owner == number)
+            if len(mine):
+                taken[mine] = part[places[mine] - (ends[number] - len(part))]
+        return taken
+
+    def add(self, keys: list[str], values: Halves, *, ms: float) -> None:
+        """One more pair of files; complete or not there at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        number = len(_files(self._folder))
+        partial = self._folder / f"{number:06}.{os.getpid()}.partial"
+        for what, array in (("keys", np.array(keys, dtype="S64")), ("values", values)):
+            with partial.open("wb") as file:
+                np.save(file, array)
+            os.replace(partial, self._folder / f"{number:06}.{what}.npy")
+        (self._folder / _FACTS).write_text(json.dumps({"ms": ms}), encoding="utf-8")
+
+    @contextmanager
+    def locked(self, should_stop: Callable[[], bool]) -> Iterator[None]:
+        """One process computes, the others wait for what it finds."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("a") as file:
+            while not _try_lock(file):
+                if should_stop():
+                    raise TrialStopped("stopped while another trial computed the same features")
+                time.sleep(_WAIT_SECONDS)
+            yield  # closing the file gives the lock back, as does the death of the process
+
+    def _index(self) -> dict[str, int]:
+        return _indexed(tuple((str(path), path.stat().st_mtime_ns) for path in _files(self._folder)))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.values.npy"))
+
+
+@lru_cache(maxsize=64)
+def _indexed(files: tuple[tuple[str, int], ...]) -> dict[str, int]:
+    keys: list[str] = []
+    for path, _ in files:
+        keys += np.load(path.replace(".values.npy", ".keys.npy")).astype(str).tolist()
+    return {key: place for place, key in enumerate(keys)}
+
+
+@lru_cache(maxsize=256)
+def _mapped(path: str, changed: int) -> Halves:
+    loaded: Halves = np.load(path, mmap_mode="r")
+    return loaded
+
+
+def _try_lock(file: Any) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two may compute the same, and the later pair of files is not looked at
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+_memory: OrderedDict[tuple[View, str], Halves] = OrderedDict()
+_memory_lock = Lock()
+
+
+def _remembered(pictures: Pictures, view: View, around: Surroundings) -> Halves:
+    """Outputs for images that were just passed in; a bag of models asks for the same ones several times."""
+    key = (view, hash_of_all(pictures))
+    with _memory_lock:
+        if key in _memory:
+            _memory.move_to_end(key)
+            return _memory[key]
+        parts = []
+        for start in range(0, len(pictures), _BATCH):
+            pixels, aspects = pictures.take(slice(start, start + _BATCH))
+            parts.append(_outputs(pixels, aspects, view, around))
+        values = np.concatenate(parts)
+        if values.nbytes <= _MEMORY_BYTES:
+            _memory[key] = values
+            while sum(kept.nbytes for kept in _memory.values()) > _MEMORY_BYTES:
+                _memory.popitem(last=False)
+        return values
+
+
+def hash_of_all(pictures: Pictures) -> str:
+    """A digest of a batch of images."""
+    import hashlib
+
+    return hashlib.sha256("".join(map(str, pictures.hashes)).encode()).hexdigest()
