@@ -19,6 +19,7 @@ from automl.data.structured import DatePlan, plan_from_json
 from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
 from automl.errors import DataError, UsageError, did_you_mean
 
+LARGEST = 1e37  # float32 ends at 3.4e38, and differences must fit
 _MOST_DATES = 4  # differences are made between up to so many date columns
 _FORMAT = 1
 _FEW_COLUMNS = 30  # below, taking columns one by one is faster than a block of them
@@ -178,7 +179,7 @@ class Layout:
         first = numbers.shape[1] - len(self.differences)
         for i, difference in enumerate(self.differences):
             numbers[:, first + i] = (days[difference.later] - days[difference.earlier]) * 24
-        notes += self._without_infinities(numbers)
+        notes += self._without_extremes(numbers)
         return EncodedFrame(Table(self.features, numbers, codes, tuple(texts), tuple(images)), tuple(notes))
 
     def _checked(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -229,11 +230,16 @@ class Layout:
         for i, values in enumerate(pieces.numbers):
             numbers[:, start + i] = values
 
-    def _without_infinities(self, numbers: Array) -> list[str]:
+    def _without_extremes(self, numbers: Array) -> list[str]:
+        """Make infinite values missing and bound the others to what every library can hold (float32)."""
+        extreme = np.abs(numbers) > LARGEST
+        if not extreme.any():
+            return []
         infinite = np.isinf(numbers)
+        np.clip(numbers, -LARGEST, LARGEST, out=numbers)
+        numbers[infinite] = np.nan
         if not infinite.any():
             return []
-        numbers[infinite] = np.nan
         counts = infinite.sum(axis=0)
         named = [f"{self.features.numbers[i]!r} ({counts[i]})" for i in np.flatnonzero(counts)]
         return [f"Infinite values count as missing: {listed(named)}."]

@@ -24,6 +24,7 @@ from automl.errors import DataError, did_you_mean
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5
 _MANY_CLASSES = 1_000
+_LARGEST = 1e37  # squares and sums of more would not fit
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def clean_target(
         notes.append(f"{missing} rows without a target ({share:.1%}) were left out.")
         frame, values = frame.loc[present], values[present]
     if values.dtype.kind == "f":
-        _refuse_infinite(values, target)
+        _refuse_extremes(values, target)
     classes = task != "regression" and (task is not None or _looks_like_classes(values))
     if values.dtype.kind == "O":
         values, spelled = _one_spelling(values)
@@ -105,6 +106,8 @@ def _values(
     column: pd.Series[Any], target: str, task: str | None
 ) -> tuple[Values, npt.NDArray[np.bool_], list[str]]:
     """Values in their own type, where they are present, and remarks."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = pd.Series(np.asarray(column), index=column.index)
     present = column.notna().to_numpy()
     if pd.api.types.is_bool_dtype(column.dtype):
         return np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present, []
@@ -113,7 +116,7 @@ def _values(
             return np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present, []
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return _whole_if_classes(values, present, task), present, []
-    kinds = {type(value) for value in column[present]} if column.dtype.kind == "O" else {str}
+    kinds = _types(column[present])
     if kinds == {bool} or kinds == {np.bool_}:
         return np.where(present, column.to_numpy(), False).astype(np.bool_), present, []
     text = words(column)
@@ -143,6 +146,13 @@ def _values(
     return np.where(present, raw, ""), present, remark
 
 
+def _types(present: pd.Series[Any]) -> set[type]:
+    """The types of the values, whatever holds them."""
+    if isinstance(present.dtype, pd.StringDtype):
+        return {str}
+    return {type(value) for value in present} if present.dtype.kind == "O" else {present.dtype.type}
+
+
 def _whole_if_classes(
     values: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], task: str | None
 ) -> Values:
@@ -162,13 +172,15 @@ def _parsed(text: Any, task: str | None) -> npt.NDArray[np.float64] | None:
     return None if bad.any() or np.isnan(values).all() else values
 
 
-def _refuse_infinite(values: Values, target: str) -> None:
-    rows = np.flatnonzero(np.isinf(values))
-    if len(rows):
-        raise DataError(
-            f"The target {target!r} is infinite in {len(rows)} rows: {listed([str(row) for row in rows])} "
-            "(counted from 0). Next: replace or remove them."
-        )
+def _refuse_extremes(values: Values, target: str) -> None:
+    rows = np.flatnonzero(np.abs(values) > _LARGEST)
+    if not len(rows):
+        return
+    what = "infinite" if np.isinf(values[rows]).all() else f"infinite or beyond {_LARGEST:g}"
+    raise DataError(
+        f"The target {target!r} is {what} in {len(rows)} row{'s' * (len(rows) > 1)}: "
+        f"{listed([str(row) for row in rows])} (counted from 0). Next: replace, remove or rescale them."
+    )
 
 
 def _refuse_constant(values: Values, target: str) -> None:

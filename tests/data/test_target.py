@@ -78,6 +78,11 @@ def test_many_classes_ask_whether_it_is_a_regression() -> None:
         (["x", "y"] * 3, str),
         (pd.Categorical(["x", "y", None, "x", "y"]), str),
         ([0.5, 1.5] * 3, float),
+        (pd.Categorical([3, 4] * 3), int),
+        (pd.Categorical([3, 4, None] * 3), int),
+        (pd.Categorical([True, False] * 3), bool),
+        (pd.to_datetime(["2024-01-01", "2024-01-02"] * 3), str),
+        (pd.to_timedelta([1, 2] * 3, unit="h"), str),
     ],
 )
 def test_labels_keep_their_own_type_through_the_task(values: Any, kind: type) -> None:
