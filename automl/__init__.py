@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from automl.controller import SearchResult, search
     from automl.doctor import CheckReport, check
     from automl.errors import AutoMLError
     from automl.history import load
+    from automl.outcome import SearchResult
     from automl.predictor import Predictor
+    from automl.public import resume, search
 
 __all__ = [
     "AutoMLError",
@@ -21,14 +22,16 @@ __all__ = [
     "__version__",
     "check",
     "load",
+    "resume",
     "search",
 ]
 
 _HOMES = {
     "check": "automl.doctor",
     "CheckReport": "automl.doctor",
-    "search": "automl.controller",
-    "SearchResult": "automl.controller",
+    "search": "automl.public",
+    "resume": "automl.public",
+    "SearchResult": "automl.outcome",
     "load": "automl.history",
     "Predictor": "automl.predictor",
     "AutoMLError": "automl.errors",

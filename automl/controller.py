@@ -1,20 +1,21 @@
-"""search(): read, split, try, weigh, keep — the whole story on one screen."""
+"""One search from the data to the champion: prepare, loop, weigh, keep; begun here or taken up again."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel, parse_bytes
+from automl.budget import Clock, TimeModel
 from automl.delivery import Ended, deliver
 from automl.ensemble import EnsembleBuilder
-from automl.errors import UsageError, did_you_mean
+from automl.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError, did_you_mean
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
@@ -24,27 +25,25 @@ from automl.image_source import is_image_folder
 from automl.loop import Loop, Watcher
 from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
+from automl.outset import Outset, plain_settings
 from automl.preparation import Prepared, prepare
-from automl.settings import PREFERENCES, Settings, budget_of, check_choice, memory_limit, search_name
+from automl.search_folder import SearchFolder, tidy, unfinished_folders
+from automl.settings import Settings
 from automl.spaces import load_space
 from automl.tracker import (
     DatasetRecord,
     KeepModels,
     SearchRecord,
+    StoreLocation,
     Tracker,
     locate_store,
     open_store,
 )
+from automl.tracker.record import folder_name
 from automl.trial import Progress, Trial
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from automl.search_space import SearchSpace
-
-    Data = pd.DataFrame | str | os.PathLike[str]
-
-__all__ = ["SearchResult", "search"]
 
 HURRY_SECONDS = 8.0
 IMAGE_TRIALS = 40
@@ -64,140 +63,8 @@ class SearchWatcher(Watcher, Protocol):
     def stop_requested(self) -> bool:
         """Whether to end now and keep the best so far."""
 
-
-def search(
-    data: Data,
-    *,
-    target: str | None = None,
-    time: str | float | None = None,
-    trials: int | None = None,
-    name: str | None = None,
-    metric: str | Callable[..., float] | None = None,
-    task: str | None = None,
-    test: Data | None = None,
-    folds: int | None = None,
-    group: str | None = None,
-    time_column: str | None = None,
-    fold_column: str | None = None,
-    kinds: Mapping[str, str] | None = None,
-    image_root: str | os.PathLike[str] | None = None,
-    drop: Sequence[str] = (),
-    keep: Sequence[str] = (),
-    families: Sequence[str] = (),
-    without: Sequence[str] = (),
-    spaces: str | os.PathLike[str] | None = None,
-    prefer: str = "best",
-    workers: int | None = None,
-    executor: str = "local",
-    memory: str | int | None = None,
-    keep_models: str | int = "2GB",
-    cache_size: str | int = "10GB",
-    weights_dir: str | os.PathLike[str] | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    decimal: str | None = None,
-    skip_bad_rows: bool = False,
-    tracking_uri: str | None = None,
-    store: str | os.PathLike[str] = "mlruns",
-    watcher: SearchWatcher | None = None,
-    started: float = 0.0,
-) -> SearchResult:
-    """Search the best model for a table and keep it, with every trial on record in MLflow.
-
-    Parameters
-    ----------
-    data:
-        Path of a csv, tsv, parquet or xlsx file, a DataFrame, or a folder of images: ``folder/CLASS/*.jpg``,
-        or ``folder/train/CLASS/*.jpg`` with ``val`` and ``test`` beside ``train``.
-    target:
-        The column to predict.
-    time, trials:
-        The budget: seconds or ``"10m"``, imports and reading included (default 60 s); or a number of
-        trials, which the same ``seed`` repeats exactly.
-    name:
-        Of the search and its registered model; default: the file's name.
-    metric:
-        A metric's name, or a function of the target's labels (or values) and the predicted ones. A
-        function counts as better the higher it is unless it has ``greater_is_better = False``.
-    task:
-        ``classification`` or ``regression``; default: from the target, with the reason said.
-    test:
-        Rows that are scored once, at the end. Default: a tenth of the rows, from 5,000 rows on.
-    folds, group, time_column, fold_column:
-        How trials are judged; see ``docs/ARCHITECTURE.md``.
-    kinds, drop, keep:
-        Column kinds by name, columns to leave out, columns to keep although they look like ids.
-    image_root:
-        Folder of the images that a column of paths names; default: the table's own folder.
-    families, without, spaces:
-        Which model families to try, and search-space files of your own.
-    prefer:
-        ``best``, or ``fast`` or ``small`` among those within one standard error of the best.
-    workers, executor, memory, device:
-        Trials at once, ``local`` or ``inline``, bytes for all workers, ``auto``, ``cpu`` or ``cuda``.
-    keep_models:
-        Every trial's model is kept up to this size in total, then the best ten and each family's best.
-    cache_size:
-        Bound of decoded images and their features, which the store keeps between searches.
-    weights_dir:
-        Folder with published weights of image backbones; default: torch's own, by ``TORCH_HOME``.
-    tracking_uri, store:
-        MLflow's tracking URI; default ``MLFLOW_TRACKING_URI``, else the local folder ``store``.
-    watcher, started:
-        Who follows the search, and the seconds that the budget has lost already.
-
-    Raises
-    ------
-    UsageError, DataError
-        For choices and data that cannot be used; the message says what to do.
-    NoTrialError
-        When no trial succeeded.
-    StorageError
-        When the record could not be written.
-    """
-    # spinning OpenMP threads of several libraries would slow each other down on busy cores
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if weights_dir is not None:
-        os.environ[WEIGHTS_VARIABLE] = str(Path(weights_dir).absolute())  # workers inherit it
-    seconds, count = budget_of(time, trials)
-    settings = Settings(
-        source=data,
-        target=target,
-        seconds=seconds,
-        trials=count,
-        name=search_name(data, name),
-        metric=metric,
-        task=task,
-        test=test,
-        folds=folds,
-        group=group,
-        time_column=time_column,
-        fold_column=fold_column,
-        kinds=dict(kinds or {}),
-        image_root=None if image_root is None else Path(image_root),
-        drop=tuple(drop),
-        keep=tuple(keep),
-        families=tuple(families),
-        without=tuple(without),
-        spaces=None if spaces is None else Path(spaces),
-        workers=workers or 0,
-        memory_bytes=memory_limit(memory),
-        executor=check_choice("executor", executor, ("local", "inline")),
-        device=check_choice("device", device, ("auto", "cpu", "cuda")),
-        prefer=check_choice("preference", prefer, PREFERENCES),
-        keep_models_bytes=parse_bytes(keep_models),
-        cache_bytes=parse_bytes(cache_size),
-        seed=seed,
-        tracking_uri=tracking_uri,
-        store=Path(store),
-        encoding=encoding,
-        delimiter=delimiter,
-        decimal=decimal,
-        skip_bad_rows=skip_bad_rows,
-    )
-    return _Search(settings, Clock(seconds, spent=started), watcher or _Nobody()).run()
+    def unfinished(self, name: str, description: str) -> bool:
+        """The same search is there unfinished: whether to go on with it instead of starting again."""
 
 
 class _Nobody:
@@ -215,106 +82,178 @@ class _Nobody:
 
     def finished(self, trial: Trial, best: float | None) -> None: ...
 
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None: ...
+
     def ticked(self) -> None: ...
 
     def stop_requested(self) -> bool:
         return False
 
+    def unfinished(self, name: str, description: str) -> bool:
+        return False
+
+
+NOBODY: SearchWatcher = _Nobody()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a search works with once the data is read."""
+
+    prepared: Prepared
+    spaces: dict[str, SearchSpace]
+    executor: Executor
+    tracker: Tracker
+    folder: SearchFolder
+
 
 @dataclass
-class _Search:
-    """One call of :func:`search`."""
+class RunningSearch:
+    """One run of a search.
+
+    Attributes
+    ----------
+    resumed:
+        The folder of the search to go on with, locked by this process; None for a new search.
+    """
 
     settings: Settings
     clock: Clock
     watcher: SearchWatcher
+    resumed: SearchFolder | None = None
     interrupted: bool = False
 
     def run(self) -> SearchResult:
+        """The search to its end, or to the user's interrupt."""
+        # spinning OpenMP threads of several libraries would slow each other down on busy cores
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        if self.settings.weights_dir is not None:
+            os.environ[WEIGHTS_VARIABLE] = str(self.settings.weights_dir)  # workers inherit it
         chosen = _chosen_families(self.settings)
         if self._hurried and not is_image_folder(self.settings.source):
             chosen = tuple(name for name in chosen if name in QUICK) or chosen
-        locate_store(self.settings.tracking_uri, self.settings.store)  # refuses an unusable address early
+        # an unusable address is refused early
+        root = locate_store(self.settings.tracking_uri, self.settings.store).root
+        if self.resumed is None:
+            self._offer(_interrupted_before(root, self.settings))
         with self._executor() as executor:
             executor.warm()
             prepared = prepare(self.settings, report=self.watcher.preparing)
+            spaces, left_out = _spaces(chosen, prepared, self.settings)
+            prepared = replace(prepared, notes=(*prepared.notes, *left_out))
             location = open_store(self.settings.tracking_uri, self.settings.store)
-            scratch = location.root / "work"
-            scratch.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=scratch))
-            try:
-                with Tracker(location, KeepModels(self.settings.keep_models_bytes)) as tracker:
-                    return self._searched(prepared, chosen, executor, tracker, work)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
+            folder = self._folder(prepared, location)
+            with folder:
+                result = self._tracked(prepared, spaces, executor, location, folder)
+                if not result.interrupted:
+                    folder.remove()
+        return result
 
-    def _searched(
-        self,
-        prepared: Prepared,
-        chosen: tuple[str, ...],
-        executor: Executor,
-        tracker: Tracker,
-        work: Path,
-    ) -> SearchResult:
-        spaces, left_out = _spaces(chosen, prepared, self.settings)
-        prepared = replace(prepared, notes=(*prepared.notes, *left_out))
-        slots, threads = self._cores(prepared)
-        problem = replace(prepared.problem, threads=threads, device=_device(self.settings.device))
-        problem.save(work / "problem")
-        executor.start(work / "problem", slots=slots)
-        self.watcher.prepared(prepared, self.settings.name, self.clock.seconds, self.clock.elapsed)
-        tracker.begin_search(self._record(prepared))
-        loop = self._loop(prepared, spaces, executor, tracker, work)
-        loop.slots = slots
-        try:
-            loop.run()
-        except KeyboardInterrupt:
-            self.interrupted = True
-            loop.end()
-        executor.close()
-        if not loop.builder.best.weights:
-            with InlineExecutor() as here:
-                here.start(work / "problem")
-                loop.rescue(here)
-        ended = Ended(
-            self.settings, self.clock, prepared, loop, self.interrupted or self.watcher.stop_requested()
-        )
-        return deliver(ended, tracker, work)
+    def _offer(self, folder: SearchFolder | None) -> None:
+        """Let the user go on with the same search where it was left, instead of starting again."""
+        used = self.clock.elapsed
+        if folder is None or not self.watcher.unfinished(folder.outset.name, folder.description):
+            return
+        folder.claim()
+        self.resumed = folder
+        self.clock = Clock(self.settings.seconds, spent=used + folder.spent)
+        if self.settings.tracking_uri is None:
+            self.settings = replace(self.settings, tracking_uri=folder.outset.tracking_uri)
 
-    def _loop(
+    def _tracked(
         self,
         prepared: Prepared,
         spaces: dict[str, SearchSpace],
         executor: Executor,
-        tracker: Tracker,
-        work: Path,
-    ) -> Loop:
-        settings = self.settings
+        location: StoreLocation,
+        folder: SearchFolder,
+    ) -> SearchResult:
+        try:
+            with Tracker(location, KeepModels(self.settings.keep_models_bytes)) as tracker:
+                return self._searched(_Parts(prepared, spaces, executor, tracker, folder))
+        except (UsageError, DataError, NoTrialError):
+            if self.resumed is None:
+                folder.remove()  # it would end like this every time
+            raise
+        except StorageError as error:
+            raise StorageError(
+                f"{error} What was finished is kept: `automl resume {self.settings.name}` goes on with it."
+            ) from error
+
+    def _searched(self, parts: _Parts) -> SearchResult:
+        prepared, folder, outset = parts.prepared, parts.folder, parts.folder.outset
+        problem = replace(prepared.problem, threads=outset.threads, device=outset.device)
+        problem.save(folder.path / "problem")
+        parts.executor.start(folder.path / "problem", slots=outset.slots)
+        self.watcher.prepared(prepared, self.settings.name, self.clock.seconds, self.clock.elapsed)
+        parts.tracker.begin_search(self._record(parts))
+        loop = self._loop(parts)
+        try:
+            if self.resumed is not None:
+                loop.restore(folder.trials())
+            loop.run()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            loop.end(interrupted=True)
+        self.interrupted = self.interrupted or self.watcher.stop_requested()
+        parts.executor.close()
+        if not loop.builder.best.weights:
+            if self.interrupted:
+                raise SearchInterrupted(
+                    "Interrupted before any trial ended. "
+                    f"`automl resume {self.settings.name}` goes on with the search."
+                )
+            with InlineExecutor() as here:
+                here.start(folder.path / "problem")
+                loop.rescue(here)
+        if self.interrupted:
+            parts.tracker.interrupt()
+        shutil.rmtree(folder.path / "champion", ignore_errors=True)
+        ended = Ended(self.settings, self.clock, prepared, loop, self.interrupted)
+        return deliver(ended, parts.tracker, folder.path)
+
+    def _loop(self, parts: _Parts) -> Loop:
+        settings, prepared, spaces = self.settings, parts.prepared, parts.spaces
         times = TimeModel()
         problem = prepared.problem
-        journal = tracker.location.root / "optuna" / f"{work.name}-{settings.name}.journal"
         return Loop(
             problem,
-            Optimizer(
-                spaces,
-                name=settings.name,
-                journal=journal,
-                seed=settings.seed,
-                allow_log_target=prepared.log_target,
-            ),
+            Optimizer(spaces, seed=settings.seed, allow_log_target=prepared.log_target),
             Allocator(tuple(spaces), times, seed=settings.seed, timed=settings.trials is None),
             times,
             self.clock,
-            executor,
+            parts.executor,
             EnsembleBuilder(problem.task.metric, problem.target[problem.split.scored], seed=settings.seed),
-            _Recording(self.watcher, tracker),
-            work,
+            _Recording(self.watcher, parts.tracker),
+            parts.folder,
             seed=settings.seed,
+            slots=parts.folder.outset.slots,
             trials=settings.trials,
             stop_requested=self.watcher.stop_requested,
             # Heads on frozen features are alike and quick: more of them than of models of tables.
             cap=max(IMAGE_TRIALS, trial_cap(len(problem.target))) if problem.table.images else 0,
         )
+
+    def _folder(self, prepared: Prepared, location: StoreLocation) -> SearchFolder:
+        """The search's folder: a new one, or that of the search to resume when the data is the same."""
+        if self.resumed is not None:
+            _check_unchanged(self.resumed, prepared, self.settings)
+            return self.resumed
+        tidy(location.root)
+        slots, threads = self._cores(prepared)
+        outset = Outset(
+            self.settings.name,
+            plain_settings(self.settings),
+            prepared.digest,
+            prepared.problem.digest,
+            _test_digest(prepared),
+            slots,
+            threads,
+            _device(self.settings.device),
+            None if location.is_default else location.uri,
+            time.time(),
+        )
+        return SearchFolder.create(location.root, outset, folder_name(self.settings.name))
 
     def _executor(self) -> Executor:
         if self.settings.executor == "inline" or self._hurried:
@@ -347,8 +286,9 @@ class _Search:
             workers = 1
         return workers, max(1, _cores() // workers)
 
-    def _record(self, prepared: Prepared) -> SearchRecord:
-        settings, split = self.settings, prepared.problem.split
+    def _record(self, parts: _Parts) -> SearchRecord:
+        settings, prepared = self.settings, parts.prepared
+        split = prepared.problem.split
         source = str(settings.source) if isinstance(settings.source, str | os.PathLike) else "frame"
         dataset = DatasetRecord(
             settings.name,
@@ -366,6 +306,7 @@ class _Search:
             split.digest,
             split.reason,
             settings.seed,
+            key=parts.folder.outset.key,
         )
 
 
@@ -385,6 +326,11 @@ class _Recording:
         if best is not None:
             self._tracker.best_so_far(trial.number, best)
         self._watcher.finished(trial, best)
+
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
+        for trial in trials:
+            self._tracker.finish_trial(trial)
+        self._watcher.restored(trials, best, spent)
 
 
 def _cores() -> int:
@@ -445,3 +391,56 @@ def _spaces(
     files = ", ".join(f"{value} ({file})" for value, file in missing.items())
     remedy = "Next: --weights-dir FOLDER, or TORCH_HOME/hub/checkpoints."
     return fitting, [f"Left out, their weights are not on this machine: {files}. {remedy}"]
+
+
+def _interrupted_before(root: Path, settings: Settings) -> SearchFolder | None:
+    """The newest unfinished search by the same command, or None.
+
+    Raises
+    ------
+    UsageError
+        When a process runs that search now, and would do all of it twice; the message names it.
+    """
+    same = [item for item in unfinished_folders(root, settings.name) if item.outset.same_command(settings)]
+    for folder in same:
+        if folder.in_use:
+            raise UsageError(
+                f"This search is being run by {folder.owner}. Wait for it, or give this one another name "
+                "with --name."
+            )
+    return same[0] if same else None
+
+
+def _check_unchanged(folder: SearchFolder, prepared: Prepared, settings: Settings) -> None:
+    """The trials on disk only mean something on the data and the folds they were made with.
+
+    Raises
+    ------
+    DataError
+        When either differs.
+    """
+    outset = folder.outset
+    what, before, now = "", "", ""
+    if prepared.digest != outset.data_digest:
+        what, before, now = f"The data of {outset.name!r}", outset.data_digest, prepared.digest
+    elif _test_digest(prepared) != outset.test_digest:
+        what, before, now = f"The test rows of {outset.name!r}", outset.test_digest, _test_digest(prepared)
+    elif prepared.problem.digest != outset.problem_digest:
+        what, before, now = "The folds", outset.problem_digest, prepared.problem.digest
+    if what:
+        source = f" ({settings.source})" if isinstance(settings.source, str | os.PathLike) else ""
+        raise DataError(
+            f"{what}{source} changed since the search began: digest {before[:8]} then, {now[:8]} now. Its "
+            "trials cannot be compared with new ones. Put back what was there, or start again with "
+            "`automl search`."
+        )
+
+
+def _test_digest(prepared: Prepared) -> str:
+    """Of the rows that are scored once; empty without such rows."""
+    if prepared.test is None:
+        return ""
+    digest = hashlib.sha256(prepared.test.target.tobytes())
+    digest.update(prepared.test.table.numbers.tobytes())
+    digest.update(prepared.test.table.codes.tobytes())
+    return digest.hexdigest()

@@ -7,7 +7,8 @@ AutoMLError                       exit code 1
 │   └── ModelFileError            3   a model folder that is damaged, foreign or unsafe
 ├── MissingDependencyError (ImportError)   4   an extra that is not installed
 ├── NoTrialError (RuntimeError)   5   no trial succeeded
-└── StorageError (OSError)        6   the store or the tracking server failed
+├── StorageError (OSError)        6   the store or the tracking server failed
+└── SearchInterrupted             130 the user ended a search before it had a result
 
 A message says what was wrong, where, what is allowed, and the next step.
 """
@@ -60,6 +61,12 @@ class StorageError(AutoMLError, OSError):
     """The store or the tracking server failed."""
 
     exit_code = 6
+
+
+class SearchInterrupted(AutoMLError):
+    """The user ended a search before it had a result; it can be resumed."""
+
+    exit_code = 130
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

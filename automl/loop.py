@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +16,15 @@ from automl.executors.base import Executor
 from automl.intervals import standard_error
 from automl.optimizer import Optimizer, Suggestion
 from automl.problem import Problem
+from automl.search_folder import KeptTrial, SearchFolder
 from automl.trial import Candidate, Finished, Progress, Result, Scores, Status, Ticket, Trial
 
 LAG = 4
 """With ``--trials`` a suggestion knows the outcomes up to the LAG-th trial before it, on any machine."""
 PRUNE_Z = 3.0
+GRACE_SECONDS = 1.5
+"""What an interrupted search gives its running trials to come back."""
+_ASKED = ("portfolio", "sampler")
 
 
 class Watcher(Protocol):
@@ -38,6 +42,9 @@ class Watcher(Protocol):
     def finished(self, trial: Trial, best: float | None) -> None:
         """A trial ended; ``best`` is the validation score of the best ensemble so far."""
 
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
+        """These ended in an earlier process, which used ``spent`` seconds of the budget."""
+
     def ticked(self) -> None:
         """About ten times a second."""
 
@@ -48,6 +55,8 @@ class Loop:
 
     Attributes
     ----------
+    folder:
+        Where candidates are kept before they start and results before anything learns of them.
     slots:
         How many trials run at once.
     trials:
@@ -64,7 +73,7 @@ class Loop:
     executor: Executor
     builder: EnsembleBuilder
     watcher: Watcher
-    work: Path
+    folder: SearchFolder
     seed: int = 0
     slots: int = 2
     trials: int | None = None
@@ -74,6 +83,7 @@ class Loop:
     end_reason: str = ""
     _suggestions: dict[int, Suggestion] = field(default_factory=dict)
     _running: dict[int, Trial] = field(default_factory=dict)
+    _again: list[int] = field(default_factory=list)
     _untold: dict[int, Trial] = field(default_factory=dict)
     _told: int = 0
     _first_fold: dict[str, tuple[float, np.ndarray]] = field(default_factory=dict)
@@ -86,17 +96,49 @@ class Loop:
             self._fill()
             if not self._running:
                 break
-            for event in self.executor.wait(min(0.1, max(0.01, self.clock.left_for_trials))):
-                if isinstance(event, Finished):
-                    self._finish(event)
-                else:
-                    self._progress(event)
-            self.watcher.ticked()
+            self._receive(min(0.1, max(0.01, self.clock.left_for_trials)))
             if self.clock.left_for_trials <= 0 and self._overdue():
                 self.end_reason = "the time is used up"
                 break
-        self.end()
+        self.end(interrupted=self.stop_requested())
         return self.history
+
+    def _receive(self, seconds: float) -> None:
+        for event in self.executor.wait(seconds):
+            if isinstance(event, Finished):
+                self._finish(event)
+            else:
+                self._progress(event)
+        self.watcher.ticked()
+        self.folder.spend(self.clock.elapsed)
+
+    def restore(self, kept: Sequence[KeptTrial]) -> None:
+        """Take in what an earlier process left: its results are told again, its interrupted trials run again.
+
+        Everything is asked and told in the order of then, so that what follows is suggested as it would
+        have been.
+        """
+        for item in kept:
+            number, candidate = item.trial.number, item.trial.candidate
+            if self.trials is not None:
+                self._tell_up_to(number - LAG)
+            if candidate.origin in _ASKED:
+                self.allocator.recall(candidate.family)
+                self._suggestions[number] = self.optimizer.recall(candidate, number=number)
+            self.history[number] = item.trial
+            if item.trial.result is None:
+                self._again.append(number)
+                continue
+            scores = self._scores(item.trial, item.trial.result)
+            self.history[number] = self._untold[number] = replace(item.trial, scores=scores)
+            if item.pruned_loss is not None:
+                self._pruned_loss[number] = item.pruned_loss
+        if self.trials is None:
+            for item in sorted(kept, key=lambda item: item.ended):
+                if item.trial.result is not None:
+                    self._tell(item.trial.number)
+        ended = [trial for trial in self.history.values() if trial.result is not None]
+        self.watcher.restored(ended, self.best_score, self.clock.elapsed)
 
     def _overdue(self) -> bool:
         """Trials still running a moment after their deadline are given up."""
@@ -104,17 +146,16 @@ class Loop:
 
     def _fill(self) -> None:
         while len(self._running) < self.slots and self.executor.idle > 0:
-            candidate = self._next()
-            if candidate is None:
+            trial = self._next()
+            if trial is None:
                 return
-            number = len(self.history)
-            trial = Trial(number, candidate)
-            folder = self.work / f"{number:05d}"
-            folder.mkdir(parents=True, exist_ok=True)
-            self.history[number] = trial
-            self._running[number] = trial
-            self.executor.submit(Ticket(number, candidate, str(folder), self._limit()))
-            self.watcher.started(trial)
+            self._start(trial, self.executor, self._limit())
+
+    def _start(self, trial: Trial, executor: Executor, seconds: float) -> None:
+        folder = self.folder.begin(trial)
+        self.history[trial.number] = self._running[trial.number] = trial
+        executor.submit(Ticket(trial.number, trial.candidate, str(folder), seconds))
+        self.watcher.started(trial)
 
     def _limit(self) -> float:
         """Seconds a trial may take: what is left, and a share of the budget at most.
@@ -126,24 +167,32 @@ class Loop:
         share = 6 if len(self.problem.target) < 10_000 else 4
         return max(0.5, min(self.clock.left_for_trials, max(8.0, self.clock.seconds / share)))
 
-    def _next(self) -> Candidate | None:
+    def _next(self) -> Trial | None:
+        """The interrupted trials of an earlier process first, then new ones; None when there is none."""
+        short = self.trials is None and self.clock.left_for_trials < 0.3 and len(self.history) > 1
+        if self._again and not short:
+            return self.history[self._again.pop(0)]
         number = len(self.history)
+        if short:
+            self.end_reason = "the time is used up"
+            return None
+        candidate = self._candidate(number)
+        return None if candidate is None else Trial(number, candidate)
+
+    def _candidate(self, number: int) -> Candidate | None:
         if self.trials is not None:
             if number >= self.trials:
                 self.end_reason = f"{self.trials} trials are done"
                 return None
             if not self._tell_up_to(number - LAG):
                 return None
-        elif self.clock.left_for_trials < 0.3 and number > 1:
-            self.end_reason = "the time is used up"
-            return None
         elif number >= self.cap:
             return self._repeat()
         family = self.allocator.choose(self.clock.left_for_trials)
         if family is None:
             self.end_reason = "no family could finish in the time that is left"
             return None
-        suggestion = self.optimizer.ask(family, seed=self.seed * 1_000_003 + number)
+        suggestion = self.optimizer.ask(family, number=number, seed=self.seed * 1_000_003 + number)
         self._suggestions[number] = suggestion
         return suggestion.candidate
 
@@ -194,8 +243,10 @@ class Loop:
             self.executor.stop(trial.number)
 
     def _finish(self, event: Finished) -> None:
-        trial = self._running.pop(event.number)
+        trial = self._running[event.number]
         trial = trial.finished(event.result, self._scores(trial, event.result))
+        self.folder.keep(trial, pruned_loss=self._pruned_loss.get(trial.number))
+        del self._running[trial.number]
         self.history[trial.number] = trial
         self._untold[trial.number] = trial
         if self.trials is None:
@@ -255,28 +306,35 @@ class Loop:
 
     def rescue(self, executor: Executor) -> None:
         """The baseline in this process, when no trial came back: there is always a model in the end."""
-        trial = Trial(len(self.history), Candidate("dummy", {}, self.seed, origin="portfolio"))
-        folder = self.work / f"{trial.number:05d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        executor.submit(Ticket(trial.number, trial.candidate, str(folder), 60.0))
-        self.history[trial.number] = self._running[trial.number] = trial
+        candidate = Candidate("dummy", {}, self.seed, origin="rescue")
+        self._start(Trial(len(self.history), candidate), executor, 60.0)
         for event in executor.wait(60.0):
             if isinstance(event, Finished):
                 self._finish(event)
         self.end()
 
-    def end(self) -> None:
-        """Record what is still running as timed out; tell what was held back."""
-        stopped = self.stop_requested()
-        for number in list(self._running):
-            trial = self._running.pop(number)
-            self.executor.kill(number)
-            reason = "the search was interrupted" if stopped else "the search's time was used up"
-            trial = trial.finished(Result(Status.TIMEOUT, error=reason), None)
-            self.history[number] = trial
-            self._untold[number] = trial
-            self.watcher.finished(trial, self.best_score)
+    def end(self, *, interrupted: bool = False) -> None:
+        """Record what is still running as timed out; tell what was held back.
+
+        Interrupted, it waits a moment for trials that are almost done; the others are as if they had not
+        been started here, and run again when the search is resumed.
+        """
+        until = time.monotonic() + GRACE_SECONDS
+        while interrupted and self._running and time.monotonic() < until:
+            self._receive(0.1)
+        for number in (*self._running, *self._again):
+            if number in self._running:
+                self.executor.kill(number)
+            trial = self.history.pop(number)
+            if not interrupted:
+                trial = trial.finished(Result(Status.TIMEOUT, error="the search's time was used up"), None)
+                self.folder.keep(trial)
+                self.history[number] = self._untold[number] = trial
+                self.watcher.finished(trial, self.best_score)
+        self._running.clear()
+        self._again.clear()
         for number in sorted(self._untold):
             self._tell(number)
         if self.builder.best.weights:
             self.builder.rebuild()
+        self.folder.spend(self.clock.elapsed, now=True)

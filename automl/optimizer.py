@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from automl.spaces import Param, SearchSpace
 from automl.trial import Candidate, ParamValue
@@ -32,12 +33,9 @@ class Optimizer:
     ----------
     spaces:
         Search space by family.
-    name:
-        Name of the search; studies are called ``<name>/<family>``.
-    journal:
-        File of the journal storage (Optuna's ``JournalFileBackend``), or None to keep it in memory.
     seed:
-        The same seed gives the same suggestions to the same outcomes.
+        A suggestion depends on the seed, on the outcomes told, and on the trial's number alone: a process
+        that recalls the trials of an earlier one suggests what that one would have.
     allow_log_target:
         Whether the target may be fitted on a log scale; the sampler then chooses.
     """
@@ -46,8 +44,6 @@ class Optimizer:
         self,
         spaces: Mapping[str, SearchSpace],
         *,
-        name: str,
-        journal: Path | None = None,
         seed: int = 0,
         allow_log_target: bool = False,
     ) -> None:
@@ -61,19 +57,8 @@ class Optimizer:
         self._portfolio: dict[str, list[dict[str, Any]]] = {}
         self._running: dict[tuple[str, int], optuna.trial.Trial] = {}
         self._studies: dict[str, optuna.Study] = {}
-        storage = _storage(journal)
-        for index, (family, space) in enumerate(self._spaces.items()):
-            sampler = optuna.samplers.TPESampler(
-                seed=seed * 1009 + index, multivariate=True, constant_liar=True, n_startup_trials=6
-            )
-            study = optuna.create_study(
-                storage=storage,
-                study_name=f"{name}/{family}",
-                sampler=sampler,
-                direction="minimize",
-                load_if_exists=True,
-            )
-            self._studies[family] = study
+        for family, space in self._spaces.items():
+            self._studies[family] = optuna.create_study(direction="minimize")
             self._portfolio[family] = [
                 {**entry.params, **({_LOG_TARGET: True} if entry.log_target else {})}
                 for entry in space.portfolio
@@ -89,17 +74,20 @@ class Optimizer:
         """Portfolio entries of the family that were not tried yet."""
         return len(self._portfolio[family])
 
-    def ask(self, family: str, *, seed: int) -> Suggestion:
-        """The next candidate of ``family``: the next portfolio entry while there is one, else TPE's."""
-        study, space = self._studies[family], self._spaces[family]
+    def ask(self, family: str, *, number: int, seed: int) -> Suggestion:
+        """The next candidate of ``family``: the next portfolio entry while there is one, else TPE's.
+
+        Parameters
+        ----------
+        number:
+            Of the trial in the search.
+        seed:
+            Of everything random in the trial.
+        """
+        space = self._spaces[family]
         portfolio = self._portfolio[family]
         fixed = portfolio.pop(0) if portfolio else None
-        if fixed is not None:
-            study.enqueue_trial(_within(space, fixed))
-        trial = study.ask()
-        self._running[family, trial.number] = trial
-        values = _suggest(trial, space.params)
-        log_target = self._allow_log_target and bool(trial.suggest_categorical(_LOG_TARGET, [False, True]))
+        trial, values, log_target = self._asked(family, number, fixed)
         origin = "sampler"
         if fixed is not None:
             # what the entry leaves open takes the family's default, not a draw
@@ -109,6 +97,34 @@ class Optimizer:
             log_target, origin = bool(fixed.get(_LOG_TARGET, False)), "portfolio"
         candidate = Candidate(family, values, seed, log_target=log_target, origin=origin)
         return Suggestion(candidate, trial.number)
+
+    def recall(self, candidate: Candidate, *, number: int) -> Suggestion:
+        """An earlier process asked at this point and got ``candidate``: be as if it had been asked here."""
+        family = candidate.family
+        portfolio = self._portfolio[family]
+        if candidate.origin == "portfolio" and portfolio:
+            portfolio.pop(0)
+        trial, _, _ = self._asked(family, number, {**candidate.params, _LOG_TARGET: candidate.log_target})
+        return Suggestion(candidate, trial.number)
+
+    def _asked(
+        self, family: str, number: int, fixed: Mapping[str, Any] | None
+    ) -> tuple[optuna.trial.Trial, dict[str, ParamValue], bool]:
+        """A new trial of the family's study with its values, those of ``fixed`` where it is given."""
+        import optuna
+
+        study, space = self._studies[family], self._spaces[family]
+        seed = np.random.SeedSequence([abs(self._seed), number]).generate_state(1)[0]
+        study.sampler = optuna.samplers.TPESampler(
+            seed=int(seed), multivariate=True, constant_liar=True, n_startup_trials=6
+        )
+        if fixed is not None:
+            study.enqueue_trial(_within(space, fixed))
+        trial = study.ask()
+        self._running[family, trial.number] = trial
+        values = _suggest(trial, space.params)
+        log_target = self._allow_log_target and bool(trial.suggest_categorical(_LOG_TARGET, [False, True]))
+        return trial, values, log_target
 
     def tell(self, suggestion: Suggestion, loss: float | None) -> None:
         """The loss of a suggestion (less is better), or None when it has none."""
@@ -133,16 +149,6 @@ class Optimizer:
         if len(done) < 4 or len({trial.value for trial in done}) < 2:
             return {}
         return dict(optuna.importance.get_param_importances(study))
-
-
-def _storage(journal: Path | None) -> Any:
-    from optuna.storages import InMemoryStorage, JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    if journal is None:
-        return InMemoryStorage()
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(journal)))
 
 
 def _suggest(trial: optuna.trial.Trial, params: tuple[Param, ...]) -> dict[str, ParamValue]:

@@ -114,6 +114,13 @@ class SearchResult:
         """The search's MLflow run."""
         return self.ids.run_id
 
+    @property
+    def nothing_succeeded(self) -> bool:
+        """Whether models were tried, none but the baseline has a score, and failures are the reason."""
+        others = [row for row in self.rows if row.family != "dummy"]
+        failed = {Status.FAILED.value, Status.OOM.value}
+        return any(row.state in failed for row in others) and all(row.validation is None for row in others)
+
     def plot_history(self) -> Figure:
         """The best score so far over time, of every family and of the ensemble."""
         from automl.report.notebook import history

@@ -35,6 +35,7 @@ class Settings:
     kinds: Mapping[str, str] = field(default_factory=dict)
     image_root: Path | None = None
     cache_bytes: int = 10 * 1024**3
+    weights_dir: Path | None = None
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     families: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ LAYERS = {
     "examples": 10,
     "history": 10,
     "loop": 10,
+    "public": 10,
     "report": 10,
     "allocator": 9,
     "budget": 9,
@@ -37,6 +38,8 @@ LAYERS = {
     "image_source": 9,
     "optimizer": 9,
     "preparation": 9,
+    "outset": 9,
+    "search_folder": 9,
     "settings": 9,
     "tracker": 9,
     "evaluate": 8,
@@ -67,6 +70,7 @@ LAYERS = {
     "data": 1,
     "metrics": 1,
     "wording": 1,
+    "durable": 1,
     "errors": 0,
 }
 HOMES = {

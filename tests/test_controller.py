@@ -136,4 +136,4 @@ def test_choices_that_cannot_be_are_refused_before_any_work(frame, tmp_path):
         search(frame, tmp_path, target="lable")
     with pytest.raises(UsageError, match="Choose one"):
         search(frame, tmp_path, target="label", group="group", time_column="day")
-    assert not list((tmp_path / "mlruns" / "work").glob("*")) if (tmp_path / "mlruns").exists() else True
+    assert not list((tmp_path / "mlruns" / "searches").glob("*")) if (tmp_path / "mlruns").exists() else True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from automl.data.table import Features, Table
@@ -36,7 +34,7 @@ def _loop(stops: _Stops) -> Loop:
     problem = Problem(table, TARGET, TASK, make_split(TARGET, TASK, SplitPlan(folds=3)))
     builder = EnsembleBuilder(METRICS["rmse"], TARGET)
     unused: list = [None] * 4
-    return Loop(problem, *unused, stops, builder, stops, Path("unused"))  # type: ignore[arg-type]
+    return Loop(problem, *unused, stops, builder, stops, None)  # type: ignore[arg-type]
 
 
 def _first_fold(loop: Loop, number: int, error: float) -> None:

@@ -51,3 +51,12 @@ def store_options(command: F) -> F:
         "--store", default="mlruns", show_default=True, metavar="FOLDER", help="Folder of the local store."
     )
     return uri(store(command))
+
+
+def process_start() -> float:
+    """Seconds since this process began: imports count, as the user's clock does."""
+    import time
+
+    import psutil
+
+    return max(0.0, time.time() - psutil.Process().create_time())

@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 import automl
-from automl.cli.arguments import dialect_options, names, pairs, store_options
+from automl.cli.arguments import dialect_options, names, pairs, process_start, store_options
 from automl.cli.check import check
 from automl.cli.predict import predict
 from automl.cli.reports import COMMANDS
+from automl.cli.resume import conclude, resume
 from automl.cli.terminal import printable
 from automl.errors import AutoMLError, did_you_mean
 
@@ -87,6 +88,7 @@ commands.add_command(check)
 commands.add_command(predict)
 for _command in COMMANDS:
     commands.add_command(_command)
+commands.add_command(resume)
 
 
 @commands.command(epilog=None)
@@ -178,9 +180,8 @@ def search(
     **given: Any,
 ) -> int:
     """Search the best model for DATA and keep it."""
-    from automl.cli.pages import summarise
     from automl.cli.view import view_for
-    from automl.controller import search as run
+    from automl.public import search as run
     from automl.settings import memory_limit
 
     view = view_for(
@@ -198,23 +199,10 @@ def search(
             families=names(families),
             without=names(without),
             watcher=view,
-            started=_process_start(),
+            started=process_start(),
         )
         view.delivered(result)
-    if as_json:
-        click.echo(json.dumps(result.to_json()))
-    if not quiet:
-        summarise(result, sys.stderr)
-    return 130 if result.interrupted else 0
-
-
-def _process_start() -> float:
-    """Seconds since this process began: imports count, as the user's clock does."""
-    import time
-
-    import psutil
-
-    return max(0.0, time.time() - psutil.Process().create_time())
+    return conclude(result, view, as_json=as_json, quiet=quiet)
 
 
 @commands.command()

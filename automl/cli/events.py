@@ -11,7 +11,7 @@ from automl.errors import UsageError
 from automl.trial import Progress, Trial
 
 if TYPE_CHECKING:
-    from automl.controller import SearchResult
+    from automl.outcome import SearchResult
     from automl.preparation import Prepared
 
 VERSION = 1

@@ -11,7 +11,7 @@ from automl.wording import duration, score_text, size_text
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.controller import SearchResult
+    from automl.outcome import SearchResult
     from automl.report.compare import Comparison
 
 

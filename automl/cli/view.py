@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import FrameType, TracebackType
@@ -21,7 +22,7 @@ from automl.wording import duration, score_text
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from automl.controller import SearchResult
+    from automl.outcome import SearchResult
     from automl.preparation import Prepared
 
 _DRAW_SECONDS = 0.25
@@ -39,7 +40,9 @@ class View:
         self.events = events
         self._began = time.monotonic()
         self._seconds: float | None = None
-        self._interrupted = False
+        self._signal = 0
+        self._said = False
+        self._ended_at_once = False
         self._before: list[tuple[signal.Signals, Any]] = []
         self.name = ""
         self.metric = ""
@@ -67,14 +70,40 @@ class View:
             self.events.close()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted:
+        """Only notes it: printing in here could meet a print that it interrupted."""
+        if self._signal and self._ended_at_once:
+            os._exit(self.exit_code)  # what a third one finds is stuck; all that matters is on disk
+        if self._signal:
+            self._ended_at_once = True
             raise KeyboardInterrupt
-        self._interrupted = True
-        self.say("Interrupted: keeping the best so far. Once more ends at once.")
+        self._signal = number
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + (self._signal or signal.SIGINT)
 
     def stop_requested(self) -> bool:
         """Whether the user asked the search to end."""
-        return self._interrupted
+        if self._signal and not self._said:
+            self._said = True
+            self.say("Interrupted: keeping the best so far. Once more ends at once.")
+        return bool(self._signal)
+
+    def unfinished(self, name: str, description: str) -> bool:
+        """The same search is there unfinished: whether to go on with it instead of starting again."""
+        if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+            import click
+
+            return click.confirm(f"Unfinished: {description}. Go on with it?", default=True, err=True)
+        self.say(f"Unfinished: {description}. `automl resume {name}` goes on with it; this is a new search.")
+        return False
+
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
+        """These trials ended before the search was interrupted."""
+        self.ended.extend(trials)
+        self.best = best
+        self.say(f"Resumed: {len(trials)} trials are there already, {duration(spent)} used.")
 
     def preparing(self, fraction: float, message: str) -> None:
         """Images are being decoded."""
@@ -234,7 +263,7 @@ class LiveView(View):
             tuple(self.curve),
             self.weights,
             self._memory,
-            self._interrupted,
+            bool(self._signal),
         )
 
     def _picture(self) -> RenderableType:

@@ -42,6 +42,7 @@ _CODE = (
 )
 _MOST_FAILURES = 3
 _END_SECONDS = 2.0
+_KILLED = 9  # SIGKILL, which Windows has no name for
 _WORDS = 4000
 
 
@@ -55,6 +56,11 @@ class WorkerProcess:
         self.exit_code: int | None = None
         self.ready = False
         self.stale = False
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was ended from outside: by SIGKILL, or with the server that forked it."""
+        return self.exit_code is None or self.exit_code == -_KILLED
 
     @property
     def ending(self) -> str:

@@ -27,13 +27,19 @@ _GRACE_SHARE = 0.1
 _MACHINE_RESERVE = 256 << 20
 _SHARE_OF_AVAILABLE = 0.9
 _MOST_FAILED_STARTS = 3
+_MOST_LOST = 1
+# A worker that is killed while it holds this share of the limit was most likely the kernel's victim.
+_SUSPECT_SHARE = 0.6
 
 
 @dataclass
 class _Running:
+    """A trial on its way; ``lost`` counts its workers that were killed from outside."""
+
     ticket: Ticket
     began: float
     peak: int = 0
+    lost: int = 0
 
     @property
     def kill_at(self) -> float:
@@ -109,10 +115,7 @@ class LocalExecutor:
             self._replace(slot)
         now = time.monotonic()
         slot.running = _Running(ticket, now)
-        try:
-            slot.worker.connection.send(Work(ticket, now + ticket.seconds))
-        except OSError:
-            pass  # it died while idle; the end of its pipe is noticed in wait(), as for any other death
+        _send(slot)
 
     def wait(self, seconds: float) -> list[Event]:
         """Take in what workers say, and hold them to their limits."""
@@ -208,20 +211,23 @@ class LocalExecutor:
             self._failed_starts += 1
             if self._failed_starts > _MOST_FAILED_STARTS:
                 raise AutoMLError(f"Worker processes die before they are up (it {worker.ending}): {words}")
-        if running is not None:
-            age = time.monotonic() - running.began
-            reason = f"The worker process {worker.ending} after {age:.1f} s"
-            if running.peak:
-                reason += f", holding {_size(running.peak)}"
-            self._events.append(
-                Finished(
-                    running.ticket.number,
-                    Result(
-                        Status.FAILED, seconds=age, peak_bytes=running.peak, error=reason, traceback=words
-                    ),
-                )
-            )
         self._replace(slot)
+        if running is None:
+            return
+        suspect = worker.killed and running.peak > _SUSPECT_SHARE * self._limit
+        if worker.killed and not suspect and running.lost < _MOST_LOST:
+            # Nothing that a model does looks like this: someone else killed it, and the trial runs again.
+            running.lost += 1
+            slot.running = running
+            _send(slot)
+            return
+        age = time.monotonic() - running.began
+        reason = f"The worker process {worker.ending} after {age:.1f} s"
+        if running.peak:
+            reason += f", holding {_size(running.peak)}"
+        status = Status.OOM if suspect else Status.FAILED
+        result = Result(status, seconds=age, peak_bytes=running.peak, error=reason, traceback=words)
+        self._events.append(Finished(running.ticket.number, result))
 
     def _end(self, slot: _Slot, status: Status, reason: str) -> None:
         """Kill a slot's worker, report its trial, and put another worker in its place."""
@@ -277,6 +283,16 @@ class LocalExecutor:
         if available < _MACHINE_RESERVE:
             left = f"{_size(available)} of memory were left on this machine"
             self._end(slot, Status.OOM, f"held {_size(largest)} when {left}, and was killed")
+
+
+def _send(slot: _Slot) -> None:
+    """Give the slot's trial to its worker; one that is dead is noticed by the end of its pipe."""
+    assert slot.running is not None
+    ticket = slot.running.ticket
+    try:
+        slot.worker.connection.send(Work(ticket, slot.running.began + ticket.seconds))
+    except OSError:
+        pass
 
 
 def _size(count: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automl.tracker.record import PARENT
+from automl.tracker.record import KEY, PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,6 +43,51 @@ def reconcile(client: MlflowClient) -> list[str]:
         client.set_tag(run_id, "automl.error", "The process that wrote this run ended without closing it.")
         client.set_terminated(run_id, status="KILLED")
     return sorted(gone)
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A trial's run that is on record; one that has not ended is to be completed."""
+
+    run_id: str
+    ended: bool
+
+
+def find_search(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
+    """The run of the search with this key, or None while there is none."""
+    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
+    return found[0] if found else None
+
+
+def take_over(client: MlflowClient, run: Run) -> None:
+    """Make a search's run this process's own, and open again."""
+    run_id, tags = run.info.run_id, run.data.tags
+    client.update_run(run_id, status="RUNNING")
+    for name, value in owner_tags().items():
+        client.set_tag(run_id, name, value)
+    client.set_tag(run_id, "automl.resumed", str(int(tags.get("automl.resumed", "0")) + 1))
+    for name in ("automl.state", "automl.error"):
+        if name in tags:
+            client.delete_tag(run_id, name)
+
+
+def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -> dict[int, KnownRun]:
+    """Trial number → its run, of all that are on record of a search.
+
+    A run that was begun and not ended was closed as killed by :func:`reconcile`, or is still open.
+    """
+    condition, token = f"tags.`{PARENT}` = '{search_run_id}'", None
+    known = {}
+    while True:
+        page = client.search_runs([experiment_id], condition, max_results=1000, page_token=token)
+        for run in page:
+            tags = run.data.tags
+            if tags.get("automl.trial", "").isdigit():
+                ended = run.info.status != "RUNNING" and tags.get("automl.state") != "killed"
+                known[int(tags["automl.trial"])] = KnownRun(run.info.run_id, ended)
+        token = page.token
+        if not token:
+            return known
 
 
 def _owner_is_gone(run: Run) -> bool:

@@ -21,6 +21,7 @@ from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 COLOUR = "mlflow.runColor"
+KEY = "automl.search_key"
 CURVE_POINTS = 40  # a curve as metrics is for a glance; curves.json has all of it
 _CURVES = 6
 _LIMITS = {"tag": 7_900, "param": 5_900, "key": 250, "error": 480}
@@ -64,6 +65,10 @@ class SearchRecord:
         All settings as plain JSON data.
     split_digest, split_reason:
         Of the folds.
+    key:
+        Names the search among all others: what is on record of it is found by it, and each trial's run
+        gets an id of its own, so that a process that goes on with the search writes nothing twice. Empty
+        for a search that is not continued.
     """
 
     name: str
@@ -74,6 +79,7 @@ class SearchRecord:
     split_digest: str = ""
     split_reason: str = ""
     seed: int = 0
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,7 @@ def search_tags(search: SearchRecord, version: str) -> dict[str, str]:
         "automl.split": search.split_reason,
         "automl.seed": str(search.seed),
         "automl.version": version,
+        **({KEY: search.key} if search.key else {}),
     }
 
 

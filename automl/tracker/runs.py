@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,25 +65,48 @@ class RunWriter:
         """Whether artifacts are plain folders here, which can also be deleted again."""
         return self._root is not None
 
+    def folder_of(self, run_id: str) -> Path | None:
+        """The artifacts' folder of a run that :meth:`writing` wrote, or None where it is not here."""
+        return None if self._root is None else self._root / run_id / "artifacts"
+
     @contextmanager
-    def writing(self, run: FinishedRun) -> Iterator[tuple[str, Path]]:
-        """Gives the run's id and a folder to put its artifacts in; the run is written after that."""
+    def writing(self, run: FinishedRun, run_id: str = "") -> Iterator[tuple[str, Path]]:
+        """Gives the run's id and a folder to put its artifacts in; the run is written after that.
+
+        ``run_id`` is that of a run which was begun before and is completed now; in a SQLite file also the
+        id that a new run is to have.
+        """
         if self._root is not None:
-            run_id = uuid.uuid4().hex
+            run_id = run_id or uuid.uuid4().hex
             folder = self._root / run_id / "artifacts"
+            if folder.exists():
+                shutil.rmtree(folder)  # its run was never written: that is the last thing done
             folder.mkdir(parents=True)
             yield run_id, folder
             self._insert(run, run_id, folder)
             return
-        made = self._client.create_run(
-            self._experiment_id, start_time=run.started, tags=dict(run.tags), run_name=run.name
-        )
+        if not run_id:
+            made = self._client.create_run(
+                self._experiment_id, start_time=run.started, tags=dict(run.tags), run_name=run.name
+            )
+            run_id = made.info.run_id
+        else:
+            self._restore_tags(run_id, run)
         with TemporaryDirectory(prefix="automl-upload-") as scratch:
-            yield made.info.run_id, Path(scratch)
+            yield run_id, Path(scratch)
             if any(Path(scratch).iterdir()):
-                self._client.log_artifacts(made.info.run_id, scratch)
-        log_points(self._client, made.info.run_id, run.points, run.params)
-        self._client.set_terminated(made.info.run_id, status=run.status, end_time=run.ended)
+                self._client.log_artifacts(run_id, scratch)
+        log_points(self._client, run_id, run.points, run.params)
+        self._client.set_terminated(run_id, status=run.status, end_time=run.ended)
+
+    def _restore_tags(self, run_id: str, run: FinishedRun) -> None:
+        """Undo what was noted of a run that its process had left open."""
+        from mlflow.entities import RunTag
+
+        noted = self._client.get_run(run_id).data.tags
+        if "automl.error" in noted and "automl.error" not in run.tags:
+            self._client.delete_tag(run_id, "automl.error")
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in run.tags.items()])
 
     def _insert(self, run: FinishedRun, run_id: str, folder: Path) -> None:
         from mlflow.store.tracking.dbmodels import models

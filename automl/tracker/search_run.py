@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,15 @@ from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
 from automl.store import folder_bytes
 from automl.tracker import record
 from automl.tracker.keep import KeptModel
-from automl.tracker.reconcile import EXPERIMENT_TAG, owner_tags, reconcile
+from automl.tracker.reconcile import (
+    EXPERIMENT_TAG,
+    KnownRun,
+    find_search,
+    known_trials,
+    owner_tags,
+    reconcile,
+    take_over,
+)
 from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
 from automl.tracker.registry import register_champion
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
@@ -72,6 +81,8 @@ class SearchRun:
         self._artifact_uri = ""
         self._rows: list[LeaderboardRow] = []
         self._best: list[Point] = []
+        self._best_steps: set[int] = set()
+        self._known: dict[int, KnownRun] = {}
         self._best_written = time.monotonic()
         self._open = False
 
@@ -105,22 +116,38 @@ class SearchRun:
         checkpoint(self.location)
 
     def begin(self, search: SearchRecord) -> None:
-        """Create experiment and run."""
+        """Create experiment and run, or take up those that an earlier process began."""
         if has_open_runs(self.location):
             reconcile(self.client)
         experiment = self._experiment(search)
-        run = self.client.create_run(
-            experiment,
-            start_time=_now(),
-            run_name=f"{search.name} {time.strftime('%Y-%m-%d %H:%M:%S')}",
-            tags={**_cut_all(record.search_tags(search, __version__)), **owner_tags(), **_source_tags()},
-        )
+        run = find_search(self.client, experiment, search.key) if search.key else None
+        if run is None:
+            run = self.client.create_run(
+                experiment,
+                start_time=_now(),
+                run_name=f"{search.name} {time.strftime('%Y-%m-%d %H:%M:%S')}",
+                tags={**_cut_all(record.search_tags(search, __version__)), **owner_tags(), **_source_tags()},
+            )
+        else:
+            take_over(self.client, run)
+            self._known = known_trials(self.client, experiment, run.info.run_id)
+            metric = f"best_val_{search.task.metric.name}"
+            points = self.client.get_metric_history(run.info.run_id, metric)
+            self._best_steps = {point.step for point in points}
         self._ids = replace(self._ids, run_id=run.info.run_id, experiment_id=experiment)
         self._artifact_uri = run.info.artifact_uri
         self._runs = RunWriter(self.client, self.location, experiment)
         self._search, self._open = search, True
-        log_points(self.client, run.info.run_id, (), record.plain_params(search.configuration))
-        self._log_dataset(search)
+        plain = record.plain_params(search.configuration)
+        known = run.data.params  # a param never changes, and a resumed search may have less memory
+        log_points(
+            self.client,
+            run.info.run_id,
+            (),
+            {name: value for name, value in plain.items() if name not in known},
+        )
+        if not (run.inputs and run.inputs.dataset_inputs):
+            self._log_dataset(search)
         self.attach("configuration.json", _pretty(search.configuration))
 
     def trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int, may_store: MayStore) -> str:
@@ -153,15 +180,24 @@ class SearchRun:
             record.trial_params(trial.candidate),
             tuple(points),
         )
-        with self.runs.writing(run) as (run_id, folder):
+        known = self._known.get(trial.number)
+        if known is not None and known.ended:
+            self._take_in(trial, result, known)
+            return known.run_id
+        with self.runs.writing(run, self._run_id(trial.number)) as (run_id, folder):
+            self._known[trial.number] = KnownRun(run_id, ended=False)
             _write_files(folder, trial, result)
             if result.model_folder and Path(result.model_folder).is_dir():
                 self._store_model(folder, trial, result, class_weights, may_store)
+        self._known[trial.number] = KnownRun(run_id, ended=True)
         self._rows.append(record.leaderboard_row(trial, result, run_id))
         return run_id
 
     def best(self, step: int, score: float, now: int) -> None:
         """Note a point of the best-so-far curve; written with others now and then."""
+        if step in self._best_steps:
+            return
+        self._best_steps.add(step)
         name = f"best_val_{self.search.task.metric.name}"
         self._best.append(Point(name, score, now, step))
         if time.monotonic() - self._best_written > _BEST_EVERY_SECONDS:
@@ -183,7 +219,7 @@ class SearchRun:
             remove_folder(folder)
         del self.models[number]
 
-    def end(self, summary: SearchSummary, champion: Predictor | None) -> SearchIds:
+    def end(self, summary: SearchSummary, champion: Predictor | None, status: str = "FINISHED") -> SearchIds:
         """Register the champion and close the search's run."""
         self._write_best()
         run_id, now = self._ids.run_id, _now()
@@ -206,7 +242,7 @@ class SearchRun:
         note = f"{summary.note}\n\n{board}" if summary.note else board
         self.client.set_tag(run_id, record.NOTE, record.cut_note(note))
         self.attach("summary.json", _pretty({**summary.body, **_id_fields(self._ids)}))
-        self.client.set_terminated(run_id, status="FINISHED")
+        self.client.set_terminated(run_id, status=status)
         self._open = False
         return self._ids
 
@@ -217,6 +253,26 @@ class SearchRun:
             self.client.set_tag(self._ids.run_id, "automl.error", record.cut_note(reason))
             self.client.set_terminated(self._ids.run_id, status=status)
             self._open = False
+
+    def _run_id(self, number: int) -> str:
+        """Of the run to write a trial into: begun before, or to be made under this id."""
+        if number in self._known:
+            return self._known[number].run_id
+        if self.search.key and self.runs.keeps_folders:
+            return uuid.uuid5(uuid.NAMESPACE_OID, f"{self.search.key}/{number}").hex
+        return ""
+
+    def _take_in(self, trial: Trial, result: Result, known: KnownRun) -> None:
+        """A trial that is on record already: what is needed of it to go on."""
+        self._rows.append(record.leaderboard_row(trial, result, known.run_id))
+        scratch = Path(result.model_folder)
+        if result.model_folder and scratch.is_dir():
+            size = result.model_bytes or folder_bytes(scratch)
+            self.models[trial.number] = KeptModel(
+                trial.number, trial.candidate.family, self._loss(trial), size
+            )
+            stored = self.runs.folder_of(known.run_id)
+            self._folders[trial.number] = (scratch, *(() if stored is None else (stored / MODEL_FOLDER,)))
 
     def _experiment(self, search: SearchRecord) -> str:
         """Id of the experiment of this name; made, or taken out of the bin, where need be."""

@@ -68,6 +68,11 @@ class StoreLocation:
         """Whether something was recorded here (a server is asked when it is used)."""
         return self.database is None or self.database.is_file()
 
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the database in the root itself, which is found again when the folder moves."""
+        return self.database == self.root / _DATABASE
+
 
 def locate_store(
     tracking_uri: str | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT

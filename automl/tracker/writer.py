@@ -12,7 +12,7 @@ from typing import TypeVar, final
 
 import numpy as np
 
-from automl.errors import StorageError
+from automl.errors import SearchInterrupted, StorageError
 from automl.predictor import Predictor
 from automl.tracker.keep import KeepModels, KeptModel
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
@@ -53,6 +53,7 @@ class Tracker:
         self._run_ids: dict[int, str] = {}
         self._search_run = SearchRun(location)
         self._closed = False
+        self._ending = "FINISHED"
         self._submit(self._search_run.open)
 
     def __enter__(self) -> Tracker:
@@ -62,7 +63,7 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            killed = isinstance(error, KeyboardInterrupt)
+            killed = isinstance(error, KeyboardInterrupt | SearchInterrupted)
             self.fail_search(f"{type(error).__name__}: {error}", killed=killed)
         self.close()
 
@@ -108,6 +109,10 @@ class Tracker:
         """These trials' models (the ensemble's members) are not dropped, whatever their size."""
         self._protected = frozenset(numbers)
 
+    def interrupt(self) -> None:
+        """The user ended the search early: its run is closed as killed, and may be taken up again."""
+        self._ending = "KILLED"
+
     def finish_search(self, summary: SearchSummary, champion: Predictor | None = None) -> SearchIds:
         """Wait for everything before, register the champion, close the search's run; returns the ids.
 
@@ -116,7 +121,7 @@ class Tracker:
         StorageError
             When this, or anything before, could not be written.
         """
-        ending = self._submit(lambda: self._search_run.end(summary, champion))
+        ending = self._submit(lambda: self._search_run.end(summary, champion, self._ending))
         self.flush()
         return ending.result()
 
@@ -172,6 +177,9 @@ class Tracker:
         run_id = self._search_run.trial(trial, class_weights, ended, self._drop_before)
         with self._lock:
             self._run_ids[trial.number] = run_id
+        result = trial.result
+        if result is not None and result.model_folder and not Path(result.model_folder).is_dir():
+            self._dropped |= {trial.number}  # by an earlier process, to bound the disk space
 
     def _drop_before(self, model: KeptModel) -> bool:
         """Make room for a new model; whether it may be stored itself."""

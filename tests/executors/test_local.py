@@ -64,16 +64,26 @@ def test_killed_worker_is_named_with_its_signal_and_its_last_words(
     assert "in fit" in result.traceback, "faulthandler's stack is kept"
 
 
-def test_kill_from_outside_is_noticed(tmp_path: Path, problem: Path, misbehaving: None) -> None:
+def kill_worker(executor: LocalExecutor) -> None:
+    """Wait for a sign of life of the only trial, and kill its worker."""
+    while not any(isinstance(event, Progress) for event in executor.wait(30)):
+        pass
+    (worker,) = (slot.worker.pid for slot in executor._slots)
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+
+
+def test_a_trial_whose_worker_is_killed_from_outside_runs_again_once(
+    tmp_path: Path, problem: Path, misbehaving: None
+) -> None:
     with LocalExecutor(1) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "misbehaving", mode="obey"))
-        (progress, *_) = executor.wait(30)
-        assert isinstance(progress, Progress)
-        (worker,) = (slot.worker.pid for slot in executor._slots)
-        assert worker is not None
-        os.kill(worker, signal.SIGKILL)
-        assert "SIGKILL" in only_result(executor).error
+        kill_worker(executor)
+        kill_worker(executor)
+        result = only_result(executor)
+        assert result.status is Status.FAILED
+        assert "SIGKILL" in result.error
 
 
 def test_the_machine_running_full_ends_the_largest_trial(

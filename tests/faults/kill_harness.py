@@ -1,0 +1,238 @@
+"""Kill -9 at random points, resume, and compare with a search that nobody disturbed.
+
+    python tests/faults/kill_harness.py --kills 100
+
+runs searches of a small table as processes, kills their controller, a worker, or both at random moments,
+resumes them until they are done, and compares each record with that of one undisturbed search: the same
+trials with the same candidates and scores, one MLflow run per trial, no run left open, no process left
+behind, nothing left on disk. It prints one line per search and the figures at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+VICTIMS = ("controller", "worker", "both")
+FAMILIES = "linear,lightgbm,xgboost,catboost,random_forest,extra_trees,tabular_net,tabm"  # and the dummy
+
+
+@dataclass
+class Figures:
+    """What happened to all searches."""
+
+    kills: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VICTIMS, 0))
+    searches: int = 0
+    resumes: int = 0
+    alike: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """All kills."""
+        return sum(self.kills.values())
+
+
+@dataclass(frozen=True)
+class Harness:
+    """One way to search, in one folder."""
+
+    folder: Path
+    trials: int
+    families: str
+    generator: random.Random
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """``automl …`` as a process."""
+        log = (self.folder / "log.txt").open("a")
+        with log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "automl", *arguments],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                text=True,
+            )
+
+    def search(self, name: str) -> subprocess.Popen[str]:
+        """The search."""
+        return self.begin(
+            *("search", "wine.csv", "--target", "class", "--trials", str(self.trials), "--name", name),
+            *("--families", self.families, "--workers", "2", "--seed", "1"),
+        )
+
+    def undisturbed(self, name: str) -> float:
+        """Run one to its end; its seconds."""
+        began = time.monotonic()
+        code = self.search(name).wait(600)
+        if code:
+            raise RuntimeError(f"the search ended with {code}:\n{(self.folder / 'log.txt').read_text()}")
+        return time.monotonic() - began
+
+    def disturbed(self, name: str, span: float, figures: Figures, most: int) -> None:
+        """Run one to its end with ``most`` kills at most on the way."""
+        process, kills = self.search(name), 0
+        figures.searches += 1
+        while True:
+            if kills < most and self._kill_within(process, self.generator.uniform(0.2, span), figures):
+                kills += 1
+            elif kills >= most:
+                process.wait(600)
+            if process.poll() is None:
+                continue
+            if process.returncode == 0:
+                return
+            if process.returncode != -signal.SIGKILL:
+                figures.differences.append(f"{name}: a process ended with {process.returncode}")
+                return
+            begun = list((self.folder / "mlruns" / "searches").glob(f"{name}-*/search.json"))
+            if not begun and self._is_finished(name):
+                return  # killed after its last word
+            process = self.begin("resume", name) if begun else self.search(name)
+            figures.resumes += bool(begun)
+
+    def _kill_within(self, process: subprocess.Popen[str], seconds: float, figures: Figures) -> bool:
+        """Kill something at a random moment; False when the search was over by then."""
+        try:
+            process.wait(seconds)
+            return False
+        except subprocess.TimeoutExpired:
+            pass
+        victim = self.generator.choice(VICTIMS)
+        everyone = psutil.Process(process.pid).children(recursive=True)
+        workers = [child for child in everyone if _is_worker(child)]
+        if victim != "controller" and not workers:
+            victim = "controller"
+        if victim != "controller":
+            _kill(self.generator.choice(workers))
+        if victim != "worker":
+            process.kill()
+            process.wait()
+            _, alive = psutil.wait_procs(everyone, timeout=15)
+            if alive:
+                figures.differences.append(f"processes left behind: {alive}")
+        figures.kills[victim] += 1
+        return True
+
+    def _is_finished(self, name: str) -> bool:
+        """Whether the search's run is closed; asked of the file, which takes no time."""
+        database = self.folder / "mlruns" / "mlflow.db"
+        with closing(sqlite3.connect(database)) as connection:
+            try:
+                found = connection.execute(
+                    "SELECT 1 FROM runs JOIN experiments USING (experiment_id) "
+                    "WHERE experiments.name = ? AND runs.status = 'FINISHED' AND runs.name LIKE ? LIMIT 1",
+                    (name, f"{name} %"),
+                ).fetchall()
+            except sqlite3.OperationalError:  # killed before the tables were there
+                return False
+        return bool(found)
+
+    def record(self, name: str) -> tuple[list[tuple[object, ...]], list[str]]:
+        """The trials on record, and what is wrong with the record in itself."""
+        from automl.tracker.query import Record
+        from automl.tracker.store import locate_store
+
+        record = Record(locate_store(None, self.folder / "mlruns"))
+        search = record.search_run(name)
+        runs = record.runs_where(search.info.experiment_id, "")
+        children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == search.info.run_id]
+        parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+        wrong = [f"{run.info.run_id} is {run.info.status}" for run in runs if run.info.status == "RUNNING"]
+        if search.info.status != "FINISHED":
+            wrong.append(f"the search's run is {search.info.status}")
+        if len(children) != self.trials:
+            wrong.append(f"{len(children)} runs for {self.trials} trials")
+        if len(children) + len(parents) != len(runs) or len(parents) != 1:
+            wrong.append(f"{len(parents)} runs of searches")
+        left = list((self.folder / "mlruns" / "searches").glob(f"{name}-*"))
+        wrong += [f"{path.name} is left on disk" for path in left]
+        rows = sorted(record.leaderboard(search), key=lambda row: row.trial)
+        return [
+            (row.trial, row.family, json.dumps(row.params, sort_keys=True), row.state, row.validation)
+            for row in rows
+        ], wrong
+
+
+def measure(*, kills: int, trials: int, families: str, seed: int, most: int = 6) -> Figures:
+    """Kill until that many kills happened, and compare every search."""
+    figures = Figures()
+    with tempfile.TemporaryDirectory(prefix="automl-kills-") as name:
+        harness = Harness(Path(name), trials, families, random.Random(seed))
+        if harness.begin("example", "wine").wait(120):
+            raise RuntimeError((harness.folder / "log.txt").read_text())
+        span = harness.undisturbed("undisturbed")
+        expected, wrong = harness.record("undisturbed")
+        if wrong:
+            raise RuntimeError(f"the undisturbed search is not right: {wrong}")
+        print(f"undisturbed: {len(expected)} trials in {span:.0f} s", flush=True)
+        while figures.total < kills:
+            search = f"killed-{figures.searches}"
+            before = figures.total
+            harness.disturbed(search, span, figures, min(most, kills - figures.total))
+            found, wrong = harness.record(search)
+            wrong += [f"expected {a}, found {b}" for a, b in zip(expected, found, strict=False) if a != b]
+            figures.alike += not wrong
+            figures.differences += [f"{search}: {item}" for item in wrong]
+            state = "; ".join(wrong) or "alike"
+            print(f"{search}: {figures.total - before} kills, {state}", flush=True)
+        if figures.differences:
+            print((harness.folder / "log.txt").read_text()[-100_000:])
+    return figures
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    """Workers lead a session of their own; so does the server that forks them, which is a program's start."""
+    try:
+        return os.getsid(process.pid) == process.pid and process.ppid() != os.getpid() and _forked(process)
+    except (ProcessLookupError, psutil.Error):
+        return False
+
+
+def _forked(process: psutil.Process) -> bool:
+    parent = process.parent()
+    return parent is not None and "fork_server" in " ".join(parent.cmdline())
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        pass
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--families", default=FAMILIES)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most", type=int, default=6, help="kills of one search")
+    given = parser.parse_args()
+    began = time.monotonic()
+    figures = measure(**vars(given))
+    seconds = time.monotonic() - began
+    counts = ", ".join(f"{count} × {victim}" for victim, count in figures.kills.items())
+    print(f"{figures.total} kills ({counts}) of {figures.searches} searches, {figures.resumes} resumes,")
+    print(f"{figures.alike} of {figures.searches} searches ended alike, in {seconds:.0f} s")
+    print("\n".join(figures.differences))
+    return int(figures.alike < figures.searches or bool(figures.differences))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
