@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from automl.errors import UsageError, did_you_mean
 from automl.predictor import Predictor
 from automl.store import MANIFEST
-from automl.tracker.query import Record, SearchDescription, TrialDescription, is_run_id
+from automl.tracker.material import resolve_run, run_of_id
+from automl.tracker.query import Record, SearchDescription, TrialDescription
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
 
@@ -61,8 +62,8 @@ def load(
     Parameters
     ----------
     name:
-        A search's name (its champion), a run id (that trial's model, or that search's champion), or the
-        folder of a saved predictor.
+        A search's name (its champion), a run id or its first six digits (that trial's model, or that
+        search's champion), or the folder of a saved predictor.
     tracking_uri:
         A tracking server or database; None for ``MLFLOW_TRACKING_URI``, else the folder ``store``.
     store:
@@ -82,9 +83,9 @@ def load(
     if folder.is_dir() and (os.sep in text or folder.is_absolute()):
         return Predictor.load(folder)  # raises, saying what the folder lacks
     record = _record(tracking_uri, store)
-    if not is_run_id(text):
+    run = run_of_id(record, text)
+    if run is None:
         return record.champion(text)
-    run = record.run(text)
     return record.trial_model(run) if record.is_trial(run) else record.search_model(run)
 
 
@@ -151,7 +152,6 @@ def promote(
         When the run is of another search, or has no model.
     """
     from automl.tracker.champion import promote as give_alias
-    from automl.tracker.material import resolve_run
 
     record = _record(tracking_uri, store)
     return give_alias(record, name, resolve_run(record, run))
@@ -177,11 +177,8 @@ def describe(
 ) -> SearchDescription | TrialDescription:
     """Everything on record about a search (its name or run id) or a trial (its run id)."""
     record = _record(tracking_uri, store)
-    if is_run_id(name):
-        run = record.run(name)
-        if record.is_trial(run):
-            return record.describe_trial(run)
-    return record.describe_search(record.search_run(name))
+    run = resolve_run(record, name)
+    return record.describe_trial(run) if record.is_trial(run) else record.describe_search(run)
 
 
 @dataclass(frozen=True)

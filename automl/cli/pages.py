@@ -8,6 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from automl.wording import duration, score_text, size_text
 
+_NARROW = 120
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -55,14 +57,19 @@ def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> Non
     """Trials, best first, one line each."""
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     shown = table if rows <= 0 else table.head(rows)
+    console = Console(file=stream, width=None if stream.isatty() else 160)
+    narrow = console.width < _NARROW
     page = RichTable(box=None, pad_edge=False, header_style="bold")
-    titles = ("#", "family", "validation", "±", "time", "ms/1000", "size", "state", "origin", "run")
+    words = ("family", "state", "origin", "run")
+    titles = ("#", "family", "validation", "±", "time", "ms/1000", "size", *words[1:])
     for title in titles:
-        page.add_column(title, justify="left" if title in ("family", "state", "origin", "run") else "right")
+        if title != "origin" or not narrow:
+            page.add_column(title, justify="left" if title in words else "right", no_wrap=True)
     for row in shown.itertuples(index=False):
-        page.add_row(
+        cells = [
             str(row.trial),
             str(row.family),
             _number(row.validation),
@@ -71,11 +78,11 @@ def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> Non
             f"{_plain(row.predict_ms_per_1000_rows):.0f}",
             size_text(_plain(row.model_bytes)),
             str(row.state),
-            str(row.origin),
-            str(row.run_id),
-        )
-    width = None if stream.isatty() else 160
-    Console(file=stream, width=width).print(page)
+            *(() if narrow else (str(row.origin),)),
+            str(row.run_id)[: 8 if narrow else None],  # enough for every command that takes a run
+        ]
+        page.add_row(*map(Text, cells))
+    console.print(page)
     if len(shown) < len(table):
         print(f"{len(table) - len(shown)} more: -n 0 shows all.", file=stream)
 

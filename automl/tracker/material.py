@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from automl.tracker.store import local_path, storage_errors
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+
+_BEGINNING = re.compile(r"[0-9a-f]{6,31}")
 
 
 @dataclass(frozen=True)
@@ -106,17 +110,26 @@ def held_out(record: Record, run_id: str) -> npt.NDArray[np.floating] | None:
 
 def resolve_run(record: Record, given: str) -> Run:
     """The run of a full id, of the beginning of one (six digits or more), or the latest search of a name."""
+    return run_of_id(record, given) or record.search_run(given)
+
+
+def run_of_id(record: Record, given: str) -> Run | None:
+    """The run of a full id or of the beginning of one; None for what is a search's name.
+
+    Raises
+    ------
+    UsageError
+        When there is no run of this id, or more than one begins so.
+    """
     text = given.rstrip("…").lower()
     if is_run_id(text):
         return record.run(text)
-    beginning = len(text) >= 6 and all(digit in "0123456789abcdef" for digit in text)
-    if beginning and given not in record.names():
-        found = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
-        if len(found) == 1:
-            return found[0]
-        if len(found) > 1:
-            raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")
-    return record.search_run(given)
+    if _BEGINNING.fullmatch(text) is None or given in record.names():
+        return None
+    found = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")
+    return found[0] if found else None
 
 
 def _children(record: Record, search: Run) -> list[Run]:

@@ -133,7 +133,7 @@ def test_promoting_a_trial_makes_its_model_the_champion_and_back(regression):
     trial = next(row for row in rows if row.family == "extra_trees")
     before = automl.load(regression.name, store=regression.store).predict(frame)
     assert promote(regression.name, trial.run_id[:7], store=regression.store) == "2"
-    own = automl.load(trial.run_id, store=regression.store).predict(frame)
+    own = automl.load(trial.run_id[:9], store=regression.store).predict(frame)
     assert (automl.load(regression.name, store=regression.store).predict(frame) == own).all()
     assert promote(regression.name, regression.result.run_id, store=regression.store) == "1"
     assert (automl.load(regression.name, store=regression.store).predict(frame) == before).all()
