@@ -307,6 +307,7 @@ class RunningSearch:
             split.reason,
             settings.seed,
             key=parts.folder.outset.key,
+            truth=prepared.problem.target[split.scored],
         )
 
 

@@ -44,6 +44,7 @@ class FinishedTrials:
             split_digest=self.problem.split.digest,
             split_reason=self.problem.split.reason,
             seed=3,
+            truth=self.problem.target[self.problem.split.scored],
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.data.layout import Layout
 from automl.tasks import Task
@@ -30,6 +31,17 @@ _COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#7F7F7F"),
     *("#6A3D9A", "#8C564B", "#17BECF"),
 )
+_FAMILY_COLOURS = {
+    "dummy": "#7F7F7F",
+    "linear": "#E69F00",
+    "random_forest": "#8C564B",
+    "extra_trees": "#009E73",
+    "xgboost": "#56B4E9",
+    "lightgbm": "#0072B2",
+    "catboost": "#F0E442",
+    "tabular_net": "#CC79A7",
+    "tabm": "#D55E00",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,8 @@ class SearchRecord:
         Names the search among all others: what is on record of it is found by it, and each trial's run
         gets an id of its own, so that a process that goes on with the search writes nothing twice. Empty
         for a search that is not continued.
+    truth:
+        Encoded target of the rows that trials are judged on, for their plots.
     """
 
     name: str
@@ -80,6 +94,7 @@ class SearchRecord:
     split_reason: str = ""
     seed: int = 0
     key: str = ""
+    truth: npt.NDArray[np.generic] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -203,9 +218,8 @@ def curve_means(curves: Iterable[Curve]) -> dict[str, list[tuple[int, float]]]:
     """Per kind of curve its mean over the folds, thinned to a few dozen points; ``fold_0/`` is dropped."""
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
-        name = re.sub(r"(^|[/_. ])fold[ _]?\d+([/_. ]|$)", "/", curve.name).strip("/")
         if curve.steps:
-            groups.setdefault(name or "curve", []).append(curve)
+            groups.setdefault(curve_kind(curve.name), []).append(curve)
     means = {}
     for name, members in list(groups.items())[:_CURVES]:
         longest = max(members, key=lambda curve: curve.steps[-1]).steps
@@ -218,6 +232,11 @@ def curve_means(curves: Iterable[Curve]) -> dict[str, list[tuple[int, float]]]:
         ]
         means[_key(name)] = [(step, float(np.mean(values))) for step, values in finite if len(values)]
     return means
+
+
+def curve_kind(name: str) -> str:
+    """What a curve shows, whichever fold it is of: ``valid_loss`` for ``fold_0/valid_loss``."""
+    return re.sub(r"(^|[/_. ])fold[ _]?\d+([/_. ]|$)", "/", name).strip("/") or "curve"
 
 
 def curves_json(curves: Iterable[Curve]) -> str:
@@ -260,25 +279,6 @@ def best_first(rows: Iterable[LeaderboardRow], greater_is_better: bool) -> list[
     return sorted(rows, key=lambda row: (row.validation is None, sign * (row.validation or 0.0), row.trial))
 
 
-def leaderboard_note(rows: list[LeaderboardRow], metric: str, greater_is_better: bool) -> str:
-    """The leaderboard as markdown, as long as a tag may be."""
-    lines = [
-        f"| trial | family | {as_markdown(metric)} | ± | seconds | ms per 1000 rows | state |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in best_first(rows, greater_is_better):
-        score = "" if row.validation is None else f"{row.validation:.5g}"
-        error = "" if row.standard_error is None else f"{row.standard_error:.2g}"
-        latency = "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:.1f}"
-        cells = (row.trial, as_markdown(row.family), score, error, f"{row.seconds:.1f}", latency, row.state)
-        line = f"| {' | '.join(map(str, cells))} |"
-        if sum(map(len, lines)) + len(line) + len(lines) > _LIMITS["tag"] - 400:
-            lines.append(f"\n… and {len(rows) - len(lines) + 2} more")
-            break
-        lines.append(line)
-    return "\n".join(lines)
-
-
 def trial_note(trial: Trial, result: Result, metric: str) -> str:
     """A trial in one or two sentences of markdown."""
     candidate = trial.candidate
@@ -304,7 +304,9 @@ def cut_note(text: str) -> str:
 
 
 def family_colour(family: str) -> str:
-    """A colour that is always the same for a family."""
+    """A colour that is always the same for a family: its own for those that ship, by its name for others."""
+    if family in _FAMILY_COLOURS:
+        return _FAMILY_COLOURS[family]
     return _COLOURS[hashlib.sha256(family.encode()).digest()[0] % len(_COLOURS)]
 
 

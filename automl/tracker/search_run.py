@@ -21,6 +21,7 @@ from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
 from automl.store import folder_bytes
 from automl.tracker import record
 from automl.tracker.keep import KeptModel
+from automl.tracker.notes import experiment_note, search_note
 from automl.tracker.reconcile import (
     EXPERIMENT_TAG,
     KnownRun,
@@ -33,6 +34,7 @@ from automl.tracker.reconcile import (
 from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
 from automl.tracker.registry import register_champion
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
+from automl.tracker.sketches import sketches
 from automl.tracker.store import (
     ROOT_TAG,
     StoreLocation,
@@ -172,7 +174,7 @@ class SearchRun:
             **_source_tags(),
         }
         run = FinishedRun(
-            f"{trial.candidate.family} {trial.number}",
+            f"#{trial.number} {trial.candidate.family}",
             _ENDED[result.status],
             ended - int(result.seconds * 1000),
             ended,
@@ -186,7 +188,7 @@ class SearchRun:
             return known.run_id
         with self.runs.writing(run, self._run_id(trial.number)) as (run_id, folder):
             self._known[trial.number] = KnownRun(run_id, ended=False)
-            _write_files(folder, trial, result)
+            _write_files(folder, trial, result, self.search)
             if result.model_folder and Path(result.model_folder).is_dir():
                 self._store_model(folder, trial, result, class_weights, may_store)
         self._known[trial.number] = KnownRun(run_id, ended=True)
@@ -237,10 +239,10 @@ class SearchRun:
             self._ids = replace(self._ids, model_uri=made.model_uri, model_version=made.version)
             self.client.set_tag(run_id, "automl.model_id", made.model_id)
             self.client.set_tag(run_id, "automl.model_version", made.version)
-        metric = self.search.task.metric
-        board = record.leaderboard_note(self._rows, metric.name, metric.greater_is_better)
-        note = f"{summary.note}\n\n{board}" if summary.note else board
+        note = search_note(self.search, summary, self._rows, self._ids)
         self.client.set_tag(run_id, record.NOTE, record.cut_note(note))
+        about = record.cut_note(experiment_note(self.search, summary, self._ids))
+        self.client.set_experiment_tag(self._ids.experiment_id, record.NOTE, about)
         self.attach("summary.json", _pretty({**summary.body, **_id_fields(self._ids)}))
         self.client.set_terminated(run_id, status=status)
         self._open = False
@@ -356,12 +358,15 @@ class SearchRun:
         return trial.scores.validation * (-1.0 if self.search.task.metric.greater_is_better else 1.0)
 
 
-def _write_files(folder: Path, trial: Trial, result: Result) -> None:
+def _write_files(folder: Path, trial: Trial, result: Result, search: SearchRecord) -> None:
     (folder / "candidate.json").write_text(_pretty(trial.candidate.to_json()), encoding="utf-8")
     if result.held_out is not None:
         np.save(folder / "held_out.npy", result.held_out)
     if result.curves:
         (folder / "curves.json").write_text(record.curves_json(result.curves), encoding="utf-8")
+    for name, drawn in sketches(trial, result, search.task, search.truth).items():
+        (folder / "plots").mkdir(exist_ok=True)
+        (folder / "plots" / name).write_text(drawn, encoding="utf-8")
     if result.traceback:
         (folder / "traceback.txt").write_text(result.traceback, encoding="utf-8")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 from automl.tracker import record
+from automl.tracker.notes import leaderboard_note
 from automl.tracker.record import LeaderboardRow
 from automl.trial import Candidate, Curve, Result, Scores, Status
 
@@ -50,7 +51,7 @@ def test_the_note_of_a_long_leaderboard_fits_into_a_tag() -> None:
         LeaderboardRow(n, "r", "random_forest", {}, "done", "sampler", n / 7, 0.1, 1.0, 2.0, 100)
         for n in range(2000)
     ]
-    note = record.leaderboard_note(rows, "rmse", greater_is_better=False)
+    note = leaderboard_note(rows, "rmse", greater_is_better=False)
     assert len(note) < 8000
-    assert "| 0 | random_forest |" in note
+    assert "| #0 random_forest |" in note
     assert "more" in note.splitlines()[-1]

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,9 @@ def test_the_search_shows_its_leaderboard_dataset_and_progress(recorded: Any, cl
     run = client.get_run(recorded.ids.run_id)
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith("**Done.**")
-    assert "| random_forest |" in note
+    assert (
+        f"[#1 random_forest](#/experiments/{recorded.ids.experiment_id}/runs/{recorded.run_ids[1]})" in note
+    )
     [dataset] = run.inputs.dataset_inputs
     assert dataset.dataset.name == "flowers"
     assert json.loads(dataset.dataset.schema)["columns"]["garden"] == "category"
@@ -67,7 +70,7 @@ def test_every_trial_is_a_child_run(recorded: Any, client: Any) -> None:
     forest = client.get_run(recorded.run_ids[1])
     trial = recorded.finished.trials[1]
     assert forest.info.status == "FINISHED"
-    assert forest.info.run_name == "random_forest 1"
+    assert forest.info.run_name == "#1 random_forest"
     assert forest.info.end_time - forest.info.start_time == int(trial.result.seconds * 1000)
     assert forest.data.params == {"random_forest.n_estimators": "20"}
     tags = forest.data.tags
@@ -107,7 +110,13 @@ def test_a_trials_files_hold_what_rebuilds_and_judges_it(recorded: Any, client: 
         "curves.json",
         "held_out.npy",
         "model",
+        "plots",
     ]
+    drawn = {path.name: ElementTree.parse(path).getroot() for path in (folder / "plots").iterdir()}
+    assert set(drawn) == {"confusion.svg", "curve_valid_loss.svg"}
+    words = " ".join("".join(drawn["confusion.svg"].itertext()).split())
+    assert "#1 random_forest" in words
+    assert "setosa" in words
 
 
 def test_a_failed_trial_is_on_record_with_its_reason(recorded: Any, client: Any) -> None:

@@ -1,0 +1,154 @@
+"""What stands on MLflow's pages of a search, as Markdown: its result, how to use it, links to every trial."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from automl.tracker.record import (
+    LeaderboardRow,
+    SearchIds,
+    SearchRecord,
+    SearchSummary,
+    as_markdown,
+    best_first,
+)
+
+LONGEST = 7_900  # a tag's length, with room
+
+
+def search_note(
+    search: SearchRecord, summary: SearchSummary, rows: list[LeaderboardRow], ids: SearchIds
+) -> str:
+    """The page of a search: the result, the champion's members, how to use it, the leaderboard."""
+    metric, body = search.task.metric, summary.body
+    parts = [summary.note, _result(body, metric.name), _champion(body, rows, ids), _about(search)]
+    if ids.model_version:
+        parts.append(_use(search.name, ids))
+    head = "\n\n".join(part for part in parts if part)
+    room = LONGEST - len(head) - 2
+    return f"{head}\n\n{leaderboard_note(rows, metric.name, metric.greater_is_better, ids=ids, room=room)}"
+
+
+def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds) -> str:
+    """The page of all searches of a name: where the latest one and its champion are."""
+    metric = search.task.metric.name
+    latest = f"[the latest search](#/experiments/{ids.experiment_id}/runs/{ids.run_id})"
+    champion = (
+        f" Its champion is [{_model(search.name)}]({_model_page(search.name, ids)})."
+        if ids.model_version
+        else ""
+    )
+    return (
+        f"Searches for `{as_markdown(search.layout.target_name)}` in {as_markdown(search.dataset.source)}. "
+        f"Start with {latest}.{champion}\n\n{_result(summary.body, metric)}\n\n"
+        f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a "
+        "trial's "
+        "page "
+        "has "
+        "its "
+        "parameters, scores by fold, curves and plots, and its model."
+    )
+
+
+def leaderboard_note(
+    rows: Sequence[LeaderboardRow],
+    metric: str,
+    greater_is_better: bool,
+    *,
+    ids: SearchIds | None = None,
+    room: int = LONGEST,
+) -> str:
+    """The leaderboard, each trial a link to its run, as long as there is room for."""
+    lines = [
+        f"| trial | {as_markdown(metric)} | ± | seconds | ms per 1000 rows | state |",
+        "|---|---|---|---|---|---|",
+    ]
+    used = sum(map(len, lines)) + len(lines) + 40
+    for row in best_first(rows, greater_is_better):
+        score = "" if row.validation is None else f"{row.validation:.5g}"
+        error = "" if row.standard_error is None else f"{row.standard_error:.2g}"
+        latency = "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:.1f}"
+        cells = (_trial(row, ids), score, error, f"{row.seconds:.1f}", latency, row.state)
+        line = f"| {' | '.join(cells)} |"
+        used += len(line) + 1
+        if used > room:
+            lines.append(f"\n… and {len(rows) - len(lines) + 2} more")
+            break
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _trial(row: LeaderboardRow, ids: SearchIds | None) -> str:
+    text = f"#{row.trial} {as_markdown(row.family)}"
+    return text if ids is None else f"[{text}](#/experiments/{ids.experiment_id}/runs/{row.run_id})"
+
+
+def _result(body: Mapping[str, Any], metric: str) -> str:
+    """The honest score beside what guessing gets."""
+    best, test = body.get("best"), body.get("test")
+    if not best:
+        return ""
+    name = as_markdown(metric)
+    if test:
+        text = (
+            f"**{name} {test['value']:.5g}** (95 % {test['low']:.5g} to {test['high']:.5g}) "
+            "on "
+            f"{test['rows']:,} "
+            f"untouched rows; validation {best['validation']:.5g}"
+        )
+    else:
+        text = (
+            f"**{name} {best['validation']:.5g}** on held-out rows; it was chosen by them, so "
+            "it "
+            "is "
+            "optimistic"
+        )
+    baseline = body.get("baseline") or {}
+    against = baseline.get("test") if test else baseline.get("validation")
+    return text + ("." if against is None else f"; predicting without features gives {against:.5g}.")
+
+
+def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: SearchIds) -> str:
+    members = (body.get("best") or {}).get("members", ())
+    if not members:
+        return ""
+    known = {row.trial: row for row in rows}
+    listed = ", ".join(
+        f"{_trial(known[member['trial']], ids)} {member['weight']:.0%}"
+        for member in members[:12]
+        if member["trial"] in known
+    )
+    more = f" and {len(members) - 12} more" if len(members) > 12 else ""
+    page = f" → [registered model]({_model_page(str(body.get('name')), ids)})" if ids.model_version else ""
+    return f"Champion: {listed}{more}{page}"
+
+
+def _about(search: SearchRecord) -> str:
+    data = search.dataset
+    return (
+        f"Target `{as_markdown(search.layout.target_name)}` ({search.task.name}) of "
+        f"{as_markdown(data.source)}: "
+        f"{data.rows:,} rows, {len(data.columns)} columns, digest `{data.digest[:12]}`. "
+        f"Judged by {as_markdown(search.split_reason)}."
+    )
+
+
+def _use(name: str, ids: SearchIds) -> str:
+    quoted = shlex.quote(name)
+    return (
+        f"```\nautoml predict {quoted} NEW.csv -o predictions.csv\nautoml report {quoted}\n```\n\n"
+        f'```python\nmodel = automl.load({name!r})  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
+        "model.predict(frame)\n```"
+    )
+
+
+def _model(name: str) -> str:
+    return as_markdown(f"models:/{name}@champion")
+
+
+def _model_page(name: str, ids: SearchIds) -> str:
+    from urllib.parse import quote
+
+    return f"#/models/{quote(name, safe='')}/versions/{ids.model_version}"

@@ -1,0 +1,199 @@
+"""Small plots of a trial, written as SVG by hand: a few milliseconds each, so that every trial has them."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.tasks import Task
+from automl.tracker.record import curve_kind
+from automl.trial import Curve, Result, Trial
+
+MOST_CLASSES = 12
+_POINTS = 300
+_KINDS = 3
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#3f9fd8")
+_INK, _MUTED, _GRID = "#1f2329", "#656d76", "#dfe3e8"
+
+Array = npt.NDArray[np.floating]
+
+
+def sketches(
+    trial: Trial, result: Result, task: Task, truth: npt.NDArray[np.generic] | None
+) -> dict[str, str]:
+    """The plots of a trial by file name: of its held-out predictions, and of up to three kinds of curves."""
+    drawn: dict[str, str] = {}
+    title = f"#{trial.number} {trial.candidate.family}"
+    if truth is not None and result.held_out is not None and len(truth) == len(result.held_out):
+        if task.labels:
+            drawn["confusion.svg"] = confusion_sketch(
+                truth, result.held_out, task.labels, f"{title}: held-out rows"
+            )
+        else:
+            drawn["predicted.svg"] = scatter_sketch(truth, result.held_out, f"{title}: held-out rows")
+    kinds: dict[str, list[Curve]] = {}
+    for curve in result.curves:
+        if curve.steps:
+            kinds.setdefault(curve_kind(curve.name), []).append(curve)
+    for kind, curves in list(kinds.items())[:_KINDS]:
+        name = re.sub(r"[^\w.-]+", "_", kind)
+        drawn[f"curve_{name}.svg"] = curves_sketch(curves, f"{title}: {kind}")
+    return {name: text for name, text in drawn.items() if text}
+
+
+def confusion_sketch(
+    target: npt.NDArray[np.generic], predictions: Array, labels: Sequence[object], title: str
+) -> str:
+    """True classes down, predicted ones across: counts, shaded by their share of the true class."""
+    classes = predictions.shape[1]
+    flat = np.asarray(target, dtype=np.int64) * classes + predictions.argmax(axis=1)
+    counts = np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+    wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+    shown = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
+    counts = counts[np.ix_(shown, shown)]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cell, left, top = (64 if len(shown) < 6 else 40), 130, 84
+    size = cell * len(shown)
+    parts = [_text(12, 24, title, size=14, weight="bold"), _text(left, top - 44, "predicted", colour=_MUTED)]
+    for i, code in enumerate(shown):
+        name = _cut(labels[code], 14)
+        parts.append(_text(left - 8, top + i * cell + cell / 2 + 4, name, anchor="end"))
+        at = left + i * cell + cell / 2
+        parts.append(_text(at, top - 8, _cut(labels[code], max(4, cell // 7)), anchor="middle", size=11))
+        for j in range(len(shown)):
+            colour = _COLOURS[0] if i == j else _COLOURS[1]
+            x, y = left + j * cell, top + i * cell
+            parts.append(
+                f'<rect x="{x + 1}" y="{y + 1}" width="{cell - 2}" height="{cell - 2}" fill="{colour}" '
+                f'fill-opacity="{0.07 + 0.55 * share[i, j]:.3f}"/>'
+            )
+            parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{counts[i, j]:,}", anchor="middle", size=11))
+    return _page(left + size + 20, top + size + 20, parts)
+
+
+def scatter_sketch(target: npt.NDArray[np.generic], predictions: Array, title: str) -> str:
+    """Predicted over true values, up to 300 rows."""
+    truth = np.asarray(target, dtype=np.float64)
+    rows = np.unique(np.linspace(0, len(truth) - 1, min(_POINTS, len(truth))).astype(int))
+    x, y = truth[rows], np.asarray(predictions[rows, 0], dtype=np.float64)
+    ends = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    axes = _Axes(ends, ends, "true value", "predicted value")
+    parts = [_text(12, 24, title, size=14, weight="bold"), *axes.frame()]
+    parts.append(_line([axes.at(ends[0], ends[0]), axes.at(ends[1], ends[1])], _MUTED, dashed=True))
+    for one, other in zip(x, y, strict=True):
+        px, py = axes.at(one, other)
+        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{_COLOURS[0]}" fill-opacity="0.45"/>')
+    return _page(_WIDTH, _HEIGHT, parts)
+
+
+def curves_sketch(curves: Sequence[Curve], title: str) -> str:
+    """Learning curves of all folds of one kind."""
+    steps = [step for curve in curves for step in curve.steps]
+    values = np.array([value for curve in curves for value in curve.values])
+    finite = values[np.isfinite(values)]
+    if not steps or not len(finite):
+        return ""
+    # A first step that is far off would flatten the rest.
+    top = float(np.quantile(finite, 0.98))
+    axes = _Axes(
+        (float(min(steps)), float(max(steps))), (float(finite.min()), top), "step", title.split(": ")[-1]
+    )
+    parts = [_text(12, 24, title, size=14, weight="bold"), *axes.frame()]
+    for number, curve in enumerate(curves):
+        points = [
+            axes.at(step, min(value, top))
+            for step, value in zip(curve.steps, curve.values, strict=True)
+            if np.isfinite(value)
+        ]
+        parts.append(_line(points, _COLOURS[number % len(_COLOURS)]))
+    return _page(_WIDTH, _HEIGHT, parts)
+
+
+_WIDTH, _HEIGHT = 520, 380
+_LEFT, _TOP, _RIGHT, _BOTTOM = 74, 44, 20, 52
+
+
+class _Axes:
+    """A frame with round numbers at its ends."""
+
+    def __init__(self, x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str) -> None:
+        self.x, self.y = _widened(x), _widened(y)
+        self.names = x_name, y_name
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """A point in pixels."""
+        across = (x - self.x[0]) / (self.x[1] - self.x[0])
+        up = (y - self.y[0]) / (self.y[1] - self.y[0])
+        return _LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
+
+    def frame(self) -> list[str]:
+        """Grid, numbers and names."""
+        parts = []
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            x = self.x[0] + share * (self.x[1] - self.x[0])
+            y = self.y[0] + share * (self.y[1] - self.y[0])
+            px, py = self.at(x, y)
+            parts += [
+                _line([(px, _TOP), (px, _HEIGHT - _BOTTOM)], _GRID),
+                _line([(_LEFT, py), (_WIDTH - _RIGHT, py)], _GRID),
+                _text(px, _HEIGHT - _BOTTOM + 18, f"{x:.4g}", anchor="middle", size=11),
+                _text(_LEFT - 8, py + 4, f"{y:.4g}", anchor="end", size=11),
+            ]
+        middle = _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2
+        parts.append(_text(middle, _HEIGHT - 12, self.names[0], anchor="middle", colour=_MUTED))
+        parts.append(
+            f'<text transform="translate(16 {_HEIGHT / 2}) rotate(-90)" text-anchor="middle" font-size="12" '
+            f'fill="{_MUTED}">{html.escape(_plain(self.names[1]))}</text>'
+        )
+        return parts
+
+
+def _widened(ends: tuple[float, float]) -> tuple[float, float]:
+    low, high = ends
+    if high > low:
+        return low, high
+    step = abs(low) * 0.05 or 0.5
+    return low - step, low + step
+
+
+def _line(points: Sequence[tuple[float, float]], colour: str, *, dashed: bool = False) -> str:
+    listed = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    dashes = ' stroke-dasharray="4 4"' if dashed else ""
+    return f'<polyline points="{listed}" fill="none" stroke="{colour}" stroke-width="1.5"{dashes}/>'
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    *,
+    anchor: str = "start",
+    size: int = 12,
+    weight: str = "normal",
+    colour: str = _INK,
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
+        f'fill="{colour}">{html.escape(_plain(text))}</text>'
+    )
+
+
+def _plain(text: object) -> str:
+    return "".join(sign for sign in " ".join(str(text).split()) if sign.isprintable())
+
+
+def _cut(text: object, length: int) -> str:
+    line = _plain(text)
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _page(width: float, height: float, parts: Sequence[str]) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" font-family="system-ui, sans-serif">\n'
+        f'<rect width="100%" height="100%" fill="#ffffff"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )

@@ -1,0 +1,51 @@
+"""The small plots of trials: well-formed whatever the names and values are."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from automl.tracker.sketches import confusion_sketch, curves_sketch, scatter_sketch
+from automl.trial import Curve
+
+
+def words(drawn: str) -> str:
+    return " ".join(" ".join(ElementTree.fromstring(drawn).itertext()).split())
+
+
+def test_a_confusion_shows_counts_and_escapes_its_classes():
+    target = np.array([0, 0, 1, 1, 1])
+    predictions = np.eye(2)[[0, 1, 1, 1, 1]]
+    text = words(confusion_sketch(target, predictions, ("<b>", "a & \x00b"), "trial"))
+    assert "<b>" in text
+    assert "a & b" in text
+    counts = [part for part in text.split() if part.isdigit()]
+    assert counts == ["1", "1", "0", "3"]
+
+
+def test_of_many_classes_the_most_confused_are_shown():
+    target = np.repeat(np.arange(40), 3)
+    predicted = np.where(target == 7, 23, target)
+    drawn = confusion_sketch(target, np.eye(40)[predicted], [f"c{n}" for n in range(40)], "trial")
+    text = words(drawn)
+    assert "c7" in text
+    assert "c23" in text
+    assert drawn.count("<rect") == 12 * 12 + 1
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [5.0, 5.0, 5.0], [0.0, 0.0, 0.0]])
+def test_a_scatter_of_any_values_stays_inside_its_frame(values):
+    drawn = ElementTree.fromstring(scatter_sketch(np.array(values), np.array(values)[:, None], "trial"))
+    for circle in drawn.iter("{http://www.w3.org/2000/svg}circle"):
+        assert 0 <= float(circle.get("cx")) <= 520
+        assert 0 <= float(circle.get("cy")) <= 380
+
+
+def test_curves_without_a_finite_value_have_no_plot_and_a_wild_start_does_not_flatten_the_rest():
+    assert curves_sketch([Curve("loss", (0, 1), (float("nan"), float("inf")))], "loss") == ""
+    steps = tuple(range(100))
+    curve = Curve("loss", steps, (1e9, *(1 / (step + 1) for step in steps[1:])))
+    drawn = curves_sketch([curve], "trial: loss")
+    assert "1e+09" not in words(drawn)
