@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -12,6 +12,7 @@ from typing import Any, final
 from automl.errors import AutoMLError, ModelFileError
 from automl.families.base import Fitted
 from automl.log_target import LogTarget
+from automl.store import confirm
 
 _FORMAT = 1
 _BODY = "member.json"
@@ -34,6 +35,9 @@ class Member:
         Numbers of its folds.
     log_targets:
         Per fold the way back from the logarithmic scale, or None where the target was fitted as it is.
+    hashes:
+        SHA-256 of the files below ``folder``, which is checked again right before the models are opened;
+        empty where this process wrote them itself.
     """
 
     family: str
@@ -41,9 +45,10 @@ class Member:
     folder: Path
     numbers: tuple[int, ...]
     log_targets: tuple[LogTarget | None, ...]
+    hashes: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def open(cls, folder: Path, weight: float) -> Member:
+    def open(cls, folder: Path, weight: float, hashes: Mapping[str, str] | None = None) -> Member:
         """The member in ``folder``; its models are loaded when they are first asked for.
 
         Raises
@@ -67,7 +72,7 @@ class Member:
             raise ModelFileError(f"{path} is damaged ({error}): train again.") from error
         if not numbers or len(targets) != len(numbers):
             raise ModelFileError(f"{path} is damaged (its folds do not match): train again.")
-        return cls(family, float(weight), folder, numbers, targets)
+        return cls(family, float(weight), folder, numbers, targets, hashes or {})
 
     def some_of(self, positions: Sequence[int]) -> Member:
         """This member with the models of some of its folds alone (positions, from 0)."""
@@ -98,6 +103,7 @@ class Member:
                 "Install the package that brings it; `automl families` lists what is there."
             )
         load = known[self.family].load
+        confirm(self.folder, self.hashes)
         try:
             return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
         except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
@@ -121,7 +127,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read ({error}): the model is damaged.") from error
     if not isinstance(body, dict):
         raise ModelFileError(f"{path} holds no JSON object: the model is damaged.")

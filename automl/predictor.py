@@ -20,7 +20,7 @@ import numpy.typing as npt
 from automl.data.layout import Layout
 from automl.data.table import Table
 from automl.decision import apply_weights
-from automl.errors import ModelFileError, UsageError
+from automl.errors import AutoMLError, ModelFileError, UsageError
 from automl.families.base import Fitted, Predictions
 from automl.image_input import image_frame, with_full_paths
 from automl.known_rows import KnownRows
@@ -181,7 +181,7 @@ class Predictor:
             When the folder holds no predictor, or one that was changed.
         """
         path = Path(folder).absolute()
-        verify(path, kind=KIND)
+        hashes = verify(path, kind=KIND)
         body = read_json(path / _BODY)
         if body.get("format") != FORMAT:
             raise ModelFileError(
@@ -196,14 +196,24 @@ class Predictor:
                 layout=Layout.from_json(body["layout"]),
                 # Built, not read: a folder named in the file could lie outside.
                 members=[
-                    Member.open(path / _MEMBERS / str(number), item["weight"])
+                    Member.open(
+                        path / _MEMBERS / str(number),
+                        item["weight"],
+                        {
+                            name.removeprefix(f"{_MEMBERS}/{number}/"): value
+                            for name, value in hashes.items()
+                            if name.startswith(f"{_MEMBERS}/{number}/")
+                        },
+                    )
                     for number, item in enumerate(body["members"])
                 ],
                 class_weights=tuple(body["class_weights"]),
                 known=KnownRows.load(path) if body["known_rows"] else None,
                 facts=body["facts"],
             )
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except AutoMLError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, OSError) as error:
             raise ModelFileError(f"{path / _BODY} is damaged ({error}): train again.") from error
 
     def owning(self, folder: Path) -> Predictor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from automl.errors import ModelFileError
@@ -24,8 +26,13 @@ def seal(folder: Path, *, kind: str) -> None:
     (folder / MANIFEST).write_text(json.dumps(body, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def verify(folder: Path, *, kind: str) -> None:
+def verify(folder: Path, *, kind: str) -> dict[str, str]:
     """Check that ``folder`` holds exactly the files of its manifest, unchanged.
+
+    Returns
+    -------
+    dict
+        SHA-256 by path below ``folder``, for :func:`confirm`.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def verify(folder: Path, *, kind: str) -> None:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         stated, found_kind, files = body["format"], body["kind"], dict(body["files"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read ({error}): the model is damaged.") from error
     if stated != _FORMAT:
         raise ModelFileError(
@@ -57,9 +64,24 @@ def verify(folder: Path, *, kind: str) -> None:
     if missing or extra:
         what = f"lacks {missing[0]!r}" if missing else f"holds {extra[0]!r}, which the manifest does not name"
         raise ModelFileError(f"{folder} {what}: the model was changed after it was saved.")
-    for name, expected in files.items():
-        if _sha256(folder / name) != expected:
-            raise ModelFileError(f"{folder / name} has another SHA-256 than the manifest: it was changed.")
+    confirm(folder, files)
+    return files
+
+
+def confirm(folder: Path, hashes: Mapping[str, str]) -> None:
+    """Check files again right before they are opened: they may have been changed since :func:`verify`.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that has another SHA-256 than it should, or that is gone or a link by now.
+    """
+    for name, expected in hashes.items():
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            raise ModelFileError(f"{path} is no plain file any more: the model was changed.")
+        if _sha256(path) != expected:
+            raise ModelFileError(f"{path} has another SHA-256 than the manifest: it was changed.")
 
 
 def folder_bytes(folder: Path) -> int:
@@ -74,6 +96,8 @@ def _files_within(folder: Path) -> set[str]:
             path = Path(root) / name
             if path.is_symlink():
                 raise ModelFileError(f"{path} is a link: model folders hold plain files only.")
+            if not stat.S_ISREG(path.lstat().st_mode) and name in files:  # a pipe would wait for ever
+                raise ModelFileError(f"{path} is no plain file: the model was changed after it was saved.")
         found |= {(Path(root) / name).relative_to(folder).as_posix() for name in files}
     return found - {MANIFEST}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +50,13 @@ def predict(
 
     if out is not None:
         _refuse_place(Path(out))
-    _remarks_to_stderr()
-    predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-    rows = _read(data, dialect) if any(dialect.values()) else data
-    if proba:
-        predicted = predictor.predict_proba(rows, image_root=image_root)
-    else:
-        predicted = predictor.predict(rows, image_root=image_root).to_frame()
+    with _remarks_to_stderr():
+        predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
+        rows = _read(data, dialect) if any(dialect.values()) else data
+        if proba:
+            predicted = predictor.predict_proba(rows, image_root=image_root)
+        else:
+            predicted = predictor.predict(rows, image_root=image_root).to_frame()
     if predicted.index.name == IMAGE_FILE:
         predicted = predicted.reset_index()
     _warn_of_formulas(predicted)
@@ -81,14 +83,21 @@ class _Remarks(logging.Formatter):
         return f"{'note' if record.levelno < logging.WARNING else 'warning'}: {record.getMessage()}"
 
 
-def _remarks_to_stderr() -> None:
+@contextmanager
+def _remarks_to_stderr() -> Iterator[None]:
     """Print what the model finds unusual about the rows."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Remarks())
     logger = logging.getLogger("automl.predictor")
-    logger.handlers = [handler]
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
 
 
 def _refuse_place(path: Path) -> None:

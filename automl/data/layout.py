@@ -263,6 +263,9 @@ class Layout:
                 f"The model's columns are written in format {data.get('format')!r}; this version of automl "
                 f"reads {_FORMAT}. Next: load it with the version that saved it."
             )
+        names = (data["target"], *data["ignored"], *(column[0] for column in data["columns"]))
+        if not all(isinstance(name, str) for name in names):
+            raise DataError("The model's columns have names that are no text. Next: train again.")
         return cls(
             tuple(Column(name, Kind(kind), reason) for name, kind, reason in data["columns"]),
             tuple(plan_from_json(plan) for plan in data["plans"]),

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.errors import ModelFileError
+from automl.errors import DataError, ModelFileError, UsageError
 from automl.store import seal
 
 
@@ -184,3 +185,61 @@ def test_a_saved_model_holds_no_format_that_can_run_code(model):
     }
     for path in model.rglob("*.npy"):
         np.load(path, allow_pickle=False)
+
+
+def test_case_76_a_pipe_that_the_manifest_names_is_refused_without_waiting_for_it(model, refused):
+    target = files(model)[-1]
+    target.unlink()
+    os.mkfifo(target)
+    refused("is no plain file")
+
+
+def test_case_76_a_file_that_changes_after_the_model_was_loaded_is_refused(model, frame):
+    loaded = automl.load(model)
+    weights = next((model / "members" / "0" / "fold_0").iterdir())
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(ModelFileError, match="another SHA-256"):
+        loaded.predict(frame)
+
+
+def test_case_76_endless_nesting_is_refused(model, refused):
+    for name in ("manifest.json", "predictor.json"):
+        before = (model / name).read_text()
+        (model / name).write_text("[" * 200_000)
+        if name != "manifest.json":
+            seal(model, kind="predictor")
+        refused(name)
+        (model / name).write_text(before)
+        seal(model, kind="predictor")
+
+
+def places(value: object, at: tuple = ()) -> list[tuple]:
+    """Where the values of a JSON document stand."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for key, item in inside for place in places(item, (*at, key)))]
+
+
+def changed(body: object, place: tuple, value: object) -> object:
+    if not place:
+        return value
+    copy = json.loads(json.dumps(body))
+    inner = copy
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return copy
+
+
+@pytest.mark.parametrize("name", ["predictor.json", "members/0/member.json"])
+def test_case_76_a_forged_description_is_refused_or_loads_without_harm(model, name):
+    path = model / name
+    body = json.loads(path.read_text())
+    strange = (None, -1, 1e308, "../../etc", [], {}, [[["x"]]], True)
+    random = np.random.default_rng(0)
+    for place in places(body):
+        for value in random.choice(np.array([*strange, None], dtype=object)[:-1], 2, replace=False):
+            path.write_text(json.dumps(changed(body, place, value)))
+            seal(model, kind="predictor")
+            with suppress(DataError, UsageError):
+                loaded = automl.load(model)
+                assert all(member.folder.is_relative_to(model) for member in loaded.members)
