@@ -6,10 +6,9 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel
@@ -21,8 +20,9 @@ from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
 from automl.families import families as known_families
 from automl.fields import Value
+from automl.following import Recording, SearchWatcher
 from automl.image_source import is_image_folder
-from automl.loop import Loop, Watcher
+from automl.loop import Loop
 from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
 from automl.outset import Outset, plain_settings
@@ -40,7 +40,6 @@ from automl.tracker import (
     open_store,
 )
 from automl.tracker.record import folder_name
-from automl.trial import Progress, Trial
 
 if TYPE_CHECKING:
     from automl.search_space import SearchSpace
@@ -49,51 +48,6 @@ HURRY_SECONDS = 8.0
 IMAGE_TRIALS = 40
 WEIGHTS_VARIABLE = "AUTOML_WEIGHTS_DIR"
 QUICK = ("dummy", "linear")
-
-
-class SearchWatcher(Watcher, Protocol):
-    """What follows a search from outside, e.g. the command line's view."""
-
-    def preparing(self, fraction: float, message: str) -> None:
-        """Images are being decoded; may come from several threads."""
-
-    def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
-        """The data was read and everything decided."""
-
-    def stop_requested(self) -> bool:
-        """Whether to end now and keep the best so far."""
-
-    def unfinished(self, name: str, description: str) -> bool:
-        """The same search is there unfinished: whether to go on with it instead of starting again."""
-
-
-class _Nobody:
-    """Watches nothing."""
-
-    def preparing(self, fraction: float, message: str) -> None: ...
-
-    def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None: ...
-
-    def started(self, trial: Trial) -> None: ...
-
-    def progressed(self, progress: Progress) -> None: ...
-
-    def weighed(self, weights: Mapping[int, float]) -> None: ...
-
-    def finished(self, trial: Trial, best: float | None) -> None: ...
-
-    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None: ...
-
-    def ticked(self) -> None: ...
-
-    def stop_requested(self) -> bool:
-        return False
-
-    def unfinished(self, name: str, description: str) -> bool:
-        return False
-
-
-NOBODY: SearchWatcher = _Nobody()
 
 
 @dataclass(frozen=True)
@@ -224,7 +178,7 @@ class RunningSearch:
             self.clock,
             parts.executor,
             EnsembleBuilder(problem.task.metric, problem.target[problem.split.scored], seed=settings.seed),
-            _Recording(self.watcher, parts.tracker),
+            Recording(self.watcher, parts.tracker),
             parts.folder,
             seed=settings.seed,
             slots=parts.folder.outset.slots,
@@ -309,29 +263,6 @@ class RunningSearch:
             key=parts.folder.outset.key,
             truth=prepared.problem.target[split.scored],
         )
-
-
-class _Recording:
-    """Passes the loop's events on to the user's watcher and every ended trial to the tracker."""
-
-    def __init__(self, watcher: SearchWatcher, tracker: Tracker) -> None:
-        self._watcher = watcher
-        self._tracker = tracker
-        self.started = watcher.started
-        self.progressed = watcher.progressed
-        self.weighed = watcher.weighed
-        self.ticked = watcher.ticked
-
-    def finished(self, trial: Trial, best: float | None) -> None:
-        self._tracker.finish_trial(trial)
-        if best is not None:
-            self._tracker.best_so_far(trial.number, best)
-        self._watcher.finished(trial, best)
-
-    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
-        for trial in trials:
-            self._tracker.finish_trial(trial)
-        self._watcher.restored(trials, best, spent)
 
 
 def _cores() -> int:

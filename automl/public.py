@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.budget import Clock, parse_bytes
-from automl.controller import NOBODY, RunningSearch, SearchWatcher
+from automl.controller import RunningSearch
 from automl.errors import UsageError, did_you_mean
+from automl.following import NOBODY, SearchWatcher
 from automl.outcome import SearchResult
 from automl.outset import given_settings
 from automl.search_folder import SearchFolder, unfinished_folders

@@ -29,6 +29,7 @@ LAYERS = {
     "history": 10,
     "loop": 10,
     "public": 10,
+    "following": 10,
     "report": 10,
     "allocator": 9,
     "budget": 9,

@@ -52,9 +52,14 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except click.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(130)
+    except KeyboardInterrupt as stop:
+        click.echo("Interrupted.", err=True)
+        # at once: a thread that still waits for a server would be joined by a regular exit
+        sys.stdout.flush()
+        os._exit(getattr(stop, "exit_code", 130))
     except BrokenPipeError:
         # the reader went away (| head): point stdout elsewhere so that closing it says nothing
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ from automl.cli.events import EventLog
 from automl.cli.live import Running, Snapshot
 from automl.cli.terminal import printable
 from automl.cli.words import trial_line
+from automl.errors import SearchInterrupted
 from automl.trial import Progress, Status, Trial
 from automl.wording import duration, score_text
 
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
 _DRAW_SECONDS = 0.25
 _MEMORY_SECONDS = 1.0
 _WARNINGS = 8
+
+
+class Ended(KeyboardInterrupt):
+    """The second signal: the search ends at once."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__()
+        self.exit_code = exit_code
 
 
 class View:
@@ -64,6 +73,8 @@ class View:
         for number, handler in self._before:
             signal.signal(number, handler)
         self.close()
+        if isinstance(error, SearchInterrupted):
+            error.exit_code = self.exit_code
         if self.events is not None:
             if error is not None:
                 self.events.failed(error)
@@ -75,7 +86,7 @@ class View:
             os._exit(self.exit_code)  # what a third one finds is stuck; all that matters is on disk
         if self._signal:
             self._ended_at_once = True
-            raise KeyboardInterrupt
+            raise Ended(self.exit_code)
         self._signal = number
 
     @property
@@ -89,6 +100,10 @@ class View:
             self._said = True
             self.say("Interrupted: keeping the best so far. Once more ends at once.")
         return bool(self._signal)
+
+    def warned(self, message: str) -> None:
+        """Something goes wrong that the search survives."""
+        self.say(f"warning: {message}")
 
     def unfinished(self, name: str, description: str) -> bool:
         """The same search is there unfinished: whether to go on with it instead of starting again."""

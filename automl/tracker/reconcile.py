@@ -61,9 +61,11 @@ def find_search(client: MlflowClient, experiment_id: str, key: str) -> Run | Non
 
 def take_over(client: MlflowClient, run: Run) -> None:
     """Make a search's run this process's own, and open again."""
-    run_id, tags = run.info.run_id, run.data.tags
+    run_id, tags, owner = run.info.run_id, run.data.tags, owner_tags()
     client.update_run(run_id, status="RUNNING")
-    for name, value in owner_tags().items():
+    if all(tags.get(name) == value for name, value in owner.items()):
+        return  # this process made it, and was cut off before it knew
+    for name, value in owner.items():
         client.set_tag(run_id, name, value)
     client.set_tag(run_id, "automl.resumed", str(int(tags.get("automl.resumed", "0")) + 1))
     for name in ("automl.state", "automl.error"):

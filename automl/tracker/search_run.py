@@ -32,7 +32,7 @@ from automl.tracker.reconcile import (
     take_over,
 )
 from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
-from automl.tracker.registry import register_champion
+from automl.tracker.registry import Registered, register_champion
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
 from automl.tracker.sketches import sketches
 from automl.tracker.store import (
@@ -85,6 +85,8 @@ class SearchRun:
         self._best: list[Point] = []
         self._best_steps: set[int] = set()
         self._known: dict[int, KnownRun] = {}
+        self._doubtful = False
+        self._made: Registered | None = None
         self._best_written = time.monotonic()
         self._open = False
 
@@ -182,8 +184,14 @@ class SearchRun:
             record.trial_params(trial.candidate),
             tuple(points),
         )
+        if self._doubtful and not self.runs.keeps_folders:
+            # The last try failed on the way to a server, which may have made the run all the same.
+            self._known |= known_trials(self.client, self._ids.experiment_id, self._ids.run_id)
+        self._doubtful = True
+        self.models.pop(trial.number, None)
         known = self._known.get(trial.number)
         if known is not None and known.ended:
+            self._doubtful = False
             self._take_in(trial, result, known)
             return known.run_id
         with self.runs.writing(run, self._run_id(trial.number)) as (run_id, folder):
@@ -192,6 +200,7 @@ class SearchRun:
             if result.model_folder and Path(result.model_folder).is_dir():
                 self._store_model(folder, trial, result, class_weights, may_store)
         self._known[trial.number] = KnownRun(run_id, ended=True)
+        self._doubtful = False
         self._rows.append(record.leaderboard_row(trial, result, run_id))
         return run_id
 
@@ -227,8 +236,8 @@ class SearchRun:
         run_id, now = self._ids.run_id, _now()
         metrics = {name: float(value) for name, value in summary.metrics.items() if np.isfinite(value)}
         log_points(self.client, run_id, [Point(name, value, now) for name, value in metrics.items()])
-        if champion is not None:
-            made = register_champion(
+        if champion is not None and self._made is None:
+            self._made = register_champion(
                 self.client,
                 champion,
                 experiment_id=self._ids.experiment_id,
@@ -236,6 +245,8 @@ class SearchRun:
                 version=__version__,
                 metrics=metrics,
             )
+        if self._made is not None:
+            made = self._made
             self._ids = replace(self._ids, model_uri=made.model_uri, model_version=made.version)
             self.client.set_tag(run_id, "automl.model_id", made.model_id)
             self.client.set_tag(run_id, "automl.model_version", made.version)

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
+from automl.durable import FULL
 from automl.errors import StorageError, UsageError
+from automl.tracker.schema import bring_up_to_date
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,12 +35,23 @@ _LOCATIONS = (
     ("model_versions", "storage_location"),
 )
 _CREATING_SECONDS = 120.0
+PATIENCE_VARIABLE = "AUTOML_STORE_PATIENCE"
+_PATIENCE_SECONDS = 60.0
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Seven by default, which is four minutes for every call to a server that is not there.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+
+
+# A store that fails is tried again and told about in our own words, without the traceback of every try.
+_LOGGERS = {
+    "mlflow.store": logging.WARNING,
+    "mlflow.store.db.utils": logging.CRITICAL,
+    "alembic": logging.WARNING,
+    "urllib3.connectionpool": logging.ERROR,
 }
 
 
@@ -107,7 +120,12 @@ def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = D
     """Locate the store and make it ready for writing, without MLflow: it takes milliseconds.
 
     A new SQLite file is put into WAL mode (readers then never wait for the writer); one that was moved
-    with its folder gets its paths mended.
+    with its folder gets its paths mended. One that is locked is waited for.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be written, now and not after hours of trials.
     """
     location = locate_store(tracking_uri, root)
     with storage_errors(f"open the store at {location.uri}"):
@@ -118,7 +136,18 @@ def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = D
                 with closing(sqlite3.connect(location.database)) as connection:
                     connection.execute("PRAGMA journal_mode=wal")
             mend_moved(location)
+            with closing(sqlite3.connect(location.database, timeout=patience_seconds())) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
     return location
+
+
+def patience_seconds() -> float:
+    """How long a store that is locked or does not answer is waited for where nothing else is to be done."""
+    try:
+        return max(0.1, float(os.environ.get(PATIENCE_VARIABLE, "")))
+    except ValueError:
+        return _PATIENCE_SECONDS
 
 
 def _sqlite_uri(database: Path) -> str:
@@ -181,6 +210,7 @@ def connect(location: StoreLocation) -> MlflowClient:
     with storage_errors(f"reach the store at {location.uri}"), _creating(location), _uncollected():
         from mlflow import MlflowClient
 
+        bring_up_to_date(location.database)
         return MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
 
 
@@ -242,10 +272,10 @@ def quieten() -> None:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    for name in ("mlflow.store", "alembic"):
+    for name, level in _LOGGERS.items():
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)
+            logger.setLevel(level)
 
 
 @contextmanager
@@ -263,10 +293,25 @@ _REMEDY = "Check that the store can be reached and its disk has room, or pass an
 
 
 def _raised_by_stores() -> tuple[type[BaseException], ...]:
-    """Evaluated when something was raised: MLflow's own error is known once MLflow was imported."""
-    loaded = sys.modules.get("mlflow.exceptions")
-    own: tuple[type[BaseException], ...] = (loaded.MlflowException,) if loaded is not None else ()
-    return (OSError, sqlite3.Error, *own)
+    """Evaluated when something was raised: the errors of libraries are known once they were imported."""
+    known = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
+    found = (getattr(sys.modules.get(module), name, None) for module, name in known)
+    return (OSError, sqlite3.Error, *(error for error in found if error is not None))
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether trying again can help: a lock, a server that is away, but not a full disk or a wrong value."""
+    cause = error.__cause__
+    words = str(cause).lower()
+    if cause is None or "is full" in words or "no space left" in words:
+        return False
+    if isinstance(cause, OSError):
+        return cause.errno not in FULL
+    code = getattr(cause, "error_code", "")
+    return isinstance(cause, sqlite3.OperationalError) or code in _PASSING or "locked" in words
+
+
+_PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 
 
 def local_path(uri: str) -> Path | None:

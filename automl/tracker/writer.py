@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar, final
@@ -17,20 +18,23 @@ from automl.predictor import Predictor
 from automl.tracker.keep import KeepModels, KeptModel
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.search_run import SearchRun
-from automl.tracker.store import StoreLocation, storage_errors
+from automl.tracker.store import StoreLocation, may_pass, patience_seconds, storage_errors
 from automl.trial import Trial
 
 T = TypeVar("T")
-_FAILURES = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_FAREWELL_SECONDS = 2.0
 
 
 @final
 class Tracker:
     """Writes one search: every method but the last ones returns at once, the work is done by a thread.
 
-    The thread starts with the tracker and imports MLflow first, so make it early. A failure of the store
-    does not stop the trials; it stands in :attr:`failure`, and :meth:`flush` and :meth:`finish_search`
-    raise it.
+    The thread starts with the tracker and imports MLflow first, so make it early. A store that is locked or
+    does not answer is tried again while the trials go on (their results lie on disk): for as long as the
+    search runs, once it was begun there; for ``AUTOML_STORE_PATIENCE`` seconds (60) at its beginning and
+    whenever someone waits. What fails for good stands in :attr:`failure`, and :meth:`flush` and
+    :meth:`finish_search` raise it.
 
     Parameters
     ----------
@@ -47,7 +51,12 @@ class Tracker:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="automl-tracker")
         self._lock = threading.Lock()
         self._failure: Exception | None = None
-        self._failed_in_a_row = 0
+        self._patience = patience_seconds()
+        self._begun = False
+        self._awaited: float | None = None
+        self._gave_up = False
+        self._trouble = ""
+        self._wake = threading.Event()
         self._protected: frozenset[int] = frozenset()
         self._dropped: frozenset[int] = frozenset()
         self._run_ids: dict[int, str] = {}
@@ -62,15 +71,42 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self._abandon()
+            return
         if error is not None:
-            killed = isinstance(error, KeyboardInterrupt | SearchInterrupted)
+            killed = isinstance(error, SearchInterrupted)
             self.fail_search(f"{type(error).__name__}: {error}", killed=killed)
         self.close()
+
+    def _abandon(self) -> None:
+        """End at once: what was not written is written when the search is resumed."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        ending = threading.Thread(target=self._say_farewell, daemon=True)
+        ending.start()
+        ending.join(_FAREWELL_SECONDS)
+
+    def _say_farewell(self) -> None:
+        with suppress(StorageError, RuntimeError), storage_errors("close the search's run"):
+            self._search_run.fail("KeyboardInterrupt", "KILLED")
 
     @property
     def failure(self) -> Exception | None:
         """The first thing that could not be written, or None."""
         return self._failure
+
+    @property
+    def stopped(self) -> StorageError | None:
+        """Why nothing more can be recorded, however long the search goes on; None while there is hope."""
+        failure = self._failure
+        hopeless = self._gave_up or (failure is not None and "full" in str(failure))
+        return failure if hopeless and isinstance(failure, StorageError) else None
+
+    @property
+    def trouble(self) -> str:
+        """What the store says while it is tried again and again; empty when all is well."""
+        return self._trouble
 
     @property
     def dropped(self) -> frozenset[int]:
@@ -85,7 +121,11 @@ class Tracker:
 
     def begin_search(self, search: SearchRecord) -> None:
         """Create the search's experiment and run; runs that a killed process left open are closed."""
-        self._submit(lambda: self._search_run.begin(search))
+        self._submit(lambda: self._begin(search))
+
+    def _begin(self, search: SearchRecord) -> None:
+        self._search_run.begin(search)
+        self._begun = True
 
     def finish_trial(self, trial: Trial, *, class_weights: tuple[float, ...] = ()) -> None:
         """Write a trial that has a result: its run with params, scores, curves, predictions and model.
@@ -137,6 +177,7 @@ class Tracker:
         StorageError
             When something could not be written, or not in time.
         """
+        self._hurry()
         try:
             self._pool.submit(lambda: None).result(seconds)
         except TimeoutError:
@@ -145,11 +186,19 @@ class Tracker:
             ) from None
         if self._failure is not None:
             raise self._failure
+        self._awaited = None
+
+    def _hurry(self) -> None:
+        """From here on someone waits."""
+        if self._awaited is None:
+            self._awaited = time.monotonic()
+        self._wake.set()
 
     def close(self) -> None:
         """Wait for the thread and end it; never raises for the store."""
         if not self._closed:
             self._closed = True
+            self._hurry()
             self._pool.submit(self._search_run.close)
             self._pool.shutdown(wait=True)
 
@@ -157,21 +206,34 @@ class Tracker:
         return self._pool.submit(self._kept, job)
 
     def _kept(self, job: Callable[[], T]) -> T:
-        """Run in the thread; the first failure is remembered.
+        """Run in the thread, again and again while that may help; the first failure is remembered."""
+        failing_since, pause = None, _FIRST_PAUSE
+        while True:
+            try:
+                if self._gave_up:
+                    raise StorageError(f"The store at {self.location.uri} was given up.")
+                with storage_errors("write to the tracking store"):
+                    done = job()
+            except Exception as error:
+                failing_since = failing_since or time.monotonic()
+                hopeful = not self._gave_up and may_pass(error)
+                if hopeful and self._has_patience(failing_since):
+                    self._trouble = str(error)
+                    self._wake.wait(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    continue
+                self._gave_up = self._gave_up or hopeful
+                self._failure = self._failure or error
+                raise
+            self._trouble = ""
+            return done
 
-        A server that did not answer three times in a row is not asked again: each time takes a while.
-        """
-        try:
-            if self.location.database is None and self._failed_in_a_row >= _FAILURES:
-                raise StorageError(f"The server at {self.location.uri} was given up.")
-            with storage_errors("write to the tracking store"):
-                done = job()
-        except Exception as error:
-            self._failure = self._failure or error
-            self._failed_in_a_row += 1
-            raise
-        self._failed_in_a_row = 0
-        return done
+    def _has_patience(self, failing_since: float) -> bool:
+        """Whether to try again: always while the search runs and nobody waits."""
+        self._wake.clear()
+        if self._begun and self._awaited is None:
+            return True
+        return time.monotonic() - max(failing_since, self._awaited or 0.0) < self._patience
 
     def _write_trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int) -> None:
         run_id = self._search_run.trial(trial, class_weights, ended, self._drop_before)

@@ -81,6 +81,55 @@ def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "mlflow.db.creating").exists()
 
 
+def test_a_locked_store_is_waited_for_and_then_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOML_STORE_PATIENCE", "0.3")
+    open_store(None, tmp_path)
+    with sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked"):
+            open_store(None, tmp_path)
+        other.execute("ROLLBACK")
+    assert open_store(None, tmp_path).exists
+
+
+def _older_store(folder: Path, *, steps: int) -> str:
+    """A store as the MLflow of some migrations ago made it; its schema's revision."""
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db import utils
+    from sqlalchemy import create_engine
+
+    uri = f"sqlite:///{folder}/mlflow.db"
+    configuration = utils._get_alembic_config(uri)
+    revisions = [item.revision for item in ScriptDirectory.from_config(configuration).walk_revisions()]
+    engine = create_engine(uri)
+    utils.InitialBase.metadata.create_all(engine)
+    with engine.begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, revisions[steps])
+    engine.dispose()
+    return revisions[steps]
+
+
+@pytest.mark.parametrize("steps", [1, 20])
+def test_a_store_of_an_older_mlflow_is_copied_and_migrated(tmp_path: Path, steps: int) -> None:
+    revision = _older_store(tmp_path, steps=steps)
+    client = connect(open_store(None, tmp_path))
+    assert client.create_experiment("after")
+    with sqlite3.connect(tmp_path / f"mlflow.db.before-{revision}") as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision,)]
+
+
+def test_a_store_of_a_newer_mlflow_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    connect(open_store(None, tmp_path))
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    with pytest.raises(StorageError, match="newer MLflow"):
+        connect(open_store(None, tmp_path))
+
+
 def test_artifact_uris_that_are_folders_here() -> None:
     assert local_path("/data/a b") == Path("/data/a b")
     assert local_path("file:///data/a%20b") == Path("/data/a b")

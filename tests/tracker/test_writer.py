@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,7 @@ def test_an_interrupted_search_is_closed_as_killed(finished_trials: Any, tmp_pat
     def search() -> None:
         with Tracker(location) as tracker:
             tracker.begin_search(finished_trials.record())
+            tracker.flush()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -286,8 +288,9 @@ os.kill(os.getpid(), 9)
 
 
 def test_a_store_that_fails_is_told_at_the_end_and_stops_no_trial(
-    finished_trials: Any, tmp_path: Path
+    finished_trials: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AUTOML_STORE_PATIENCE", "1")
     location = open_store(None, tmp_path / "mlruns")
     with Tracker(location) as tracker:
         tracker.begin_search(finished_trials.record())
@@ -300,10 +303,33 @@ def test_a_store_that_fails_is_told_at_the_end_and_stops_no_trial(
         assert isinstance(tracker.failure, StorageError)
 
 
+def test_what_a_locked_store_refused_is_written_when_it_is_free_again(
+    finished_trials: Any, tmp_path: Path
+) -> None:
+    location = open_store(None, tmp_path / "mlruns")
+    assert location.database is not None
+    with Tracker(location) as tracker:
+        tracker.begin_search(finished_trials.record())
+        tracker.flush()
+        folder = location.root / "artifacts" / "flowers"
+        folder.rename(tmp_path / "away")
+        folder.write_text("in the way")
+        tracker.finish_trial(finished_trials.trials[1])
+        while not tracker.trouble:
+            time.sleep(0.05)
+        assert tracker.stopped is None
+        folder.unlink()
+        (tmp_path / "away").rename(folder)
+        ids = tracker.finish_search(SearchSummary({}))
+    assert tracker.failure is None
+    assert [row.trial for row in history.leaderboard_rows(ids.run_id, store=location.root)] == [1]
+
+
 def test_an_unreachable_server_is_a_storage_error(
     finished_trials: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("AUTOML_STORE_PATIENCE", "1")
     with Tracker(open_store("http://127.0.0.1:9", tmp_path)) as tracker:
         tracker.begin_search(finished_trials.record())
         with pytest.raises(StorageError, match="tracking-uri"):

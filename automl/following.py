@@ -1,0 +1,99 @@
+"""Who follows a search: the user's view, nobody, and the tracker beside either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from automl.loop import Watcher
+from automl.preparation import Prepared
+from automl.tracker import Tracker
+from automl.trial import Progress, Trial
+
+
+class SearchWatcher(Watcher, Protocol):
+    """What follows a search from outside, e.g. the command line's view."""
+
+    def preparing(self, fraction: float, message: str) -> None:
+        """Images are being decoded; may come from several threads."""
+
+    def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
+        """The data was read and everything decided."""
+
+    def warned(self, message: str) -> None:
+        """Something goes wrong that the search survives."""
+
+    def stop_requested(self) -> bool:
+        """Whether to end now and keep the best so far."""
+
+    def unfinished(self, name: str, description: str) -> bool:
+        """The same search is there unfinished: whether to go on with it instead of starting again."""
+
+
+class _Nobody:
+    """Watches nothing."""
+
+    def preparing(self, fraction: float, message: str) -> None: ...
+
+    def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None: ...
+
+    def started(self, trial: Trial) -> None: ...
+
+    def progressed(self, progress: Progress) -> None: ...
+
+    def weighed(self, weights: Mapping[int, float]) -> None: ...
+
+    def finished(self, trial: Trial, best: float | None) -> None: ...
+
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None: ...
+
+    def ticked(self) -> None: ...
+
+    def warned(self, message: str) -> None: ...
+
+    def stop_requested(self) -> bool:
+        return False
+
+    def unfinished(self, name: str, description: str) -> bool:
+        return False
+
+
+NOBODY: SearchWatcher = _Nobody()
+
+
+class Recording:
+    """Passes the loop's events on to the user's watcher and every ended trial to the tracker."""
+
+    def __init__(self, watcher: SearchWatcher, tracker: Tracker) -> None:
+        self._watcher = watcher
+        self._tracker = tracker
+        self.started = watcher.started
+        self.progressed = watcher.progressed
+        self.weighed = watcher.weighed
+        self._troubled = False
+
+    def ticked(self) -> None:
+        """Look after the store: the search ends when nothing more can be recorded."""
+        if self._tracker.stopped is not None:
+            raise self._tracker.stopped
+        if bool(self._tracker.trouble) != self._troubled:
+            self._troubled = not self._troubled
+            self._watcher.warned(
+                f"The store does not answer; trials are kept on disk meanwhile. {self._tracker.trouble}"
+                if self._troubled
+                else "The store answers again; what was kept is being recorded."
+            )
+        self._watcher.ticked()
+
+    def finished(self, trial: Trial, best: float | None) -> None:
+        """Put a trial on record."""
+        self._tracker.finish_trial(trial)
+        if best is not None:
+            self._tracker.best_so_far(trial.number, best)
+        self._watcher.finished(trial, best)
+
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
+        """Put on record what an earlier process could not."""
+        for trial in trials:
+            self._tracker.finish_trial(trial)
+        self._watcher.restored(trials, best, spent)
