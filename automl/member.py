@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
+import sys
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +18,17 @@ from automl.families.base import Fitted
 from automl.log_target import LogTarget
 from automl.store import confirm
 
+# What numpy, zipfile and the families' readers raise for bytes that are not what they should be.
+_UNREADABLE = (
+    *(LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+# Errors of libraries that derive from Exception alone.
+_FOREIGN = (
+    ("lightgbm.basic", "LightGBMError"),
+    ("catboost", "CatBoostError"),
+    ("safetensors", "SafetensorError"),
+)
 _FORMAT = 1
 _BODY = "member.json"
 
@@ -106,15 +121,21 @@ class Member:
         confirm(self.folder, self.hashes)
         try:
             return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-            if isinstance(error, AutoMLError):
-                raise
+        except AutoMLError:
+            raise
+        except _unreadable() as error:
             # Its hashes were right, so another version of automl or of the library wrote it.
             raise ModelFileError(
                 f"{self.folder} holds a {self.family} model that this installation cannot read "
                 f"({type(error).__name__}: {error}). The versions it was made with stand in predictor.json; "
                 "install those, or train again."
             ) from error
+
+
+def _unreadable() -> tuple[type[BaseException], ...]:
+    """What reading a damaged model may raise; of the libraries that are loaded: none is for its error."""
+    loaded = ((sys.modules.get(module), name) for module, name in _FOREIGN)
+    return (*_UNREADABLE, *(getattr(module, name) for module, name in loaded if module is not None))
 
 
 def read_json(path: Path) -> dict[str, Any]:

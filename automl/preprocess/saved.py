@@ -67,8 +67,10 @@ class Saved:
     @classmethod
     def load(cls, folder: Path, name: str | None = None) -> Self:
         """What :meth:`save` wrote."""
-        with np.load(folder / f"{name or cls.__name__.lower()}.npz", allow_pickle=False) as file:
-            return cls.from_state({key: file[key] for key in file.files})
+        path = folder / f"{name or cls.__name__.lower()}.npz"
+        # np.load leaves the file open where it cannot read it (numpy 2.4)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return cls.from_state({key: arrays[key] for key in arrays.files})
 
 
 def _field_names(cls: type[Any]) -> list[str]:

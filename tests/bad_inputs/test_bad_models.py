@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 import automl
+from automl.data.table import Kind
 from automl.errors import DataError, ModelFileError, UsageError
+from automl.families import families
 from automl.store import seal
 
 
@@ -243,3 +245,32 @@ def test_case_76_a_forged_description_is_refused_or_loads_without_harm(model, na
             with suppress(DataError, UsageError):
                 loaded = automl.load(model)
                 assert all(member.folder.is_relative_to(model) for member in loaded.members)
+
+
+@pytest.mark.parametrize(
+    "family", [name for name in sorted(families()) if Kind.NUMBER in families()[name].kinds]
+)
+def test_case_76_a_pickle_in_the_place_of_any_familys_file_is_never_run(family, frame, tmp_path):
+    from searched import finish_trials
+
+    from automl.predictor import PredictorSource, build_predictor
+    from automl.trial import Candidate
+
+    mark = tmp_path / "exploded"
+    data = frame.drop(columns="price")
+    finished = finish_trials(data, "y", [Candidate(family)], tmp_path / "work")
+    source = Path(finished.trials[0].result.model_folder)
+    place = tmp_path / "model"
+    build_predictor(place, PredictorSource("x", finished.problem.task, finished.layout, ((source, 1.0),)))
+    for path in files(place):
+        before = path.read_bytes()
+        for planted in (before[: len(before) // 2], b"", pickle.dumps(Bomb(mark))):
+            path.unlink()
+            path.write_bytes(planted)
+            seal(place, kind="predictor")
+            with suppress(ModelFileError):  # LightGBM reads a text that ends early
+                automl.load(place).preload()
+        with pytest.raises(ModelFileError):
+            automl.load(place).preload()
+        path.write_bytes(before)
+    assert not mark.exists()
