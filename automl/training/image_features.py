@@ -180,6 +180,8 @@ def _frozen(backbone: str, weights: str, device: str) -> tuple[nn.Module, torch.
     """The net ready to run."""
     import torch
 
+    runtime.keep_large_blocks()
+
     dtype = frozen_type(device)
     net = frozen_trunk(backbone, weights).eval().requires_grad_(False)
     net = net.to(device, dtype).to(memory_format=torch.channels_last)

@@ -110,35 +110,36 @@ class Augmenter:
         self.strength = strength
         self.flip = flip
 
-    def __call__(
-        self, images: torch.Tensor, aspects: torch.Tensor, generator: torch.Generator
-    ) -> torch.Tensor:
-        """``(rows, 3, side, side)`` uint8 → ``(rows, 3, px, px)`` float32 from 0 to 255."""
+    def __call__(self, images: torch.Tensor, aspects: torch.Tensor, px: int = 0) -> torch.Tensor:
+        """``(rows, 3, side, side)`` uint8 → ``(rows, 3, px, px)`` float32 from 0 to 255.
+
+        Draws from torch's own random state, which the training loop keeps.
+        """
         import torch
         from torch.nn import functional
 
-        rows = len(images)
+        rows, px = len(images), px or self.px
         values = images.float()
         # Sampling takes single pixels: without averaging first, fine structures would flicker.
-        factor = images.shape[-1] * math.sqrt(self.smallest) / self.px
+        factor = images.shape[-1] * math.sqrt(self.smallest) / px
         if factor > 1.5:
             size = int(images.shape[-1] / factor * 1.2)
             values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
-        matrices = self._matrices(rows, aspects, generator).to(images.device)
-        grid = functional.affine_grid(matrices, [rows, 3, self.px, self.px], align_corners=False)
+        matrices = self._matrices(rows, aspects).to(images.device)
+        grid = functional.affine_grid(matrices, [rows, 3, px, px], align_corners=False)
         seen = functional.grid_sample(
             values, grid, mode="bilinear", padding_mode="reflection", align_corners=False
         )
         if self.strength > 0:
-            seen = self._coloured(seen, generator)
+            seen = self._coloured(seen)
         return seen.clamp_(0.0, 255.0).contiguous(memory_format=torch.channels_last)
 
-    def _matrices(self, rows: int, aspects: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _matrices(self, rows: int, aspects: torch.Tensor) -> torch.Tensor:
         """``(rows, 2, 3)``: from places in the view to places in the stored square, both from -1 to 1."""
         import torch
 
         def uniform(low: float, high: float) -> torch.Tensor:
-            return torch.rand(rows, generator=generator) * (high - low) + low
+            return torch.rand(rows) * (high - low) + low
 
         area = uniform(self.smallest, 1.0)
         spread = 0.0 if self.smallest >= 1.0 else math.log(4 / 3)
@@ -150,20 +151,20 @@ class Augmenter:
         across, down = uniform(-1.0, 1.0) * (1 - width), uniform(-1.0, 1.0) * (1 - height)
         mirror = torch.ones(rows)
         if self.flip:
-            mirror = torch.where(torch.rand(rows, generator=generator) < 0.5, -1.0, 1.0)
+            mirror = torch.where(torch.rand(rows) < 0.5, -1.0, 1.0)
         angle = uniform(-1.0, 1.0) * self.strength * math.radians(30)
         # Two of three views stay upright, as in TrivialAugment, where most operations are others.
-        angle = torch.where(torch.rand(rows, generator=generator) < 1 / 3, angle, torch.zeros(()))
+        angle = torch.where(torch.rand(rows) < 1 / 3, angle, torch.zeros(()))
         cosine, sine = angle.cos(), angle.sin()
         first = torch.stack([width * cosine * mirror, -width * sine, across], dim=1)
         second = torch.stack([height * sine * mirror, height * cosine, down], dim=1)
         return torch.stack([first, second], dim=1)
 
-    def _coloured(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _coloured(self, images: torch.Tensor) -> torch.Tensor:
         import torch
 
         def factor() -> torch.Tensor:
-            drawn = 1 + (torch.rand(len(images), 1, 1, 1, generator=generator) - 0.5) * self.strength
+            drawn = 1 + (torch.rand(len(images), 1, 1, 1) - 0.5) * self.strength
             return drawn.to(images.device)
 
         images = images * factor()

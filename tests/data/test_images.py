@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from pathlib import Path
@@ -90,10 +91,8 @@ def test_any_cut_of_a_file_is_refused_or_read(picture: Image.Image) -> None:
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
         whole = content(picture, kind)
         for end in range(0, len(whole), max(1, len(whole) // 25)):
-            try:
+            with contextlib.suppress(DataError):  # anything else would end the test
                 assert decode(whole[:end], 8).pixels.shape == (8, 8, 3)
-            except DataError as error:
-                assert str(error)
 
 
 def test_a_decompression_bomb_is_not_unpacked() -> None:

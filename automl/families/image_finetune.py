@@ -1,0 +1,115 @@
+"""A whole pretrained net, trained on augmented pixels: first its head alone, then all of it in one cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automl.data.table import Kind, Table
+from automl.families.base import Family, FitContext, Fitted
+from automl.fields import Value
+from automl.tasks import Encoded, Task
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of fine-tuning.
+
+    Attributes
+    ----------
+    backbone, px, view:
+        The pretrained net, and what it is shown when it predicts.
+    c:
+        Inverse L2 penalty of the linear head that training begins with.
+    learning_rate:
+        The head's highest; the last stage's is ``body`` times that, the first one's a ninth of it.
+    frozen:
+        Share of the stages, from the first on, that stay as published.
+    norms:
+        ``eval``: as published; ``train``: they follow the batches.
+    smallest:
+        Least share of the picture's area that a random view shows.
+    strength:
+        Of turning and of changes of colour, from 0 to 1.
+    flip:
+        Whether mirrored pictures mean the same.
+    mix, mix_alpha:
+        Pairs of pictures are mixed by shares from Beta(mix_alpha, mix_alpha).
+    progressive:
+        Begin with smaller pictures.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    px: int = 160
+    view: Literal["whole", "square", "crop"] = "square"
+    c: float = 0.1
+    learning_rate: float = 1e-3
+    body: float = 0.3
+    frozen: float = 0.2
+    weight_decay: float = 0.02
+    dropout: float = 0.2
+    norms: Literal["eval", "train"] = "eval"
+    smallest: float = 0.35
+    strength: float = 0.3
+    flip: bool = True
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    mix_alpha: float = 0.4
+    smoothing: float = 0.05
+    progressive: bool = False
+    epochs: int = 5
+    batch_size: int = 32
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+    """Train one fold's net."""
+    from automl.training.image_fit import NetTraining, fit_image_net
+
+    plan = NetTraining(
+        params.backbone,
+        params.px,
+        params.view,
+        params.learning_rate,
+        params.epochs,
+        frozen=params.frozen,
+        c=params.c,
+        body=params.body,
+        weight_decay=params.weight_decay,
+        dropout=params.dropout,
+        norms=params.norms,
+        smallest=params.smallest,
+        strength=params.strength,
+        flip=params.flip,
+        mix=params.mix,
+        mix_alpha=params.mix_alpha,
+        smoothing=params.smoothing,
+        progressive=params.progressive,
+        batch_size=params.batch_size,
+    )
+    return fit_image_net(plan, inputs, target, task, context)
+
+
+def load(folder: Path) -> Fitted:
+    """What ``save`` wrote."""
+    from automl.training.image_net import load_net
+
+    return load_net(folder)
+
+
+def missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
+    """Backbones whose weights are not on this machine, with the files' names."""
+    from automl.training.backbones import missing_weights
+
+    return missing_weights(values) if parameter == "backbone" else {}
+
+
+FAMILY = Family(
+    name="image_finetune",
+    summary="whole pretrained nets on augmented images, one-cycle (torch)",
+    params=Params,
+    fit=fit,
+    load=load,
+    kinds=frozenset({Kind.IMAGE}),
+    missing_weights=missing,
+)

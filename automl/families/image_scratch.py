@@ -1,0 +1,90 @@
+"""A small residual net from nothing, for many small images or those unlike photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automl.data.table import Kind, Table
+from automl.families.base import Family, FitContext, Fitted
+from automl.tasks import Encoded, Task
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of a small net.
+
+    Attributes
+    ----------
+    px, view:
+        What it is shown when it predicts.
+    width:
+        Channels of its first layer; the last one has eight times as many.
+    learning_rate:
+        The highest of the cycle.
+    smallest, strength, flip:
+        Of the random views that it learns from.
+    mix, mix_alpha:
+        Pairs of pictures are mixed by shares from Beta(mix_alpha, mix_alpha).
+    """
+
+    px: int = 32
+    view: Literal["whole", "square", "crop"] = "whole"
+    width: int = 32
+    learning_rate: float = 0.01
+    weight_decay: float = 0.02
+    dropout: float = 0.1
+    smallest: float = 0.5
+    strength: float = 0.2
+    flip: bool = True
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    mix_alpha: float = 0.4
+    smoothing: float = 0.1
+    epochs: int = 20
+    batch_size: int = 64
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+    """Train one fold's net."""
+    from automl.training.image_fit import NetTraining, fit_image_net
+
+    plan = NetTraining(
+        "",
+        params.px,
+        params.view,
+        params.learning_rate,
+        params.epochs,
+        c=0.0,
+        weight_decay=params.weight_decay,
+        dropout=params.dropout,
+        norms="train",
+        smallest=params.smallest,
+        strength=params.strength,
+        flip=params.flip,
+        mix=params.mix,
+        mix_alpha=params.mix_alpha,
+        smoothing=params.smoothing,
+        batch_size=params.batch_size,
+        width=params.width,
+        ema=0.95,
+        schedule="one_cycle",
+    )
+    return fit_image_net(plan, inputs, target, task, context)
+
+
+def load(folder: Path) -> Fitted:
+    """What ``save`` wrote."""
+    from automl.training.image_net import load_net
+
+    return load_net(folder)
+
+
+FAMILY = Family(
+    name="image_scratch",
+    summary="small residual net on images, from nothing, one-cycle (torch)",
+    params=Params,
+    fit=fit,
+    load=load,
+    kinds=frozenset({Kind.IMAGE}),
+)

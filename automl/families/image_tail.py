@@ -1,0 +1,105 @@
+"""The last stages of a pretrained net, trained on kept maps of the frozen ones before them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automl.data.table import Kind, Table
+from automl.families.base import Family, FitContext, Fitted
+from automl.fields import Value
+from automl.tasks import Encoded, Task
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of a trained tail.
+
+    Attributes
+    ----------
+    backbone, px, view:
+        The pretrained net, and what it is shown.
+    stages:
+        How many of its last stages learn.
+    views:
+        Kept views of each image: 1, 2 (mirrored too) or 6 (the four corners too).
+    c:
+        Inverse L2 penalty of the linear head that training begins with.
+    learning_rate:
+        The head's highest; the stages' is ``body`` times that.
+    norms:
+        ``eval``: as published; ``train``: they follow the batches.
+    mix, mix_alpha:
+        Pairs of maps are mixed by shares from Beta(mix_alpha, mix_alpha).
+    """
+
+    backbone: str = "efficientnet_lite0"
+    px: int = 224
+    view: Literal["whole", "square", "crop"] = "square"
+    stages: int = 3
+    views: int = 2
+    c: float = 0.1
+    learning_rate: float = 1e-3
+    body: float = 0.3
+    weight_decay: float = 0.02
+    dropout: float = 0.2
+    norms: Literal["eval", "train"] = "eval"
+    mix: Literal["none", "mixup", "cutmix"] = "none"
+    mix_alpha: float = 0.4
+    smoothing: float = 0.05
+    epochs: int = 8
+    batch_size: int = 32
+
+
+def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+    """Train one fold's tail."""
+    from automl.training.image_fit import NetTraining, fit_image_net
+
+    plan = NetTraining(
+        params.backbone,
+        params.px,
+        params.view,
+        params.learning_rate,
+        params.epochs,
+        trained=params.stages,
+        from_maps=True,
+        views=params.views,
+        flip=params.views > 1,
+        c=params.c,
+        body=params.body,
+        weight_decay=params.weight_decay,
+        dropout=params.dropout,
+        norms=params.norms,
+        mix=params.mix,
+        mix_alpha=params.mix_alpha,
+        smoothing=params.smoothing,
+        batch_size=params.batch_size,
+    )
+    return fit_image_net(plan, inputs, target, task, context)
+
+
+def load(folder: Path) -> Fitted:
+    """What ``save`` wrote."""
+    from automl.training.image_net import load_net
+
+    return load_net(folder)
+
+
+def missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
+    """Backbones whose weights are not on this machine, with the files' names."""
+    from automl.training.backbones import missing_weights
+
+    return missing_weights(values) if parameter == "backbone" else {}
+
+
+FAMILY = Family(
+    name="image_tail",
+    summary="last stages of a pretrained net, trained on kept maps (torch)",
+    params=Params,
+    fit=fit,
+    load=load,
+    kinds=frozenset({Kind.IMAGE}),
+    missing_weights=missing,
+)

@@ -1,0 +1,169 @@
+"""Image families keep the contract on small generated pictures: stripes that lean left, right or lie flat."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automl.data.images_folder import scan_images
+from automl.data.images_pixels import store_pixels
+from automl.data.table import Features, Table
+from automl.families import families
+from automl.families.base import FitContext, TrialStopped
+from automl.metrics import METRICS
+from automl.spaces import load_space
+from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+
+ROWS = 36
+QUICK: dict[str, dict[str, Any]] = {
+    "image_probe": {"px": 64, "view": "whole"},
+    "image_tail": {"px": 64, "view": "whole", "stages": 2, "epochs": 4, "batch_size": 8},
+    "image_finetune": {"px": 64, "view": "whole", "epochs": 2, "batch_size": 8, "frozen": 0.6},
+    "image_scratch": {"px": 32, "width": 8, "epochs": 12, "batch_size": 8, "flip": False, "strength": 0.0},
+}
+TASKS: dict[str, Task] = {
+    "binary": BinaryTask(METRICS["log_loss"], ("flat", "lean")),
+    "multiclass": MulticlassTask(METRICS["log_loss"], ("flat", "left", "right")),
+    "regression": RegressionTask(METRICS["rmse"]),
+}
+by_family = pytest.mark.parametrize("name", list(QUICK))
+
+
+def stripes(kind: int, generator: np.random.Generator) -> Image.Image:
+    down, across = np.mgrid[0:48, 0:64]
+    wave = (down, across + down, across - down)[kind] / 4.0 + generator.uniform(0, 6)
+    pixels = 120 + 60 * np.sin(wave)[..., None] + generator.normal(0, 12, (48, 64, 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, np.ndarray, list[str]]:
+    """A table of references into a store, the kinds of stripes, and the files."""
+    root = tmp_path_factory.mktemp("stripes")
+    generator = np.random.default_rng(0)
+    kinds = np.arange(ROWS, dtype=np.int64) % 3
+    for row, kind in enumerate(kinds):
+        stripes(int(kind), generator).save(root / f"{row:02}.png")
+    files = [str(root / file.path) for file in scan_images(root).files]
+    stored = store_pixels([Path(file) for file in files], root / "cache")
+    return table([stored.references[file] for file in files]), kinds, files
+
+
+def table(images: list[Any]) -> Table:
+    column = np.empty(len(images), dtype=object)
+    for row, image in enumerate(images):
+        column[row] = image
+    nothing = np.empty((len(images), 0))
+    return Table(Features(images=("photo",)), nothing, nothing.astype(np.int32), (), (column,))
+
+
+def target_of(task: Task, kinds: np.ndarray) -> np.ndarray:
+    if task.n_outputs == 1:
+        return kinds * 10.0 + 5
+    return np.minimum(kinds, task.n_outputs - 1)
+
+
+def fit(name: str, rows: Table, target: np.ndarray, task: Task, **how: Any) -> Any:
+    family = families()[name]
+    context = how.pop("context", None) or FitContext(seed=1)
+    return family.fit(family.params(**{**QUICK[name], **how}), rows, target, task, context)
+
+
+@by_family
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_it_learns_saves_and_loads(name: str, task: Task, pictures: Any, tmp_path: Path) -> None:
+    rows, kinds, files = pictures
+    target = target_of(task, kinds)
+    model = fit(name, rows, target, task)
+    predictions = model.predict(rows)
+    assert predictions.shape == (ROWS, task.n_outputs)
+    blind = np.tile(task.constant_prediction(target), (ROWS, 1))
+    assert task.row_losses(target, predictions).mean() < 0.9 * task.row_losses(target, blind).mean()
+    model.save(tmp_path)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json"}
+    loaded = families()[name].load(tmp_path)
+    np.testing.assert_allclose(loaded.predict(rows), predictions, atol=1e-5 * np.abs(predictions).max())
+    # from files and from memory as from the store
+    some = np.array([3, 0, 7])
+    for given in ([files[row] for row in some], [Image.open(files[row]) for row in some]):
+        np.testing.assert_allclose(
+            loaded.predict(table(given)), predictions[some], atol=0.02 * np.abs(predictions).max()
+        )
+
+
+@by_family
+def test_the_same_seed_gives_the_same_net(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    first, second = (fit(name, rows, kinds, TASKS["multiclass"]).predict(rows) for _ in range(2))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+@by_family
+def test_it_stops_when_asked(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    for context in (FitContext(deadline=time.monotonic() - 1), FitContext(stop_requested=lambda: True)):
+        began = time.monotonic()
+        with contextlib.suppress(TrialStopped):  # a linear head may be there at once
+            fit(name, rows, kinds, TASKS["multiclass"], context=context)
+        assert time.monotonic() - began < 10
+
+
+@by_family
+def test_a_deadline_shortens_the_training(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    context = FitContext(seed=1, deadline=time.monotonic() + 20)
+    fit(name, rows, kinds, TASKS["multiclass"], context=context)
+    assert time.monotonic() < context.deadline + 3
+
+
+@by_family
+def test_a_class_that_is_absent_has_its_column(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    kept = np.flatnonzero(kinds != 1)
+    model = fit(name, rows.take(kept), kinds[kept], TASKS["multiclass"])
+    assert model.predict(rows).shape == (ROWS, 3)
+
+
+@by_family
+def test_two_images_per_row_stand_side_by_side(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    pair = replace(rows, features=Features(images=("a", "b")), images=(rows.images[0], rows.images[0][::-1]))
+    assert fit(name, pair, kinds, TASKS["multiclass"]).predict(pair).shape == (ROWS, 3)
+
+
+@by_family
+def test_every_setting_of_the_portfolio_binds(name: str) -> None:
+    params = families()[name].params
+    space = load_space(name, params)
+    for entry in space.portfolio:
+        assert isinstance(space.bind(entry.params), params)
+
+
+@pytest.mark.parametrize("mix", ["mixup", "cutmix"])
+def test_mixed_pictures_train(mix: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    how = {"mix": mix, "progressive": True, "norms": "train", "strength": 1.0}
+    assert fit("image_finetune", rows, kinds, TASKS["multiclass"], **how).predict(rows).shape == (ROWS, 3)
+
+
+def test_a_trained_head_beats_chance(pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    model = fit(
+        "image_probe", rows, kinds, TASKS["multiclass"], head="net", hidden=32, views=6, pooling="all"
+    )
+    assert (model.predict(rows).argmax(axis=1) == kinds).mean() > 0.6
+
+
+def test_features_are_kept_for_the_next_trial(pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    fit("image_probe", rows, kinds, TASKS["multiclass"], px=96)
+    began = time.process_time()
+    fit("image_probe", rows, kinds, TASKS["multiclass"], px=96, c=1.0)
+    assert time.process_time() - began < 1.0

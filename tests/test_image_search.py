@@ -1,0 +1,109 @@
+"""A search on images, from a folder or a table to predictions, as people run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import automl
+from automl.errors import DataError, UsageError
+
+
+def photo(kind: int, generator: np.random.Generator) -> Image.Image:
+    """Round and red, or square and green."""
+    down, across = np.mgrid[-24:24, -32:32]
+    inside = (down**2 + across**2 < 300) if kind else (np.maximum(abs(down), abs(across)) < 16)
+    pixels = generator.normal(110, 25, (48, 64, 3))
+    pixels[inside, 0 if kind else 1] += 80
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def fill(root: Path, count: int, seed: int = 0) -> Path:
+    generator = np.random.default_rng(seed)
+    for kind, name in enumerate(("square", "round")):
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            photo(kind, generator).save(root / name / f"{number}.jpg")
+    return root
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fill(tmp_path_factory.mktemp("data") / "shapes", 10)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store") / "mlruns"
+
+
+def test_a_folder_is_searched_and_the_model_predicts_all_that_holds_images(shapes: Path, place: Path) -> None:
+    result = automl.search(shapes, trials=3, executor="inline", folds=3, store=place)
+    assert result.best.validation > 0.8
+    model = automl.load("shapes", store=place)
+    assert model.target_name == "label"
+    by_folder = model.predict(shapes / "round")
+    assert by_folder.index.name == "file"
+    assert (by_folder == "round").mean() > 0.7
+    files = [shapes / "round" / name for name in by_folder.index]
+    assert list(model.predict(files)) == list(by_folder)
+    assert list(model.predict([Image.open(file) for file in files])) == list(by_folder)
+    assert list(model.predict(Image.open(files[0]))) == [by_folder.iloc[0]]
+    frame = pd.DataFrame({"image": ["round/0.jpg", "square/1.jpg"]}, index=[4, 4])
+    assert model.predict_proba(frame, image_root=shapes).index.tolist() == [4, 4]
+    with pytest.raises(DataError, match="no such file"):
+        model.predict(["nowhere.jpg"])
+
+
+def test_a_given_split_judges_and_its_test_part_is_scored_once(tmp_path: Path, place: Path) -> None:
+    for seed, part in enumerate(("train", "val", "test")):
+        fill(tmp_path / "split" / part, 8, seed)
+    result = automl.search(tmp_path / "split", trials=2, executor="inline", store=place)
+    assert result.test is not None
+    assert result.test.value > 0.6
+    with pytest.raises(UsageError, match="test part of its own"):
+        automl.search(tmp_path / "split", trials=2, test=tmp_path / "split" / "test", store=place)
+
+
+def test_damaged_files_do_not_stop_a_search_and_are_listed(tmp_path: Path, place: Path) -> None:
+    root = fill(tmp_path / "damaged", 6)
+    whole = (root / "round" / "0.jpg").read_bytes()
+    (root / "round" / "cut.jpg").write_bytes(whole[:500])
+    (root / "round" / "words.jpg").write_text("no image", encoding="utf-8")
+    (root / "square" / "empty.png").touch()
+    Image.new("1", (20_000, 20_000)).save(root / "square" / "bomb.png")
+    Image.new("RGB", (1, 1)).save(root / "square" / "dot.png")
+    (root / "square" / "copy.jpg").write_bytes(whole)
+    Image.open(root / "round" / "1.jpg").convert("CMYK").save(root / "round" / "cmyk.jpg")
+    Image.open(root / "round" / "1.jpg").convert("L").save(root / "round" / "grey.png")
+    command = [sys.executable, "-m", "automl", "search", str(root), "--trials", "2", "--executor", "inline"]
+    done = subprocess.run(
+        [*command, "--json", "--store", str(place)], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["best"]
+    for name in ("cut.jpg", "words.jpg", "empty.png", "bomb.png", "dot.png"):
+        assert name in done.stderr, done.stderr
+    assert "several classes" in done.stderr
+    assert (root / "square" / "bomb.png").exists()
+
+
+def test_a_table_with_paths_of_images(shapes: Path, place: Path, tmp_path: Path) -> None:
+    rows = [(f"{name}/{number}.jpg", name) for name in ("square", "round") for number in range(10)]
+    pd.DataFrame(rows, columns=["photo", "shape"]).to_csv(tmp_path / "shapes.csv", index=False)
+    how = {"target": "shape", "trials": 2, "executor": "inline", "store": place, "name": "paths"}
+    automl.search(tmp_path / "shapes.csv", image_root=shapes, **how)
+    predicted = automl.load("paths", store=place).predict(tmp_path / "shapes.csv", image_root=shapes)
+    assert len(predicted) == 20
+    pd.DataFrame([("../x.jpg", "a"), ("b.jpg", "b")] * 4, columns=["photo", "shape"]).to_csv(
+        tmp_path / "bad.csv", index=False
+    )
+    with pytest.raises(DataError, match="leads out"):
+        automl.search(tmp_path / "bad.csv", image_root=shapes, **how)

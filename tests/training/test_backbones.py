@@ -1,0 +1,106 @@
+"""Backbones: names and files as published, weights found or named, stages that add up to the whole net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from automl.data.images_pixels import pictures_of
+from automl.errors import MissingDependencyError, UsageError
+from automl.training import image_weights
+from automl.training.backbones import (
+    BACKBONES,
+    VARIABLE,
+    backbone_named,
+    empty_trunk,
+    find_weights,
+    load_trunk,
+    missing_weights,
+    weights_digest,
+    weights_of,
+)
+from automl.training.image_features import Surroundings, frozen_outputs, view_of
+
+LITE = "efficientnet_lite0"
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != LITE])
+def test_files_are_those_that_torchvision_publishes(name: str) -> None:
+    weights = torchvision.models.get_model_weights(name)
+    assert backbone_named(name).file in {item.url.rpartition("/")[2] for item in weights}
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18", "regnet_y_400mf", "swin_v2_t"])
+def test_a_trunk_is_the_published_net_without_its_head(name: str) -> None:
+    torch.manual_seed(0)
+    trunk = empty_trunk(name).eval()
+    with torch.inference_mode():
+        maps = trunk(torch.zeros(1, 3, 64, 64))
+    assert maps.shape[1] == backbone_named(name).channels
+    assert len(next(iter(trunk.children()))) > 3
+
+
+def test_the_packaged_weights_load_and_see() -> None:
+    assert missing_weights([LITE]) == {}
+    trunk = load_trunk(LITE).eval()
+    images = torch.linspace(-1, 1, 3 * 64 * 64).view(1, 3, 64, 64)
+    with torch.inference_mode():
+        whole = trunk(images)
+        tail = trunk.run(trunk.run(images, end=9), start=9)  # type: ignore[operator]
+    assert whole.shape[1] == 1280
+    torch.testing.assert_close(whole, tail)
+    assert weights_of(LITE).name.endswith(weights_digest(weights_of(LITE))[:8] + ".pth")
+
+
+def test_missing_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert missing_weights(["resnet18", LITE]) == {"resnet18": "resnet18-f37072fd.pth"}
+    with pytest.raises(MissingDependencyError, match=r"resnet18-f37072fd.pth.*--weights-dir"):
+        weights_of("resnet18")
+    with pytest.raises(UsageError, match="resnet18"):
+        backbone_named("resnet_18")
+
+
+def test_weights_of_a_folder_are_used_and_travel_with_the_model(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "weights"))
+    (tmp_path / "weights").mkdir()
+    torch.manual_seed(0)
+    net = torchvision.models.mobilenet_v3_small(weights=None)
+    torch.save(net.state_dict(), tmp_path / "weights" / backbone_named("mobilenet_v3_small").file)
+    assert find_weights(backbone_named("mobilenet_v3_small")) is not None
+    noise = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    images = np.empty(1, dtype=object)
+    images[0] = noise
+    view = view_of("mobilenet_v3_small", 64, 40)
+    pictures = pictures_of(images, 40)
+    before = frozen_outputs(pictures, view, Surroundings())
+    for fold in range(2):
+        folder = tmp_path / "member" / f"fold_{fold}"
+        folder.mkdir(parents=True)
+        image_weights.share_frozen("mobilenet_v3_small", view.weights, folder)
+    kept = sorted((tmp_path / "member").glob("*/backbone-*.safetensors"))
+    assert len(kept) == 2
+    assert kept[0].stat().st_ino == kept[1].stat().st_ino
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    image_weights.check_frozen("mobilenet_v3_small", view.weights, kept[0].parent)
+    trunk = image_weights.frozen_trunk("mobilenet_v3_small", view.weights)
+    torch.testing.assert_close(dict(trunk.named_parameters())["stages.0.0.weight"], net.features[0][0].weight)
+    assert before.shape == (1, 2 * 576 + before.shape[1] - 1152)
+
+
+def test_any_of_timms_nets_is_taken_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import timm
+
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert missing_weights(["timm/resnet10t"]) == {"timm/resnet10t": "resnet10t.safetensors"}
+    save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "resnet10t.safetensors")
+    with torch.inference_mode():
+        assert load_trunk("timm/resnet10t").eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 512, 2, 2)
