@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +91,10 @@ class RunningSearch:
         root = locate_store(self.settings.tracking_uri, self.settings.store).root
         if self.resumed is None:
             self._offer(_interrupted_before(root, self.settings))
-        with self._executor() as executor:
+        with ExitStack() as stack:
+            if self.resumed is not None:
+                stack.enter_context(self.resumed)
+            executor = stack.enter_context(self._executor())
             executor.warm()
             prepared = prepare(self.settings, report=self.watcher.preparing)
             spaces, left_out = _spaces(chosen, prepared, self.settings)

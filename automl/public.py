@@ -197,16 +197,17 @@ def resume(
     """
     folder = unfinished(name, tracking_uri=tracking_uri, store=store)
     folder.claim()
-    outset = folder.outset
-    settings = given_settings(outset.settings, source=data, test=test, metric=metric)
-    settings = replace(
-        settings,
-        store=Path(store),
-        tracking_uri=tracking_uri or outset.tracking_uri,
-        memory_bytes=min(settings.memory_bytes, memory_limit(None)),
-    )
-    clock = Clock(settings.seconds, spent=started + folder.spent)
-    return RunningSearch(settings, clock, watcher or NOBODY, folder).run()
+    with folder:
+        outset = folder.outset
+        settings = given_settings(outset.settings, source=data, test=test, metric=metric)
+        settings = replace(
+            settings,
+            store=Path(store),
+            tracking_uri=tracking_uri or outset.tracking_uri,
+            memory_bytes=min(settings.memory_bytes, memory_limit(None)),
+        )
+        clock = Clock(settings.seconds, spent=started + folder.spent)
+        return RunningSearch(settings, clock, watcher or NOBODY, folder).run()
 
 
 def unfinished(
