@@ -302,7 +302,8 @@ class Loop:
             self.times.learn(trial.candidate.family, result.seconds)
         suggestion = self._suggestions.pop(number, None)
         if suggestion is not None:
-            self.optimizer.tell(suggestion, loss if loss is not None and np.isfinite(loss) else None)
+            known = loss if loss is not None and np.isfinite(loss) else None
+            self.optimizer.tell(suggestion, known, result.facts)
 
     def rescue(self, executor: Executor) -> None:
         """The baseline in this process, when no trial came back: there is always a model in the end."""

@@ -126,16 +126,48 @@ class Optimizer:
         log_target = self._allow_log_target and bool(trial.suggest_categorical(_LOG_TARGET, [False, True]))
         return trial, values, log_target
 
-    def tell(self, suggestion: Suggestion, loss: float | None) -> None:
-        """The loss of a suggestion (less is better), or None when it has none."""
+    def tell(
+        self, suggestion: Suggestion, loss: float | None, facts: Mapping[str, float] | None = None
+    ) -> None:
+        """The outcome of a suggestion.
+
+        Parameters
+        ----------
+        loss:
+            Less is better; None when there is none.
+        facts:
+            What the trial found (:attr:`automl.trial.Result.facts`). A parameter that a portfolio entry left
+            to be measured, as a learning rate of 0, is learnt with the value that was used.
+        """
         import optuna
 
         family = suggestion.candidate.family
+        study = self._studies[family]
         trial = self._running.pop((family, suggestion.ticket))
-        if loss is None:
-            self._studies[family].tell(trial, state=optuna.trial.TrialState.FAIL)
+        used = self._measured(suggestion.candidate, trial.params, facts or {})
+        if loss is None or used:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
-            self._studies[family].tell(trial, loss)
+            study.tell(trial, loss)
+        if loss is not None and used:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={**trial.params, **used}, distributions=trial.distributions, value=loss
+                )
+            )
+
+    def _measured(
+        self, candidate: Candidate, told: Mapping[str, Any], facts: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Parameters that the study has at the edge of their range and the trial measured within it."""
+        return {
+            param.name: min(max(facts[param.name], param.low), param.high)
+            for param in self._spaces[candidate.family].params
+            if param.kind == "float"
+            and param.name in facts
+            and param.name in told
+            and candidate.params.get(param.name, told[param.name]) != told[param.name]
+        }
 
     def importance(self, family: str) -> dict[str, float]:
         """Share of the variance of the loss that each parameter explains (fANOVA), largest first.
