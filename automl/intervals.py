@@ -10,6 +10,7 @@ import numpy.typing as npt
 from automl.metrics import Metric, Predictions, Target
 
 _ROW_DRAWS = 4_000_000
+_CELL_DRAWS = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ def bootstrap_interval(
 
     Percentiles; for binary ROC AUC the bias-corrected and accelerated interval (Efron, 1987), whose
     acceleration comes from the closed-form jackknife of the rank statistic. Tables of more than 4,000
-    rows take fewer draws (200 at least), so that a large test part does not cost the search's last
-    seconds.
+    rows take fewer draws (200 at least), and so do predictions of very many classes (50 at least), so that
+    a large test part does not cost the search's last seconds.
     """
     rows = len(target)
-    draws = int(min(draws, max(200, _ROW_DRAWS // max(rows, 1))))
+    draws = int(min(draws, max(200, _ROW_DRAWS // max(rows, 1)), max(50, _CELL_DRAWS // max(predictions.size, 1))))
     rng = np.random.default_rng(seed)
     value = metric.score(target, predictions)
     scores = np.empty(draws)
