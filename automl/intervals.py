@@ -34,7 +34,9 @@ def bootstrap_interval(
     a large test part does not cost the search's last seconds.
     """
     rows = len(target)
-    draws = int(min(draws, max(200, _ROW_DRAWS // max(rows, 1)), max(50, _CELL_DRAWS // max(predictions.size, 1))))
+    draws = int(
+        min(draws, max(200, _ROW_DRAWS // max(rows, 1)), max(50, _CELL_DRAWS // max(predictions.size, 1)))
+    )
     rng = np.random.default_rng(seed)
     value = metric.score(target, predictions)
     scores = np.empty(draws)
