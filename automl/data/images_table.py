@@ -16,7 +16,8 @@ import pandas as pd
 from automl.data.checks import Finding
 from automl.data.images import SUFFIXES
 from automl.data.images_folder import IMAGE, LABEL, refuse_path, scan_classes, scan_images
-from automl.data.images_pixels import PixelStore, Report, store_pixels
+from automl.data.images_pixels import PixelStore
+from automl.data.images_store import Report, store_pixels
 from automl.data.names import listed
 from automl.data.table import Strings, Table
 from automl.errors import DataError
@@ -139,7 +140,7 @@ def open_images(
     outside:
         Whether paths may lead out of ``root``.
     side, most_bytes:
-        As in :func:`automl.data.images_pixels.store_pixels`.
+        As in :func:`automl.data.images_store.store_pixels`.
 
     Raises
     ------

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from automl.data.images_folder import refuse_path, scan_classes, scan_images
-from automl.data.images_pixels import pictures_of, store_pixels, stored_side
+from automl.data.images_pixels import pictures_of, stored_side
+from automl.data.images_store import store_pixels
 from automl.data.images_table import copies, image_columns, open_images, read_folder
 from automl.errors import DataError, StorageError
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from automl.data.images_folder import scan_images
-from automl.data.images_pixels import store_pixels
+from automl.data.images_store import store_pixels
 from automl.data.table import Features, Table
 from automl.families import families
 from automl.families.base import FitContext, TrialStopped
