@@ -60,8 +60,12 @@ def main() -> None:
         # at once: a thread that still waits for a server would be joined by a regular exit
         sys.stdout.flush()
         os._exit(getattr(stop, "exit_code", 130))
+    except SystemExit as stop:
+        # click 8 answers a reader that went away (| head) with 1, which stands for a bug here
+        gone = isinstance(sys.stdout, click.utils.PacifyFlushWrapper)
+        sys.exit(0 if gone and stop.code == 1 else stop.code)
     except BrokenPipeError:
-        # the reader went away (| head): point stdout elsewhere so that closing it says nothing
+        # the same after the last command: point stdout elsewhere so that closing it says nothing
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except AutoMLError as error:
