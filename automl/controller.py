@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel
+from automl.budget import Clock, TimeModel, trial_seconds
 from automl.delivery import Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError, did_you_mean
@@ -20,6 +21,7 @@ from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
 from automl.families import families as known_families
+from automl.families.base import Scope
 from automl.fields import Value
 from automl.following import Recording, SearchWatcher
 from automl.image_source import is_image_folder
@@ -308,9 +310,14 @@ def _spaces(
     present = prepared.layout.features.kinds
     fitting: dict[str, SearchSpace] = {}
     missing: dict[Value, str] = {}
+    notes: list[str] = []
+    scope = _scope(prepared, settings)
     for name in chosen:
         family = known[name]
         if prepared.task.name in family.tasks and (family.kinds & present or name == "dummy"):
+            if name not in settings.families and (why := family.unsuited(scope)):
+                notes.append(f"{name} is left out: {why} (--families {name} tries it all the same).")
+                continue
             space: SearchSpace | None = load_space(name, family.params, path=settings.spaces)
             for param in space.params if space is not None else ():
                 absent = family.missing_weights(param.name, param.choices)
@@ -323,10 +330,16 @@ def _spaces(
             f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."
         )
     if not missing:
-        return fitting, []
+        return fitting, notes
     files = ", ".join(f"{value} ({file})" for value, file in missing.items())
     remedy = "Next: --weights-dir FOLDER, or TORCH_HOME/hub/checkpoints."
-    return fitting, [f"Left out, their weights are not on this machine: {files}. {remedy}"]
+    return fitting, [*notes, f"Left out, their weights are not on this machine: {files}. {remedy}"]
+
+
+def _scope(prepared: Prepared, settings: Settings) -> Scope:
+    folds = prepared.problem.split.folds
+    seconds = math.inf if settings.seconds is None else trial_seconds(settings.seconds, prepared.rows)
+    return Scope(len(folds[0].train), len(folds), seconds, _device(settings.device))
 
 
 def _interrupted_before(root: Path, settings: Settings) -> SearchFolder | None:

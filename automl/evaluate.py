@@ -161,6 +161,8 @@ class _Run:
         numbers = self.ticket.folds or tuple(range(len(split.folds)))
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        if family.prepare is not None:
+            self._prepare(family, params)
         if family.fit_folds is not None and family.fits_folds_together(params, self.problem.table.rows):
             self._fit_together(family, params, [(i, split.folds[i]) for i in numbers])
         else:
@@ -182,6 +184,20 @@ class _Run:
             curves=_curves(self.finished),
             facts=_mean_facts([fold.context.facts for fold in self.finished]),
         )
+
+    def _prepare(self, family: Family, params: Any) -> None:
+        """What all folds share."""
+        assert family.prepare is not None
+        tables = [self.problem.table, *([self.problem.untouched] if self.problem.untouched else [])]
+        context = FitContext(
+            seed=self.ticket.candidate.seed,
+            threads=self.problem.threads,
+            deadline=self.end,
+            device=self.problem.device,
+            cache=self.control.cache,
+            stop_requested=self.control.stop_requested,
+        )
+        family.prepare(params, tables, context)
 
     def _fit_one(self, family: Family, params: Any, fold: tuple[int, Fold], *, left: int) -> None:
         """One fold, with its share of the time that is left."""

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel
+from automl.budget import Clock, TimeModel, trial_seconds
 from automl.ensemble import EnsembleBuilder
 from automl.executors.base import Executor
 from automl.intervals import standard_error
@@ -158,14 +158,11 @@ class Loop:
         self.watcher.started(trial)
 
     def _limit(self) -> float:
-        """Seconds a trial may take: what is left, and a share of the budget at most.
-
-        A sixth where every family can have several trials, a quarter on more rows.
-        """
+        """Seconds a trial may take: what is left, and a share of the budget at most."""
         if self.clock.seconds is None:
             return 24 * 3600.0
-        share = 6 if len(self.problem.target) < 10_000 else 4
-        return max(0.5, min(self.clock.left_for_trials, max(8.0, self.clock.seconds / share)))
+        most = trial_seconds(self.clock.seconds, len(self.problem.target))
+        return max(0.5, min(self.clock.left_for_trials, most))
 
     def _next(self) -> Trial | None:
         """The interrupted trials of an earlier process first, then new ones; None when there is none."""

@@ -108,6 +108,24 @@ FitFolds = Callable[[Any, Sequence[tuple[Table, Encoded]], Task, Sequence[FitCon
 
 
 @dataclass(frozen=True)
+class Scope:
+    """The size of a search.
+
+    Attributes
+    ----------
+    rows:
+        Rows that a fold trains on.
+    trial_seconds:
+        What a trial may take; infinite where trials are counted.
+    """
+
+    rows: int
+    folds: int
+    trial_seconds: float
+    device: str
+
+
+@dataclass(frozen=True)
 class Family:
     """A model family: what it is called, what it can handle, how it is fitted and loaded.
 
@@ -136,6 +154,11 @@ class Family:
     missing_weights:
         ``missing_weights(parameter, values)``: those of the values that need a file of published weights
         which is not on this machine, with the file's name. A search leaves them out and says so.
+    prepare:
+        Optional: ``prepare(params, tables, context)`` computes and keeps what all folds share, from the
+        table of all rows and that of the untouched ones; its time is the trial's, not the first fold's.
+    unsuited:
+        ``unsuited(scope)``: why a search had better leave the family out, or an empty string.
     """
 
     name: str
@@ -148,3 +171,5 @@ class Family:
     fit_folds: FitFolds | None = None
     fits_folds_together: Callable[[Any, int], bool] = lambda params, rows: False
     missing_weights: Callable[[str, Sequence[Value]], Mapping[Value, str]] = lambda parameter, values: {}
+    prepare: Callable[[Any, Sequence[Table], FitContext], None] | None = None
+    unsuited: Callable[[Scope], str] = lambda scope: ""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted
+from automl.families.base import Family, FitContext, Fitted, Scope
 from automl.fields import Value
 from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from automl.training.image_fit import NetTraining
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,22 @@ class Params:
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
     """Train one fold's net."""
-    from automl.training.image_fit import NetTraining, fit_image_net
+    from automl.training.image_fit import fit_image_net
 
-    plan = NetTraining(
+    return fit_image_net(_plan(params), inputs, target, task, context)
+
+
+def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
+    """Compute the features that the head begins with."""
+    from automl.training.image_fit import prepare_net
+
+    prepare_net(_plan(params), tables, context)
+
+
+def _plan(params: Params) -> NetTraining:
+    from automl.training.image_fit import NetTraining
+
+    return NetTraining(
         params.backbone,
         params.px,
         params.view,
@@ -87,7 +103,6 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         progressive=params.progressive,
         batch_size=params.batch_size,
     )
-    return fit_image_net(plan, inputs, target, task, context)
 
 
 def load(folder: Path) -> Fitted:
@@ -95,6 +110,15 @@ def load(folder: Path) -> Fitted:
     from automl.training.image_net import load_net
 
     return load_net(folder)
+
+
+def unsuited(scope: Scope) -> str:
+    """Nets that could not see every image three times are better left alone."""
+    per_second = 30 if scope.device == "cpu" else 600  # at 128 px; the GPU's is a guess
+    needed = 3 * scope.rows * scope.folds / per_second
+    if needed <= scope.trial_seconds:
+        return ""
+    return f"three epochs take about {needed:.0f} s here, and a trial has {scope.trial_seconds:.0f} s"
 
 
 def missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
@@ -112,4 +136,6 @@ FAMILY = Family(
     load=load,
     kinds=frozenset({Kind.IMAGE}),
     missing_weights=missing,
+    prepare=prepare,
+    unsuited=unsuited,
 )

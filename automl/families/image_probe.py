@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
 from automl.families.base import Family, FitContext, Fitted
 from automl.fields import Value
 from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from automl.training.image_probe import ProbePlan
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,23 @@ class Params:
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
     """Fit one fold's head."""
-    from automl.training.image_probe import ProbePlan, fit_probe
+    from automl.training.image_probe import fit_probe
+
+    return fit_probe(_plan(params), inputs, target, task, context)
+
+
+def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
+    """Compute the features of all rows."""
+    from automl.training.image_probe import prepare_probe
+
+    prepare_probe(_plan(params), tables, context)
+
+
+def _plan(params: Params) -> ProbePlan:
+    from automl.training.image_probe import ProbePlan
 
     solved = params.head == "linear"
-    plan = ProbePlan(
+    return ProbePlan(
         params.backbone,
         params.px,
         params.view,
@@ -72,7 +88,6 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         smoothing=params.smoothing,
         epochs=params.epochs,
     )
-    return fit_probe(plan, inputs, target, task, context)
 
 
 def load(folder: Path) -> Fitted:
@@ -97,4 +112,5 @@ FAMILY = Family(
     load=load,
     kinds=frozenset({Kind.IMAGE}),
     missing_weights=missing,
+    prepare=prepare,
 )

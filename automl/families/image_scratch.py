@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted
+from automl.families.base import Family, FitContext, Fitted, Scope
 from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from automl.training.image_fit import NetTraining
+
+_LEAST_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,15 @@ class Params:
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
     """Train one fold's net."""
-    from automl.training.image_fit import NetTraining, fit_image_net
+    from automl.training.image_fit import fit_image_net
 
-    plan = NetTraining(
+    return fit_image_net(_plan(params), inputs, target, task, context)
+
+
+def _plan(params: Params) -> NetTraining:
+    from automl.training.image_fit import NetTraining
+
+    return NetTraining(
         "",
         params.px,
         params.view,
@@ -70,7 +81,6 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         ema=0.95,
         schedule="one_cycle",
     )
-    return fit_image_net(plan, inputs, target, task, context)
 
 
 def load(folder: Path) -> Fitted:
@@ -80,6 +90,11 @@ def load(folder: Path) -> Fitted:
     return load_net(folder)
 
 
+def unsuited(scope: Scope) -> str:
+    """Nets from nothing need many images: with 160 flowers one reached .35, frozen features .89."""
+    return "" if scope.rows >= _LEAST_ROWS else f"{scope.rows:,} images are few for a net from nothing"
+
+
 FAMILY = Family(
     name="image_scratch",
     summary="small residual net on images, from nothing, one-cycle (torch)",
@@ -87,4 +102,5 @@ FAMILY = Family(
     fit=fit,
     load=load,
     kinds=frozenset({Kind.IMAGE}),
+    unsuited=unsuited,
 )

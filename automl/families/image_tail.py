@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
 from automl.families.base import Family, FitContext, Fitted
 from automl.fields import Value
 from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from automl.training.image_fit import NetTraining
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,22 @@ class Params:
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
     """Train one fold's tail."""
-    from automl.training.image_fit import NetTraining, fit_image_net
+    from automl.training.image_fit import fit_image_net
 
-    plan = NetTraining(
+    return fit_image_net(_plan(params), inputs, target, task, context)
+
+
+def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
+    """Compute the maps of all rows."""
+    from automl.training.image_fit import prepare_net
+
+    prepare_net(_plan(params), tables, context)
+
+
+def _plan(params: Params) -> NetTraining:
+    from automl.training.image_fit import NetTraining
+
+    return NetTraining(
         params.backbone,
         params.px,
         params.view,
@@ -77,7 +93,6 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         smoothing=params.smoothing,
         batch_size=params.batch_size,
     )
-    return fit_image_net(plan, inputs, target, task, context)
 
 
 def load(folder: Path) -> Fitted:
@@ -102,4 +117,5 @@ FAMILY = Family(
     load=load,
     kinds=frozenset({Kind.IMAGE}),
     missing_weights=missing,
+    prepare=prepare,
 )

@@ -105,6 +105,19 @@ def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halv
     """
     if pictures.cache is None:
         return _remembered(pictures, view, around)
+    shelf, places = _places(pictures, view, around)
+    return shelf.take(places)
+
+
+def keep_outputs(pictures: Pictures, view: View, around: Surroundings) -> None:
+    """See that the cache, where there is one, has the outputs of these images."""
+    if pictures.cache is not None:
+        _places(pictures, view, around)
+
+
+def _places(pictures: Pictures, view: View, around: Surroundings) -> tuple[_Shelf, npt.NDArray[np.int64]]:
+    """Where the outputs of these images are, computing those that are not there."""
+    assert pictures.cache is not None
     shelf = _Shelf(pictures.cache / view.name)
     places = shelf.find(pictures.hashes)
     if (places < 0).any():
@@ -115,7 +128,7 @@ def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halv
             if len(wanted):
                 _fill(shelf, pictures, wanted, (view, around))
                 places = shelf.find(pictures.hashes)
-    return shelf.take(places)
+    return shelf, places
 
 
 def milliseconds(pictures: Pictures, view: View) -> float:

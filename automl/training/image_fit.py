@@ -20,7 +20,14 @@ from automl.training import runtime
 from automl.training.backbones import backbone_named
 from automl.training.batches import TensorBatches
 from automl.training.groups import ParameterGroup, parameter_groups
-from automl.training.image_features import Halves, Surroundings, View, frozen_outputs, view_of
+from automl.training.image_features import (
+    Halves,
+    Surroundings,
+    View,
+    frozen_outputs,
+    keep_outputs,
+    view_of,
+)
 from automl.training.image_heads import ABSOLUTE_METRICS, row_losses, solve_linear
 from automl.training.image_net import ImageNet, NetModel, NetShape, build_net, pixel_scale
 from automl.training.image_views import Augmenter, normalised
@@ -119,6 +126,28 @@ def fit_image_net(
             else:
                 device = "cpu"
                 _log.warning("The GPU's memory is too small for any batch: this net is trained on the CPU.")
+
+
+def prepare_net(plan: NetTraining, tables: Sequence[Table], context: FitContext) -> None:
+    """Compute and keep what the folds of these tables need of frozen nets.
+
+    Raises
+    ------
+    TrialStopped
+        When the time was too short; what was computed is kept for the next trial.
+    """
+    side = stored_side(tables[0].images[0])
+    around = Surroundings(context.threads, context.device, context.should_stop)
+    with runtime.seeded(context.seed, "cpu"):
+        _, view = _built(plan, side, 1, OutputScale("regression", 1))
+    plain = _views(replace(view, cut=0), 2 if plan.flip else 1) if plan.c else ()
+    for table in tables:
+        pictures = [pictures_of(column, side) for column in table.images]
+        # Rows that are only predicted need the maps of the views they are predicted by.
+        kept = _views(view, plan.views if table is tables[0] else min(plan.views, 2))
+        for each in (*(plain if table is tables[0] else ()), *(kept if plan.from_maps else ())):
+            for column in pictures:
+                keep_outputs(column, each, around)
 
 
 def _fit(

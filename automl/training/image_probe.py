@@ -19,7 +19,14 @@ from automl.families.base import FitContext, TrialStopped
 from automl.tasks import Encoded, Task
 from automl.training import runtime
 from automl.training.backbones import backbone_named
-from automl.training.image_features import Surroundings, View, frozen_outputs, milliseconds, view_of
+from automl.training.image_features import (
+    Surroundings,
+    View,
+    frozen_outputs,
+    keep_outputs,
+    milliseconds,
+    view_of,
+)
 from automl.training.image_weights import check_frozen, share_frozen
 from automl.training.table_net import OutputScale
 from automl.trial import Curve
@@ -108,6 +115,24 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     model = ProbeModel(Reading(shown, plan.pooling, side), head, scale, context.threads, context.device)
     model.frozen_ms_per_row = sum(milliseconds(pictures[0], view) for view in shown) * len(pictures)
     return model
+
+
+def prepare_probe(plan: ProbePlan, tables: Sequence[Table], context: FitContext) -> None:
+    """Compute and keep the features of these tables.
+
+    Raises
+    ------
+    TrialStopped
+        When the time was too short; what was computed is kept for the next trial.
+    """
+    side = stored_side(tables[0].images[0])
+    around = Surroundings(context.threads, context.device, context.should_stop)
+    learnt, shown = _readings(plan, side)
+    for table in tables:
+        # Rows that are only predicted need the views that they are predicted by.
+        for view in learnt if table is tables[0] else shown:
+            for column in table.images:
+                keep_outputs(pictures_of(column, side), view, around)
 
 
 def _readings(plan: ProbePlan, side: int) -> tuple[tuple[View, ...], tuple[View, ...]]:
