@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.utils import PacifyFlushWrapper
 
 import automl
 from automl.cli.arguments import dialect_options, names, pairs, process_start, store_options
@@ -63,7 +62,7 @@ def main() -> None:
         os._exit(getattr(stop, "exit_code", 130))
     except SystemExit as stop:
         # click 8 answers a reader that went away (| head) with 1, which stands for a bug here
-        gone = isinstance(sys.stdout, PacifyFlushWrapper)
+        gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
         sys.exit(0 if gone and stop.code == 1 else stop.code)
     except BrokenPipeError:
         # the same after the last command: point stdout elsewhere so that closing it says nothing
