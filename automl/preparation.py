@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from automl.data.checks import Finding, check_frame, worst_first
 from automl.data.checks.drift import check_drift
-from automl.data.checks.finding import WARNING
+from automl.data.checks.finding import NOTE, WARNING
 from automl.data.digest import duplicate_groups, frame_digest
 from automl.data.images_table import PART, table_digest
 from automl.data.layout import Layout
@@ -175,7 +175,10 @@ def _examined(
             "No usable feature is left: every column is constant, an id, or was dropped. "
             "Next: use --keep COLUMN or --kind COLUMN=KIND to keep one."
         )
-    changed = [Finding("target", target_name, WARNING, note) for note in clean.notes]
+    changed = [
+        Finding("target", target_name, NOTE if "kept as text" in note else WARNING, note)
+        for note in clean.notes
+    ]
     return layout, table, worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
 
 
