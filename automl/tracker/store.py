@@ -9,7 +9,6 @@ import re
 import shutil
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ _LOCATIONS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-_CREATING_SECONDS = 120.0
 PATIENCE_VARIABLE = "AUTOML_STORE_PATIENCE"
 _PATIENCE_SECONDS = 60.0
 _ENVIRONMENT = {
@@ -207,10 +205,11 @@ def checkpoint(location: StoreLocation) -> None:
 def connect(location: StoreLocation) -> MlflowClient:
     """A client of the store; the first call imports MLflow and may create the tables (seconds)."""
     quieten()
-    with storage_errors(f"reach the store at {location.uri}"), _creating(location), _uncollected():
+    with storage_errors(f"reach the store at {location.uri}"), _uncollected():
         from mlflow import MlflowClient
 
-        bring_up_to_date(location.database)
+        if location.database is not None:
+            bring_up_to_date(location.database)
         return MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
 
 
@@ -220,36 +219,6 @@ def has_open_runs(location: StoreLocation) -> bool:
         return True
     with closing(sqlite3.connect(location.database, timeout=30)) as connection:
         return bool(connection.execute("SELECT 1 FROM runs WHERE status = 'RUNNING' LIMIT 1").fetchall())
-
-
-@contextmanager
-def _creating(location: StoreLocation) -> Iterator[None]:
-    """Let one process at a time create the tables: two at once spoil each other's migrations."""
-    if location.database is None:
-        yield
-        return
-    gate = location.database.with_name(f"{location.database.name}.creating")
-    ends = time.monotonic() + _CREATING_SECONDS
-    while gate.exists() or not _has_tables(location.database):
-        with closing(sqlite3.connect(gate, timeout=1, isolation_level=None)) as connection:
-            try:
-                # SQLite's own lock: it ends with the process, however that ends.
-                connection.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError:  # held by another process, or deleted by it when it was done
-                if time.monotonic() > ends:
-                    raise
-                continue
-            yield
-        with suppress(OSError):  # another process may hold it open (Windows)
-            gate.unlink(missing_ok=True)
-        return
-    yield
-
-
-def _has_tables(database: Path) -> bool:
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'logged_models'").fetchall()
-    return bool(found)
 
 
 @contextmanager

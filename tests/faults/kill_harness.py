@@ -72,7 +72,7 @@ class Harness:
         """The search."""
         return self.begin(
             *("search", "wine.csv", "--target", "class", "--trials", str(self.trials), "--name", name),
-            *("--families", self.families, "--workers", "2", "--seed", "1"),
+            *("--families", self.families, "--workers", "2", "--seed", "1", "--folds", "2"),
         )
 
     def undisturbed(self, name: str) -> float:
