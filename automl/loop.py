@@ -17,6 +17,8 @@ from automl.intervals import standard_error
 from automl.optimizer import Optimizer, Suggestion
 from automl.problem import Problem
 from automl.search_folder import KeptTrial, SearchFolder
+from automl.smaller import ORIGIN as RETRY
+from automl.smaller import smaller
 from automl.trial import Candidate, Finished, Progress, Result, Scores, Status, Ticket, Trial
 
 LAG = 4
@@ -84,6 +86,7 @@ class Loop:
     _suggestions: dict[int, Suggestion] = field(default_factory=dict)
     _running: dict[int, Trial] = field(default_factory=dict)
     _again: list[int] = field(default_factory=list)
+    _retries: list[Candidate] = field(default_factory=list)
     _untold: dict[int, Trial] = field(default_factory=dict)
     _told: int = 0
     _first_fold: dict[str, tuple[float, np.ndarray]] = field(default_factory=dict)
@@ -137,7 +140,11 @@ class Loop:
             for item in sorted(kept, key=lambda item: item.ended):
                 if item.trial.result is not None:
                     self._tell(item.trial.number)
+        retried = {item.trial.candidate.seed for item in kept if item.trial.candidate.origin == RETRY}
         ended = [trial for trial in self.history.values() if trial.result is not None]
+        for trial in ended:
+            if trial.candidate.seed not in retried:
+                self._retry_smaller(trial)
         self.watcher.restored(ended, self.best_score, self.clock.elapsed)
 
     def _overdue(self) -> bool:
@@ -173,8 +180,20 @@ class Loop:
         if short:
             self.end_reason = "the time is used up"
             return None
-        candidate = self._candidate(number)
+        candidate = self._retries.pop(0) if self._room_for_retry(number) else self._candidate(number)
         return None if candidate is None else Trial(number, candidate)
+
+    def _room_for_retry(self, number: int) -> bool:
+        return bool(self._retries) and (self.trials is None or number < self.trials)
+
+    def _retry_smaller(self, trial: Trial) -> None:
+        """A trial that ran out of memory is tried once more, smaller."""
+        if trial.result is None or trial.result.status is not Status.OOM or trial.candidate.origin == RETRY:
+            return
+        space = self.optimizer.spaces.get(trial.candidate.family)
+        candidate = None if space is None else smaller(trial.candidate, space)
+        if candidate is not None:
+            self._retries.append(candidate)
 
     def _candidate(self, number: int) -> Candidate | None:
         if self.trials is not None:
@@ -246,6 +265,7 @@ class Loop:
         del self._running[trial.number]
         self.history[trial.number] = trial
         self._untold[trial.number] = trial
+        self._retry_smaller(trial)
         if self.trials is None:
             self._tell(trial.number)
         self.watcher.weighed(self.builder.best.weights)

@@ -66,6 +66,11 @@ class Optimizer:
             ]
 
     @property
+    def spaces(self) -> Mapping[str, SearchSpace]:
+        """The search spaces by family."""
+        return self._spaces
+
+    @property
     def families(self) -> tuple[str, ...]:
         """The families that can be asked for."""
         return tuple(self._spaces)

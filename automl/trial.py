@@ -41,7 +41,7 @@ class Candidate:
     log_target:
         Regression only: fit on ``log1p(target)`` and predict ``expm1``.
     origin:
-        ``portfolio``, ``sampler``, ``repeat``, ``history`` or ``manual``.
+        ``portfolio``, ``sampler``, ``repeat``, ``retry``, ``rescue``, ``history`` or ``manual``.
     repeat:
         Which deal of the folds: 0 is the main one; a repeat is the same model on other folds.
     """

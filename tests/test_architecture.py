@@ -41,6 +41,7 @@ LAYERS = {
     "preparation": 9,
     "outset": 9,
     "search_folder": 9,
+    "smaller": 9,
     "settings": 9,
     "tracker": 9,
     "evaluate": 8,
