@@ -13,6 +13,7 @@ import pandas as pd
 from automl.data.checks.finding import NOTE, WARNING, Finding, worst_first
 from automl.data.digest import duplicate_groups
 from automl.data.layout import Layout
+from automl.data.structured import DatePlan
 from automl.data.table import Array, Features, Table
 
 SAMPLE = 5_000  # rows of each part
@@ -99,7 +100,7 @@ def _drift(layout: Layout, parts: _Parts, seed: int) -> Iterable[Finding]:
             name,
             WARNING if alone[at] >= ALARM else NOTE,
             f"{parts.names[at]!r} differs between the parts (alone AUC {alone[at]:.2f}): "
-            f"{_change(parts, int(at))}.",
+            f"{_change(parts, int(at), is_date=parts.names[at] in _date_features(layout))}.",
             f"If it says nothing about the target, use --drop {name}.",
         )
 
@@ -138,19 +139,21 @@ def _area(ranks: Array, late: npt.NDArray[np.bool_], *, both: bool = False) -> f
 def _adversary(matrix: Array, late: npt.NDArray[np.bool_], seed: int) -> tuple[float, Array]:
     """Held-out area under the curve of boosted trees, and what it loses without each column."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     random = np.random.default_rng(seed)
     half = random.permutation(len(late)) % 2 == 0
     areas, drops = [], np.zeros(matrix.shape[1])
-    for judge in (half, ~half):
-        model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, random_state=seed)
-        model.fit(matrix[~judge], late[~judge])
-        rows = matrix[judge]
-        areas.append(_model_area(model, rows, late[judge]))
-        for i in range(matrix.shape[1]):
-            shuffled = rows.copy()
-            shuffled[:, i] = random.permutation(shuffled[:, i])
-            drops[i] += (areas[-1] - _model_area(model, shuffled, late[judge])) / 2
+    with threadpool_limits(1, user_api="openmp"):  # threads that wait for one another cost five times as much
+        for judge in (half, ~half):
+            model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, random_state=seed)
+            model.fit(matrix[~judge], late[~judge])
+            rows = matrix[judge]
+            areas.append(_model_area(model, rows, late[judge]))
+            for i in range(matrix.shape[1]):
+                shuffled = rows.copy()
+                shuffled[:, i] = random.permutation(shuffled[:, i])
+                drops[i] += (areas[-1] - _model_area(model, shuffled, late[judge])) / 2
     return float(np.mean(areas)), drops
 
 
@@ -159,7 +162,15 @@ def _model_area(model: Any, rows: Array, late: npt.NDArray[np.bool_]) -> float:
     return _area(np.asarray(ranks, dtype=np.float64), late)
 
 
-def _change(parts: _Parts, at: int) -> str:
+def _date_features(layout: Layout) -> set[str]:
+    """Features that count days since 1970."""
+    dates = (plan for plan in layout.plans if isinstance(plan, DatePlan))
+    return {
+        name for plan in dates for name, item in zip(plan.names, plan.fields, strict=True) if item == "days"
+    }
+
+
+def _change(parts: _Parts, at: int, *, is_date: bool) -> str:
     """What changed in a column, in words."""
     before, after = parts.matrix[~parts.late, at], parts.matrix[parts.late, at]
     gone = float(np.isnan(before).mean()), float(np.isnan(after).mean())
@@ -168,10 +179,8 @@ def _change(parts: _Parts, at: int) -> str:
     numbers = len(parts.features.numbers)
     if at < numbers:
         left, right = (np.nanquantile(part, [0.1, 0.5, 0.9]) for part in (before, after))
-        return (
-            f"median {left[1]:,.5g} (10 to 90 %: {left[0]:,.5g} to {left[2]:,.5g}), "
-            f"in the test part {right[1]:,.5g} ({right[0]:,.5g} to {right[2]:,.5g})"
-        )
+        a, b, c, d, e, f = (_shown(value, is_date) for value in (*left, *right))
+        return f"median {b} (10 to 90 %: {a} to {c}), in the test part {e} ({d} to {f})"
     levels = parts.features.levels[at - numbers]
     shares = [
         np.bincount(part[~np.isnan(part)].astype(np.int64), minlength=len(levels)) / max(1, len(part))
@@ -180,6 +189,10 @@ def _change(parts: _Parts, at: int) -> str:
     most = int(np.argmax(np.abs(shares[1] - shares[0])))
     before_share, after_share = (f"{share[most]:.0%}" for share in shares)
     return f"{levels[most][:40]!r} in {before_share} of the rows, in the test part in {after_share}"
+
+
+def _shown(value: float, is_date: bool) -> str:
+    return str(np.datetime64(int(value), "D")) if is_date else f"{value:,.5g}"
 
 
 def _overlap(table: Table, test: Table) -> Iterable[Finding]:
