@@ -45,12 +45,13 @@ def parse_bytes(text: str | int) -> int:
     return int(float(match[1]) * 1024 ** "_kmgt".index(match[2] or "_"))
 
 
-def trial_seconds(seconds: float, rows: int) -> float:
+def trial_seconds(seconds: float, rows: int, *, images: bool = False) -> float:
     """Seconds of a budget that a single trial may take at most.
 
-    A sixth where every family can have several trials, a quarter on more rows; 8 s in any case.
+    A sixth where every family can have several trials, a quarter on more rows, a third for images, where
+    a net that sees all of them takes long and features are kept for others; 8 s in any case.
     """
-    return max(8.0, seconds / (6 if rows < 10_000 else 4))
+    return max(8.0, seconds / (3 if images else 6 if rows < 10_000 else 4))
 
 
 class Clock:

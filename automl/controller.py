@@ -338,7 +338,10 @@ def _spaces(
 
 def _scope(prepared: Prepared, settings: Settings) -> Scope:
     folds = prepared.problem.split.folds
-    seconds = math.inf if settings.seconds is None else trial_seconds(settings.seconds, prepared.rows)
+    seconds = math.inf
+    if settings.seconds is not None:
+        images = bool(prepared.problem.table.images)
+        seconds = trial_seconds(settings.seconds, prepared.rows, images=images)
     return Scope(len(folds[0].train), len(folds), seconds, _device(settings.device))
 
 

@@ -168,7 +168,8 @@ class Loop:
         """Seconds a trial may take: what is left, and a share of the budget at most."""
         if self.clock.seconds is None:
             return 24 * 3600.0
-        most = trial_seconds(self.clock.seconds, len(self.problem.target))
+        images = bool(self.problem.table.images)
+        most = trial_seconds(self.clock.seconds, len(self.problem.target), images=images)
         return max(0.5, min(self.clock.left_for_trials, most))
 
     def _next(self) -> Trial | None:

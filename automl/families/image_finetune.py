@@ -27,7 +27,9 @@ class Params:
     c:
         Inverse L2 penalty of the linear head that training begins with.
     learning_rate:
-        The head's highest; the last stage's is ``body`` times that, the first one's a ninth of it.
+        The highest of the cycle, at the last stage; a ninth of it at the first that learns.
+    head:
+        The head's rate, in shares of that.
     frozen:
         Share of the stages, from the first on, that stay as published.
     norms:
@@ -48,8 +50,8 @@ class Params:
     px: int = 160
     view: Literal["whole", "square", "crop"] = "square"
     c: float = 0.1
-    learning_rate: float = 1e-3
-    body: float = 0.3
+    learning_rate: float = 3e-4
+    head: float = 0.1
     frozen: float = 0.2
     weight_decay: float = 0.02
     dropout: float = 0.2
@@ -90,7 +92,7 @@ def _plan(params: Params) -> NetTraining:
         params.epochs,
         frozen=params.frozen,
         c=params.c,
-        body=params.body,
+        head=params.head,
         weight_decay=params.weight_decay,
         dropout=params.dropout,
         norms=params.norms,

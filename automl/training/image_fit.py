@@ -62,8 +62,11 @@ class NetTraining:
         Kept views of each image to learn from (2: mirrored too, 6: the corners too).
     c:
         Of the linear head that is solved on frozen features to begin with; 0 for a random one.
-    body:
-        Share of the learning rate at the last stage; a ninth of it at the first that learns.
+    learning_rate:
+        The last stage's highest; a ninth of it at the first that learns.
+    head:
+        The head's, in shares of that: it begins where it is best, and each of its many inputs adds to what
+        a step changes.
     norms:
         ``eval``: norms stay as published; ``train``: they follow the batches.
     smallest, strength, flip:
@@ -85,7 +88,7 @@ class NetTraining:
     views: int = 2
     c: float = 0.1
     pooling: str = "avg"
-    body: float = 0.1
+    head: float = 0.1
     weight_decay: float = 0.01
     dropout: float = 0.0
     norms: str = "eval"
@@ -344,8 +347,8 @@ def _groups(net: ImageNet, plan: NetTraining) -> list[ParameterGroup]:
     learning = len(stages) - first
     shares = [0.0] * first
     for place in range(learning):
-        shares.append(plan.body * 3.0 ** (place * 3 // learning - 2))
-    return parameter_groups([*stages, net.head], weight_decay=plan.weight_decay, shares=[*shares, 1.0])
+        shares.append(3.0 ** (place * 3 // learning - 2))
+    return parameter_groups([*stages, net.head], weight_decay=plan.weight_decay, shares=[*shares, plan.head])
 
 
 def _train(objective: _NetObjective, plan: NetTraining, context: FitContext, device: str) -> Outcome:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # The middle of the picture that published nets are scored on: 224 of 256 pixels.
 _CENTRE = 0.875
 _CORNER = 0.8
+# Pixels of a picture per pixel of a view, in each direction, that sampling may skip between.
+_GRAIN = 1.4
 
 Boxes = npt.NDArray[np.float32]
 
@@ -120,10 +122,9 @@ class Augmenter:
 
         rows, px = len(images), px or self.px
         values = images.float()
-        # Sampling takes single pixels: without averaging first, fine structures would flicker.
-        factor = images.shape[-1] * math.sqrt(self.smallest) / px
-        if factor > 1.5:
-            size = int(images.shape[-1] / factor * 1.2)
+        # Sampling takes single pixels: without averaging first, views of whole pictures would be grainy.
+        if images.shape[-1] > _GRAIN * px:
+            size = int(_GRAIN * px)
             values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
         matrices = self._matrices(rows, aspects).to(images.device)
         grid = functional.affine_grid(matrices, [rows, 3, px, px], align_corners=False)
