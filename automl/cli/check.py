@@ -89,14 +89,13 @@ def report_lines(report: CheckReport, width: int) -> Iterator[str]:
         yield from _hanging("read", note, width)
     for severity, found in groupby(report.findings, key=lambda finding: finding.severity):
         yield ""
-        for _, alike in groupby(sorted(found, key=_code), key=_code):
-            yield from _alike(severity, list(alike), width)
+        by_code: dict[str, list[Finding]] = {}
+        for finding in found:
+            by_code.setdefault(finding.code, []).append(finding)
+        for alike in by_code.values():
+            yield from _alike(severity, alike, width)
     yield ""
     yield _closing(report)
-
-
-def _code(finding: Finding) -> str:
-    return finding.code
 
 
 def _alike(severity: str, findings: list[Finding], width: int) -> Iterator[str]:

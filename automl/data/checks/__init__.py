@@ -52,10 +52,10 @@ def check_frame(
     table = layout.encode(frame).table if table is None else table
     classes = bool(task.labels)
     rows = _sample(len(frame))
-    found = column_findings(frame, layout, table, rows)
+    found = leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
     found += target_findings(values, classes, layout.target_name)
-    found += leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
     found += row_findings(table, values, classes)
+    found += column_findings(frame, layout, table, rows)
     return worst_first(found)
 
 
