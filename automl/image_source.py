@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[float, str], None]
 _PROBED = 20
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def open_source(
     DataError
         When data or images cannot be used.
     """
+    _refuse_archive(settings.source)
     if is_image_folder(settings.source):
         folder = read_folder(Path(settings.source))
         table = ReadTable(folder.frame, folder.notes, folder.root.name)
@@ -120,6 +122,12 @@ def open_source(
     )
     read_now = replace(table, frame=images.frame, notes=(*table.notes, *images.notes))
     return Source(read_now, settings, images, (*findings, *images.findings))
+
+
+def _refuse_archive(source: Any) -> None:
+    """Archives may unpack to anywhere and to any size: that is left to tools that people trust."""
+    if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(_ARCHIVES):
+        raise DataError(f"{source} is an archive. Next: unpack it, and pass the folder.")
 
 
 def judged_part(parts: npt.NDArray[Any] | None) -> npt.NDArray[np.bool_] | None:

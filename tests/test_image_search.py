@@ -107,3 +107,9 @@ def test_a_table_with_paths_of_images(shapes: Path, place: Path, tmp_path: Path)
     )
     with pytest.raises(DataError, match="leads out"):
         automl.search(tmp_path / "bad.csv", image_root=shapes, **how)
+
+
+def test_archives_are_not_unpacked(tmp_path: Path, place: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match="unpack it"):
+        automl.search(tmp_path / "photos.zip", store=place)
