@@ -54,6 +54,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     loop.builder.forget(tracker.dropped)
     champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
     tracker.protect(champion.weights)
+    tracker.best_so_far(len(loop.history), champion.validation)  # the last trials were not told till now
     known = _known_rows(ended, champion)
     test = _test_score(prepared, champion, known, loop.history)
     if known is not None and prepared.test is not None and ended.settings.test is None:

@@ -18,6 +18,7 @@ from automl.errors import UsageError, did_you_mean
 from automl.predictor import Predictor
 from automl.store import MANIFEST
 from automl.tracker.material import resolve_run, run_of_id
+from automl.tracker.notes import TRAINING
 from automl.tracker.query import Record, SearchDescription, TrialDescription
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
@@ -235,8 +236,13 @@ def ui_server(
     """
     location = locate_store(tracking_uri, store)
     record = _record(tracking_uri, store)
-    run = record.search_run(name) if name else None
-    path = "/" if run is None else f"/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    if name or location.artifacts is None:
+        run = record.search_run(name) if name else None
+    else:  # the latest search is a better beginning than a list of experiments
+        run = next(iter(record.latest_search_runs()), None)
+    path = "/"
+    if run is not None:
+        path = f"/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{TRAINING}"
     if location.artifacts is None:
         address = location.uri.rstrip("/")
         return UiServer(address, address + path)

@@ -207,7 +207,7 @@ def test_the_public_names_lead_here() -> None:
 def test_the_pages_open_at_the_search(recorded: Any, root: Path) -> None:
     server = history.ui_server("flowers", store=root)
     ids = recorded.ids
-    assert server.page.endswith(f"/#/experiments/{ids.experiment_id}/runs/{ids.run_id}")
+    assert f"/#/experiments/{ids.experiment_id}/runs/{ids.run_id}?" in server.page
     assert server.address.startswith("http://127.0.0.1:")
     assert recorded.location.uri in server.command
     assert server.command[server.command.index("--host") + 1] == "127.0.0.1"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from automl.tracker.record import (
+    PARENT,
     LeaderboardRow,
     SearchIds,
     SearchRecord,
@@ -15,6 +17,9 @@ from automl.tracker.record import (
     best_first,
 )
 
+TRAINING = "workflowType=machine_learning"
+"""What makes MLflow's pages those of model training, not of language-model agents."""
+_VIEW = "mlflow.sharedViewState."
 LONGEST = 7_900  # a tag's length, with room
 
 
@@ -23,7 +28,13 @@ def search_note(
 ) -> str:
     """The page of a search: the result, the champion's members, how to use it, the leaderboard."""
     metric, body = search.task.metric, summary.body
-    parts = [summary.note, _result(body, metric.name), _champion(body, rows, ids), _about(search)]
+    parts = [
+        _ways(search, rows, ids),
+        summary.note,
+        _result(body, metric.name),
+        _champion(body, rows, ids),
+        _about(search),
+    ]
     if ids.model_version:
         parts.append(_use(search.name, ids))
     head = "\n\n".join(part for part in parts if part)
@@ -34,7 +45,7 @@ def search_note(
 def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds) -> str:
     """The page of all searches of a name: where the latest one and its champion are."""
     metric = search.task.metric.name
-    latest = f"[the latest search](#/experiments/{ids.experiment_id}/runs/{ids.run_id})"
+    latest = f"[the latest search]({_run(ids.experiment_id, ids.run_id)})"
     champion = (
         f" Its champion is [{_model(search.name)}]({_model_page(search.name, ids)})."
         if ids.model_version
@@ -42,7 +53,8 @@ def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds
     )
     return (
         f"Searches for `{as_markdown(search.layout.target_name)}` in {as_markdown(search.dataset.source)}. "
-        f"Start with {latest}.{champion}\n\n{_result(summary.body, metric)}\n\n"
+        f"Start with {latest} or [its trials, the best "
+        f"first]({_board(ids)}).{champion}\n\n{_result(summary.body, metric)}\n\n"
         f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a "
         "trial's "
         "page "
@@ -50,6 +62,25 @@ def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds
         "its "
         "parameters, scores by fold, curves and plots, and its model."
     )
+
+
+def board_view(metric: str, greater_is_better: bool, ids: SearchIds) -> tuple[str, str]:
+    """A view of MLflow's run table as an experiment's tag: the trials of one search, the best first.
+
+    MLflow's own "share" button writes such tags; without one its table shows no metric at all.
+    """
+    numbers = (f"val_{metric}", f"val_{metric}_se", "predict_ms_per_1000_rows", "model_bytes")
+    state = {
+        "searchFilter": f"tags.`{PARENT}` = '{ids.run_id}'",
+        "orderByKey": f"metrics.`val_{metric}`",
+        "orderByAsc": not greater_is_better,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "selectedColumns": [*(f"metrics.`{name}`" for name in numbers), "tags.`automl.state`"],
+    }
+    return f"{_VIEW}{ids.run_id[:8]}", json.dumps(state)
 
 
 def leaderboard_note(
@@ -78,6 +109,27 @@ def leaderboard_note(
             break
         lines.append(line)
     return "\n".join(lines)
+
+
+def _ways(search: SearchRecord, rows: Sequence[LeaderboardRow], ids: SearchIds) -> str:
+    """The first line, all of links: what stands below it cannot be clicked until the page is unfolded."""
+    ways = [
+        f"best trial [#{row.trial} {as_markdown(row.family)}]({_run(ids.experiment_id, row.run_id)})"
+        for row in best_first(rows, search.task.metric.greater_is_better)[:1]
+        if row.validation is not None
+    ]
+    if ids.model_version:
+        ways.append(f"[registered champion]({_model_page(search.name, ids)})")
+    ways.append(f"[all trials, the best first]({_board(ids)})")
+    return "Go to: " + " · ".join(ways)
+
+
+def _run(experiment_id: str, run_id: str) -> str:
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{TRAINING}"
+
+
+def _board(ids: SearchIds) -> str:
+    return f"#/experiments/{ids.experiment_id}/runs?viewStateShareKey={ids.run_id[:8]}&{TRAINING}"
 
 
 def _trial(row: LeaderboardRow, ids: SearchIds | None) -> str:
@@ -121,8 +173,7 @@ def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: Sear
         if member["trial"] in known
     )
     more = f" and {len(members) - 12} more" if len(members) > 12 else ""
-    page = f" → [registered model]({_model_page(str(body.get('name')), ids)})" if ids.model_version else ""
-    return f"Champion: {listed}{more}{page}"
+    return f"Champion: {listed}{more}"
 
 
 def _about(search: SearchRecord) -> str:

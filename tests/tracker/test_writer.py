@@ -47,7 +47,8 @@ def test_the_search_is_a_run_in_the_experiment_of_its_name(recorded: Any, client
 def test_the_search_shows_its_leaderboard_dataset_and_progress(recorded: Any, client: Any) -> None:
     run = client.get_run(recorded.ids.run_id)
     note = run.data.tags["mlflow.note.content"]
-    assert note.startswith("**Done.**")
+    assert "**Done.**" in note
+    assert "best trial [#" in note.splitlines()[0]
     assert (
         f"[#1 random_forest](#/experiments/{recorded.ids.experiment_id}/runs/{recorded.run_ids[1]})" in note
     )
