@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import defaultdict
@@ -54,6 +55,16 @@ def trial_seconds(seconds: float, rows: int, *, images: bool = False) -> float:
     return max(8.0, seconds / (3 if images else 6 if rows < 10_000 else 4))
 
 
+def crowding() -> float:
+    """By how much other work slows this process down, 1 to 3: running processes per core, last minute's mean.
+
+    1 where the system keeps no such mean (Windows).
+    """
+    if not hasattr(os, "getloadavg"):
+        return 1.0
+    return min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), 3.0)
+
+
 class Clock:
     """Time since the search began, by the monotonic clock alone.
 
@@ -63,10 +74,13 @@ class Clock:
         The budget, or None when trials are counted instead.
     spent:
         Seconds that count as used already (imports before the call, an earlier session).
+    crowding:
+        By how much other work slows this process down (see :func:`crowding`); more is kept for the end.
     """
 
-    def __init__(self, seconds: float | None, *, spent: float = 0.0) -> None:
+    def __init__(self, seconds: float | None, *, spent: float = 0.0, crowding: float = 1.0) -> None:
         self.seconds = seconds
+        self._crowding = crowding
         self._began = time.monotonic() - spent
 
     @property
@@ -84,11 +98,12 @@ class Clock:
         """Seconds kept for the end: choosing, scoring the test part, saving, registering.
 
         The folds' models are deployed as they are, so nothing is fitted then; 2 s or 5 %, at most 20 s,
-        and a fifth of budgets below 10 s.
+        and a fifth of budgets below 10 s. More where the machine is crowded, up to 15 %.
         """
-        return (
-            0.0 if self.seconds is None else min(max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds), 20.0)
-        )
+        if self.seconds is None:
+            return 0.0
+        alone = max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds)
+        return min(max(alone, min(alone * self._crowding, 0.15 * self.seconds)), 20.0)
 
     @property
     def left_for_trials(self) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel, trial_seconds
+from automl.budget import Clock, TimeModel, crowding, trial_seconds
 from automl.delivery import Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError, did_you_mean
@@ -116,7 +116,7 @@ class RunningSearch:
             return
         folder.claim()
         self.resumed = folder
-        self.clock = Clock(self.settings.seconds, spent=used + folder.spent)
+        self.clock = Clock(self.settings.seconds, spent=used + folder.spent, crowding=crowding())
         if self.settings.tracking_uri is None:
             self.settings = replace(self.settings, tracking_uri=folder.outset.tracking_uri)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.budget import Clock, parse_bytes
+from automl.budget import Clock, crowding, parse_bytes
 from automl.controller import RunningSearch
 from automl.errors import UsageError, did_you_mean
 from automl.following import NOBODY, SearchWatcher
@@ -157,7 +157,9 @@ def search(
         decimal=decimal,
         skip_bad_rows=skip_bad_rows,
     )
-    return RunningSearch(settings, Clock(seconds, spent=started), watcher or NOBODY).run()
+    return RunningSearch(
+        settings, Clock(seconds, spent=started, crowding=crowding()), watcher or NOBODY
+    ).run()
 
 
 def resume(

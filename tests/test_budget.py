@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel, parse_bytes, parse_seconds
+from automl.budget import Clock, TimeModel, crowding, parse_bytes, parse_seconds
 from automl.errors import UsageError
 
 
@@ -36,6 +37,22 @@ def test_time_spent_before_the_call_counts():
     clock = Clock(10, spent=4)
     assert 5.5 < clock.left <= 6
     assert clock.left_for_trials == pytest.approx(clock.left - 2, abs=0.01)
+
+
+def test_more_is_kept_for_the_end_where_the_machine_is_crowded():
+    assert Clock(60).reserve == 3
+    assert Clock(60, crowding=2).reserve == 6
+    assert Clock(60, crowding=3).reserve == 9
+    assert Clock(10, crowding=3).reserve == 2
+    assert Clock(3600, crowding=3).reserve == 20
+    assert Clock(None, crowding=3).reserve == 0
+
+
+def test_crowding_follows_the_running_processes_per_core(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for load, slower in ((0.2, 1.0), (2.0, 1.0), (4.0, 2.0), (40.0, 3.0)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert crowding() == slower
 
 
 def test_a_clock_without_seconds_never_ends():
