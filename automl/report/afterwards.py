@@ -7,10 +7,11 @@ import logging
 from automl.budget import Clock
 from automl.errors import AutoMLError
 from automl.predictor import Predictor
-from automl.report.build import REPORT, versions_of
+from automl.report.build import REPORT, read_pictures, versions_of
 from automl.report.card import model_card
 from automl.report.evidence import Evidence
 from automl.report.explain import explain
+from automl.report.image_sheets import image_sheets
 from automl.report.subject import Subject
 from automl.tracker.champion import CARD, describe_model
 from automl.tracker.material import search_material, write_file
@@ -43,12 +44,15 @@ def leave_pages(
         card = model_card(subject)
         write_file(record, run_id, CARD, card.encode())
         describe_model(record, material.search, card)
+        for name, sheet in image_sheets(evidence, predictor).items():
+            write_file(record, run_id, name, sheet)
         if clock.left < REPORT_SECONDS or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:
             return
         from automl.report.page import render
 
         found = explain(predictor, evidence, seconds=min(20.0, clock.left / 4))
-        page = render(Subject(material, evidence, found, versions=subject.versions))
+        pictures = read_pictures(record, material)
+        page = render(Subject(material, evidence, found, versions=subject.versions, pictures=pictures))
         write_file(record, run_id, REPORT, page.encode())
     except _FAULTS as error:
         _log.warning("The search's pages could not be made (%s); the model is not affected.", error)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from automl.data.images_folder import scan_images
+from automl.data.images_pixels import pictures_of, stored_side
 from automl.data.images_store import store_pixels
 from automl.data.table import Features, Table
 from automl.families import families
@@ -20,6 +21,7 @@ from automl.families.base import FitContext, TrialStopped
 from automl.metrics import METRICS
 from automl.spaces import load_space
 from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.training.gradcam import class_maps
 
 ROWS = 36
 QUICK: dict[str, dict[str, Any]] = {
@@ -144,6 +146,18 @@ def test_every_setting_of_the_portfolio_binds(name: str) -> None:
     space = load_space(name, params)
     for entry in space.portfolio:
         assert isinstance(space.bind(entry.params), params)
+
+
+@by_family
+def test_the_place_of_a_class_in_a_picture_is_shown(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    model = fit(name, rows, kinds, TASKS["multiclass"])
+    places = np.array([0, 5])
+    seen = pictures_of(rows.images[0], stored_side(rows.images[0]))
+    shown, heat = class_maps(model, seen, places, kinds[places])
+    assert shown.shape == (*heat.shape, 3)
+    assert heat.min() >= 0
+    assert heat.max() <= 1
 
 
 @pytest.mark.parametrize("mix", ["mixup", "cutmix"])

@@ -1,0 +1,114 @@
+"""Sheets of images for the record: the champion's worst mistakes with what it looked at, and each class."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.images_pixels import Pictures, pictures_of, stored_side
+from automl.predictor import Predictor
+from automl.report.evidence import Evidence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TOP_LOSSES, CLASSES = "images/top_losses.png", "images/classes.png"
+_WORST = 12
+_MOST_CLASSES = 10
+_EXAMPLES = 6
+_INCHES = 1.7
+
+
+def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
+    """PNG files by their names on the search's run; none for tables without images."""
+    sample = evidence.sample
+    if sample is None or not sample.table.images or not evidence.task.labels:
+        return {}
+    column = sample.table.images[0]
+    pictures = pictures_of(column, stored_side(column))
+    target = np.asarray(evidence.target)[sample.places].astype(np.int64)
+    predictions = evidence.predictions[sample.places]
+    return {
+        TOP_LOSSES: _top_losses(evidence, predictor, pictures, (target, predictions)),
+        CLASSES: _classes(evidence, pictures, target),
+    }
+
+
+def _top_losses(
+    evidence: Evidence,
+    predictor: Predictor,
+    pictures: Pictures,
+    rows: tuple[npt.NDArray[np.int64], npt.NDArray[np.floating]],
+) -> bytes:
+    """The held-out images with the greatest losses, and what spoke for the predicted class in them."""
+    target, predictions = rows
+    losses = evidence.task.row_losses(target, predictions)
+    worst = np.argsort(-losses, kind="stable")[:_WORST]
+    predicted = predictions[worst].argmax(axis=1).astype(np.int64)
+    maps = _maps(predictor, pictures, worst, predicted)
+    names = [_plain(label) for label in evidence.task.labels]
+    columns = 4
+    figure, axes = _grid(-(-len(worst) // columns), columns * (2 if maps else 1))
+    stored = pictures.take(worst)
+    for place, row in enumerate(worst):
+        cell = axes[place // columns][place % columns * (2 if maps else 1)]
+        cell.imshow(maps[0][place] if maps else stored[0][place])
+        said = f"{names[predicted[place]]} {predictions[row].max():.2f}"
+        cell.set_title(f"{names[target[row]]}\n→ {said}", fontsize=7, loc="left")
+        if maps:
+            beside = axes[place // columns][place % columns * 2 + 1]
+            beside.imshow(maps[0][place].mean(axis=2), cmap="gray", vmin=0, vmax=255)
+            beside.imshow(maps[1][place], cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+    return _png(figure)
+
+
+def _maps(
+    predictor: Predictor,
+    pictures: Pictures,
+    places: npt.NDArray[np.int64],
+    classes: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None:
+    """By the first model of the heaviest member that is a net for images."""
+    from automl.training.gradcam import class_maps
+
+    for member in sorted(predictor.members, key=lambda member: -member.weight):
+        found = class_maps(member.folds[0], pictures, places, classes)
+        if found is not None:
+            return found
+    return None
+
+
+def _classes(evidence: Evidence, pictures: Pictures, target: npt.NDArray[np.int64]) -> bytes:
+    """A row of examples per class."""
+    names = [_plain(label) for label in evidence.task.labels][:_MOST_CLASSES]
+    figure, axes = _grid(len(names), _EXAMPLES)
+    for code, name in enumerate(names):
+        places = np.flatnonzero(target == code)[:_EXAMPLES]
+        axes[code][0].set_title(name, fontsize=8, loc="left")
+        for column, pixels in enumerate(pictures.take(places)[0]):
+            axes[code][column].imshow(pixels)
+    return _png(figure)
+
+
+def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(columns * _INCHES, rows * (_INCHES + 0.35)), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for cell in axes.flat:
+        cell.axis("off")
+    return figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=90)
+    return content.getvalue()
+
+
+def _plain(label: object) -> str:
+    """A class's name as it is: dollar signs would start a formula."""
+    return str(label)[:30].replace("$", r"\$")
