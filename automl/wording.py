@@ -19,6 +19,13 @@ def score_text(value: float) -> str:
     return f"{value:.5g}"
 
 
+def label_text(label: object) -> str:
+    """A class as people write it: ``3`` for a column of whole numbers that was read as 3.0."""
+    if isinstance(label, float) and label.is_integer():
+        return str(int(label))
+    return str(label)
+
+
 def size_text(size: float) -> str:
     """``812 B``, ``3.4 MB``."""
     for unit in ("B", "KB", "MB", "GB"):

@@ -15,7 +15,7 @@ from automl.report.evidence import ARRAYS, STORY, Evidence
 from automl.report.explain import Explanation, explain
 from automl.report.inputs import Rows, read_rows, with_features
 from automl.report.slices import Slice, slice_by
-from automl.report.subject import Subject
+from automl.report.subject import PICTURES, Subject
 from automl.tracker.champion import CARD, describe_model
 from automl.tracker.material import Material, read_file, search_material, write_file
 from automl.tracker.query import Record
@@ -77,7 +77,8 @@ def open_search(
     found: Explanation | None = None
     if explained:
         found = explain(predictor, with_features(evidence, rows, predictor), seconds=EXPLAIN_SECONDS)
-    subject = Subject(material, evidence, found, rows.reason, versions_of(predictor))
+    pictures = read_pictures(record, material)
+    subject = Subject(material, evidence, found, rows.reason, versions_of(predictor), pictures)
     return Opened(record, subject, rows)
 
 
@@ -86,6 +87,12 @@ def read_evidence(record: Record, material: Material) -> Evidence | None:
     run_id = material.search.run_id
     arrays, story = read_file(record, run_id, ARRAYS), read_file(record, run_id, STORY)
     return None if arrays is None or story is None else Evidence.load(arrays, story)
+
+
+def read_pictures(record: Record, material: Material) -> dict[str, bytes]:
+    """Sheets of images that the search left on its run; none for tables."""
+    found = {name: read_file(record, material.search.run_id, name) for name in PICTURES}
+    return {name: content for name, content in found.items() if content is not None}
 
 
 def versions_of(predictor: Predictor) -> dict[str, str]:

@@ -13,7 +13,7 @@ from automl.report import curves
 from automl.report.evidence import Evidence
 from automl.report.slices import LEAST_ROWS, Slice
 from automl.report.subject import Subject
-from automl.wording import score_text, size_text
+from automl.wording import label_text, score_text, size_text
 
 _CLASS_ROWS = 40
 _SMALL = 1000
@@ -182,7 +182,7 @@ def _sensible(name: str, evidence: Evidence) -> bool:
 
 
 def _by_class(evidence: Evidence) -> str:
-    names = tuple(str(name) for name in evidence.task.labels)
+    names = tuple(label_text(name) for name in evidence.task.labels)
     rows = curves.by_class(evidence.target, evidence.predictions, names)
     listed = [
         (escaped(row.label), f"{row.rows:,}", *(_plain(v) for v in (row.precision, row.recall, row.f1)))

@@ -8,9 +8,9 @@ import numpy as np
 
 from automl.report import curves, figures
 from automl.report.evidence import Evidence
-from automl.report.markup import Markup, picture, section, table, tag
+from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, Slice
-from automl.report.subject import Subject
+from automl.report.subject import PICTURES, Subject
 from automl.wording import score_text, size_text
 
 _CLASS_ROWS = 30
@@ -231,9 +231,12 @@ def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
 def drivers_section(subject: Subject) -> Markup:
     """Permutation importance and partial dependence."""
     title = "What drives it"
+    sheets = [photo(content, alt=PICTURES[name]) for name, content in subject.pictures.items()]
     found, evidence = subject.explanation, subject.evidence
     if found is None or evidence is None or not found.importances:
-        why = subject.unexplained or "there are no features to shuffle"
+        if sheets:
+            return section("drivers", title, *sheets)
+        why = (subject.unexplained or "there are no features to shuffle").rstrip(".")
         return section("drivers", title, tag("p", f"Not computed: {why}.", class_="muted"))
     top = found.importances[0]
     strongest = f"{top.feature} ({top.value:.3g}, 95 % {top.low:.3g} to {top.high:.3g})"
@@ -283,4 +286,4 @@ def drivers_section(subject: Subject) -> Markup:
             tag("p", note, class_="muted"),
             tag("div", *shown, class_="plots small"),
         ]
-    return section("drivers", title, *parts)
+    return section("drivers", title, *parts, *sheets)

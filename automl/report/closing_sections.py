@@ -54,8 +54,8 @@ def data_section(subject: Subject) -> Markup:
     parts.append(
         tag(
             "p",
-            f"{story.data_rows:,} rows and {len(story.columns)} columns ({counted}); the target "
-            f"{search.target} is {search.task}: {story.task_reason}.",
+            f"{story.data_rows:,} rows, {len(story.columns)} column{'s' * (len(story.columns) != 1)} "
+            f"({counted}); the target “{search.target}” makes the task {search.task}: {story.task_reason}.",
         )
     )
     if story.findings:

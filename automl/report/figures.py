@@ -12,6 +12,7 @@ from automl.report.evidence import Evidence
 from automl.report.explain import Dependence, Importance
 from automl.report.palette import GRID, INK, MUTED, SERIES
 from automl.report.style import Plot, category_axis, drawing, label, plot
+from automl.wording import label_text
 
 MOST_CLASSES = 12
 MOST_CURVES = 6
@@ -20,7 +21,7 @@ _POINTS = 500
 
 def labels_of(evidence: Evidence) -> tuple[str, ...]:
     """The classes as text."""
-    return tuple(str(name) for name in evidence.task.labels)
+    return tuple(label_text(name) for name in evidence.task.labels)
 
 
 def confusion_plot(evidence: Evidence) -> Plot:

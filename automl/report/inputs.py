@@ -34,6 +34,8 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
     UsageError
         When ``data`` was given and is not what was searched.
     """
+    if any(column["kind"] == "image" for column in evidence.story.columns):
+        return Rows(None, "it is computed for tables; this data holds images")
     path = Path(data) if data is not None else _found(material)
     if path is None:
         return Rows(None, "the search had a DataFrame, or its file is gone; pass the file with --data")

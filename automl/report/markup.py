@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -76,6 +77,13 @@ def picture(figure: Figure, name: str, *, alt: str, caption: object = "", wide: 
     drawn = tag("div", Markup(svg(figure, name)), role="img", aria_label=alt, class_="plot")
     under = [tag("figcaption", caption)] if caption else []
     return tag("figure", drawn, *under, class_="wide" if wide else None)
+
+
+def photo(content: bytes, *, alt: str) -> Markup:
+    """A PNG image inside the page, with its description below it."""
+    encoded = base64.b64encode(content).decode()
+    shown = Markup(f'<img src="data:image/png;base64,{encoded}" alt="{text(alt)}" loading="lazy">')
+    return tag("figure", shown, tag("figcaption", alt), class_="wide")
 
 
 def section(place: str, title: str, *children: object) -> Markup:

@@ -14,6 +14,15 @@ from automl.report.timeline import Clock, clock_of, family_colours
 from automl.tracker.material import Material
 from automl.wording import score_text
 
+PICTURES = {
+    "images/top_losses.png": (
+        "The held-out images with the greatest losses: the true class, and below it what was predicted. "
+        "Where a heat map stands beside an image, the bright parts spoke for the predicted class (Grad-CAM)."
+    ),
+    "images/classes.png": "Examples of each class.",
+}
+"""What may lie on a search's run, and what it shows."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -44,6 +53,8 @@ class Subject:
         None where the features of the rows are not at hand; ``unexplained`` says why.
     versions:
         Of the libraries that made the champion.
+    pictures:
+        Sheets of images (PNG) that the search left on its run, by their names in :data:`PICTURES`.
     """
 
     material: Material
@@ -51,6 +62,7 @@ class Subject:
     explanation: Explanation | None = None
     unexplained: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

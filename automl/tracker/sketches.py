@@ -12,6 +12,7 @@ import numpy.typing as npt
 from automl.tasks import Task
 from automl.tracker.record import curve_kind
 from automl.trial import Curve, Result, Trial
+from automl.wording import label_text
 
 MOST_CLASSES = 12
 _POINTS = 300
@@ -31,7 +32,10 @@ def sketches(
     if truth is not None and result.held_out is not None and len(truth) == len(result.held_out):
         if task.labels:
             drawn["confusion.svg"] = confusion_sketch(
-                truth, result.held_out, task.labels, f"{title}: held-out rows"
+                truth,
+                result.held_out,
+                [label_text(label) for label in task.labels],
+                f"{title}: held-out rows",
             )
         else:
             drawn["predicted.svg"] = scatter_sketch(truth, result.held_out, f"{title}: held-out rows")

@@ -143,6 +143,20 @@ def test_without_the_data_the_report_says_what_is_missing(regression, tmp_path):
         write_report(regression.name, out=tmp_path / "r.html", data=str(data), store=moved / "mlruns")
 
 
+def test_sheets_of_images_are_part_of_the_page(multiclass):
+    from dataclasses import replace
+
+    from automl.report.build import open_search
+    from automl.report.page import render
+
+    subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
+    picture = multiclass.result.plot_confusion()._repr_png_()
+    text = render(replace(subject, pictures={"images/top_losses.png": picture}))
+    assert 'src="data:image/png;base64,' in text
+    assert text.count("greatest losses") == 2  # for those who see it and for those who do not
+    assert "Not computed" not in text
+
+
 def test_the_report_lies_on_the_run_too(binary, tmp_path):
     text, _ = report_of(binary, tmp_path)
     from automl.tracker import locate_store
