@@ -77,7 +77,7 @@ def raw_words(column: pd.Series[Any]) -> Words:
                 return found.cast(pa.large_string())
     try:
         codes, distinct = pd.factorize(column, use_na_sentinel=True)
-    except TypeError:  # lists and other cells that cannot be hashed
+    except (TypeError, NotImplementedError):  # lists and other cells that cannot be hashed
         missing = column.isna().to_numpy()
         cells = zip(column, missing, strict=True)
         return pa.array([None if gone else text_of(cell) for cell, gone in cells], pa.large_string())

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.compute as pc
 
 from automl.data.cells import (
+    EXACT,
     decimal_style,
     has_leading_zeros,
     is_numeric,
@@ -111,7 +113,7 @@ def _values(
     present = column.notna().to_numpy()
     if pd.api.types.is_bool_dtype(column.dtype):
         return np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present, []
-    if is_numeric(column):
+    if is_numeric(column) and not (column.dtype.kind == "u" and column.max() >= 2**63):
         if column.dtype.kind in "iu":
             return np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present, []
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -169,7 +171,12 @@ def _parsed(text: Any, task: str | None) -> npt.NDArray[np.float64] | None:
     if task not in (None, "regression") or not looks_numeric(text) or has_leading_zeros(text):
         return None
     values, bad = parse_numbers(text, decimal=decimal_style(text) or ".")
-    return None if bad.any() or np.isnan(values).all() else values
+    if bad.any() or np.isnan(values).all():
+        return None
+    large = task is None and bool((np.abs(values) >= EXACT).any())
+    if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py():
+        return None  # as floats some of them would be one class
+    return values
 
 
 def _refuse_extremes(values: Values, target: str) -> None:
@@ -186,7 +193,7 @@ def _refuse_extremes(values: Values, target: str) -> None:
 def _refuse_constant(values: Values, target: str) -> None:
     distinct = set(values[:1000].tolist()) or set()
     if len(distinct) < 2 and len(set(values.tolist())) < 2:
-        shown = repr(values[0]) if len(values) else "nothing"
+        shown = _shown(values[:1])[0] if len(values) else "nothing"
         raise DataError(
             f"The target {target!r} holds one value only ({shown} in {len(values)} rows): nothing to learn. "
             "Next: choose another --target."

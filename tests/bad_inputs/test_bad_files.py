@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -175,3 +177,14 @@ def test_case_19_a_file_that_may_not_be_read(cli, write, frame, tmp_path):
 def test_case_19_a_folder_that_holds_no_images(cli, tmp_path):
     (tmp_path / "folder").mkdir()
     search(cli, "folder").refused(3, "folder")
+
+
+def test_case_59_archives_are_not_unpacked(cli, tmp_path):
+    for name in ("photos.zip", "photos.zip.csv"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("../outside.txt", "slipped")
+        search(cli, name).refused(3, name, "Next:")
+    with tarfile.open(tmp_path / "photos.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "photos.zip", "../../outside.txt")
+    search(cli, "photos.tar.gz").refused(3, "photos.tar.gz", "Next:")
+    assert not (tmp_path.parent / "outside.txt").exists()
