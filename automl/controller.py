@@ -16,7 +16,15 @@ from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, crowding, trial_seconds
 from automl.delivery import Ended, deliver
 from automl.ensemble import EnsembleBuilder
-from automl.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError, did_you_mean
+from automl.errors import (
+    DataError,
+    MissingDependencyError,
+    NoTrialError,
+    SearchInterrupted,
+    StorageError,
+    UsageError,
+    did_you_mean,
+)
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
@@ -286,7 +294,9 @@ def _device(asked: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if asked == "cuda":
-        raise UsageError("--device cuda was asked for, but torch finds no GPU. Use --device cpu or auto.")
+        raise MissingDependencyError(
+            "--device cuda was asked for, but torch finds no GPU. Use --device cpu or auto."
+        )
     return "cpu"
 
 

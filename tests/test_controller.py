@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.errors import DataError, UsageError
+from automl.errors import DataError, MissingDependencyError, UsageError
 
 
 @pytest.fixture
@@ -137,3 +137,9 @@ def test_choices_that_cannot_be_are_refused_before_any_work(frame, tmp_path):
     with pytest.raises(UsageError, match="Choose one"):
         search(frame, tmp_path, target="label", group="group", time_column="day")
     assert not list((tmp_path / "mlruns" / "searches").glob("*")) if (tmp_path / "mlruns").exists() else True
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_said_with_the_way_out(frame, tmp_path):
+    with pytest.raises(MissingDependencyError, match="--device cpu"):
+        search(frame.drop(columns="value"), tmp_path, target="label", device="cuda")
