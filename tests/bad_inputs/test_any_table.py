@@ -277,11 +277,12 @@ def test_columns_of_every_dtype_train_or_are_refused(how: str, role: str, tmp_pa
     frame = pd.DataFrame({"z": np.random.default_rng(1).normal(size=ROWS), "y": ["a", "b"] * 12})
     frame[role] = held()[how]
     try:
-        predicted = trained(frame, "y", tmp_path).predict(frame)
+        model = trained(frame, "y", tmp_path)
+        predicted = model.predict(frame)
     except DataError as error:
         assert_has_a_place(error)
         return
-    if how not in ("arrays", "arrow lists", "bytes", "dicts"):
+    if model.classes and how not in ("arrays", "arrow lists", "bytes", "dicts"):
         assert {told(label) for label in predicted} <= {told(label) for label in frame["y"]}
 
 
