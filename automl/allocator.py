@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -36,7 +37,7 @@ OPENING = (
     "extra_trees",
     "random_forest",
 )
-# For tables with images, before the others: two sizes of pictures at once, then deeper training of nets.
+# For tables with images, in turn with the others: two sizes of pictures at once, then deeper training.
 IMAGE_OPENING = (
     "dummy",
     *["image_probe"] * 4,
@@ -99,9 +100,13 @@ class Allocator:
         self._seed = seed
         self._asked = 0
         self._gain: dict[str, float] = {}
-        images = any(name in IMAGE_OPENING[1:] for name in self._families)
-        opening = (*IMAGE_OPENING, *OPENING[1:]) if images else OPENING
-        self._opening = [name for name in opening if name in self._families]
+        images, tables = (
+            [name for name in names if name in self._families] for names in (IMAGE_OPENING, OPENING[1:])
+        )
+        opening = (*IMAGE_OPENING, *OPENING)
+        # In turn where there are both, beginning with the dummy, which leads the first.
+        pairs = zip_longest(images, tables) if len(images) > 1 else [*zip(images), *zip(tables)]
+        self._opening = [name for pair in pairs for name in pair if name is not None]
         self._opening += [name for name in self._families if name not in opening] * 2
 
     def choose(self, seconds_left: float) -> str | None:

@@ -20,6 +20,7 @@ from automl.data.readers import ReadTable, read_table
 from automl.data.table import Kind, Table
 from automl.data.target import CleanTarget, clean_target
 from automl.errors import DataError, UsageError, did_you_mean
+from automl.image_numbers import learn_image_numbers, with_image_numbers
 from automl.image_source import Report, Source, judged_part, open_source
 from automl.metrics import Metric
 from automl.problem import Problem
@@ -112,6 +113,9 @@ def prepare(
     task = choice.task
     target = task.encode(clean.values)
     layout, encoded, findings = _examined(clean, target_name, task, source)
+    if encoded.images and layout.features.kinds != {Kind.IMAGE}:
+        layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
+        encoded = with_image_numbers(encoded, layout.image_numbers)
     parts = source.parts(frame)
     plan = replace(_plan(frame, encoded, settings), judged=judged_part(parts))
     table, kept_target, kept_plan, test = encoded, target, plan, None
@@ -307,7 +311,7 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
     clean = clean_target(frame, name, task=task.name, known=True)
     what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
-    table = given.refer(layout.encode(clean.frame).table)
+    table = with_image_numbers(given.refer(layout.encode(clean.frame).table), layout.image_numbers)
     return TestPart(table, task.encode(clean.values), what)
 
 

@@ -48,6 +48,7 @@ LAYERS = {
     "member": 8,
     "predictor": 8,
     "image_input": 7,
+    "image_numbers": 7,
     "families": 7,
     "families.*": 6,
     "boosting": 5,

@@ -116,3 +116,31 @@ def test_archives_are_not_unpacked(tmp_path: Path, place: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(DataError, match="unpack it"):
         automl.search(tmp_path / "photos.zip", store=place)
+
+
+def test_images_join_the_numbers_of_a_table(shapes: Path, place: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    rows = []
+    for kind, name in enumerate(("square", "round")):
+        for number in range(10):
+            size = float(generator.normal())
+            rows.append((f"{name}/{number}.jpg", size, 50 * kind + 10 * size))
+    frame = pd.DataFrame(rows, columns=["photo", "size", "price"])
+    frame.to_csv(tmp_path / "prices.csv", index=False)
+    result = automl.search(
+        tmp_path / "prices.csv",
+        target="price",
+        image_root=shapes,
+        trials=6,
+        families=["linear", "image_probe"],
+        executor="inline",
+        folds=4,
+        store=place,
+    )
+    assert {"linear", "image_probe"} <= set(result.leaderboard["family"])
+    assert result.best.validation < 15  # 27 without the images
+    model = automl.load("prices", store=place)
+    predicted = model.predict(frame.drop(columns="price"), image_root=shapes)
+    assert np.corrcoef(predicted, frame["price"])[0, 1] > 0.9
+    with pytest.raises(UsageError, match="pass a table"):
+        model.predict(shapes)

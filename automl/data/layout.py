@@ -58,6 +58,9 @@ class Layout:
         The column that is predicted, or empty.
     ignored:
         Columns that are no inputs: target, groups, folds, dropped ones.
+    image_numbers:
+        What turns images into numbers for families that read none, as plain data (see
+        :mod:`automl.image_numbers`); :meth:`encode` leaves that to whoever has nets.
     """
 
     columns: tuple[Column, ...]
@@ -65,6 +68,7 @@ class Layout:
     differences: tuple[Difference, ...] = ()
     target_name: str = ""
     ignored: tuple[str, ...] = ()
+    image_numbers: Mapping[str, Any] | None = None
 
     @classmethod
     def infer(
@@ -253,6 +257,7 @@ class Layout:
             "columns": [[column.name, str(column.kind), column.reason] for column in self.columns],
             "plans": [plan.to_json() for plan in self.plans],
             "differences": [[item.later, item.earlier, item.name] for item in self.differences],
+            **({} if self.image_numbers is None else {"image_numbers": dict(self.image_numbers)}),
         }
 
     @classmethod
@@ -272,6 +277,7 @@ class Layout:
             tuple(Difference(*item) for item in data["differences"]),
             data["target"],
             tuple(data["ignored"]),
+            data.get("image_numbers"),
         )
 
 

@@ -60,7 +60,7 @@ def with_features(evidence: Evidence, rows: Rows, predictor: Predictor) -> Evide
     if rows.frame is None or evidence.sample is not None:
         return evidence
     places = evidence.sample_places()
-    return evidence.with_sample(Sample(places, predictor.layout.encode(rows.frame.iloc[places]).table))
+    return evidence.with_sample(Sample(places, predictor.encode(rows.frame.iloc[places])))
 
 
 def _found(material: Material) -> Path | None:
