@@ -28,6 +28,8 @@ _FIRST_ROWS = 250
 _PERMUTATIONS = 6
 _DRAWS = 120
 _BLOCK_ROWS = 40_000
+_TIMED_ROWS = 100
+_LEAST_ROWS = 150
 _GRID = 12
 _LEVELS = 8
 _DEPENDENCE_ROWS = 200
@@ -83,34 +85,49 @@ def explain(
     if sample is None or not len(sample.places):
         return None
     ends = time.monotonic() + seconds
-    table, target = sample.table, evidence.target[sample.places]
-    judged = _Judge(evidence.task.metric, target, evidence.story.class_weights)
-    predict = held_out_predictor(predictor, evidence)
-    rows = np.arange(table.rows)
+    predict = held_out_predictor(predictor.preload(), evidence)
     rng = np.random.default_rng(seed)
-    columns = _columns(table)
+    columns = _columns(sample.table)
+    places, block = _affordable(predict, sample.table, min(len(columns), FINALISTS), seconds)
+    table, target = sample.table.take(places), evidence.target[sample.places[places]]
+    judged = _Judge(evidence.task.metric, target, evidence.story.class_weights)
     finalists = columns
     if len(columns) > FINALISTS:
-        few = np.sort(rng.choice(rows, min(_FIRST_ROWS, len(rows)), replace=False))
-        part = replace(judged, target=target[few])
-        first = _shuffled(predict, table.take(few), few, columns, 1, rng, ends - seconds / 2)
-        before = part.score(predict(table.take(few), few))
+        few = np.sort(rng.choice(len(places), min(_FIRST_ROWS, len(places)), replace=False))
+        part, few_places = replace(judged, target=target[few]), places[few]
+        first = _shuffled(predict, table.take(few), few_places, columns, 1, rng, (ends - seconds / 2, block))
+        before = part.score(predict(table.take(few), few_places))
         drops = {name: before - part.score(found[0]) for name, found in first.items()}
         finalists = sorted(drops, key=lambda column: -drops[column])[:FINALISTS]
-    base = predict(table, rows)
-    shuffled = _shuffled(predict, table, rows, finalists, _PERMUTATIONS, rng, ends)
+    base = predict(table, places)
+    shuffled = _shuffled(predict, table, places, finalists, _PERMUTATIONS, rng, (ends, block))
     importances = sorted(
         (judged.importance(column, table, base, found, seed) for column, found in shuffled.items()),
         key=lambda item: -item.value,
     )
-    places = {_name(table, column): column for column in finalists}
+    of_name = {_name(table, column): column for column in finalists}
     dependences = [
-        _dependence(predict, table, places[item.feature], rng)
+        _dependence(predict, table, places, of_name[item.feature], rng)
         for item in importances[:top]
         if item.kind != "text" and item.value > 0 and time.monotonic() < ends
     ]
     complete = len(shuffled) == len(finalists)
     return Explanation(tuple(importances), tuple(dependences), table.rows, len(columns), complete)
+
+
+def _affordable(
+    predict: Predict, table: Table, features: int, seconds: float
+) -> tuple[npt.NDArray[np.int64], int]:
+    """Which rows of the sample the time allows, and how many predictions at once take half a second."""
+    few = np.arange(min(_TIMED_ROWS, table.rows))
+    began = time.monotonic()
+    predict(table.take(few), few)
+    each = max((time.monotonic() - began) / len(few), 1e-7)
+    rows = int(np.clip(0.6 * seconds / each / max(1, features * _PERMUTATIONS), _LEAST_ROWS, table.rows))
+    places = np.arange(table.rows)
+    if rows < table.rows:
+        places = np.sort(np.random.default_rng(0).choice(table.rows, rows, replace=False))
+    return places, int(min(_BLOCK_ROWS, 0.5 / each))
 
 
 def held_out_predictor(predictor: Predictor, evidence: Evidence) -> Predict:
@@ -195,12 +212,15 @@ def _shuffled(
     columns: Sequence[_Column],
     permutations: int,
     rng: np.random.Generator,
-    ends: float,
+    limits: tuple[float, int],
 ) -> dict[_Column, list[Array]]:
-    """Predictions with each column shuffled; several columns in one call, for models that like blocks."""
-    rows = table.rows
+    """Predictions with each column shuffled; several columns in one call, for models that like blocks.
+
+    ``limits`` are when to end (monotonic seconds) and how many predictions to ask for at once.
+    """
+    rows, (ends, block_rows) = table.rows, limits
     jobs = [column for column in columns for _ in range(permutations)]
-    at_once = max(permutations, _BLOCK_ROWS // rows // permutations * permutations)
+    at_once = max(permutations, block_rows // rows // permutations * permutations)
     found: dict[_Column, list[Array]] = {}
     for start in range(0, len(jobs), at_once):
         if start and time.monotonic() > ends:
@@ -216,16 +236,21 @@ def _shuffled(
     return found
 
 
-def _dependence(predict: Predict, table: Table, column: _Column, rng: np.random.Generator) -> Dependence:
+def _dependence(
+    predict: Predict,
+    table: Table,
+    places: npt.NDArray[np.int64],
+    column: _Column,
+    rng: np.random.Generator,
+) -> Dependence:
     rows = np.arange(table.rows)
     if len(rows) > _DEPENDENCE_ROWS:
         rows = np.sort(rng.choice(rows, _DEPENDENCE_ROWS, replace=False))
-    values = _values(table, column)
-    grid = _grid(table, column, values)
+    grid = _grid(column, _values(table, column))
     wide = table.take(np.tile(rows, len(grid)))
     for number, value in enumerate(grid):
         _put(wide, column, slice(number * len(rows), (number + 1) * len(rows)), value)
-    predicted = predict(wide, np.tile(rows, len(grid)))
+    predicted = predict(wide, np.tile(places[rows], len(grid)))
     mean = predicted.reshape(len(grid), len(rows), -1).mean(axis=1)
     if column[0] == "category":
         levels = table.features.levels[column[1]]
@@ -233,7 +258,7 @@ def _dependence(predict: Predict, table: Table, column: _Column, rng: np.random.
     return Dependence(_name(table, column), tuple(float(value) for value in grid), mean)
 
 
-def _grid(table: Table, column: _Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _grid(column: _Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Quantiles of a number from 2 % to 98 %, or the most frequent levels in their own order."""
     if column[0] == "category":
         codes, counts = np.unique(values[values >= 0], return_counts=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from conftest import HOSTILE_CLASS, HOSTILE_COLUMN
@@ -52,6 +54,15 @@ def test_what_drives_the_target_comes_first_and_noise_last(regression):
     line = found.dependences[0]
     assert line.feature == "x0"
     assert np.polyfit(line.grid, line.mean[:, 0], 1)[0] == pytest.approx(3, abs=0.6)
+
+
+def test_with_little_time_fewer_rows_are_explained_and_it_says_so(regression):
+    began = time.monotonic()
+    found = explain(regression.result.predictor, regression.result.evidence, seconds=0.01)
+    assert time.monotonic() - began < 5
+    assert found.rows == 150
+    assert found.importances
+    assert found.features == 4
 
 
 def test_the_data_read_again_gives_the_features_that_the_search_had(multiclass, monkeypatch):

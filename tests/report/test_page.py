@@ -95,6 +95,14 @@ def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which,
     assert "nan" not in re.sub(r"[a-z]*nan[a-z]+|[a-z]+nan", "", " ".join(page.text).lower()).split()
 
 
+def test_a_strict_parser_finds_no_fault(binary, tmp_path):
+    html5lib = pytest.importorskip("html5lib", reason="pip install html5lib")
+    text, _ = report_of(binary, tmp_path, slices=("region",))
+    parser = html5lib.HTMLParser()
+    parser.parse(text)
+    assert parser.errors == []
+
+
 def test_names_from_the_data_are_text_and_nothing_else(multiclass, tmp_path):
     text, page = report_of(multiclass, tmp_path)
     words = " ".join(page.text)
