@@ -14,7 +14,7 @@ def test_every_case_has_its_row_and_every_named_test_exists():
     page = PAGE.read_text(encoding="utf-8")
     rows = ROW.findall(page[page.index("## The 80 cases") :])
     assert [int(number) for number, *_ in rows] == list(range(1, 81))
-    lacking = []
+    lacking = [(number, "no test") for number, _, _, named in rows if not named.strip()]
     for number, _, _, named in rows:
         for entry in filter(None, re.split(r"; |, ", named)):
             file, _, test = entry.strip().partition(": ")
