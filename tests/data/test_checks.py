@@ -181,3 +181,12 @@ def test_few_rows_and_wide_tables_are_warned_of() -> None:
 def test_warnings_come_first(honest: pd.DataFrame, labels: np.ndarray) -> None:
     found = find(honest.assign(same=1, copy=labels), labels)
     assert [finding.severity for finding in found.values()] == ["warning", "note"]
+
+
+def test_every_code_is_explained_on_the_page() -> None:
+    root = Path(__file__).resolve().parents[2]
+    sources = "".join(path.read_text(encoding="utf-8") for path in (root / "automl").rglob("*.py"))
+    codes = set(re.findall(r"Finding\(\s*\"(\w+)\"", sources))
+    page = (root / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert {code for code in codes if f"`{code}`" not in page} == set()
+    assert len(codes) > 25
