@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -231,10 +232,13 @@ class SearchFolder:
 
 
 def unfinished_folders(root: Path, name: str | None = None) -> list[SearchFolder]:
-    """Searches that can be resumed, or are running, the newest first; ``root`` is the store's folder."""
+    """Searches that can be resumed, or are running, the newest first; ``root`` is the store's folder.
+
+    One that this version cannot read stands in nobody's way.
+    """
     found = []
     for path in (root / SEARCHES).glob("*"):
-        if (path / _OUTSET).is_file():
+        with suppress(StorageError):
             folder = SearchFolder.open(path)
             if name is None or folder.outset.name == name:
                 found.append(folder)

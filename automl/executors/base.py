@@ -6,7 +6,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from automl.trial import Event, Ticket
+from automl.durable import settle
+from automl.trial import Event, Result, Status, Ticket
+
+
+def settled(result: Result) -> Result:
+    """The result once the disk has its models: what is told must outlive a crash of the machine."""
+    if not result.model_folder:
+        return result
+    try:
+        settle(Path(result.model_folder))
+    except OSError as error:
+        return Result(Status.FAILED, seconds=result.seconds, error=f"OSError: {error}")
+    return result
 
 
 class Executor(Protocol):

@@ -9,6 +9,7 @@ from typing import Self
 
 from automl.cache import PreparedCache
 from automl.evaluate import Control, evaluate
+from automl.executors.base import settled
 from automl.problem import Problem
 from automl.trial import Event, Finished, Result, Status, Ticket
 
@@ -60,7 +61,7 @@ class InlineExecutor:
             ticket = self._waiting[0]
             control = Control(report=self._events.append, cache=self._cache)
             with threadpool_limits(self._problem.threads):
-                result = evaluate(ticket, self._problem, control)
+                result = settled(evaluate(ticket, self._problem, control))
             self._waiting.popleft()
             self._events.append(Finished(ticket.number, result))
         events, self._events = self._events, []

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from automl.cache import PreparedCache
+from automl.executors.base import settled
 from automl.trial import Finished, Progress, Ticket
 
 THREAD_VARIABLES = (
@@ -84,7 +85,7 @@ def run(connection: Connection) -> None:
         _limit_threads(problem.threads)
         os.ftruncate(1, 0)  # the log holds the running trial's words only
         control = Control(report, lambda number=ticket.number: number in stopped, cache)  # type: ignore[misc]
-        result = evaluate(ticket, problem, control)
+        result = settled(evaluate(ticket, problem, control))
         connection.send(Finished(ticket.number, result))
 
 
