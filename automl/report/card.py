@@ -11,7 +11,7 @@ import numpy as np
 from automl.metrics import METRICS
 from automl.report import curves
 from automl.report.evidence import Evidence
-from automl.report.slices import LEAST_ROWS, Slice
+from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
 from automl.wording import label_text, score_text, size_text
 
@@ -205,9 +205,9 @@ def _by_group(item: Slice, metric: str) -> str:
     ]
     note = (
         f"{metric} on held-out rows; {score_text(item.overall)} on all of them. Differences that one sees "
-        "among many groups may be chance."
+        f"among many groups may be chance. {WITHIN.get(metric, '')}"
     )
-    return f"{_table(('group', 'rows', metric, '95 % interval', 'than all'), rows)}\n\n{note}"
+    return f"{_table(('group', 'rows', metric, '95 % interval', 'than all'), rows)}\n\n{note.strip()}"
 
 
 def _drivers(subject: Subject) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from automl.report import curves, figures
 from automl.report.evidence import Evidence
 from automl.report.markup import Markup, photo, picture, section, table, tag
-from automl.report.slices import LEAST_ROWS, Slice
+from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import PICTURES, Subject
 from automl.wording import score_text, size_text
 
@@ -205,8 +205,8 @@ def _numbers(evidence: Evidence) -> list[Markup]:
 def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
     """The metric by the groups of some columns."""
     note = (
-        "Held-out rows by the values of a column. A group differs where its 95 % interval does not reach "
-        "the score of all rows; of many groups some do so by chance."
+        "Held-out rows by the values of a column. A group differs where its 95 % interval does not reach the "
+        f"score of all rows; of many groups some do so by chance. {WITHIN.get(subject.metric, '')}"
     )
     parts: list[Markup] = [tag("p", note, class_="muted")]
     for item in slices:

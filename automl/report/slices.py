@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_ROWS = 20
+WITHIN = {
+    "roc_auc": "It ranks rows within a group only: all groups may lie below the score of all rows.",
+    "average_precision": "It depends on how frequent the class is in a group.",
+    "r2": "It is about the spread within a group: all groups may lie below the score of all rows.",
+}
+"""What to know of a metric that is not the mean of its groups."""
 _MOST_VALUES = 20
 _PARTS = 5
 _DRAWS = 400
@@ -41,7 +47,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Slice:
-    """A column's groups, the largest first."""
+    """A column's groups: ranges in their order, values with the most frequent first."""
 
     column: str
     overall: float
@@ -75,7 +81,7 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
         if np.isfinite(score) and not low <= overall <= high:
             differs = "better" if metric.is_better(score, overall) else "worse"
         groups.append(Group(label, len(rows), score, low, high, differs))
-    return Slice(column, overall, tuple(sorted(groups, key=lambda group: -group.rows)))
+    return Slice(column, overall, tuple(groups))
 
 
 def _parts(values: pd.Series[Any]) -> list[tuple[str, npt.NDArray[np.int64]]]:
@@ -83,7 +89,7 @@ def _parts(values: pd.Series[Any]) -> list[tuple[str, npt.NDArray[np.int64]]]:
     import pandas as pd
 
     missing = values.isna().to_numpy()
-    parts = [("missing", np.flatnonzero(missing))] if missing.any() else []
+    absent = [("missing", np.flatnonzero(missing))] if missing.any() else []
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > _MOST_VALUES:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         present = np.flatnonzero(~missing)
@@ -93,12 +99,12 @@ def _parts(values: pd.Series[Any]) -> list[tuple[str, npt.NDArray[np.int64]]]:
             (f"{cuts[part]:.4g} to {cuts[part + 1]:.4g}", present[places == part])
             for part in range(len(cuts) - 1)
         ]
-        return [*parts, *ranges]
+        return [*ranges, *absent]
     texts = values.astype(str).to_numpy(dtype=object)
     texts[missing] = None
     counts = pd.Series(texts).value_counts()
-    parts += [(str(name), np.flatnonzero(texts == name)) for name in counts.index[:_MOST_VALUES]]
+    parts = [(str(name), np.flatnonzero(texts == name)) for name in counts.index[:_MOST_VALUES]]
     rest = set(counts.index[_MOST_VALUES:])
     if rest:
         parts.append((f"{len(rest)} others", np.flatnonzero([text in rest for text in texts])))
-    return parts
+    return [*parts, *absent]
