@@ -1,4 +1,4 @@
-"""Make the README's pictures from a real search: python docs/screenshots.py, with ".[browser]" and Chromium."""
+"""Make the pictures of the README from a real search: needs ".[browser]" and Chromium."""
 
 from __future__ import annotations
 
