@@ -207,7 +207,10 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
         if len(valid):
             folds.append(Fold(np.flatnonzero(dealt != number), valid))
     if not folds:
-        raise DataError("No row is left to judge on: every class or group has a single member.")
+        raise DataError(
+            "No row is left to judge on: every class of the target, or every group, has a single row. "
+            "Give more rows of each class, merge classes, or choose another --target or --task."
+        )
     return Split(tuple(folds), scheme, reason)
 
 

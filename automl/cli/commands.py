@@ -61,8 +61,10 @@ def main() -> None:
         sys.stdout.flush()
         os._exit(getattr(stop, "exit_code", 130))
     except SystemExit as stop:
-        # click 8 answers a reader that went away (| head) with 1, which stands for a bug here
-        gone = type(sys.stdout).__name__ == "PacifyFlushWrapper"
+        # click and rich answer a reader that went away (| head) with 1, which stands for a bug here
+        gone = type(sys.stdout).__name__.endswith("PacifyFlushWrapper") or isinstance(
+            stop.__context__, BrokenPipeError
+        )
         sys.exit(0 if gone and stop.code == 1 else stop.code)
     except BrokenPipeError:
         # the same after the last command: point stdout elsewhere so that closing it says nothing

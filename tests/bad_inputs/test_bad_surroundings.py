@@ -105,7 +105,7 @@ def test_case_78_words_from_outside_are_literal_in_markdown():
     assert as_markdown("two\n\nlines") == "two lines"
 
 
-def test_temporary_folders_are_private(linear_store, tmp_path, monkeypatch):
+def test_temporary_folders_are_private(frame, tmp_path, monkeypatch):
     made = []
     before = tempfile.mkdtemp
 
@@ -114,10 +114,8 @@ def test_temporary_folders_are_private(linear_store, tmp_path, monkeypatch):
         return str(made[-1])
 
     monkeypatch.setattr(tempfile, "mkdtemp", watched)
-    from conftest import honest
-
     options = {"families": ["linear"], "trials": 1, "executor": "inline", "name": "data"}
-    result = automl.search(honest(), target="y", store=tmp_path / "mlruns", **options)
+    result = automl.search(frame, target="y", store=tmp_path / "mlruns", **options)
     kept = [folder for folder in made if folder.exists()]
     assert result.predictor.folder.parent in kept
     for folder in kept:
