@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 
-from automl.report.markup import Markup, code, section, table, tag
+from automl.report.markup import Markup, code, prose, section, table, tag
 from automl.report.parameters import LEAST_TRIALS, parameter_shares
 from automl.report.subject import Subject
 
@@ -60,7 +60,7 @@ def data_section(subject: Subject) -> Markup:
     )
     if story.findings:
         body = [
-            (item["severity"], item["column"] or "", item["evidence"], item["remedy"])
+            (item["severity"], item["column"] or "", item["evidence"], prose(item["remedy"]))
             for item in story.findings
         ]
         parts += [

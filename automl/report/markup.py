@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from automl.report.style import svg
 
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _VOID = {"meta", "br", "hr"}
 # Marks that turn the direction of what follows could make a page read otherwise than its text is.
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -36,6 +38,11 @@ def text(value: object) -> Markup:
         )
     )
     return Markup(html.escape(kept))
+
+
+def prose(value: object) -> Markup:
+    """Sentences in which an option such as ``--test`` is not broken over two lines."""
+    return Markup(_OPTION.sub(r"<code>\g<0></code>", text(value)))
 
 
 def tag(name: str, *children: object, **attributes: str | None) -> Markup:

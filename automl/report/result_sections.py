@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automl.report.markup import Markup, joined, picture, section, table, tag
+from automl.report.markup import Markup, joined, picture, prose, section, table, tag
 from automl.report.palette import SERIES
 from automl.report.search_figures import front_plot, history_plot, seconds_plot
 from automl.report.subject import Subject
@@ -21,7 +21,7 @@ def result_section(subject: Subject) -> Markup:
         line = f"This search has no champion: it is {state}{reason}. What it tried so far is below."
         return section("result", "The result", tag("p", line, class_="lead"))
     sentences = [_what(subject), _how_good(subject), _at_what_cost(subject)]
-    warnings = [tag("p", text, class_="warning") for text in subject.summary.get("warnings", [])]
+    warnings = [tag("p", prose(text), class_="warning") for text in subject.summary.get("warnings", [])]
     lead = tag("p", " ".join(sentences), class_="lead")
     return section("result", "The result", lead, _tiles(subject), *warnings)
 
@@ -116,7 +116,7 @@ def honest_section(subject: Subject) -> Markup:
             rows.append((name, score_text(value), "", ""))
     parts: list[Markup] = [
         table(("rows", subject.metric, "95 % interval", "number"), rows),
-        tag("p", _verdict(subject)),
+        tag("p", prose(_verdict(subject))),
     ]
     if subject.evidence is not None:
         story = subject.evidence.story
