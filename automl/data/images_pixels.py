@@ -123,6 +123,9 @@ def pictures_of(images: Strings, side: int) -> Pictures:
     DataError
         Naming the first images that cannot be read, and how many there are.
     """
+    if not len(images):
+        nothing = np.empty((0, side, side, 3), dtype=np.uint8)
+        return Pictures(images, nothing, np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64))
     places = [str(image).rpartition("#") if isinstance(image, str) else ("", "", "") for image in images]
     folders = {folder for folder, _, _ in places}
     if len(folders) == 1 and (Path(next(iter(folders))) / DESCRIPTION).is_file():

@@ -238,12 +238,13 @@ class _Shelf:
     def add(self, keys: list[str], values: Halves, *, ms: float) -> None:
         """One more pair of files; complete or not there at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        number = len(_files(self._folder))
-        partial = self._folder / f"{number:06}.{os.getpid()}.partial"
+        # The process in the name: where there are no locks, no file is written over another's.
+        name = f"{len(_files(self._folder)):06}-{os.getpid()}"
+        partial = self._folder / f"{name}.partial"
         for what, array in (("keys", np.array(keys, dtype="S64")), ("values", values)):
             with partial.open("wb") as file:
                 np.save(file, array)
-            os.replace(partial, self._folder / f"{number:06}.{what}.npy")
+            os.replace(partial, self._folder / f"{name}.{what}.npy")
         (self._folder / _FACTS).write_text(json.dumps({"ms": ms}), encoding="utf-8")
 
     @contextmanager
