@@ -62,7 +62,7 @@ class StoreLocation:
     uri:
         MLflow's tracking URI.
     root:
-        The folder ``mlruns``, absolute: scratch, cache and journals lie here with every kind of store.
+        The folder ``mlruns``, absolute: unfinished searches and the cache lie here with every kind of store.
     database:
         The SQLite file, or None for a server.
     artifacts:

@@ -113,10 +113,12 @@ class Harness:
         except subprocess.TimeoutExpired:
             pass
         victim = self.generator.choice(VICTIMS)
-        everyone = psutil.Process(process.pid).children(recursive=True)
+        if victim != "controller" and not self._wait_for_workers(process):
+            return False
+        everyone = _descendants(process.pid)
         workers = [child for child in everyone if _is_worker(child)]
         if victim != "controller" and not workers:
-            victim = "controller"
+            return False
         if victim != "controller":
             _kill(self.generator.choice(workers))
         if victim != "worker":
@@ -127,6 +129,15 @@ class Harness:
                 figures.differences.append(f"processes left behind: {alive}")
         figures.kills[victim] += 1
         return True
+
+    def _wait_for_workers(self, process: subprocess.Popen[str]) -> bool:
+        """Until a search that still starts has workers, and a moment more; whether it has any."""
+        while process.poll() is None:
+            if any(_is_worker(child) for child in _descendants(process.pid)):
+                time.sleep(self.generator.uniform(0, 1.5))
+                return process.poll() is None
+            time.sleep(0.05)
+        return False
 
     def _is_finished(self, name: str) -> bool:
         """Whether the search's run is closed; asked of the file, which takes no time."""
@@ -193,6 +204,13 @@ def measure(*, kills: int, trials: int, families: str, seed: int, most: int = 6)
         if figures.differences:
             print((harness.folder / "log.txt").read_text()[-100_000:])
     return figures
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _is_worker(process: psutil.Process) -> bool:
