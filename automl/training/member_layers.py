@@ -53,11 +53,12 @@ class MemberStart(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Every member's features."""
         nets, members, inputs = self.inner.shape
+        outputs = self.weight.shape[-1]  # no -1 below: a fold whose columns are all constant has no inputs
         weight = self.inner.transpose(1, 2).contiguous()[..., None] * self.weight[:, :, None]
         if self.outer is not None:
             weight = weight * self.outer[:, None]
-        products = torch.bmm(rows, weight.view(nets, inputs, -1))
-        return products.view(nets, rows.shape[1], members, -1) + self.bias.to(products.dtype)
+        products = torch.bmm(rows, weight.view(nets, inputs, members * outputs))
+        return products.view(nets, rows.shape[1], members, outputs) + self.bias.to(products.dtype)
 
 
 class MemberLinear(nn.Module):

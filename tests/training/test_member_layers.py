@@ -66,3 +66,11 @@ def test_columns_of_one_feature_start_with_one_scaling() -> None:
     assert (scaling[:, :4] == scaling[:, :1]).all()
     assert (scaling[:, 4:] == scaling[:, 4:5]).all()
     assert scaling[:, 0].unique().numel() == 3
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_start_without_inputs_is_its_biases(full: bool) -> None:
+    layer = MemberStart(1, 3, (), 4, full=full)
+    outputs = layer(torch.empty(1, 5, 0))
+    assert outputs.shape == (1, 5, 3, 4)
+    assert torch.equal(outputs, layer.bias.expand(1, 5, 3, 4))
