@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class Champion:
         Trial number → weight, summing to 1, largest first.
     folds:
         Trial number → positions of the folds whose models are deployed.
+    held_out:
+        Their weighted held-out predictions ``(rows scored, n_outputs)``, class weights not applied.
     validation, standard_error:
         Held-out score in the metric's own unit, class weights applied.
     class_weights:
@@ -50,6 +52,7 @@ class Champion:
     kind: str
     weights: dict[int, float]
     folds: dict[int, tuple[int, ...]]
+    held_out: Predictions = field(repr=False)
     validation: float
     standard_error: float
     class_weights: tuple[float, ...]
@@ -201,6 +204,7 @@ def _measured(
         "ensemble" if len(ordered) > 1 else "trial",
         ordered,
         deployed,
+        predictions,
         metric.score(target, decided),
         standard_error(metric, target, decided, folds),
         class_weights,

@@ -24,7 +24,7 @@ from automl.report.evidence import gather
 from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
-from automl.trial import Result, Status, Trial
+from automl.trial import Status, Trial
 
 
 @dataclass(frozen=True)
@@ -142,18 +142,9 @@ def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
     settings, problem = ended.settings, ended.prepared.problem
     if settings.group or settings.time_column or settings.fold_column:
         return None
-    held_out = weighted_mean(
-        (result.held_out, weight)
-        for result, weight in _members(champion, ended.loop.history)
-        if result.held_out is not None
+    return KnownRows.measured(
+        problem.table, problem.target, problem.task, problem.split.scored, champion.held_out
     )
-    return KnownRows.measured(problem.table, problem.target, problem.task, problem.split.scored, held_out)
-
-
-def _members(champion: Champion, trials: Mapping[int, Trial]) -> list[tuple[Result, float]]:
-    """The members' results with their weights."""
-    parts = ((trials[number].result, weight) for number, weight in champion.weights.items())
-    return [(result, weight) for result, weight in parts if result is not None]
 
 
 def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | None) -> Predictor:

@@ -40,6 +40,15 @@ def dialect_options(command: F) -> F:
     return command
 
 
+def page_options(command: F) -> F:
+    """The options of the pages that are made of a search and its data."""
+    data = click.option("--data", metavar="FILE", help="The file that was searched, where it has moved.")
+    slices = click.option(
+        "--slice", "slices", multiple=True, metavar="COLUMN", help="Score the groups of a column."
+    )
+    return data(slices(command))
+
+
 def store_options(command: F) -> F:
     """The options that say where the record is."""
     uri = click.option(

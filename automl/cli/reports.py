@@ -8,14 +8,13 @@ from pathlib import Path
 
 import click
 
-from automl.cli.arguments import store_options
+from automl.cli.arguments import page_options, store_options
 
 
 @click.command()
 @click.argument("name")
 @click.option("-o", "--out", metavar="FILE", help="Where to write it. [default: NAME-report.html]")
-@click.option("--data", metavar="FILE", help="The file that was searched, where it has moved.")
-@click.option("--slice", "slices", multiple=True, metavar="COLUMN", help="Score the groups of a column.")
+@page_options
 @store_options
 def report(
     name: str,
@@ -44,8 +43,7 @@ def report(
 @click.command()
 @click.argument("name")
 @click.option("-o", "--out", metavar="FILE", help="Where to write it. [default: NAME-card.md]")
-@click.option("--data", metavar="FILE", help="The file that was searched, where it has moved.")
-@click.option("--slice", "slices", multiple=True, metavar="COLUMN", help="Score the groups of a column.")
+@page_options
 @store_options
 def card(
     name: str,

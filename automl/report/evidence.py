@@ -16,7 +16,6 @@ from automl.budget import Clock
 from automl.choose import Champion
 from automl.data.table import Table
 from automl.decision import apply_weights
-from automl.ensemble import weighted_mean
 from automl.preparation import Prepared
 from automl.tasks import Encoded, Task, task_from_json
 from automl.trial import Trial
@@ -166,12 +165,7 @@ def gather(
     """
     problem = prepared.problem
     scored = problem.split.scored
-    results = [(trials[number].result, weight) for number, weight in champion.weights.items()]
-    raw = weighted_mean(
-        (result.held_out, weight)
-        for result, weight in results
-        if result is not None and result.held_out is not None
-    )
+    raw = champion.held_out
     most = max(1000, min(_MOST_ROWS, _CELLS // raw.shape[1]))
     positions = np.arange(len(scored))
     if len(scored) > most:
