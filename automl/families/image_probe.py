@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
 from automl.families.base import Family, FitContext, Fitted
-from automl.fields import Value
 from automl.tasks import Encoded, Task
+from automl.training.image_family import missing_backbones
 
 if TYPE_CHECKING:
     from automl.training.image_probe import ProbePlan
@@ -97,13 +97,6 @@ def load(folder: Path) -> Fitted:
     return load_probe(folder)
 
 
-def missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
-    """Backbones whose weights are not on this machine, with the files' names."""
-    from automl.training.backbones import missing_weights
-
-    return missing_weights(values) if parameter == "backbone" else {}
-
-
 FAMILY = Family(
     name="image_probe",
     summary="heads on frozen features of a pretrained net (torch)",
@@ -111,6 +104,6 @@ FAMILY = Family(
     fit=fit,
     load=load,
     kinds=frozenset({Kind.IMAGE}),
-    missing_weights=missing,
+    missing_weights=missing_backbones,
     prepare=prepare,
 )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
 from automl.families.base import Family, FitContext, Fitted, Scope
-from automl.fields import Value
 from automl.tasks import Encoded, Task
+from automl.training.image_family import missing_backbones, too_slow
 
 if TYPE_CHECKING:
     from automl.training.image_fit import NetTraining
@@ -107,17 +107,7 @@ def load(folder: Path) -> Fitted:
 def unsuited(scope: Scope) -> str:
     """Tails that could not see every image three times are better left alone."""
     per_second = 80 if scope.device == "cpu" else 2000  # three stages at 224 px; the GPU's is a guess
-    needed = 3 * scope.rows * scope.folds / per_second
-    if needed <= scope.trial_seconds:
-        return ""
-    return f"three epochs take about {needed:.0f} s here, and a trial has {scope.trial_seconds:.0f} s"
-
-
-def missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
-    """Backbones whose weights are not on this machine, with the files' names."""
-    from automl.training.backbones import missing_weights
-
-    return missing_weights(values) if parameter == "backbone" else {}
+    return too_slow(scope, per_second)
 
 
 FAMILY = Family(
@@ -127,7 +117,7 @@ FAMILY = Family(
     fit=fit,
     load=load,
     kinds=frozenset({Kind.IMAGE}),
-    missing_weights=missing,
+    missing_weights=missing_backbones,
     prepare=prepare,
     unsuited=unsuited,
 )
