@@ -25,6 +25,8 @@ HALF_PRICE = 0.03
 """What halving the prediction time may cost in standard errors of the score: less than folds tell apart."""
 FREE_MS = 20.0
 """Below this many milliseconds per 1000 rows, nothing is given for speed."""
+SAME = 0.25
+"""How many standard errors of the user's own metric may be given up by leaving members out."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def choose_champion(
         options += [dict(builder.build(steps).weights) for steps in PREFIXES]
     one = prefer != "best"
     champions = [
-        _measured(problem, option, done, one_fold=one) for option in _ranked(options, builder, prefer)
+        _measured(problem, option, done, one_fold=one)
+        for option in _ranked(problem, options, builder, done, prefer)
     ]
     best = min(champions, key=lambda item: _loss(problem, item))
     if prefer == "best":
@@ -106,13 +109,26 @@ def grouped_causes(trials: Mapping[int, Trial]) -> str:
     return "; ".join(f"{len(numbers)} × {cause}" for cause, numbers in ranked[:5])
 
 
-def _ranked(options: list[dict[int, float]], builder: EnsembleBuilder, prefer: str) -> list[dict[int, float]]:
-    """For ``best`` the ensemble and the best single trial; else all of them."""
+def _ranked(
+    problem: Problem,
+    options: list[dict[int, float]],
+    builder: EnsembleBuilder,
+    done: Mapping[int, Trial],
+    prefer: str,
+) -> list[dict[int, float]]:
+    """For ``best`` the ensemble and the single trial that leads the leaderboard; else all of them."""
     if prefer != "best":
         return options
+    sign = -1.0 if problem.task.metric.greater_is_better else 1.0
+
+    def place(option: dict[int, float]) -> tuple[float, float]:
+        number = next(iter(option))
+        scores = done[number].scores
+        assert scores is not None
+        return sign * scores.validation, builder.loss_of(number)
+
     singles = [option for option in options if len(option) == 1]
-    best_single = min(singles, key=lambda option: builder.loss_of(next(iter(option))))
-    return [best_single, *(option for option in options if len(option) > 1)]
+    return [*(option for option in options if len(option) > 1), min(singles, key=place)]
 
 
 def _economical(
@@ -120,10 +136,12 @@ def _economical(
 ) -> Champion:
     """The champion without the members that cost time and change next to nothing.
 
-    One member after another is left out, each time the one whose leaving costs least; of all the
-    ensembles on that way, the cheapest by loss and time together is weighed anew and taken.
+    One member after another is left out, each time the one whose leaving costs least. Of all the
+    ensembles on that way the cheapest by loss and time together is taken, with its weights as they are
+    or found anew, whose score in the user's metric is still that of the champion.
     """
     price = HALF_PRICE * champion.standard_error
+    worst = _loss(problem, champion) + SAME * champion.standard_error
 
     def cost(weights: Mapping[int, float]) -> float:
         milliseconds = sum(
@@ -132,20 +150,17 @@ def _economical(
         )
         return builder.loss_with(weights) + price * float(np.log2(max(milliseconds, FREE_MS)))
 
-    weights = champion.weights
-    best = (cost(weights), weights)
-    while len(weights) > 1:
-        rests = [_without(weights, number) for number in weights]
-        costs = [cost(rest) for rest in rests]
-        cheapest = int(np.argmin(costs))
-        weights = rests[cheapest]
-        if costs[cheapest] < best[0]:
-            best = (costs[cheapest], weights)
-    chosen = best[1]
-    if len(chosen) > 1:
-        again = dict(builder.build(REBUILD_STEPS, among=tuple(chosen)).weights)
-        chosen = min(chosen, again, key=cost)
-    return champion if chosen is champion.weights else _measured(problem, chosen, done)
+    way = [champion.weights]
+    while len(way[-1]) > 1:
+        way.append(min((_without(way[-1], number) for number in way[-1]), key=cost))
+    cheapest = min((w for w in way if len(w) > 1), key=cost, default=champion.weights)
+    if len(cheapest) > 1:
+        way.append(dict(builder.build(REBUILD_STEPS, among=tuple(cheapest)).weights))
+    for weights in sorted(way, key=cost):
+        shorter = _measured(problem, weights, done)
+        if _loss(problem, shorter) <= worst:
+            return shorter
+    return champion
 
 
 def _without(weights: Mapping[int, float], number: int) -> dict[int, float]:

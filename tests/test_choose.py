@@ -13,7 +13,7 @@ from automl.metrics import METRICS
 from automl.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem import Problem
 from automl.splits import SplitPlan, make_split
-from automl.tasks import RegressionTask
+from automl.tasks import BinaryTask, RegressionTask
 from automl.trial import Candidate, Result, Scores, Status, Trial
 
 ROWS = 3_000
@@ -53,6 +53,28 @@ def test_a_slow_member_that_brings_next_to_nothing_is_left_out():
 def test_a_slow_member_that_brings_much_stays():
     champion, _ = chosen({0: (0.30, 20.0), 1: (0.05, 2000.0)})
     assert 1 in champion.weights
+
+
+def test_of_a_label_metric_the_leader_of_the_leaderboard_is_not_given_up_for_better_probabilities():
+    """Selection counts a tenth of the log loss; what is deployed must still keep the user's score."""
+    generator = np.random.default_rng(0)
+    target = np.arange(160) % 2
+    task = BinaryTask(METRICS["accuracy"], (0, 1))
+    problem = Problem(None, target, task, make_split(target, task, SplitPlan(folds=5)))  # type: ignore[arg-type]
+    builder, trials = EnsembleBuilder(task.metric, target), {}
+    for number, (wrong, sure) in enumerate([(5, 0.99), (2, 0.52)]):
+        right = np.ones(160, dtype=bool)
+        right[generator.choice(160, wrong, replace=False)] = False
+        of_truth = np.where(right, sure, 0.49)
+        held_out = np.where(target == 1, of_truth, 1 - of_truth)
+        held_out = np.column_stack([1 - held_out, held_out])
+        score = task.metric.score(target, held_out)
+        result = Result(Status.DONE, held_out=held_out, fold_seconds=(1.0,) * 5, model_bytes=1000)
+        trials[number] = Trial(number, Candidate("linear", {}, 0), result, Scores(score, 0.01, (score,) * 5))
+        builder.add(number, f"family{number}", held_out)
+    assert builder.loss_of(0) < builder.loss_of(1)
+    champion = choose_champion(problem, builder, trials)
+    assert champion.validation >= 158 / 160
 
 
 def test_folds_are_deployed_by_weight_and_dealt_in_turn():

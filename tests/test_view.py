@@ -39,6 +39,7 @@ def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
         "seconds": 180.0,
         "trials": None,
         "best": [(4.0, 0.6), (9.0, 0.91), (30.0, 0.95), (52.0, 0.98594)],
+        "ensemble": 0.98594,
         "weights": {19: 0.6, 3: 0.4},
         "memory": (2_100_000_000, 15_400_000_000),
     }
@@ -80,7 +81,7 @@ def test_names_are_no_markup_and_ascii_terminals_get_no_braille():
 
 
 def test_the_first_moments_have_a_picture_too():
-    text = "\n".join(drawn(shot(trials=0, running=0, best=[], weights={}, memory=(0, 0)), 80))
+    text = "\n".join(drawn(shot(trials=0, running=0, best=[], ensemble=None, weights={}, memory=(0, 0)), 80))
     assert "no trial is back yet" in text
     assert "starting the workers" in text
 
@@ -134,7 +135,8 @@ def test_a_terminal_sees_the_picture_in_colour_and_then_the_summary(folder):
     assert "\x1b[" in seen
     assert re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)
     assert "running   memory" in plain
-    assert "ensemble  accuracy" in plain
+    assert re.search(r"best accuracy so far|ensemble  (none yet|accuracy)", plain)
+    assert re.search(r"Best: (trial|ensemble)", plain)
     assert "What next" in plain
     assert "automl report wine" in plain
 

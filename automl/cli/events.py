@@ -79,7 +79,7 @@ class EventLog:
         )
 
     def finished(self, trial: Trial, best: float | None) -> None:
-        """A trial ended; ``best`` is the validation score of the best ensemble so far."""
+        """A trial ended; ``best`` is the validation score of the best trial or ensemble so far."""
         self._told.pop(trial.number, None)
         result, scores = trial.result, trial.scores
         self._write(

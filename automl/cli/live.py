@@ -41,9 +41,9 @@ class Snapshot:
     Attributes
     ----------
     best:
-        ``(seconds, score)`` of the best ensemble, each time that it changed.
-    weights:
-        Of the best ensemble, by trial number.
+        ``(seconds, score)`` of the best trial or ensemble, each time that it changed.
+    ensemble, weights:
+        Of the best ensemble: its score, and its weights by trial number.
     memory:
         Bytes in use by the workers and allowed; 0 for unknown.
     """
@@ -57,6 +57,7 @@ class Snapshot:
     ended: Sequence[Trial]
     running: Sequence[Running]
     best: Sequence[tuple[float, float]]
+    ensemble: float | None = None
     weights: Mapping[int, float] = field(default_factory=dict)
     memory: tuple[int, int] = (0, 0)
     interrupted: bool = False
@@ -157,9 +158,9 @@ def _board(shot: Snapshot, head: int) -> Table:
 
 def _ensemble(shot: Snapshot, width: int) -> Text:
     """The best ensemble's score and members."""
-    if not shot.best:
+    if shot.ensemble is None:
         return Text("ensemble  none yet", style="dim")
-    text = Text.assemble(("ensemble  ", "bold"), (f"{shot.metric} {score_text(shot.best[-1][1])}", "bold"))
+    text = Text.assemble(("ensemble  ", "bold"), (f"{shot.metric} {score_text(shot.ensemble)}", "bold"))
     families = {trial.number: trial.candidate.family for trial in shot.ended}
     colours = _family_colours(shot)
     members = sorted(shot.weights.items(), key=lambda item: (-item[1], item[0]))

@@ -59,6 +59,7 @@ class View:
         self.running: dict[int, Running] = {}
         self.ended: list[Trial] = []
         self.best: float | None = None
+        self.ensemble: float | None = None
         self.curve: list[tuple[float, float]] = []
         self.weights: Mapping[int, float] = {}
 
@@ -117,7 +118,8 @@ class View:
     def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
         """These trials ended before the search was interrupted."""
         self.ended.extend(trials)
-        self.best = best
+        self.ensemble = best
+        self.best = self._better(best, *(trial.scores.validation for trial in trials if trial.scores))
         self.say(f"Resumed: {len(trials)} trials are there already, {duration(spent)} used.")
 
     def preparing(self, fraction: float, message: str) -> None:
@@ -153,14 +155,21 @@ class View:
         self.weights = weights
 
     def finished(self, trial: Trial, best: float | None) -> None:
-        """A trial ended."""
+        """A trial ended; the ensemble may not have taken it in yet."""
         self.running.pop(trial.number, None)
         self.ended.append(trial)
+        self.ensemble = best
+        best = self._better(best, None if trial.scores is None else trial.scores.validation)
         if best is not None and best != self.best:
             self.curve.append((self.elapsed, best))
-        self.best = best
+            self.best = best
         if self.events is not None:
             self.events.finished(trial, best)
+
+    def _better(self, *scores: float | None) -> float | None:
+        """The best of these scores and of the best so far."""
+        known = [score for score in (self.best, *scores) if score is not None]
+        return (max if self.greater_is_better else min)(known, default=None)
 
     def ticked(self) -> None:
         """About ten times a second."""
@@ -203,9 +212,9 @@ class PlainView(View):
         print(line, file=self._stream, flush=True)
 
     def finished(self, trial: Trial, best: float | None) -> None:
-        """One line per trial, with the ensemble's score and what is left."""
+        """One line per trial, with the best score so far and what is left."""
         super().finished(trial, best)
-        mark = "" if best is None else f"  best {score_text(best)}"
+        mark = "" if self.best is None else f"  best {score_text(self.best)}"
         self.say(f"{self.elapsed:7.1f}s  {trial_line(trial, self.metric)}{mark}  {self.left}".rstrip())
 
 
@@ -276,6 +285,7 @@ class LiveView(View):
             tuple(self.ended),
             tuple(self.running.values()),
             tuple(self.curve),
+            self.ensemble,
             self.weights,
             self._memory,
             bool(self._signal),
