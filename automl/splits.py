@@ -308,13 +308,21 @@ def _only_class_members(task: Task, target: Encoded, train: RowNumbers, held: Ro
 
 
 def _fit_to_classes(target: Encoded, task: Task, folds: int, reason: str) -> tuple[int, str]:
-    """Fewer folds when a binary task's rarer class could not be in each of them."""
-    if task.name != "binary" or folds == 1:
+    """Fewer folds when a class could not be in each of them; three at least where there are several classes.
+
+    Two folds would train every model on half of the rows for the sake of a class with two of them.
+    """
+    if not _is_classification(task) or folds == 1:
         return folds, reason
-    smallest = int(np.bincount(np.asarray(target, dtype=np.int64), minlength=2).min())
-    if 2 <= smallest < folds:
-        return smallest, f"the rarer class has {smallest} rows: {smallest} folds"
-    return folds, reason
+    counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
+    members = int(counts[counts > 1].min(initial=folds))  # a single row trains everywhere and judges nowhere
+    least = 2 if task.name == "binary" else 3
+    reduced = max(members, least)
+    if reduced >= folds:
+        return folds, reason
+    which = "rarer" if task.name == "binary" else "rarest"
+    judged = "" if members == reduced else f", {members} of which judge it"
+    return reduced, f"the {which} class has {members} rows: {reduced} folds{judged}"
 
 
 def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:

@@ -17,7 +17,7 @@ from automl.cli.check import check
 from automl.cli.predict import predict
 from automl.cli.reports import COMMANDS
 from automl.cli.resume import conclude, resume
-from automl.cli.terminal import printable
+from automl.cli.terminal import printable, show_usage_error
 from automl.errors import AutoMLError, did_you_mean
 
 _SEARCH_EXAMPLES = """\b
@@ -44,13 +44,13 @@ def main() -> None:
     """Run the command line; exits with the codes of :mod:`automl.errors`."""
     debug = "--debug" in sys.argv
     try:
-        code = commands(standalone_mode=False)
+        code = commands(prog_name="automl", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
-        error.show()
+        show_usage_error(error)
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("Interrupted.", err=True)

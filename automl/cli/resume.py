@@ -93,7 +93,8 @@ def conclude(result: SearchResult, view: View, *, as_json: bool, quiet: bool) ->
         return view.exit_code
     if result.nothing_succeeded:
         click.echo(
-            "Error: No model but the baseline succeeded; it was kept. See the warnings above.", err=True
+            f"Error E{ALL_FAILED}: No model but the baseline succeeded; it was kept. See the warnings above.",
+            err=True,
         )
         return ALL_FAILED
     return 0

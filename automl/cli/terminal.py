@@ -1,8 +1,23 @@
-"""Text from outside, fit for a terminal."""
+"""Text from outside and errors of the command line, fit for a terminal."""
 
 from __future__ import annotations
+
+import click
 
 
 def printable(text: str) -> str:
     """``text`` without control signs: a name in a file must not move the cursor or change colours."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in text)
+
+
+def show_usage_error(error: click.ClickException) -> None:
+    """click's errors in the form of ours: the code, what was wrong, the next step."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    lines = error.format_message().split("\n")
+    message = " ".join(line.strip() for line in lines if line.strip())
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "automl"
+    end = "" if message.endswith((".", "?", "?)")) else "."
+    click.echo(f"Error E{error.exit_code}: {printable(message)}{end} Next: `{command} --help`.", err=True)

@@ -58,9 +58,15 @@ def test_case_25_folds_are_reduced_to_the_rarer_class_and_that_is_said(cli, writ
     search(cli, write(frame)).worked("the rarer class has 3 rows: 3 folds")
 
 
-def test_case_25_rare_classes_among_several_are_warned_of(cli, write, frame):
-    frame["y"] = np.where(np.arange(60) % 20 == 0, "rare", np.where(frame["y"] == "good", "a", "b"))
-    search(cli, write(frame)).worked("1 of 3 classes have fewer than 10 rows: rare")
+def test_case_25_folds_are_reduced_to_the_rarest_of_several_classes_and_that_is_said(cli, write, frame):
+    frame["y"] = np.where(np.arange(60) % 15 == 0, "rare", np.where(frame["y"] == "good", "a", "b"))
+    done = search(cli, write(frame))
+    done.worked("1 of 3 classes have fewer than 10 rows: rare", "the rarest class has 4 rows: 4 folds")
+
+
+def test_case_25_a_class_of_two_rows_leaves_three_folds(cli, write, frame):
+    frame["y"] = np.where(np.arange(60) < 2, "rare", np.where(frame["y"] == "good", "a", "b"))
+    search(cli, write(frame)).worked("the rarest class has 2 rows: 3 folds, 2 of which judge it")
 
 
 def test_case_26_a_thousand_classes_ask_whether_it_is_a_regression(cli, write):

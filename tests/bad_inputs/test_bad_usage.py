@@ -87,6 +87,26 @@ def test_a_command_that_cannot_be_says_why(cli, write, frame, arguments, code, w
     cli(*arguments).refused(code, words)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("search", "data.csv", "--trials", "many"), ("--trials", "'many'", "`automl search --help`")),
+        (
+            ("search", "data.csv", "--tme", "9s"),
+            ("No such option '--tme'", "--time", "`automl search --help`"),
+        ),
+        (("search",), ("Missing argument 'DATA'. Next: `automl search --help`.",)),
+        (("search", "data.csv", "too many"), ("unexpected extra argument", "`automl search --help`")),
+        (("serch",), ("'search'? Next: `automl --help`.",)),
+        (("--dbug",), ("--debug", "`automl --help`")),
+    ],
+)
+def test_words_that_the_command_line_does_not_know_end_like_every_error(cli, arguments, words):
+    done = cli(*arguments)
+    done.refused(2, *words)
+    assert len(done.err.splitlines()) == 1
+
+
 def test_debug_shows_the_traceback(cli, write, frame, tmp_path):
     write(frame)
     command = [sys.executable, "-m", "automl", "--debug", "check", "data.csv", "-t", "why"]

@@ -45,6 +45,13 @@ class Figures:
         """All kills."""
         return sum(self.kills.values())
 
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} × {victim}" for victim, count in self.kills.items())
+        return (
+            f"{self.total} kills ({counts}) of {self.searches} searches, {self.resumes} resumes: "
+            f"{self.alike} of {self.searches} ended alike"
+        )
+
 
 @dataclass(frozen=True)
 class Harness:
@@ -179,9 +186,11 @@ class Harness:
         ], wrong
 
 
-def measure(*, kills: int, trials: int, families: str, seed: int, most: int = 6) -> Figures:
-    """Kill until that many kills happened, and compare every search."""
-    figures = Figures()
+def measure(
+    *, kills: int, trials: int, families: str, seed: int, most: int = 6, minutes: float = float("inf")
+) -> Figures:
+    """Kill until that many kills happened, or begin no other search after ``minutes``; compare every search."""
+    figures, until = Figures(), time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="automl-kills-") as name:
         harness = Harness(Path(name), trials, families, random.Random(seed))
         if harness.begin("example", "wine").wait(120):
@@ -191,7 +200,7 @@ def measure(*, kills: int, trials: int, families: str, seed: int, most: int = 6)
         if wrong:
             raise RuntimeError(f"the undisturbed search is not right: {wrong}")
         print(f"undisturbed: {len(expected)} trials in {span:.0f} s", flush=True)
-        while figures.total < kills:
+        while figures.total < kills and time.monotonic() < until:
             search = f"killed-{figures.searches}"
             before = figures.total
             harness.disturbed(search, span, figures, min(most, kills - figures.total))
@@ -200,7 +209,7 @@ def measure(*, kills: int, trials: int, families: str, seed: int, most: int = 6)
             figures.alike += not wrong
             figures.differences += [f"{search}: {item}" for item in wrong]
             state = "; ".join(wrong) or "alike"
-            print(f"{search}: {figures.total - before} kills, {state}", flush=True)
+            print(f"{search}: {figures.total - before} kills, {state}; {figures}", flush=True)
         if figures.differences:
             print((harness.folder / "log.txt").read_text()[-100_000:])
     return figures
@@ -241,13 +250,12 @@ def main() -> int:
     parser.add_argument("--families", default=FAMILIES)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=6, help="kills of one search")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no search after these")
     given = parser.parse_args()
     began = time.monotonic()
     figures = measure(**vars(given))
     seconds = time.monotonic() - began
-    counts = ", ".join(f"{count} × {victim}" for victim, count in figures.kills.items())
-    print(f"{figures.total} kills ({counts}) of {figures.searches} searches, {figures.resumes} resumes,")
-    print(f"{figures.alike} of {figures.searches} searches ended alike, in {seconds:.0f} s")
+    print(f"{figures}, in {seconds:.0f} s")
     print("\n".join(figures.differences))
     return int(figures.alike < figures.searches or bool(figures.differences))
 
