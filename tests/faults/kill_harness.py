@@ -189,7 +189,7 @@ class Harness:
 def measure(
     *, kills: int, trials: int, families: str, seed: int, most: int = 6, minutes: float = float("inf")
 ) -> Figures:
-    """Kill until that many kills happened, or begin no other search after ``minutes``; compare every search."""
+    """Kill until that many kills happened, or begin no search after ``minutes``; compare each."""
     figures, until = Figures(), time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="automl-kills-") as name:
         harness = Harness(Path(name), trials, families, random.Random(seed))
