@@ -334,7 +334,8 @@ def _spaces(
                 missing |= absent
                 space = space.without(param.name, absent) if space is not None else None
             if space is not None:
-                fitting[name] = space.for_task(prepared.task.name, len(prepared.problem.target))
+                space = space.for_task(prepared.task.name, len(prepared.problem.target))
+                fitting[name] = space.for_kinds(present)
     if set(fitting) <= {"dummy"} and set(chosen) != {"dummy"}:
         raise UsageError(
             f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from automl.data.table import Kind
 from automl.errors import SpaceError, did_you_mean
 from automl.fields import Value, field_defaults, field_types
 
@@ -33,6 +34,9 @@ class Param:
         Tasks in which it is searched.
     when:
         Conditions, all of which must hold: another parameter's name → its values.
+    kinds:
+        Kinds of columns one of which the table must have: without, the parameter would change nothing.
+        Empty for any.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Param:
     default: Value = None
     tasks: tuple[str, ...] = TASKS
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    kinds: tuple[Kind, ...] = ()
 
     def active(self, values: Mapping[str, Any]) -> bool:
         """Whether its conditions hold for these values of the other parameters."""
@@ -132,6 +137,24 @@ class SearchSpace:
                 and entry.rows[0] <= rows <= entry.rows[1]
                 and (task_name == "regression" or not entry.log_target)
             ),
+        )
+
+    def for_kinds(self, present: Collection[Kind]) -> SearchSpace:
+        """The part that makes a difference for a table with these kinds of columns.
+
+        Entries that differed only in what is left out count once.
+        """
+        idle = {param.name for param in self.params if param.kinds and not set(param.kinds) & set(present)}
+        if not idle:
+            return self
+        entries: dict[tuple[object, ...], PortfolioEntry] = {}
+        for entry in self.portfolio:
+            params = {name: value for name, value in entry.params.items() if name not in idle}
+            entries.setdefault((*sorted(params.items()), entry.log_target), replace(entry, params=params))
+        return replace(
+            self,
+            params=tuple(param for param in self.params if param.name not in idle),
+            portfolio=tuple(entries.values()),
         )
 
     def without(self, name: str, refused: Collection[Value]) -> SearchSpace | None:

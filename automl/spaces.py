@@ -10,7 +10,7 @@ A file gives each parameter its range and lists the settings to try first::
       - {name: X1, learning_rate: 0.1, max_depth: 6}
 
 Keys of a parameter are one of ``float``, ``int`` and ``choice``, then ``log``, ``step``, ``default``,
-``tasks`` and ``when``; keys of an entry are ``name``, ``tasks``, ``log_target``, ``rows`` (lowest and
+``tasks``, ``when`` and ``kinds`` (of columns without which it changes nothing); keys of an entry are ``name``, ``tasks``, ``log_target``, ``rows`` (lowest and
 highest number of rows) and names of parameters. A file is looked up at the given path, then in
 ``./search_spaces``, then among the shipped ones.
 """
@@ -26,6 +26,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
+from automl.data.table import Kind
 from automl.errors import SpaceError, StorageError, UsageError, did_you_mean
 from automl.fields import Value, field_defaults, field_types
 from automl.search_space import TASKS, Param, PortfolioEntry, SearchSpace, bind_params
@@ -44,8 +45,9 @@ __all__ = [
 ]
 
 _KINDS = ("float", "int", "choice")
-_PARAM_KEYS = (*_KINDS, "log", "step", "default", "tasks", "when")
+_PARAM_KEYS = (*_KINDS, "log", "step", "default", "tasks", "when", "kinds")
 _ENTRY_KEYS = ("name", "tasks", "log_target", "rows")
+_KIND_NAMES = tuple(kind.value for kind in (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE))
 _LOCAL = Path("search_spaces")
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -217,6 +219,7 @@ class _Reader:
             ),
             tasks=self._tasks(body, *key),
             when=self._conditions(body, before, *key),
+            kinds=tuple(Kind(name) for name in self._some_of(body, "kinds", _KIND_NAMES, *key)),
         )
         self._check(param)
         return param
@@ -288,12 +291,21 @@ class _Reader:
         return low, high
 
     def _tasks(self, body: Mapping[str, Any], *key: str | int) -> tuple[str, ...]:
-        stated = body.get("tasks", list(TASKS))
+        return self._some_of(body, "tasks", TASKS, *key) or TASKS
+
+    def _some_of(
+        self, body: Mapping[str, Any], name: str, allowed: Sequence[str], *key: str | int
+    ) -> tuple[str, ...]:
+        """The list under ``name``, of some of the allowed words; empty where it is absent."""
+        if name not in body:
+            return ()
+        stated = body[name]
         if not isinstance(stated, list) or not stated:
-            raise self.error(f"must be a list of {', '.join(TASKS)}", *key, "tasks")
-        for name in stated:
-            if name not in TASKS:
-                raise self.error(f"there is no task {name!r}. {did_you_mean(name, TASKS)}", *key, "tasks")
+            raise self.error(f"must be a list of {', '.join(allowed)}", *key, name)
+        for word in stated:
+            if word not in allowed:
+                known = did_you_mean(str(word), allowed)
+                raise self.error(f"there is no {name[:-1]} {word!r}. {known}", *key, name)
         return tuple(stated)
 
     def _flag(self, body: Mapping[str, Any], name: str, *key: str | int) -> bool:

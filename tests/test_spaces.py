@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from automl.data.table import Kind
 from automl.errors import SpaceError, UsageError
 from automl.families import families
 from automl.spaces import bind_params, copy_space, list_spaces, load_space, read_space_text
@@ -82,6 +83,19 @@ def test_parameters_are_kept_by_task(garden) -> None:
     assert "bag" not in [param.name for param in garden().for_task("regression", 10).params]
 
 
+def test_entries_that_differ_only_in_the_preparation_of_numbers_count_once_without_numbers() -> None:
+    space = load_space("linear", families()["linear"].params).for_task("regression", 1000)
+    assert space.for_kinds({Kind.NUMBER, Kind.TEXT}) == space
+    texts = space.for_kinds({Kind.TEXT})
+    assert "numeric" not in {param.name for param in texts.params}
+    names = [entry.name for entry in texts.portfolio]
+    assert "LIN1" in names
+    assert "LIN2" not in names
+    assert "LIN2-log" in names  # its target differs
+    assert len(names) > 4
+    assert all(texts.bind(entry.params) for entry in texts.portfolio)
+
+
 def test_random_draws_bind_and_stay_in_range(garden) -> None:
     space, generator = garden(), np.random.default_rng(0)
     draws = [space.draw(generator) for _ in range(200)]
@@ -115,6 +129,7 @@ def test_defaults_bind_to_the_defaults(garden) -> None:
         ("when: {policy: loss}", "when: {polcy: loss}", r"must be a parameter stated above"),
         ("when: {policy: loss}", "when: {policy: win}", r"'win' is none of"),
         ("tasks: [binary]", "tasks: [binry]", r"there is no task 'binry'. Did you mean 'binary'"),
+        ("tasks: [binary]", "kinds: [numbr]", r"there is no kind 'numbr'. Did you mean 'number'"),
         ("name: G1, depth: 4", "name: G1, dept: 4", r"line 9, portfolio.0.dept: unknown key 'dept'"),
         ("name: G1, depth: 4", "name: G1, depth: 4.5", r"portfolio.0.depth: 4.5 is no whole number"),
         ("name: G1, depth: 4", "depth: 4", r"line 9, portfolio.0: an entry needs a name"),
