@@ -12,9 +12,11 @@ import numpy.typing as npt
 from automl.boosting import BoosterInputs, FoldData, Preparation, RoundControl, objective_of
 from automl.data.table import Table
 from automl.families.base import Family, FitContext
+from automl.preprocess.saved import Saved
 from automl.preprocess.tree_matrix import TreeData
 from automl.tasks import Encoded, Predictions, Task
 
+_MODEL = "model.cbm"
 _LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "squared": "RMSE", "absolute": "MAE"}
 # Rounds between two looks at the held-out rows, times the learning rate. CatBoost hands its callback the
 # whole history as a new list in every round (1.2.10), so that looking each time is quadratic in rounds.
@@ -64,15 +66,36 @@ class FittedCatBoost:
     def save(self, folder: Path) -> None:
         """Write inputs and model (cbm)."""
         self.inputs.save(folder, "inputs")
-        self.model.save_model(str(folder / "model.cbm"), format="cbm")
+        self.model.save_model(str(folder / _MODEL), format="cbm")
 
 
-def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedCatBoost:
+@dataclass(frozen=True)
+class Unvarying(Saved):
+    """What CatBoost, which refuses rows that are all alike, is replaced by: the best constant.
+
+    Attributes
+    ----------
+    constant:
+        ``(n_outputs,)``.
+    """
+
+    constant: npt.NDArray[np.float64]
+
+    def predict(self, inputs: Table) -> Predictions:
+        """The constant, ``(rows, n_outputs)``."""
+        return np.tile(self.constant, (inputs.rows, 1))
+
+
+def fit(
+    params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext
+) -> FittedCatBoost | Unvarying:
     """Boost until the held-out loss levels off or the time is over."""
     import catboost
 
     preparation = Preparation(encode_high=False, interactions=params.interactions)
     data = preparation.fold_data(inputs, target, task, context)
+    if _all_alike(data.train.values):
+        return Unvarying(task.constant_prediction(target))
     train, valid = context.cached(("catboost", *data.key), lambda: _pools(data))
     control = RoundControl.of(
         data, task, context, learning_rate=params.learning_rate, n_rounds=params.n_rounds
@@ -90,11 +113,13 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     return FittedCatBoost(data.inputs, model)
 
 
-def load(folder: Path) -> FittedCatBoost:
+def load(folder: Path) -> FittedCatBoost | Unvarying:
     """The model that ``save`` wrote."""
+    if not (folder / _MODEL).exists():
+        return Unvarying.load(folder)
     import catboost
 
-    model = catboost.CatBoost().load_model(str(folder / "model.cbm"), format="cbm")
+    model = catboost.CatBoost().load_model(str(folder / _MODEL), format="cbm")
     return FittedCatBoost(BoosterInputs.load(folder, "inputs"), model)
 
 
@@ -122,6 +147,14 @@ def _library_params(params: Params, control: RoundControl, task: Task) -> dict[s
         "random_seed": control.context.seed,
         "thread_count": control.context.threads,
     }
+
+
+def _all_alike(values: npt.NDArray[np.float32]) -> bool:
+    """Whether every column holds one value, or none; most tables are told apart by the first rows."""
+    part = values[:100]
+    if not np.array_equal(part, np.broadcast_to(values[:1], part.shape), equal_nan=True):
+        return False
+    return np.array_equal(values, np.broadcast_to(values[:1], values.shape), equal_nan=True)
 
 
 def _pools(data: FoldData) -> tuple[Any, Any]:

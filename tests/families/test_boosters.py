@@ -196,6 +196,21 @@ def test_without_held_out_rows_the_rounds_are_fixed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOOSTERS)
+@pytest.mark.parametrize("data", ["wine", "diabetes"])
+def test_rows_that_are_all_alike_are_answered_by_a_constant(name: str, data: str, tmp_path: Path) -> None:
+    (table, target), valid, task = bundled(data)
+    alike = table.take(np.zeros(table.rows, dtype=np.int64))
+    alike.numbers[:, 0] = np.nan
+    model = fitted(name, (alike, target), task, FitContext(valid=valid))
+    expected = np.tile(task.constant_prediction(target), (valid[0].rows, 1))
+    np.testing.assert_allclose(model.predict(valid[0]), expected, rtol=0.05)
+    model.save(tmp_path)
+    again = family(name).load(tmp_path)
+    np.testing.assert_array_equal(again.predict(valid[0]), model.predict(valid[0]))
+    assert again.predict(valid[0].take(np.empty(0, dtype=np.int64))).shape == (0, task.n_outputs)
+
+
+@pytest.mark.parametrize("name", BOOSTERS)
 def test_a_class_that_the_fold_lacks_keeps_its_column(name: str) -> None:
     (table, target), valid, task = bundled("wine")
     kept = np.flatnonzero(target != 1)
