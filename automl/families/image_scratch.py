@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted, Scope
-from automl.tasks import Encoded, Task
+from automl.families.base import Scope
+from automl.training.image_family import image_family
 
 if TYPE_CHECKING:
     from automl.training.image_fit import NetTraining
@@ -50,13 +48,6 @@ class Params:
     batch_size: int = 64
 
 
-def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
-    """Train one fold's net."""
-    from automl.training.image_fit import fit_image_net
-
-    return fit_image_net(_plan(params), inputs, target, task, context)
-
-
 def _plan(params: Params) -> NetTraining:
     from automl.training.image_fit import NetTraining
 
@@ -83,24 +74,16 @@ def _plan(params: Params) -> NetTraining:
     )
 
 
-def load(folder: Path) -> Fitted:
-    """What ``save`` wrote."""
-    from automl.training.image_net import load_net
-
-    return load_net(folder)
-
-
-def unsuited(scope: Scope) -> str:
+def _unsuited(scope: Scope) -> str:
     """Nets from nothing need many images: with 160 flowers one reached .35, frozen features .89."""
     return "" if scope.rows >= _LEAST_ROWS else f"{scope.rows:,} images are few for a net from nothing"
 
 
-FAMILY = Family(
+FAMILY = image_family(
     name="image_scratch",
     summary="small residual net on images, from nothing, one-cycle (torch)",
     params=Params,
-    fit=fit,
-    load=load,
-    kinds=frozenset({Kind.IMAGE}),
-    unsuited=unsuited,
+    plan=_plan,
+    unsuited=_unsuited,
+    pretrained=False,
 )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted, Scope
-from automl.tasks import Encoded, Task
-from automl.training.image_family import missing_backbones, too_slow
+from automl.families.base import Scope
+from automl.training.image_family import image_family, too_slow
 
 if TYPE_CHECKING:
     from automl.training.image_fit import NetTraining
@@ -58,20 +54,6 @@ class Params:
     batch_size: int = 32
 
 
-def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
-    """Train one fold's tail."""
-    from automl.training.image_fit import fit_image_net
-
-    return fit_image_net(_plan(params), inputs, target, task, context)
-
-
-def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
-    """Compute the maps of all rows."""
-    from automl.training.image_fit import prepare_net
-
-    prepare_net(_plan(params), tables, context)
-
-
 def _plan(params: Params) -> NetTraining:
     from automl.training.image_fit import NetTraining
 
@@ -97,27 +79,16 @@ def _plan(params: Params) -> NetTraining:
     )
 
 
-def load(folder: Path) -> Fitted:
-    """What ``save`` wrote."""
-    from automl.training.image_net import load_net
-
-    return load_net(folder)
-
-
-def unsuited(scope: Scope) -> str:
+def _unsuited(scope: Scope) -> str:
     """Tails that could not see every image three times are better left alone."""
     per_second = 80 if scope.device == "cpu" else 2000  # three stages at 224 px; the GPU's is a guess
     return too_slow(scope, per_second)
 
 
-FAMILY = Family(
+FAMILY = image_family(
     name="image_tail",
     summary="last stages of a pretrained net, trained on kept maps (torch)",
     params=Params,
-    fit=fit,
-    load=load,
-    kinds=frozenset({Kind.IMAGE}),
-    missing_weights=missing_backbones,
-    prepare=prepare,
-    unsuited=unsuited,
+    plan=_plan,
+    unsuited=_unsuited,
 )

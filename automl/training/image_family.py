@@ -1,13 +1,69 @@
-"""What families of pretrained nets on images share: which backbones are missing, when a net is too slow."""
+"""Nets on images as families: one prepares, fits and loads like the other; when one is too slow to try."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from automl.families.base import Scope
+from automl.data.table import Kind, Table
+from automl.families.base import Family, FitContext, Fitted, Scope
 from automl.fields import Value
+from automl.tasks import Encoded, Task
+
+if TYPE_CHECKING:
+    from automl.training.image_fit import NetTraining
 
 _LEAST_EPOCHS = 3
+
+
+def image_family(
+    *,
+    name: str,
+    summary: str,
+    params: type[Any],
+    plan: Callable[[Any], NetTraining],
+    unsuited: Callable[[Scope], str],
+    pretrained: bool = True,
+) -> Family:
+    """The family of a net that is trained on images as ``plan(params)`` says.
+
+    Parameters
+    ----------
+    plan:
+        Parameters → :class:`automl.training.image_fit.NetTraining`. Called in a worker: torch may be loaded.
+    unsuited:
+        As in :class:`automl.families.base.Family`.
+    pretrained:
+        Whether it begins with published weights, and computes what frozen stages see for all folds at once.
+    """
+
+    def fit(params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
+        from automl.training.image_fit import fit_image_net
+
+        return fit_image_net(plan(params), inputs, target, task, context)
+
+    def prepare(params: Any, tables: Sequence[Table], context: FitContext) -> None:
+        from automl.training.image_fit import prepare_net
+
+        prepare_net(plan(params), tables, context)
+
+    def load(folder: Path) -> Fitted:
+        from automl.training.image_net import load_net
+
+        return load_net(folder)
+
+    return Family(
+        name=name,
+        summary=summary,
+        params=params,
+        fit=fit,
+        load=load,
+        kinds=frozenset({Kind.IMAGE}),
+        missing_weights=missing_backbones if pretrained else nothing_missing,
+        prepare=prepare if pretrained else None,
+        unsuited=unsuited,
+    )
 
 
 def missing_backbones(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
@@ -15,6 +71,11 @@ def missing_backbones(parameter: str, values: Sequence[Value]) -> Mapping[Value,
     from automl.training.backbones import missing_weights
 
     return missing_weights(values) if parameter == "backbone" else {}
+
+
+def nothing_missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
+    """For nets that begin with random weights."""
+    return {}
 
 
 def too_slow(scope: Scope, per_second: float) -> str:
