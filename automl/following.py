@@ -1,4 +1,4 @@
-"""Who follows a search: the user's view, nobody, and the tracker beside either."""
+"""Who follows a search: the user's view, nobody, and the tracker beside either; a trial in one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Protocol
 from automl.loop import Watcher
 from automl.preparation import Prepared
 from automl.tracker import Tracker
-from automl.trial import Progress, Trial
+from automl.trial import Progress, Status, Trial
+from automl.wording import duration, score_text
 
 
 class SearchWatcher(Watcher, Protocol):
@@ -97,3 +98,17 @@ class Recording:
         for trial in trials:
             self._tracker.finish_trial(trial)
         self._watcher.restored(trials, best, spent)
+
+
+def trial_line(trial: Trial, metric: str) -> str:
+    """A trial in one line: number, family, outcome, time."""
+    result = trial.result
+    head = f"#{trial.number:<3d} {trial.candidate.family:14}"
+    if result is None:
+        return head
+    if trial.scores is not None:
+        scores = trial.scores
+        text = f"{metric} {score_text(scores.validation)} ±{scores.standard_error:.2g}"
+        return f"{head} {text:32} {duration(result.seconds)}"
+    reason = f" ({result.error})" if result.error and result.status is not Status.PRUNED else ""
+    return f"{head} {result.status.value}{reason} {duration(result.seconds)}"

@@ -12,6 +12,7 @@ from automl.budget import Clock, crowding, parse_bytes
 from automl.controller import RunningSearch
 from automl.errors import UsageError, did_you_mean
 from automl.following import NOBODY, SearchWatcher
+from automl.notebook import notebook_view
 from automl.outcome import SearchResult
 from automl.outset import given_settings
 from automl.search_folder import SearchFolder, unfinished_folders
@@ -157,9 +158,8 @@ def search(
         decimal=decimal,
         skip_bad_rows=skip_bad_rows,
     )
-    return RunningSearch(
-        settings, Clock(seconds, spent=started, crowding=crowding()), watcher or NOBODY
-    ).run()
+    clock = Clock(seconds, spent=started, crowding=crowding())
+    return _run(RunningSearch(settings, clock, watcher or NOBODY), shown=watcher is None)
 
 
 def resume(
@@ -209,7 +209,7 @@ def resume(
             memory_bytes=min(settings.memory_bytes, memory_limit(None)),
         )
         clock = Clock(settings.seconds, spent=started + folder.spent)
-        return RunningSearch(settings, clock, watcher or NOBODY, folder).run()
+        return _run(RunningSearch(settings, clock, watcher or NOBODY, folder), shown=watcher is None)
 
 
 def unfinished(
@@ -235,3 +235,14 @@ def unfinished(
     assert name is not None
     hint = did_you_mean(name, dict.fromkeys(folder.outset.name for folder in every))
     raise UsageError(f"No unfinished search is called {name!r}. {hint}")
+
+
+def _run(search: RunningSearch, *, shown: bool) -> SearchResult:
+    """Run a search that nobody follows with a notebook's display, where this runs in a notebook."""
+    view = notebook_view(search.settings.trials) if shown else None
+    if view is None:
+        return search.run()
+    with view:
+        result = replace(search, watcher=view).run()
+        view.delivered(result)
+    return result

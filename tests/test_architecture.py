@@ -30,6 +30,7 @@ LAYERS = {
     "loop": 10,
     "public": 10,
     "following": 10,
+    "notebook": 10,
     "report": 10,
     "allocator": 9,
     "budget": 9,

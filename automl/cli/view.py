@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from automl.cli.events import EventLog
 from automl.cli.live import Running, Snapshot
 from automl.cli.terminal import printable
-from automl.cli.words import trial_line
 from automl.errors import SearchInterrupted
+from automl.following import trial_line
 from automl.trial import Progress, Status, Trial
 from automl.wording import duration, score_text
 
