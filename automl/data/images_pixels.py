@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -24,12 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.images import Decoded, Pixels, decode, read_file
+from automl.data.images_cache import DESCRIPTION, Hold
 from automl.data.table import Strings
 from automl.errors import DataError
 
 # 1.15 times the largest resolution that nets see, so that crops of it are not blown up.
 LARGEST_SIDE = 256
-DESCRIPTION = "store.json"
 _RECENT = 2
 
 
@@ -79,6 +79,8 @@ class PixelStore:
     ----------
     decode_ms:
         Milliseconds and core that reading and decoding one took.
+    held:
+        Keeps the folder from being removed as long as this value lives.
     """
 
     folder: Path
@@ -86,6 +88,7 @@ class PixelStore:
     aspects: npt.NDArray[np.float32]
     hashes: Strings
     decode_ms: float
+    held: Hold = field(compare=False, repr=False)
 
     def reference(self, row: int) -> str:
         """How a table names the image."""
@@ -95,6 +98,11 @@ class PixelStore:
 def open_store(folder: Path) -> PixelStore:
     """The store in ``folder``, mapped into memory."""
     return _opened(str(folder))
+
+
+def close_stores() -> None:
+    """Let go of all stores, so that they may be removed; those that are needed again are opened again."""
+    _opened.cache_clear()
 
 
 @lru_cache(maxsize=8)
@@ -107,6 +115,7 @@ def _opened(folder: str) -> PixelStore:
         np.load(place / "aspects.npy"),
         np.load(place / "hashes.npy").astype(str).astype(object),
         float(body["decode_ms"]),
+        Hold(place),
     )
 
 

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from automl.data.images import Decoded, decode, image_size, read_file
+from automl.data.images_cache import DESCRIPTION, room_for, set_bound, trim
 from automl.data.images_pixels import (
-    DESCRIPTION,
     LARGEST_SIDE,
     PixelStore,
     bombs_are_errors,
+    close_stores,
     first_of,
     open_store,
     usable_threads,
@@ -94,7 +95,11 @@ def store_pixels(
         key = hashlib.sha256(json.dumps([_VERSION, side, wanted]).encode()).hexdigest()[:24]
         folder = cache / f"pixels-{key}"
         reused = (folder / DESCRIPTION).is_file()
+        if most_bytes is not None:
+            set_bound(cache, most_bytes)
         if not reused:
+            close_stores()  # of earlier searches of this process
+            _make_room(cache, len(wanted) * side * side * 3)
             _decode_all([(digest, by_hash[digest]) for digest in wanted], folder, side, (pool, report))
     store = open_store(folder)
     failed: dict[str, str] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["broken"]
@@ -106,26 +111,8 @@ def store_pixels(
     if not references:
         raise DataError(f"None of {len(names):,} images can be used; the first: {first_of(broken)}.")
     os.utime(folder)
-    if most_bytes is not None:
-        trim_cache(cache, most_bytes, keep=folder)
+    trim(cache, keep=folder)
     return Stored(store, references, hashes, broken, reused)
-
-
-def trim_cache(cache: Path, most_bytes: int, *, keep: Path | None = None) -> None:
-    """Remove what was not used for longest until the cache holds no more than ``most_bytes``."""
-    entries = [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
-    sizes = {entry: _folder_bytes(entry) for entry in entries}
-    total = sum(sizes.values())
-    for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime):
-        if total <= most_bytes:
-            return
-        if entry != keep:
-            shutil.rmtree(entry, ignore_errors=True)
-            total -= sizes[entry]
-
-
-def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _hashes(
@@ -208,6 +195,15 @@ def _affordable_side(side: int, images: int, most_bytes: int | None) -> int:
             "Next: raise --cache-size."
         )
     return smaller
+
+
+def _make_room(cache: Path, wanted: int) -> None:
+    with room_for(cache, wanted) as enough:
+        if not enough:
+            raise StorageError(
+                f"The cache {cache} has no room for {wanted / 2**20:,.0f} MiB of decoded images beside those "
+                "that other searches work with. Next: wait for these, or raise --cache-size."
+            )
 
 
 def _decode_all(

@@ -198,9 +198,12 @@ def copies(
             "Remove them from train: the score is flattered.",
         ),
     ):
-        twice = [" = ".join(names[digest]) for digest, held in groups.items() if len(held) > 1]
+        twice = [
+            " = ".join(map(_readable, names[digest])) for digest, held in groups.items() if len(held) > 1
+        ]
         if twice:
-            evidence = f"{len(twice)} images stand in several {words}: {listed(twice, _SHOWN)}."
+            stand = "1 image stands" if len(twice) == 1 else f"{len(twice)} images stand"
+            evidence = f"{stand} in several {words}: {listed(twice, _SHOWN)}."
             found.append(Finding(code, images.columns[0], "warning", evidence, remedy))
     return found
 
@@ -248,10 +251,9 @@ def _refuse_outside(cells: Sequence[str], root: Path, *, outside: bool) -> None:
 def _quarantined(broken: Mapping[str, str], rows: int, total: int) -> list[Finding]:
     if not rows:
         return []
-    named = [f"{cell} ({reason})" for cell, reason in sorted(broken.items())]
     lost = rows - len(broken)
     blank = f" {lost} rows name no image." if lost > 0 and not broken else ""
-    evidence = f"{rows} of {total:,} rows were set aside for their images: {listed(named, _SHOWN)}.{blank}"
+    evidence = f"{rows} of {total:,} rows were set aside for their images: {_by_reason(broken)}.{blank}"
     return [
         Finding("broken_images", None, "warning", evidence, "Nothing was deleted; repair or remove them.")
     ]
@@ -260,11 +262,27 @@ def _quarantined(broken: Mapping[str, str], rows: int, total: int) -> list[Findi
 def _refused(refused: Mapping[str, str]) -> list[Finding]:
     if not refused:
         return []
-    named = [f"{path} ({why})" for path, why in sorted(refused.items())]
-    evidence = f"{len(named)} files were not opened: {listed(named, _SHOWN)}."
+    files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
+    evidence = f"{files} not opened: {_by_reason(refused)}."
     return [Finding("refused_images", None, "warning", evidence, "Copy the files into the folder.")]
 
 
 def _first(broken: Mapping[str, str]) -> str:
-    named = [f"{cell} ({reason})" for cell, reason in sorted(broken.items())]
-    return f"Such as: {listed(named, 3)}. Next: check the paths and --image-root." if named else ""
+    if not broken:
+        return ""
+    some = dict(sorted(broken.items())[:3])
+    return f"Such as: {_by_reason(some)}. Next: check the paths and --image-root."
+
+
+def _by_reason(files: Mapping[str, str]) -> str:
+    """``a.jpg, b.jpg (empty); c.jpg (cut off)``: each reason once, after the files that it is true of."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for path, reason in sorted(files.items())[:_SHOWN]:
+        groups[reason].append(_readable(path))
+    more = f"; and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+    return "; ".join(f"{', '.join(paths)} ({reason})" for reason, paths in groups.items()) + more
+
+
+def _readable(path: str) -> str:
+    """A path as one line of text, whatever its signs are."""
+    return path if path.isprintable() else repr(path)

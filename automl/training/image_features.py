@@ -1,20 +1,13 @@
-"""What frozen nets see in images, computed once per image, net and view, and kept between searches.
-
-The cache is a folder per kind of output with pairs of files, ``<n>.keys.npy`` (SHA-256 of the images) and
-``<n>.values.npy`` (float16): whoever computes something new adds a pair.
-"""
+"""What frozen nets see in images, computed once per image, net and view, and kept between searches."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +18,8 @@ from automl.data.images_pixels import Pictures
 from automl.families.base import TrialStopped
 from automl.training import runtime
 from automl.training.backbones import backbone_named, weights_digest, weights_of
+from automl.training.feature_shelf import Found, NoRoom, Shelf, ShelfGone
+from automl.training.feature_shelf import Halves as Halves
 from automl.training.image_views import normalised, show, still_boxes
 from automl.training.image_weights import frozen_trunk
 
@@ -32,12 +27,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-Halves = npt.NDArray[np.float16]
 _BATCH = 32
 _SAVE_SECONDS = 20.0
 _MEMORY_BYTES = 256 << 20
-_WAIT_SECONDS = 0.05
-_FACTS = "facts.json"
+_TRIES = 3  # of reading outputs that other processes may remove for theirs
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ class View:
         net = self.backbone.replace("/", "_")
         mirrored = "-flip" if self.flip else ""
         cut = f"-cut{self.cut}" if self.cut else ""
-        return f"features-{net}-{self.weights}-{self.px}of{self.side}-{self.view}{mirrored}{cut}"
+        return f"{net}-{self.weights}-{self.px}of{self.side}-{self.view}{mirrored}{cut}"
 
 
 @dataclass(frozen=True)
@@ -105,43 +98,44 @@ def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halv
     """
     if pictures.cache is None:
         return _remembered(pictures, view, around)
-    shelf, places = _places(pictures, view, around)
-    return shelf.take(places)
+    shelf = Shelf(pictures.cache, view.name)
+    with suppress(NoRoom):
+        for _ in range(_TRIES):
+            with suppress(ShelfGone):
+                return shelf.take(_shelved(shelf, pictures, view, around))
+    return _remembered(pictures, view, around)  # the cache's bound is too low to keep them
 
 
 def keep_outputs(pictures: Pictures, view: View, around: Surroundings) -> None:
-    """See that the cache, where there is one, has the outputs of these images."""
+    """See that the cache, where there is one with room for them, has the outputs of these images."""
     if pictures.cache is not None:
-        _places(pictures, view, around)
+        with suppress(NoRoom):
+            _shelved(Shelf(pictures.cache, view.name), pictures, view, around)
 
 
-def _places(pictures: Pictures, view: View, around: Surroundings) -> tuple[_Shelf, npt.NDArray[np.int64]]:
+def _shelved(shelf: Shelf, pictures: Pictures, view: View, around: Surroundings) -> Found:
     """Where the outputs of these images are, computing those that are not there."""
-    assert pictures.cache is not None
-    shelf = _Shelf(pictures.cache / view.name)
-    places = shelf.find(pictures.hashes)
-    if (places < 0).any():
+    found = shelf.find(pictures.hashes)
+    if (found.places < 0).any():
         with shelf.locked(around.should_stop):
-            places = shelf.find(pictures.hashes)
-            wanted = np.unique(np.where(places < 0, pictures.rows, -1))
+            found = shelf.find(pictures.hashes)
+            wanted = np.unique(np.where(found.places < 0, pictures.rows, -1))
             wanted = wanted[wanted >= 0]
             if len(wanted):
                 _fill(shelf, pictures, wanted, (view, around))
-                places = shelf.find(pictures.hashes)
-    return shelf, places
+                found = shelf.find(pictures.hashes)
+    if (found.places < 0).any():
+        raise ShelfGone(view.name)
+    return found
 
 
 def milliseconds(pictures: Pictures, view: View) -> float:
     """Milliseconds and core that one image takes through the net, as measured when the cache was filled."""
-    try:
-        body = json.loads((Path(pictures.cache or "") / view.name / _FACTS).read_text(encoding="utf-8"))
-        return float(body["ms"])
-    except (OSError, ValueError, KeyError):
-        return 0.0
+    return 0.0 if pictures.cache is None else Shelf(pictures.cache, view.name).milliseconds()
 
 
 def _fill(
-    shelf: _Shelf, pictures: Pictures, wanted: npt.NDArray[np.int64], what: tuple[View, Surroundings]
+    shelf: Shelf, pictures: Pictures, wanted: npt.NDArray[np.int64], what: tuple[View, Surroundings]
 ) -> None:
     """Compute the outputs of these rows of the pixels and put them on the shelf."""
     view, around = what
@@ -165,6 +159,8 @@ def _fill(
             raise TrialStopped(f"stopped after the features of {start:,} of {len(wanted):,} images")
         rows = wanted[start : start + _BATCH]
         done.append(_outputs(np.asarray(pictures.pixels[rows]), pictures.aspects[rows], view, around))
+        if start == 0:  # before all are computed for nothing
+            shelf.make_room(done[0].nbytes // len(rows) * len(wanted))
         if time.monotonic() - saved > _SAVE_SECONDS:
             kept, saved = keep(kept), time.monotonic()
     keep(kept)
@@ -210,88 +206,6 @@ def frozen_type(device: str) -> torch.dtype:
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 
-class _Shelf:
-    """One kind of output on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def find(self, hashes: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
-        """Places of these images among all that are there, -1 for those that are not."""
-        index = self._index()
-        return np.array([index.get(str(digest), -1) for digest in hashes], dtype=np.int64)
-
-    def take(self, places: npt.NDArray[np.int64]) -> Halves:
-        """The outputs at these places."""
-        files = _files(self._folder)
-        os.utime(self._folder)
-        parts = [_mapped(str(path), path.stat().st_mtime_ns) for path in files]
-        ends = np.cumsum([len(part) for part in parts])
-        taken = np.empty((len(places), *parts[0].shape[1:]), dtype=np.float16)
-        owner = np.searchsorted(ends, places, side="right")
-        for number, part in enumerate(parts):
-            mine = np.flatnonzero(owner == number)
-            if len(mine):
-                taken[mine] = part[places[mine] - (ends[number] - len(part))]
-        return taken
-
-    def add(self, keys: list[str], values: Halves, *, ms: float) -> None:
-        """One more pair of files; complete or not there at all."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # The process in the name: where there are no locks, no file is written over another's.
-        name = f"{len(_files(self._folder)):06}-{os.getpid()}"
-        partial = self._folder / f"{name}.partial"
-        for what, array in (("keys", np.array(keys, dtype="S64")), ("values", values)):
-            with partial.open("wb") as file:
-                np.save(file, array)
-            os.replace(partial, self._folder / f"{name}.{what}.npy")
-        (self._folder / _FACTS).write_text(json.dumps({"ms": ms}), encoding="utf-8")
-
-    @contextmanager
-    def locked(self, should_stop: Callable[[], bool]) -> Iterator[None]:
-        """One process computes, the others wait for what it finds."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("a") as file:
-            while not _try_lock(file):
-                if should_stop():
-                    raise TrialStopped("stopped while another trial computed the same features")
-                time.sleep(_WAIT_SECONDS)
-            yield  # closing the file gives the lock back, as does the death of the process
-
-    def _index(self) -> dict[str, int]:
-        return _indexed(tuple((str(path), path.stat().st_mtime_ns) for path in _files(self._folder)))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.values.npy"))
-
-
-@lru_cache(maxsize=64)
-def _indexed(files: tuple[tuple[str, int], ...]) -> dict[str, int]:
-    keys: list[str] = []
-    for path, _ in files:
-        keys += np.load(path.replace(".values.npy", ".keys.npy")).astype(str).tolist()
-    return {key: place for place, key in enumerate(keys)}
-
-
-@lru_cache(maxsize=256)
-def _mapped(path: str, changed: int) -> Halves:
-    loaded: Halves = np.load(path, mmap_mode="r")
-    return loaded
-
-
-def _try_lock(file: Any) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two may compute the same, and the later pair of files is not looked at
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 _memory: OrderedDict[tuple[View, str], Halves] = OrderedDict()
 _memory_lock = Lock()
 
@@ -305,6 +219,8 @@ def _remembered(pictures: Pictures, view: View, around: Surroundings) -> Halves:
             return _memory[key]
         parts = []
         for start in range(0, len(pictures), _BATCH):
+            if around.should_stop():
+                raise TrialStopped(f"stopped after the features of {start:,} of {len(pictures):,} images")
             pixels, aspects = pictures.take(slice(start, start + _BATCH))
             parts.append(_outputs(pixels, aspects, view, around))
         values = np.concatenate(parts)

@@ -1,0 +1,128 @@
+"""What a store keeps of images: never above a bound; what was not used for longest goes first.
+
+Two kinds of folders lie in it, ``pixels-…`` (decoded images) and ``features-…`` (what frozen nets see).
+Whoever adds to them asks here for room first, before a search's first trial and in the middle of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+DESCRIPTION = "store.json"
+FEATURES = "features-"
+_BOUND = "bound.json"
+_LOCK = "room.lock"
+
+
+def set_bound(cache: Path, most_bytes: int) -> None:
+    """Note for every process how many bytes the cache may hold; the last search's word counts."""
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = cache / f"{_BOUND}.{os.getpid()}"
+    partial.write_text(json.dumps({"bytes": most_bytes}), encoding="utf-8")
+    os.replace(partial, cache / _BOUND)
+
+
+def bound_of(cache: Path) -> int | None:
+    """Bytes that the cache may hold, or None where nobody said."""
+    try:
+        return int(json.loads((cache / _BOUND).read_text(encoding="utf-8"))["bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextmanager
+def room_for(cache: Path, wanted: int, *, keep: Path | None = None, starts: str = "") -> Iterator[bool]:
+    """Whether ``wanted`` more bytes fit, once others are removed; nobody else adds any inside the block.
+
+    Parameters
+    ----------
+    keep:
+        A folder that stays.
+    starts:
+        Only folders whose names start so are removed. Decoded images that a search works with always stay.
+    """
+    bound = bound_of(cache)
+    if bound is None:
+        yield True
+        return
+    with (cache / _LOCK).open("a") as lock:
+        lock_file(lock, wait=True)
+        yield _trimmed(cache, bound - wanted, keep, starts)
+
+
+def trim(cache: Path, *, keep: Path | None = None) -> None:
+    """Remove what was not used for longest until the cache is within its bound."""
+    with room_for(cache, 0, keep=keep):
+        pass
+
+
+class Hold:
+    """Keeps a folder of decoded images from being removed for as long as this value lives."""
+
+    def __init__(self, folder: Path) -> None:
+        handle = os.open(folder / DESCRIPTION, os.O_RDONLY)
+        lock_file(handle, shared=True)
+        self.release = weakref.finalize(self, os.close, handle)
+
+
+def _trimmed(cache: Path, most: int, keep: Path | None, starts: str) -> bool:
+    sizes = {entry: _bytes_below(entry) for entry in _folders(cache)}
+    total = sum(sizes.values())
+    for entry in sorted(sizes, key=_used_at):
+        if total <= most:
+            break
+        if entry != keep and entry.name.startswith(starts) and not _in_use(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+            total -= sizes[entry]
+    return total <= most
+
+
+def _folders(cache: Path) -> list[Path]:
+    return [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:  # a draft that has got its name by now
+            continue
+    return total
+
+
+def _used_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:  # removed by another process
+        return 0.0
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether a process has a :class:`Hold` on a folder."""
+    try:
+        with (folder / DESCRIPTION).open("rb") as file:
+            return not lock_file(file)
+    except FileNotFoundError:
+        return False
+
+
+def lock_file(file: IO[Any] | int, *, shared: bool = False, wait: bool = False) -> bool:
+    """Whether this process has the lock on an open file now; closing the file, or dying, gives it back."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is locked, and files that are open cannot be removed
+        return True
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

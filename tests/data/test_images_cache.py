@@ -1,0 +1,55 @@
+"""What is kept of images stays within its bound."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from automl.data.images_cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
+
+
+def fill(cache: Path, name: str, size: int, used: float) -> Path:
+    folder = cache / name
+    folder.mkdir(parents=True)
+    (folder / "values.npy").write_bytes(bytes(size))
+    (folder / DESCRIPTION).touch()
+    os.utime(folder, (used, used))
+    return folder
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
+    old, new = fill(tmp_path, "features-a", 400, 1.0), fill(tmp_path, "features-b", 400, 2.0)
+    pixels = fill(tmp_path, "pixels-a", 400, 0.0)
+    set_bound(tmp_path, 1500)
+    with room_for(tmp_path, 500, starts="features-") as enough:
+        assert enough
+    assert not old.exists()
+    assert new.exists()
+    assert pixels.exists()
+    set_bound(tmp_path, 500)
+    trim(tmp_path, keep=pixels)
+    assert not new.exists()
+    assert pixels.exists()
+
+
+def test_decoded_images_that_are_worked_with_stay(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "pixels-a", 400, 1.0)
+    set_bound(tmp_path, 500)
+    held = Hold(folder)
+    with room_for(tmp_path, 400) as enough:
+        assert not enough
+    assert folder.exists()
+    held.release()
+    with room_for(tmp_path, 400) as enough:
+        assert enough
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"bytes": null}'])
+def test_a_damaged_bound_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "bound.json").write_text(content, encoding="utf-8")
+    assert bound_of(tmp_path) is None
+    with room_for(tmp_path, 1 << 40) as enough:
+        assert enough
