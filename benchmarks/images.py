@@ -266,16 +266,22 @@ def _ended(folder: Path, store: Path, count: int) -> Iterator[Ended]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            found = _TRIAL.search(line)
-            if found:
-                minutes, seconds = int(found[3] or 0), float(found[4])
-                at = time.monotonic() - began
-                yield Ended(at, int(found[1]), found[2], 60 * minutes + seconds)
+            ended = trial_end(line, time.monotonic() - began)
+            if ended is not None:
+                yield ended
                 count -= 1
                 if not count:
                     process.terminate()
                     break
         process.communicate()
+
+
+def trial_end(line: str, at: float) -> Ended | None:
+    """The end of a trial, if a line of the terminal tells of one."""
+    found = _TRIAL.search(line)
+    if found is None:
+        return None
+    return Ended(at, int(found[1]), found[2], 60 * int(found[3] or 0) + float(found[4]))
 
 
 if __name__ == "__main__":

@@ -124,9 +124,9 @@ def test_images_join_the_numbers_of_a_table(shapes: Path, place: Path, tmp_path:
     rows = []
     for kind, name in enumerate(("square", "round")):
         for number in range(10):
-            size = float(generator.normal())
-            rows.append((f"{name}/{number}.jpg", size, 50 * kind + 10 * size))
-    frame = pd.DataFrame(rows, columns=["photo", "size", "price"])
+            size, season = float(generator.normal()), ("spring", "autumn")[number % 2]
+            rows.append((f"{name}/{number}.jpg", size, season, 50 * kind + 10 * size + 9 * (number % 2)))
+    frame = pd.DataFrame(rows, columns=["photo", "size", "season", "price"])
     frame.to_csv(tmp_path / "prices.csv", index=False)
     result = automl.search(
         tmp_path / "prices.csv",
@@ -140,6 +140,7 @@ def test_images_join_the_numbers_of_a_table(shapes: Path, place: Path, tmp_path:
     )
     assert {"linear", "image_probe"} <= set(result.leaderboard["family"])
     assert result.best.validation < 15  # 27 without the images
+    assert result.predictor.layout.features.categories == ("season",)
     model = automl.load("prices", store=place)
     predicted = model.predict(frame.drop(columns="price"), image_root=shapes)
     assert np.corrcoef(predicted, frame["price"])[0, 1] > 0.9

@@ -139,6 +139,15 @@ def test_broken_images_are_set_aside_and_listed(photos: Path, tmp_path: Path) ->
         assert (photos / name).exists()
 
 
+def test_a_reason_stands_once_after_its_files_and_odd_names_are_quoted(photos: Path, tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg", "line\nbreak.jpg"):
+        (photos / "dogs" / name).touch()
+    folder = read_folder(photos)
+    images = open_images(folder.frame, ("image",), photos, tmp_path / "cache")
+    (finding,) = images.findings
+    assert "dogs/a.jpg, dogs/b.jpg, 'dogs/line\\nbreak.jpg' (empty (0 bytes))." in finding.evidence
+
+
 def test_an_image_in_two_classes_is_reported(photos: Path, tmp_path: Path) -> None:
     (photos / "cats" / "copy.png").write_bytes((photos / "dogs" / "0.png").read_bytes())
     folder = read_folder(photos)
@@ -146,4 +155,5 @@ def test_an_image_in_two_classes_is_reported(photos: Path, tmp_path: Path) -> No
     labels = images.frame["label"].to_numpy(dtype=object)
     (finding,) = copies(images, images.frame, labels, None)
     assert finding.code == "image_in_two_classes"
+    assert finding.evidence.startswith("1 image stands in several classes: ")
     assert "cats/copy.png" in finding.evidence
