@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 ParamValue = str | int | float | bool | None
+# The curves of a learning-rate range test, by the number of the step: drawn over each other.
+TESTED_LOSS, TESTED_RATE = "range_test_loss", "range_test_rate"
 
 
 class Status(StrEnum):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from automl.families.base import Scope
 from automl.training.image_family import image_family, too_slow
-
-if TYPE_CHECKING:
-    from automl.training.image_fit import NetTraining
+from automl.training.image_plan import NetTraining
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,6 @@ class Params:
 
 
 def _plan(params: Params) -> NetTraining:
-    from automl.training.image_fit import NetTraining
-
     return NetTraining(
         params.backbone,
         params.px,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from automl.families.base import Scope
 from automl.training.image_family import image_family
-
-if TYPE_CHECKING:
-    from automl.training.image_fit import NetTraining
+from automl.training.image_plan import NetTraining
 
 _LEAST_ROWS = 1000
 
@@ -49,8 +47,6 @@ class Params:
 
 
 def _plan(params: Params) -> NetTraining:
-    from automl.training.image_fit import NetTraining
-
     return NetTraining(
         "",
         params.px,

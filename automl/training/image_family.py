@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automl.data.table import Kind, Table
 from automl.families.base import Family, FitContext, Fitted, Scope
 from automl.fields import Value
 from automl.tasks import Encoded, Task
-
-if TYPE_CHECKING:
-    from automl.training.image_fit import NetTraining
+from automl.training.image_plan import NetTraining
 
 _LEAST_EPOCHS = 3
 
@@ -31,7 +29,7 @@ def image_family(
     Parameters
     ----------
     plan:
-        Parameters → :class:`automl.training.image_fit.NetTraining`. Called in a worker: torch may be loaded.
+        Parameters → :class:`automl.training.image_plan.NetTraining`.
     unsuited:
         As in :class:`automl.families.base.Family`.
     pretrained:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from automl.training.batches import BatchSource
-from automl.training.groups import parameter_groups
+from automl.training.groups import ParameterGroup, parameter_groups
 from automl.training.loop import Objective, Settings, clip_gradients, make_optimizer
 from automl.training.runtime import autocast, random_states, restore_random_states
+from automl.trial import TESTED_LOSS, TESTED_RATE, Curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,27 +49,29 @@ def lr_range_test(
     low: float = 1e-7,
     high: float = 10.0,
     steps: int = 100,
+    groups: Sequence[ParameterGroup] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RateRange:
     """Train ``steps`` batches with a rate that grows from ``low`` to ``high``, and put everything back.
 
     Smith 2017 (arXiv 1506.01186); smoothing, stop and "valley" as in fastai 2.8 (``lr_find``). Several nets
     are judged by their mean loss. Weights, random states and the order of batches are as before afterwards.
+    Each of ``groups`` (by default the whole model is one) learns at its share of the rate.
     """
     model, device = objective.model, settings.device
     kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     states, order = random_states(device), source.generator.get_state()
-    groups = parameter_groups([model], weight_decay=settings.weight_decay)
-    parameters = [parameter for group in groups for parameter in group.parameters]
-    optimizer = make_optimizer(groups, replace(settings, learning_rate=low))
+    layers = list(groups or parameter_groups([model], weight_decay=settings.weight_decay))
+    parameters = [parameter for group in layers for parameter in group.parameters]
+    optimizer = make_optimizer(layers, replace(settings, learning_rate=low))
     rates: list[float] = []
     losses: list[float] = []
     average, best = 0.0, math.inf
     model.train()
     for step, batch in enumerate(_endless(source, steps)):
         rate = low * (high / low) ** (step / max(steps - 1, 1))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for group, layer in zip(optimizer.param_groups, layers, strict=True):
+            group["lr"] = rate * layer.rate_share
         with autocast(device):
             batch_losses = objective.losses(batch)
         loss = float(batch_losses.detach().mean())
@@ -89,6 +92,12 @@ def lr_range_test(
     # The first tenth is warm-up, the last points are the explosion.
     shown = slice(steps // 10, max(len(rates) - _DROPPED_END, steps // 10))
     return RateRange(tuple(rates), tuple(losses), valley(rates[shown], losses[shown]))
+
+
+def range_curves(found: RateRange) -> list[Curve]:
+    """What a range test measured, to be recorded: the losses and the rates by the number of the step."""
+    steps = tuple(range(len(found.rates)))
+    return [Curve(TESTED_LOSS, steps, found.losses), Curve(TESTED_RATE, steps, found.rates)]
 
 
 def valley(rates: list[float], losses: list[float]) -> float:
