@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from automl.tasks import Task
 from automl.tracker.record import curve_kind
-from automl.trial import Curve, Result, Trial
+from automl.trial import TESTED_LOSS, TESTED_RATE, Curve, Result, Trial
 from automl.wording import label_text
 
 MOST_CLASSES = 12
@@ -43,6 +43,9 @@ def sketches(
     for curve in result.curves:
         if curve.steps:
             kinds.setdefault(curve_kind(curve.name), []).append(curve)
+    tested = [kinds.pop(name, []) for name in (TESTED_LOSS, TESTED_RATE)]
+    if all(tested):
+        drawn["learning_rate_finder.svg"] = range_test_sketch(tested[0][0], tested[1][0], title)
     for kind, curves in list(kinds.items())[:_KINDS]:
         name = re.sub(r"[^\w.-]+", "_", kind)
         drawn[f"curve_{name}.svg"] = curves_sketch(curves, f"{title}: {kind}")
@@ -115,6 +118,19 @@ def curves_sketch(curves: Sequence[Curve], title: str) -> str:
         ]
         parts.append(_line(points, _COLOURS[number % len(_COLOURS)]))
     return _page(_WIDTH, _HEIGHT, parts)
+
+
+def range_test_sketch(losses: Curve, rates: Curve, title: str) -> str:
+    """The losses of a learning-rate range test over the rates, which are as many, on a logarithmic scale."""
+    x, y = np.log10(rates.values), np.array(losses.values)
+    if len(x) < 2 or not np.isfinite(y).all():
+        return ""
+    # The explosion at the end would flatten the valley.
+    top = min(float(y.max()), 2 * float(y[0]) - float(y.min()))
+    axes = _Axes((float(x[0]), float(x[-1])), (float(y.min()), top), "log10 of the learning rate", "loss")
+    points = [axes.at(one, min(other, top)) for one, other in zip(x, y, strict=True)]
+    parts = [_text(12, 24, f"{title}: learning-rate finder", size=14, weight="bold"), *axes.frame()]
+    return _page(_WIDTH, _HEIGHT, [*parts, _line(points, _COLOURS[0])])
 
 
 _WIDTH, _HEIGHT = 520, 380
