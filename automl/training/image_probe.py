@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Predictions = npt.NDArray[np.floating]
 _WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
+_TESTED = 60  # steps of a range test
 _CORNERS = tuple(f"corner{number}" for number in range(4))
 
 
@@ -186,6 +187,7 @@ def _trained(
 
     from automl.training.batches import TensorBatches
     from automl.training.loop import Control, Settings, Trainer
+    from automl.training.lr_finder import lr_range_test, range_curves
     from automl.training.table_fit import batch_size_for
 
     features, target = rows
@@ -204,6 +206,9 @@ def _trained(
     )
     control = Control(context.should_stop, lambda: context.seconds_left, context.report)
     objective = _HeadObjective(head.to(context.device), plan.smoothing, what)
+    if context.fold == 0:  # for people to look at; it leaves no trace
+        tested = lr_range_test(objective, source, settings, steps=_TESTED, should_stop=context.should_stop)
+        context.curves.extend(range_curves(tested))
     outcome = Trainer(objective, source, settings, control).run()
     if not math.isfinite(outcome.best_losses[0] if outcome.best_losses else math.nan):
         raise TrialStopped("the time limit passed before the first epoch")

@@ -19,7 +19,7 @@ from automl.tasks import Encoded, Task
 from automl.training import runtime
 from automl.training.batches import TensorBatches
 from automl.training.loop import Control, Outcome, Settings, Trainer
-from automl.training.lr_finder import lr_range_test
+from automl.training.lr_finder import lr_range_test, range_curves
 from automl.training.table_net import InputShape, OutputScale, TableNet, averaged, tensors_of
 from automl.trial import Curve
 
@@ -203,6 +203,7 @@ def _train(
     )
     if not plan.learning_rate:
         found = lr_range_test(objective, source, settings, should_stop=context.should_stop)
+        context.curves.extend(range_curves(found))
         settings = replace(settings, learning_rate=min(_PEAK_OVER_VALLEY * found.suggestion, _HIGHEST_RATE))
     control = Control(context.should_stop, lambda: context.seconds_left, context.report)
     outcome = Trainer(objective, source, settings, control).run()
