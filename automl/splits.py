@@ -16,6 +16,8 @@ GroupCodes = npt.NDArray[np.int64]
 
 TEST_ROWS_FROM = 5_000
 TEST_SHARE = 0.1
+_WEIGHTY = 0.005
+"""Share of the rows from which one of several classes has a say in the number of folds."""
 
 
 @dataclass(frozen=True)
@@ -310,19 +312,22 @@ def _only_class_members(task: Task, target: Encoded, train: RowNumbers, held: Ro
 def _fit_to_classes(target: Encoded, task: Task, folds: int, reason: str) -> tuple[int, str]:
     """Fewer folds when a class could not be in each of them; three at least where there are several classes.
 
-    Two folds would train every model on half of the rows for the sake of a class with two of them.
+    Two folds would train every model on half of the rows for the sake of a class with two of them. And of
+    several classes only those of some weight count: a handful of rows among thousands is judged in the folds
+    that have one, as the data checks say.
     """
     if not _is_classification(task) or folds == 1:
         return folds, reason
     counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
-    members = int(counts[counts > 1].min(initial=folds))  # a single row trains everywhere and judges nowhere
-    least = 2 if task.name == "binary" else 3
-    reduced = max(members, least)
+    binary = task.name == "binary"
+    # a single row trains everywhere and judges nowhere
+    weighty = counts[(counts > 1) & (binary | (counts >= _WEIGHTY * counts.sum()))]
+    members = int(weighty.min(initial=folds))
+    reduced = max(members, 2 if binary else 3)
     if reduced >= folds:
         return folds, reason
-    which = "rarer" if task.name == "binary" else "rarest"
     judged = "" if members == reduced else f", {members} of which judge it"
-    return reduced, f"the {which} class has {members} rows: {reduced} folds{judged}"
+    return reduced, f"the {'rarer' if binary else 'rarest'} class has {members} rows: {reduced} folds{judged}"
 
 
 def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:

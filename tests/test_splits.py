@@ -113,6 +113,16 @@ def test_a_rare_binary_class_reduces_the_folds_and_says_so():
     assert "3 rows" in split.reason
 
 
+def test_of_several_classes_only_one_of_some_weight_reduces_the_folds():
+    task = MulticlassTask(METRICS["accuracy"], ("a", "b", "rare"))
+    for rows, folds in [(300, 3), (3000, 5)]:
+        target = np.arange(rows) % 2
+        target[:3] = 2
+        split = make_split(target, task, SplitPlan(folds=5))
+        assert len(split.folds) == folds
+        assert ("rarest class has 3 rows" in split.reason) == (folds == 3)
+
+
 def test_forward_folds_train_on_the_past_only():
     times = np.random.default_rng(0).permutation(np.repeat(np.arange(300.0), 4))
     split = make_split(np.zeros(1200), VALUES, SplitPlan(times=times, folds=4))
