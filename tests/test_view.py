@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from automl.cli.live import HEAD, Running, Snapshot, picture
+from automl.cli.view import LiveView
 from automl.trial import Candidate, Progress, Result, Scores, Status, Trial
 
 _SHORT = ("--trials", "5", "--families", "linear,extra_trees", "--seed", "3")
@@ -65,6 +69,22 @@ def test_the_picture_fits_the_terminal_and_says_everything(width):
     assert "0.004" in text
     assert "#50" in text
     assert "60%" in text  # a member's weight
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_long_names_push_no_figure_off_the_screen(width):
+    ended = [
+        Trial(n, Candidate("my_own_gradient_boosted_family_with_a_name")).finished(
+            Result(Status.DONE, seconds=1.5), Scores(0.91, 0.004, ())
+        )
+        for n in (17, 18)
+    ]
+    lines = drawn(replace(shot(), name="検索 and " * 12, metric="mean_error_of_mine" * 3, ended=ended), width)
+    assert max(map(cell_len, lines)) <= width
+    text = "\n".join(lines)
+    assert "71s of 3m00s" in lines[0]
+    assert [line for line in lines if "17" in line and "0.91" in line and "0.004" in line and "1.5s" in line]
+    assert "#51" in text
 
 
 def test_a_low_terminal_gets_a_shorter_leaderboard_and_many_workers_are_counted():
@@ -212,3 +232,16 @@ def test_events_that_cannot_be_written_are_refused_before_anything_runs(folder):
     assert done.returncode == 2
     assert "--events" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_bar_of_decoding_is_written_over_by_the_next_line():
+    screen = io.StringIO()
+    view = LiveView(Console(file=screen, width=60, force_terminal=True, color_system=None))
+    view.preparing(0.5, "decoding 200 images of a folder with a name that is long")
+    view.preparing(1.0, "decoding")
+    view.say("short")
+    rows = [row.split("\r") for row in screen.getvalue().split("\n")]
+    assert max(len(part) for part in rows[0]) < 60
+    assert rows[0][-2].strip() == ""
+    assert len(rows[0][-2]) >= max(len(part.rstrip()) for part in rows[0][:-2])
+    assert rows[0][-1] == "short"

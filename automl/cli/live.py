@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -19,6 +19,8 @@ _LEAST = 3
 _LINES = 13  # of the picture besides the leaderboard and the workers
 WIDE = 120
 _MEMBERS = 4
+_METRIC, _FAMILY = 16, 18  # cells of a name
+_LEAST_BAR = 8
 _WORKERS = 8
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow", "bright_magenta")
 _DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))  # braille, from the bottom: left and right
@@ -66,6 +68,7 @@ class Snapshot:
 def picture(shot: Snapshot, width: int, height: int = 24, *, plain: bool = False) -> RenderableType:
     """What fits a terminal of this size; ``plain`` keeps to ASCII signs."""
     inner = min(width, 160)
+    shot = replace(shot, metric=_cut(shot.metric, _METRIC))
     head = max(_LEAST, min(HEAD, height - _LINES - min(len(shot.running), _WORKERS)))
     board, workers = _board(shot, head), _workers(shot, inner)
     if inner < WIDE:
@@ -73,33 +76,42 @@ def picture(shot: Snapshot, width: int, height: int = 24, *, plain: bool = False
         if not plain and len(shot.best) > 1:
             parts.append(_spark_line(shot, inner))
         return Group(*parts, Text(), workers)
-    left = Group(board)
-    right = Group(
-        _counts(shot), Text(), _ensemble(shot, inner - 60), Text(), *_curve(shot, inner - 64, plain=plain)
-    )
+    trials = (*shot.ended, *(item.trial for item in shot.running))
+    longest = max((min(_FAMILY, len(trial.candidate.family)) for trial in trials), default=0)
+    left = max(54, 30 + longest + len(shot.metric))
+    room = inner - left - 6
+    right = Group(_counts(shot), Text(), _ensemble(shot, room), Text(), *_curve(shot, room - 4, plain=plain))
     columns = Table.grid(padding=(0, 4))
-    columns.add_column(width=54)
-    columns.add_column(width=inner - 60)
-    columns.add_row(left, right)
+    columns.add_column(width=left)
+    columns.add_column(width=room)
+    columns.add_row(board, right)
     return Group(_clock(shot, inner), Text(), columns, Text(), workers)
+
+
+def _cut(text: str, cells: int) -> str:
+    """A name from outside that must not push the figures beside it off the screen."""
+    line = Text(" ".join(text.split()))
+    line.truncate(max(8, cells), overflow="ellipsis")
+    return line.plain
 
 
 def _clock(shot: Snapshot, width: int) -> RenderableType:
     """The name, the time used and left, and a bar of the larger of what is known."""
-    head = Text.assemble((shot.name, "bold"), f"  {duration(shot.elapsed)}")
+    times = Text(f"  {duration(shot.elapsed)}")
     share: float | None = None
     if shot.seconds is not None:
         share = min(1.0, shot.elapsed / shot.seconds)
-        head.append(f" of {duration(shot.seconds)}")
+        times.append(f" of {duration(shot.seconds)}")
     elif shot.trials is not None:
         share = min(1.0, len(shot.ended) / shot.trials)
-        head.append(f"  {len(shot.ended)} of {shot.trials} trials")
+        times.append(f"  {len(shot.ended)} of {shot.trials} trials")
     if shot.interrupted:
-        head.append("  ending: the best so far is kept", style="yellow")
+        times.append("  ending: the best so far is kept", style="yellow")
+    head = Text(_cut(shot.name, width - times.cell_len - _LEAST_BAR - 4), style="bold") + times
     if share is None:
         return head
     row = Table.grid(padding=(0, 2))
-    row.add_row(head, _bar(share, max(8, min(60, width - head.cell_len - 4))))
+    row.add_row(head, _bar(share, max(_LEAST_BAR, min(60, width - head.cell_len - 4))))
     return row
 
 
@@ -145,7 +157,7 @@ def _board(shot: Snapshot, head: int) -> Table:
         weight = shot.weights.get(trial.number)
         table.add_row(
             str(trial.number),
-            Text(trial.candidate.family, style=colours.get(trial.candidate.family, "")),
+            Text(_cut(trial.candidate.family, _FAMILY), style=colours.get(trial.candidate.family, "")),
             score_text(trial.scores.validation),
             f"{trial.scores.standard_error:.2g}",
             duration(trial.result.seconds if trial.result is not None else 0.0),
@@ -166,7 +178,7 @@ def _ensemble(shot: Snapshot, width: int) -> Text:
     members = sorted(shot.weights.items(), key=lambda item: (-item[1], item[0]))
     for place, (number, weight) in enumerate(members):
         family = families.get(number, "")
-        piece = f"   #{number} {family} {weight:.0%}"
+        piece = f"   #{number} {_cut(family, _FAMILY)} {weight:.0%}"
         if place >= _MEMBERS or text.cell_len + len(piece) + 10 > width:
             text.append(f"   +{len(members) - place} more", style="dim")
             break
@@ -180,19 +192,22 @@ def _workers(shot: Snapshot, width: int) -> RenderableType:
     table.add_column(justify="right", no_wrap=True, min_width=4)
     table.add_column(no_wrap=True, min_width=13)
     table.add_column(justify="right", no_wrap=True, min_width=5)
-    table.add_column(width=24 if width < WIDE else 40)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    bar = 20 if width < WIDE else 40
+    table.add_column(width=bar)
+    table.add_column(no_wrap=True)
+    longest = max((min(_FAMILY, len(item.trial.candidate.family)) for item in shot.running), default=0)
+    room = width - bar - max(13, longest) - 22
     colours = _family_colours(shot)
     for running in shot.running[:_WORKERS]:
         family, progress = running.trial.candidate.family, running.progress
         share = 0.0 if progress is None else progress.fraction
-        told = "" if progress is None else f"{progress.fraction:4.0%}  {progress.message}"
+        told = "" if progress is None else f"{progress.fraction:.0%}  {progress.message}"
         table.add_row(
             f"#{running.trial.number}",
-            Text(family, style=colours.get(family, "")),
+            Text(_cut(family, _FAMILY), style=colours.get(family, "")),
             duration(time.monotonic() - running.began),
-            _bar(share, 24 if width < WIDE else 40),
-            Text(told, style="dim"),
+            _bar(share, bar),
+            Text(_cut(told, room), style="dim"),
         )
     if len(shot.running) > _WORKERS:
         table.add_row("", Text(f"and {len(shot.running) - _WORKERS} more", style="dim"), "", "", "")

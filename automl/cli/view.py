@@ -238,11 +238,14 @@ class LiveView(View):
         self._trials = trials
         self._memory = (0, memory_bytes)
         self._drawn = self._measured = 0.0
+        self._bar = 0
 
     def preparing(self, fraction: float, message: str) -> None:
         """A bar that is written over."""
         bar = ("#" if self._plain else "█") * round(30 * fraction)
-        self._console.print(f"{message} {bar:30} {fraction:4.0%}", end="\r", highlight=False, markup=False)
+        line = f"{message} {bar:30} {fraction:4.0%}"[: self._console.width - 1]
+        self._console.print(line, end="\r", highlight=False, markup=False)
+        self._bar = max(self._bar, len(line))
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
         """Say what was decided, then begin to draw."""
@@ -250,7 +253,10 @@ class LiveView(View):
         self._live.start()
 
     def say(self, line: str) -> None:
-        """One line above the picture."""
+        """One line above the picture, in place of a bar."""
+        if self._bar:
+            self._console.print(" " * self._bar, end="\r")
+            self._bar = 0
         self._console.print(line, highlight=False, markup=False)
 
     def finished(self, trial: Trial, best: float | None) -> None:
