@@ -160,7 +160,8 @@ def open_images(
     usable = np.ones(len(frame), dtype=bool)
     for values in cells.values():
         usable &= np.array([cell in references for cell in values], dtype=bool)
-    findings = _quarantined(broken, int((~usable).sum()), len(frame))
+    unnamed = int(np.any([values == "" for values in cells.values()], axis=0).sum())
+    findings = _quarantined(broken, int((~usable).sum()), unnamed, len(frame))
     if usable.sum() < 2:
         raise DataError(
             f"{len(frame) - int(usable.sum())} of {len(frame)} rows have no usable image. {_first(broken)}"
@@ -248,12 +249,14 @@ def _refuse_outside(cells: Sequence[str], root: Path, *, outside: bool) -> None:
         )
 
 
-def _quarantined(broken: Mapping[str, str], rows: int, total: int) -> list[Finding]:
+def _quarantined(broken: Mapping[str, str], rows: int, unnamed: int, total: int) -> list[Finding]:
     if not rows:
         return []
-    lost = rows - len(broken)
-    blank = f" {lost} rows name no image." if lost > 0 and not broken else ""
-    evidence = f"{rows} of {total:,} rows were set aside for their images: {_by_reason(broken)}.{blank}"
+    reasons = [_by_reason(broken)] if broken else []
+    if unnamed:
+        reasons.append("1 row names no image" if unnamed == 1 else f"{unnamed} rows name no image")
+    were = "was" if rows == 1 else "were"
+    evidence = f"{rows} of {total:,} rows {were} set aside for their images: {'; '.join(reasons)}."
     return [
         Finding("broken_images", None, "warning", evidence, "Nothing was deleted; repair or remove them.")
     ]

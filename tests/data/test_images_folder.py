@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -146,6 +147,16 @@ def test_a_reason_stands_once_after_its_files_and_odd_names_are_quoted(photos: P
     images = open_images(folder.frame, ("image",), photos, tmp_path / "cache")
     (finding,) = images.findings
     assert "dogs/a.jpg, dogs/b.jpg, 'dogs/line\\nbreak.jpg' (empty (0 bytes))." in finding.evidence
+
+
+def test_rows_without_an_image_are_counted(photos: Path, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"photo": ["cats/0.png", None, "dogs/1.png", " ", "dogs/none.png"]})
+    images = open_images(frame, ("photo",), photos, tmp_path / "cache")
+    (finding,) = images.findings
+    assert finding.evidence == (
+        "3 of 5 rows were set aside for their images: dogs/none.png (there is no such file); "
+        "2 rows name no image."
+    )
 
 
 def test_an_image_in_two_classes_is_reported(photos: Path, tmp_path: Path) -> None:
