@@ -38,6 +38,8 @@ class Params:
         Pairs of pictures are mixed by shares from Beta(mix_alpha, mix_alpha).
     progressive:
         Begin with smaller pictures.
+    cycles:
+        Complete cycles that the epochs are cut into; the weights at their ends are averaged.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -58,6 +60,7 @@ class Params:
     smoothing: float = 0.05
     progressive: bool = False
     epochs: int = 5
+    cycles: int = 1
     batch_size: int = 32
 
 
@@ -82,6 +85,7 @@ def _plan(params: Params) -> NetTraining:
         smoothing=params.smoothing,
         progressive=params.progressive,
         batch_size=params.batch_size,
+        cycles=params.cycles,
     )
 
 

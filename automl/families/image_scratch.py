@@ -28,6 +28,8 @@ class Params:
         Of the random views that it learns from.
     mix, mix_alpha:
         Pairs of pictures are mixed by shares from Beta(mix_alpha, mix_alpha).
+    cycles:
+        Complete cycles that the epochs are cut into; the weights at their ends are averaged.
     """
 
     px: int = 32
@@ -43,6 +45,7 @@ class Params:
     mix_alpha: float = 0.4
     smoothing: float = 0.1
     epochs: int = 20
+    cycles: int = 1
     batch_size: int = 64
 
 
@@ -64,6 +67,7 @@ def _plan(params: Params) -> NetTraining:
         mix_alpha=params.mix_alpha,
         smoothing=params.smoothing,
         batch_size=params.batch_size,
+        cycles=params.cycles,
         width=params.width,
         ema=0.95,
         schedule="one_cycle",

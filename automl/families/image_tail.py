@@ -32,6 +32,8 @@ class Params:
         ``eval``: as published; ``train``: they follow the batches.
     mix, mix_alpha:
         Pairs of maps are mixed by shares from Beta(mix_alpha, mix_alpha).
+    cycles:
+        Complete cycles that the epochs are cut into; the weights at their ends are averaged.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -49,6 +51,7 @@ class Params:
     mix_alpha: float = 0.4
     smoothing: float = 0.05
     epochs: int = 8
+    cycles: int = 1
     batch_size: int = 32
 
 
@@ -72,6 +75,7 @@ def _plan(params: Params) -> NetTraining:
         mix_alpha=params.mix_alpha,
         smoothing=params.smoothing,
         batch_size=params.batch_size,
+        cycles=params.cycles,
     )
 
 

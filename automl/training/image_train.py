@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -60,7 +60,7 @@ def train_image_net(objective: NetObjective, plan: NetTraining, context: FitCont
         if outcomes and outcome.stopped:
             break
         outcomes.append(outcome)
-        soup = _stirred(soup, objective.model, len(outcomes))
+        soup = stirred(soup, objective.model.state_dict(), len(outcomes))
     objective.model.load_state_dict(soup)
     _record(outcomes, plan, context)
 
@@ -78,6 +78,17 @@ def layer_groups(net: ImageNet, plan: NetTraining) -> list[ParameterGroup]:
     return parameter_groups([*stages, net.head], weight_decay=plan.weight_decay, shares=[*shares, plan.head])
 
 
+def stirred(
+    soup: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], count: int
+) -> dict[str, torch.Tensor]:
+    """The mean of ``count`` nets' weights, of which ``soup`` is the mean of all but the last."""
+    mixed = {name: value.detach().clone() for name, value in state.items()}
+    for name, value in soup.items():
+        if value.is_floating_point():
+            mixed[name] = value + (mixed[name] - value) / count
+    return mixed
+
+
 def _cycle(
     objective: NetObjective,
     source: TensorBatches,
@@ -92,15 +103,6 @@ def _cycle(
     if not outcome.best_losses:
         raise TrialStopped("the time limit passed before the first epoch")
     return outcome
-
-
-def _stirred(soup: dict[str, torch.Tensor], net: ImageNet, count: int) -> dict[str, torch.Tensor]:
-    """The mean of ``count`` nets' weights, of which ``soup`` has all but the last."""
-    state = {name: value.detach().clone() for name, value in net.state_dict().items()}
-    for name, value in soup.items():
-        if value.is_floating_point():
-            state[name] = value + (state[name] - value) / count
-    return state
 
 
 def _test_rates(
