@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from automl.errors import (
     MissingDependencyError,
     NoTrialError,
     SearchInterrupted,
+    SpaceError,
     StorageError,
     UsageError,
     did_you_mean,
@@ -36,7 +38,7 @@ from automl.image_source import is_image_folder
 from automl.loop import Loop
 from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
-from automl.outset import Outset, plain_settings
+from automl.outset import Outset, plain_settings, space_digests
 from automl.preparation import Prepared, prepare
 from automl.search_folder import SearchFolder, tidy, unfinished_folders
 from automl.settings import Settings
@@ -110,7 +112,7 @@ class RunningSearch:
             spaces, left_out = _spaces(chosen, prepared, self.settings)
             prepared = replace(prepared, notes=(*prepared.notes, *left_out))
             location = open_store(self.settings.tracking_uri, self.settings.store)
-            folder = self._folder(prepared, location)
+            folder = self._folder(prepared, spaces, location)
             with folder:
                 result = self._tracked(prepared, spaces, executor, location, folder)
                 if not result.interrupted:
@@ -164,7 +166,6 @@ class RunningSearch:
             self.interrupted = True
             loop.end(interrupted=True)
         self.interrupted = self.interrupted or self.watcher.stop_requested()
-        parts.executor.close()
         if not loop.builder.best.weights:
             if self.interrupted:
                 raise SearchInterrupted(
@@ -202,10 +203,13 @@ class RunningSearch:
             cap=max(IMAGE_TRIALS, trial_cap(len(problem.target))) if problem.table.images else 0,
         )
 
-    def _folder(self, prepared: Prepared, location: StoreLocation) -> SearchFolder:
-        """The search's folder: a new one, or that of the search to resume when the data is the same."""
+    def _folder(
+        self, prepared: Prepared, spaces: dict[str, SearchSpace], location: StoreLocation
+    ) -> SearchFolder:
+        """The search's folder: a new one, or that of the search to resume where nothing changed."""
         if self.resumed is not None:
             _check_unchanged(self.resumed, prepared, self.settings)
+            _check_spaces(self.resumed.outset, space_digests(spaces))
             return self.resumed
         tidy(location.root)
         slots, threads = self._cores(prepared)
@@ -220,6 +224,7 @@ class RunningSearch:
             _device(self.settings.device),
             None if location.is_default else location.uri,
             time.time(),
+            spaces=space_digests(spaces),
         )
         return SearchFolder.create(location.root, outset, folder_name(self.settings.name))
 
@@ -396,6 +401,23 @@ def _check_unchanged(folder: SearchFolder, prepared: Prepared, settings: Setting
             f"{what}{source} changed since the search began: digest {before[:8]} then, {now[:8]} now. Its "
             "trials cannot be compared with new ones. Put back what was there, or start again with "
             "`automl search`."
+        )
+
+
+def _check_spaces(outset: Outset, now: Mapping[str, str]) -> None:
+    """What is suggested next depends on the ranges, so that other ones would end in another search.
+
+    Raises
+    ------
+    SpaceError
+        When a family's space is not what it was.
+    """
+    changed = [name for name in sorted({*outset.spaces, *now}) if outset.spaces.get(name) != now.get(name)]
+    if outset.spaces and changed:
+        raise SpaceError(
+            f"The search space of {', '.join(changed)} changed since the search {outset.name!r} began. Put "
+            "back the files that were there (those of --spaces, of ./search_spaces where it was started, or "
+            "of the automl that began it), or start again with `automl search`."
         )
 
 

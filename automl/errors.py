@@ -70,9 +70,10 @@ class SearchInterrupted(AutoMLError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that suggests close matches of ``name``, or lists what is known; never empty."""
+    """A sentence that suggests close matches of ``name`` in any case, or lists what is known."""
     names = [str(item) for item in known]
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    spelled = {item.casefold(): item for item in reversed(names)}
+    close = [spelled[item] for item in get_close_matches(name.casefold(), spelled, n=3, cutoff=0.5)]
     if close:
         return "Did you mean " + " or ".join(repr(item) for item in close) + "?"
     shown = ", ".join(repr(item) for item in names[:12])

@@ -335,15 +335,16 @@ class Loop:
     def end(self, *, interrupted: bool = False) -> None:
         """Record what is still running as timed out; tell what was held back.
 
-        Interrupted, it waits a moment for trials that are almost done; the others are as if they had not
-        been started here, and run again when the search is resumed.
+        Nothing runs after it: the executor is closed. Interrupted, it waits a moment for trials that are
+        almost done; the others are as if they had not been started here, and run again when the search is
+        resumed.
         """
         until = time.monotonic() + GRACE_SECONDS
         while interrupted and self._running and time.monotonic() < until:
             self._receive(0.1)
+        # All workers at once, and none in their place: one by one, hanging ones would cost seconds each.
+        self.executor.close()
         for number in (*self._running, *self._again):
-            if number in self._running:
-                self.executor.kill(number)
             trial = self.history.pop(number)
             if not interrupted:
                 trial = trial.finished(Result(Status.TIMEOUT, error="the search's time was used up"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import uuid
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import StorageError
+from automl.search_space import SearchSpace
 from automl.settings import Settings
 
 FORMAT = 1
@@ -38,6 +40,8 @@ class Outset:
         Where the record is; None for the database beside this folder, wherever that was moved.
     created:
         Seconds since 1970.
+    spaces:
+        Digests of the search spaces by family; empty in a file of an earlier version.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Outset:
     created: float
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     versions: Mapping[str, str] = field(default_factory=lambda: installed_versions())
+    spaces: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The text of the file."""
@@ -109,6 +114,14 @@ def given_settings(plain: Mapping[str, Any], **again: Any) -> Settings:
                 f"on disk. Continue it from Python: automl.resume(NAME, {_argument(name)}=…)."
             )
     return Settings(**values)
+
+
+def space_digests(spaces: Mapping[str, SearchSpace]) -> dict[str, str]:
+    """SHA-256 of each family's ranges, conditions and settings to try first; comments do not count."""
+    return {
+        name: hashlib.sha256(repr((space.params, space.portfolio)).encode()).hexdigest()
+        for name, space in spaces.items()
+    }
 
 
 def installed_versions() -> dict[str, str]:

@@ -107,6 +107,8 @@ def prepare(
     )
     read, settings = source.read, source.settings
     target_name = _target_name(read.frame, settings)
+    if settings.weight is not None:
+        _refuse_weights(read.frame, settings.weight)
     clean = clean_target(read.frame, target_name, task=settings.task)
     frame = clean.frame
     choice = _choose(clean.values, settings)
@@ -175,9 +177,10 @@ def _examined(
         layout = _layout(frame, target_name, replace(settings, drop=(*settings.drop, *copies)), exclude)
         table = source.refer(layout.encode(frame).table)
     if not layout.features.kinds:
+        copied = f" ({', '.join(map(repr, copies[:10]))} hold copies of the target)" if copies else ""
         raise DataError(
-            "No usable feature is left: every column is constant, an id, or was dropped. "
-            "Next: use --keep COLUMN or --kind COLUMN=KIND to keep one."
+            "No usable feature is left: every column is constant, an id, a copy of the target, or was "
+            f"dropped{copied}. Next: use --keep COLUMN or --kind COLUMN=KIND to keep one."
         )
     changed = [
         Finding("target", target_name, NOTE if "kept as text" in note else WARNING, note)
@@ -207,6 +210,7 @@ def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
         ("--group", settings.group),
         ("--time-column", settings.time_column),
         ("--fold-column", settings.fold_column),
+        ("--weight", settings.weight),
         *(("--drop", column) for column in settings.drop),
         *(("--keep", column) for column in settings.keep),
         *(("--kind", column) for column in settings.kinds),
@@ -298,6 +302,29 @@ def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
             f"{values.iloc[int(bad[0])]!r}). Fill or remove them."
         )
     return times
+
+
+def _refuse_weights(frame: pd.DataFrame, column: str) -> None:
+    """Rows cannot be weighted in this version; what is wrong with the weights is said first."""
+    import pandas as pd
+
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(bad):
+        raise DataError(
+            f"--weight {column!r}: {len(bad)} of {len(values)} weights are negative, missing or no finite "
+            f"number (first in row {int(bad[0])}: {frame[column].iloc[int(bad[0])]}). A weight is 0 or more. "
+            "Next: mend these rows."
+        )
+    if not values.any():
+        raise DataError(
+            f"--weight {column!r}: all {len(values)} weights are 0, so that no row would count. Next: name a "
+            "column with weights above 0."
+        )
+    raise UsageError(
+        f"--weight {column!r}: rows cannot be weighted in this version, every row counts once. Next: leave "
+        f"--weight out, and pass --drop {column} so that no model sees the column."
+    )
 
 
 def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> TestPart:

@@ -41,6 +41,7 @@ def search(
     group: str | None = None,
     time_column: str | None = None,
     fold_column: str | None = None,
+    weight: str | None = None,
     kinds: Mapping[str, str] | None = None,
     image_root: str | os.PathLike[str] | None = None,
     drop: Sequence[str] = (),
@@ -89,6 +90,8 @@ def search(
         Rows that are scored once, at the end. Default: a tenth of the rows, from 5,000 rows on.
     folds, group, time_column, fold_column:
         How trials are judged; see ``docs/ARCHITECTURE.md``.
+    weight:
+        A column of row weights is checked and then refused: in this version every row counts once.
     kinds, drop, keep:
         Column kinds by name, columns to leave out, columns to keep although they look like ids.
     image_root:
@@ -135,6 +138,7 @@ def search(
         group=group,
         time_column=time_column,
         fold_column=fold_column,
+        weight=weight,
         kinds=dict(kinds or {}),
         image_root=None if image_root is None else Path(image_root),
         drop=tuple(drop),

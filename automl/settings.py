@@ -32,6 +32,7 @@ class Settings:
     group: str | None = None
     time_column: str | None = None
     fold_column: str | None = None
+    weight: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     image_root: Path | None = None
     cache_bytes: int = 10 * 1024**3

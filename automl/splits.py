@@ -177,6 +177,8 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
         if plan.folds < 1:
             raise UsageError(f"--folds must be 1 (a holdout) or more, not {plan.folds}.")
         count, reason = plan.folds, f"{plan.folds} folds asked for"
+    if len(target) < count:
+        count, reason = len(target), f"{len(target)} rows: {len(target)} folds"
     if plan.times is not None:
         return _forward(plan.times, count, reason)
     if plan.groups_named and plan.groups is not None:

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.errors import DataError, SearchInterrupted, StorageError, UsageError
+from automl.errors import DataError, SearchInterrupted, SpaceError, StorageError, UsageError
 from automl.following import NOBODY
 from automl.optimizer import Optimizer
 from automl.outset import given_settings, plain_settings
 from automl.search_folder import SearchFolder, unfinished_folders
 from automl.settings import Settings
+from automl.spaces import copy_space
 from automl.trial import Candidate, Curve, Result, Status, Trial
 
 COLUMNS = ["trial", "family", "params", "state", "origin", "validation"]
@@ -111,6 +112,20 @@ def test_data_that_changed_in_between_is_refused(table: Path) -> None:
     with pytest.raises(DataError, match=r"changed since the search began.*start again"):
         automl.resume("things", store=table.parent / "mlruns")
     table.write_text(before)
+    assert not automl.resume("things", store=table.parent / "mlruns").interrupted
+
+
+def test_a_search_space_that_changed_in_between_is_refused(table: Path, tmp_path: Path) -> None:
+    space = copy_space("linear", tmp_path / "spaces")
+    search(table, watcher=Interrupting(3), spaces=space.parent)
+    (folder,) = unfinished_folders(table.parent / "mlruns")
+    before = space.read_text()
+    assert "[0.01, 100]" in before
+    space.write_text(before.replace("[0.01, 100]", "[0.02, 100]"))
+    with pytest.raises(SpaceError, match="space of linear changed since the search 'things' began"):
+        automl.resume("things", store=table.parent / "mlruns")
+    assert folder.finished_trials == 3, "nothing was changed"
+    space.write_text(before + "\n# a remark changes nothing\n")
     assert not automl.resume("things", store=table.parent / "mlruns").interrupted
 
 

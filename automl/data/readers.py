@@ -231,7 +231,7 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
             frame = file.read().to_pandas()
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} is no complete parquet file: {str(error).splitlines()[0]}. "
+            f"{path} is no complete parquet file: {str(error).splitlines()[0].rstrip('.')}. "
             "Next: write or fetch it again."
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):

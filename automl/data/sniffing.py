@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -14,7 +15,6 @@ DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),
-    (b"PK\x03\x04", "xlsx"),
     (b"PAR1", "parquet"),
     (b"\xd0\xcf\x11\xe0", "old Excel (.xls)"),
     (b"BZh", "bzip2"),
@@ -28,10 +28,14 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x80\x04\x95", "pickle"),
     (b"\x80\x05\x95", "pickle"),
 )
+_OFFICE = (b"[Content_Types]", b"_rels/", b"docProps/", b"xl/")  # an xlsx is a zip that begins with one
+_JSON = re.compile(rb'(\[\s*)?\{\s*("|\}|$)')
 _REMEDIES = {
     "gzip": "rename it so that its name ends in .csv.gz",
     "xlsx": "rename it so that its name ends in .xlsx, or save the sheet as csv",
     "parquet": "rename it so that its name ends in .parquet",
+    "a zip archive": "unpack it, and name the file inside",
+    "JSON": "convert it to csv or parquet, for example with pandas.read_json",
     "HTML": "download the file itself; this is a web page",
 }
 CHUNK = 1 << 24
@@ -47,7 +51,12 @@ def content_format(head: bytes) -> str | None:
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
+    if head.startswith(b"PK\x03\x04"):
+        first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+        return "xlsx" if first.startswith(_OFFICE) else "a zip archive"
     start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if _JSON.match(start):
+        return "JSON"
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return "HTML"
     if start.startswith(b"<?xml"):
@@ -58,6 +67,8 @@ def content_format(head: bytes) -> str | None:
 def refuse_format(head: bytes, name: str, expected: str) -> None:
     """Raise :class:`DataError` when the content is plainly another format than the name says."""
     found = content_format(head)
+    if found == "a zip archive" and expected == "xlsx":
+        return  # its members may be in any order: what reads it will say
     if found is not None and found != expected:
         remedy = _REMEDIES.get(found, "convert it to csv or parquet")
         raise DataError(f"{name} is not {expected}: its content is {found}. Next: {remedy}.")

@@ -66,7 +66,9 @@ def clean_target(
         For a target that is absent, mostly missing, infinite, or has nothing to tell apart.
     """
     if target not in frame.columns:
-        raise DataError(f"There is no target column {target!r}. {did_you_mean(target, frame.columns)}")
+        alone = len(frame.columns) == 1
+        hint = " Next: if that is the whole header, name what separates it with --delimiter." if alone else ""
+        raise DataError(f"There is no target column {target!r}. {did_you_mean(target, frame.columns)}{hint}")
     values, present, remarks = _values(frame[target], target, task)
     notes = [*remarks]
     missing = int((~present).sum())

@@ -19,7 +19,8 @@ def bring_up_to_date(database: Path) -> None:
 
     MLflow itself does either in many steps, and what is killed in between can never be opened again. So it
     is done in a draft, which SQLite then copies over the store in one transaction. Before a migration the
-    store is copied to ``mlflow.db.before-<schema>``.
+    store is copied to ``mlflow.db.before-<schema>``. New tables come through all migrations that MLflow ever
+    had, which takes seconds of a processor, so an empty store is kept in the user's cache to be copied.
 
     Raises
     ------
@@ -42,11 +43,47 @@ def bring_up_to_date(database: Path) -> None:
         try:
             if found:
                 _copy(database, draft)
-            _migrate(draft, new=not found)
+                _migrate(draft, new=False)
+            elif not _copied_template(head, draft):
+                _migrate(draft, new=True)
+                _keep_template(head, draft)
             _copy(draft, database)
         finally:
             for path in database.parent.glob(f"{draft.name}*"):
                 path.unlink(missing_ok=True)
+
+
+def _template(head: str) -> Path:
+    """Where an empty store of this schema is kept."""
+    from mlflow.version import VERSION
+
+    local = os.environ.get("LOCALAPPDATA") if os.name == "nt" else None
+    cache = os.environ.get("XDG_CACHE_HOME") or local or Path("~/.cache").expanduser()
+    return Path(cache) / "automl" / f"mlflow-{VERSION}-{head}.db"
+
+
+def _copied_template(head: str, draft: Path) -> bool:
+    """Whether there was an empty store of the user's own to copy."""
+    template = _template(head)
+    with suppress(OSError, sqlite3.Error):
+        own = not hasattr(os, "getuid") or template.lstat().st_uid == os.getuid()
+        if own and template.is_file() and _revision(template) == head:
+            _copy(template, draft)
+            return True
+    return False
+
+
+def _keep_template(head: str, draft: Path) -> None:
+    """Keep a copy for the next new store; where that cannot be, the next one is made anew."""
+    template = _template(head)
+    part = template.with_name(f"{template.name}.{os.getpid()}")
+    with suppress(OSError, sqlite3.Error):
+        template.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _copy(draft, part)
+            part.replace(template)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _refuse_newer(database: Path, found: str) -> None:

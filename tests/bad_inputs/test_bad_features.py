@@ -159,6 +159,22 @@ def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, writ
     done.refused(3, "1 values are no time (first in row 11: 'someday')", "remove them")
 
 
-def test_case_44_weights_are_not_taken_in_silence(cli, write, frame):
-    done = search(cli, write(frame), "y", "--weight", "z")
-    done.refused(2, "No such option")
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (np.where(np.arange(60) == 7, -1.0, 1.0), ("1 of 60 weights are negative", "first in row 7: -1.0")),
+        (np.where(np.arange(60) > 57, np.nan, 1.0), ("2 of 60 weights", "missing", "first in row 58: nan")),
+        (np.where(np.arange(60) == 3, np.inf, 1.0), ("no finite number", "first in row 3: inf")),
+        (np.zeros(60), ("all 60 weights are 0",)),
+        (np.repeat(["heavy", "light"], 30), ("60 of 60 weights", "first in row 0: heavy")),
+    ],
+)
+def test_case_44_weights_that_cannot_be_weights_are_refused(cli, write, frame, weights, words):
+    done = search(cli, write(frame.assign(w=weights)), "y", "--weight", "w")
+    done.refused(3, "--weight 'w'", "Next:", *words)
+
+
+def test_case_44_good_weights_are_not_ignored_in_silence(cli, write, frame):
+    name = write(frame)
+    search(cli, name, "y", "--weight", "z").refused(2, "cannot be weighted in this version", "--drop z")
+    search(cli, name, "y", "--weight", "zz").refused(3, "--weight: there is no column 'zz'", "'z'")

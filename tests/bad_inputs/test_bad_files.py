@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import tarfile
 import zipfile
@@ -35,6 +36,7 @@ def test_case_03_a_header_only(cli, write):
 
 def test_case_04_one_row_states_the_minimum(cli, write):
     search(cli, write("x,y\n1,2\n")).refused(3, "1 row ", "at least 2")
+    search(cli, write("x,y\n1,1.5\n2,2.7\n3,9.1\n")).worked("3 rows: 3 folds")
 
 
 def test_case_05_a_byte_order_mark_is_not_in_the_first_name(cli, write, frame):
@@ -56,6 +58,12 @@ def test_case_06_a_wrong_encoding_names_the_byte(cli, write, frame):
 @pytest.mark.parametrize(("delimiter", "called"), [(";", "semicolon"), ("\t", "tab"), ("|", "pipe")])
 def test_case_07_delimiters_are_detected_and_printed(cli, write, frame, delimiter, called):
     search(cli, write(frame.to_csv(index=False, sep=delimiter))).worked(f"Delimiter {called}", "--delimiter")
+
+
+def test_case_07_an_unknown_delimiter_is_asked_for(cli, write, frame):
+    name = write(frame.to_csv(index=False, sep="~"))
+    search(cli, name).refused(3, "no target column 'y'", "--delimiter")
+    search(cli, name, "y", "--delimiter", "~").worked("task    binary")
 
 
 def test_case_08_decimal_commas_are_detected(cli, write, frame):
@@ -140,10 +148,20 @@ def test_case_14_odd_names_are_recorded_and_predicted(cli, write, oddly_named):
     cli("show", "data").worked("🙂")
 
 
+def zipped(member: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(member, "a,y\n1,2\n")
+    return content.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "called"),
     [
-        (b"PK\x03\x04" + b"x" * 99, "xlsx"),
+        (zipped("xl/workbook.xml"), "xlsx"),
+        (zipped("data.csv"), "a zip archive. Next: unpack it"),
+        (b'[{"a": 1, "y": 2},\n {"a": 3, "y": 4}]', "JSON"),
+        (b'{"a": 1, "y": 2}\n{"a": 3, "y": 4}\n', "JSON"),
         (b"<!DOCTYPE html><html></html>", "HTML"),
         (gzip.compress(b"a,b\n1,2\n"), "gzip"),
     ],

@@ -1,11 +1,14 @@
 """Kill -9 at random points, resume, and compare with a search that nobody disturbed.
 
     python tests/faults/kill_harness.py --kills 100
+    python tests/faults/kill_harness.py --kills 20 --trials 5 --images
 
-runs searches of a small table as processes, kills their controller, a worker, or both at random moments,
-resumes them until they are done, and compares each record with that of one undisturbed search: the same
-trials with the same candidates and scores, one MLflow run per trial, no run left open, no process left
-behind, nothing left on disk. It prints one line per search and the figures at the end.
+runs searches of a small table, or of a folder of small images, as processes, kills their controller, a
+worker, or both at random moments, resumes them until they are done, and compares each record with that of
+one undisturbed search: the same trials with the same candidates and scores, one MLflow run per trial, no
+run left open, no process left behind, nothing left on disk. Moments are drawn in processor seconds, so that
+they spread over the whole course of a search on a busy machine too. It prints one line per search and the
+figures at the end.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ from pathlib import Path
 import psutil
 
 VICTIMS = ("controller", "worker", "both")
+_PATIENCE = 3600.0
 FAMILIES = "linear,lightgbm,xgboost,catboost,random_forest,extra_trees,tabular_net,tabm"  # and the dummy
+IMAGE_FAMILIES = "image_probe,image_scratch"
 
 
 @dataclass
@@ -53,6 +58,28 @@ class Figures:
         )
 
 
+@dataclass
+class Used:
+    """Processor seconds of a process and all that it started, also of those that ended."""
+
+    by_process: dict[int, float] = field(default_factory=dict)
+
+    def look(self, pid: int) -> float:
+        """Look again; the sum so far."""
+        for process in [*descendants(pid), *_alive(pid)]:
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            self.by_process[process.pid] = times.user + times.system
+        return self.seconds
+
+    @property
+    def seconds(self) -> float:
+        """The sum when that was last looked at."""
+        return sum(self.by_process.values())
+
+
 @dataclass(frozen=True)
 class Harness:
     """One way to search, in one folder."""
@@ -61,6 +88,14 @@ class Harness:
     trials: int
     families: str
     generator: random.Random
+    images: bool = False
+
+    def prepare(self) -> None:
+        """Write the data."""
+        if self.images:
+            _draw_images(self.folder / "shapes")
+        elif self.begin("example", "wine").wait(_PATIENCE):
+            raise RuntimeError((self.folder / "log.txt").read_text())
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """``automl …`` as a process."""
@@ -78,17 +113,20 @@ class Harness:
     def search(self, name: str) -> subprocess.Popen[str]:
         """The search."""
         return self.begin(
-            *("search", "wine.csv", "--target", "class", "--trials", str(self.trials), "--name", name),
+            *(("search", "shapes") if self.images else ("search", "wine.csv", "--target", "class")),
+            *("--trials", str(self.trials), "--name", name),
             *("--families", self.families, "--workers", "2", "--seed", "1", "--folds", "2"),
         )
 
     def undisturbed(self, name: str) -> float:
-        """Run one to its end; its seconds."""
-        began = time.monotonic()
-        code = self.search(name).wait(600)
-        if code:
-            raise RuntimeError(f"the search ended with {code}:\n{(self.folder / 'log.txt').read_text()}")
-        return time.monotonic() - began
+        """Run one to its end; its processor seconds."""
+        process, used = self.search(name), Used()
+        while _still_runs(process):
+            used.look(process.pid)
+        if process.returncode:
+            words = (self.folder / "log.txt").read_text()
+            raise RuntimeError(f"the search ended with {process.returncode}:\n{words}")
+        return used.seconds
 
     def disturbed(self, name: str, span: float, figures: Figures, most: int) -> None:
         """Run one to its end with ``most`` kills at most on the way."""
@@ -98,7 +136,7 @@ class Harness:
             if kills < most and self._kill_within(process, self.generator.uniform(0.2, span), figures):
                 kills += 1
             elif kills >= most:
-                process.wait(600)
+                process.wait(_PATIENCE)
             if process.poll() is None:
                 continue
             if process.returncode == 0:
@@ -113,17 +151,17 @@ class Harness:
             figures.resumes += bool(begun)
 
     def _kill_within(self, process: subprocess.Popen[str], seconds: float, figures: Figures) -> bool:
-        """Kill something at a random moment; False when the search was over by then."""
-        try:
-            process.wait(seconds)
-            return False
-        except subprocess.TimeoutExpired:
-            pass
+        """Kill something once it has used the processor so long; False when the search was over by then."""
+        used = Used()
+        until = used.look(process.pid) + seconds
+        while used.look(process.pid) < until:
+            if not _still_runs(process):
+                return False
         victim = self.generator.choice(VICTIMS)
         if victim != "controller" and not self._wait_for_workers(process):
             return False
-        everyone = _descendants(process.pid)
-        workers = [child for child in everyone if _is_worker(child)]
+        everyone = descendants(process.pid)
+        workers = [child for child in everyone if is_worker(child)]
         if victim != "controller" and not workers:
             return False
         if victim != "controller":
@@ -131,7 +169,7 @@ class Harness:
         if victim != "worker":
             process.kill()
             process.wait()
-            _, alive = psutil.wait_procs(everyone, timeout=15)
+            _, alive = psutil.wait_procs(everyone, timeout=60)
             if alive:
                 figures.differences.append(f"processes left behind: {alive}")
         figures.kills[victim] += 1
@@ -140,7 +178,7 @@ class Harness:
     def _wait_for_workers(self, process: subprocess.Popen[str]) -> bool:
         """Until a search that still starts has workers, and a moment more; whether it has any."""
         while process.poll() is None:
-            if any(_is_worker(child) for child in _descendants(process.pid)):
+            if any(is_worker(child) for child in descendants(process.pid)):
                 time.sleep(self.generator.uniform(0, 1.5))
                 return process.poll() is None
             time.sleep(0.05)
@@ -187,19 +225,26 @@ class Harness:
 
 
 def measure(
-    *, kills: int, trials: int, families: str, seed: int, most: int = 6, minutes: float = float("inf")
+    *,
+    kills: int,
+    trials: int,
+    seed: int,
+    families: str = "",
+    images: bool = False,
+    most: int = 6,
+    minutes: float = float("inf"),
 ) -> Figures:
     """Kill until that many kills happened, or begin no search after ``minutes``; compare each."""
     figures, until = Figures(), time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="automl-kills-") as name:
-        harness = Harness(Path(name), trials, families, random.Random(seed))
-        if harness.begin("example", "wine").wait(120):
-            raise RuntimeError((harness.folder / "log.txt").read_text())
+        families = families or (IMAGE_FAMILIES if images else FAMILIES)
+        harness = Harness(Path(name), trials, families, random.Random(seed), images)
+        harness.prepare()
         span = harness.undisturbed("undisturbed")
         expected, wrong = harness.record("undisturbed")
         if wrong:
             raise RuntimeError(f"the undisturbed search is not right: {wrong}")
-        print(f"undisturbed: {len(expected)} trials in {span:.0f} s", flush=True)
+        print(f"undisturbed: {len(expected)} trials in {span:.0f} processor seconds", flush=True)
         while figures.total < kills and time.monotonic() < until:
             search = f"killed-{figures.searches}"
             before = figures.total
@@ -215,14 +260,44 @@ def measure(
     return figures
 
 
-def _descendants(pid: int) -> list[psutil.Process]:
+def _draw_images(folder: Path) -> None:
+    """Ten dark and ten bright pictures of noise."""
+    import numpy as np
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for name, level in (("dark", 90), ("bright", 130)):
+        (folder / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = generator.normal(level, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All that a process started, and what that started."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
 
 
-def _is_worker(process: psutil.Process) -> bool:
+def _alive(pid: int) -> list[psutil.Process]:
+    try:
+        return [psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _still_runs(process: subprocess.Popen[str]) -> bool:
+    """Whether it does after a moment."""
+    try:
+        process.wait(0.2)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def is_worker(process: psutil.Process) -> bool:
     """Workers lead a session of their own; so does the server that forks them, which is a program's start."""
     try:
         return os.getsid(process.pid) == process.pid and process.ppid() != os.getpid() and _forked(process)
@@ -247,7 +322,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--families", default=FAMILIES)
+    parser.add_argument("--families", default="", help="default: all of tables, or two of images")
+    parser.add_argument("--images", action="store_true", help="search a folder of images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=6, help="kills of one search")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no search after these")

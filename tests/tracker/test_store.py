@@ -94,6 +94,35 @@ def test_a_locked_store_is_waited_for_and_then_refused(
     assert open_store(None, tmp_path).exists
 
 
+def test_an_empty_store_is_kept_for_the_next_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    connect(open_store(None, tmp_path / "first")).create_experiment("not in the second")
+    (kept,) = (tmp_path / "cache" / "automl").iterdir()
+    if os.name != "nt":
+        assert kept.parent.stat().st_mode & 0o077 == 0, "the user's alone"
+    with sqlite3.connect(kept) as connection:
+        connection.execute("CREATE TABLE mark (x)")
+    connection.close()
+    client = connect(open_store(None, tmp_path / "second"))
+    assert [item.name for item in client.search_experiments()] == ["Default"]
+    with sqlite3.connect(tmp_path / "second" / "mlflow.db") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM mark").fetchone() == (0,)
+    connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [b"no database", b""])
+def test_a_kept_store_that_is_damaged_is_made_again(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    connect(open_store(None, tmp_path / "first"))
+    (kept,) = (tmp_path / "cache" / "automl").iterdir()
+    kept.write_bytes(content * 100)
+    assert connect(open_store(None, tmp_path / "second")).create_experiment("works")
+    assert kept.read_bytes().startswith(b"SQLite format 3")
+
+
 def _older_store(folder: Path, *, steps: int) -> str:
     """A store as the MLflow of some migrations ago made it; its schema's revision."""
     from alembic import command
