@@ -139,6 +139,7 @@ def example(name: str, out: str, force: bool) -> None:
 @click.option("--group", metavar="COLUMN", help="Rows with equal values stay on one side of every fold.")
 @click.option("--time-column", metavar="COLUMN", help="Train on the past, judge on what follows.")
 @click.option("--fold-column", metavar="COLUMN", help="Fold of each row.")
+@click.option("--weight", metavar="COLUMN", hidden=True)  # refused with a reason that click cannot give
 @click.option(
     "--kind", multiple=True, metavar="COLUMN=KIND", help="number, category, text, date, image or id."
 )
