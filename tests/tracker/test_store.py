@@ -123,6 +123,22 @@ def test_a_kept_store_that_is_damaged_is_made_again(
     assert kept.read_bytes().startswith(b"SQLite format 3")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_a_kept_store_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    connect(open_store(None, tmp_path / "first"))
+    (kept,) = (tmp_path / "cache" / "automl").iterdir()
+    with sqlite3.connect(kept) as connection:
+        connection.execute("CREATE TABLE mark (x)")
+    connection.close()
+    os.chown(kept, 54321, -1)
+    connect(open_store(None, tmp_path / "second"))
+    with sqlite3.connect(tmp_path / "second" / "mlflow.db") as connection:
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mark'").fetchall()
+    connection.close()
+
+
 def _older_store(folder: Path, *, steps: int) -> str:
     """A store as the MLflow of some migrations ago made it; its schema's revision."""
     from alembic import command
