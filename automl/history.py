@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -31,6 +31,8 @@ __all__ = [
     "TrialDescription",
     "UiServer",
     "describe",
+    "front",
+    "in_order",
     "leaderboard",
     "leaderboard_rows",
     "load",
@@ -105,16 +107,45 @@ def leaderboard_rows(
         ``score`` (best first), ``latency``, ``size``, ``time`` (least first) or ``trial``; what has no such
         value comes last.
     """
-    if sort not in SORTS:
-        raise UsageError(f"There is no order {sort!r}. {did_you_mean(sort, SORTS)}")
+    _check_order(sort)
     record = _record(tracking_uri, store)
-    rows = record.leaderboard(record.search_run(name))
-    field_name = SORTS[sort]
+    return in_order(record.leaderboard(record.search_run(name)), sort)
+
+
+def in_order(rows: Sequence[LeaderboardRow], sort: str) -> list[LeaderboardRow]:
+    """Rows that are best first in an order of :func:`leaderboard_rows`."""
+    field_name = _check_order(sort)
     if not field_name:
-        return rows
+        return list(rows)
     values = [getattr(row, field_name) for row in rows]
     order = sorted(range(len(rows)), key=lambda place: (values[place] is None, values[place] or 0.0))
     return [rows[place] for place in order]
+
+
+def front(rows: Sequence[LeaderboardRow], sort: str) -> frozenset[int]:
+    """Numbers of the trials that no other beats in both score and what an order is by.
+
+    ``rows`` are best first. The baseline, which is the quickest and smallest, is none of them. Empty for
+    the orders ``score`` and ``trial``.
+    """
+    field_name = _check_order(sort)
+    if sort in ("score", "trial"):
+        return frozenset()
+    found: list[LeaderboardRow] = []
+    for row in rows:
+        value = getattr(row, field_name)
+        if row.validation is None or value is None or row.family == "dummy":
+            continue
+        if not found or value < getattr(found[-1], field_name):
+            found.append(row)
+    return frozenset(row.trial for row in found)
+
+
+def _check_order(sort: str) -> str:
+    """The field that an order is by; empty for the score."""
+    if sort not in SORTS:
+        raise UsageError(f"There is no order {sort!r}. {did_you_mean(sort, SORTS)}")
+    return SORTS[sort]
 
 
 def leaderboard(

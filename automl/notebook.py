@@ -251,7 +251,8 @@ class NotebookView:
         (width, height), (first, last) = _CURVE, (points[0][0], max(self._elapsed, points[-1][0]))
         scores = [score for _, score in points]
         low, span = min(scores), (max(scores) - min(scores)) or 1.0
-        line, before = [], None
+        line: list[str] = []
+        before: float | None = None
         for at, score in points:
             x = (at - first) / ((last - first) or 1.0) * width
             y = height - 3 - (score - low) / span * (height - 6)

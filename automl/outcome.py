@@ -145,6 +145,12 @@ class SearchResult:
 
         return confusion(self.evidence)
 
+    def plot_front(self) -> Figure:
+        """What the score costs: score over prediction time, a point's area is the model's size."""
+        from automl.report.notebook import front
+
+        return front(self.ids.run_id, self.ids.tracking_uri)
+
     @cached_property
     def explanation(self) -> Explanation:
         """Importance of the features and dependence on the strongest, on held-out rows; takes seconds."""

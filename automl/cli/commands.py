@@ -228,6 +228,8 @@ def search(
 def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str) -> None:
     """Trials of a search, best first.
 
+    Sorted by latency, size or time, a star marks each trial that no other beats in that and in score.
+
     \b
     Examples:
       automl leaderboard wine
@@ -235,13 +237,14 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
       automl leaderboard wine -n 0 --json
     """
     from automl.cli.pages import print_leaderboard
-    from automl.history import leaderboard_frame, leaderboard_rows
+    from automl.history import front, in_order, leaderboard_frame, leaderboard_rows
 
-    found = leaderboard_rows(name, sort=sort, tracking_uri=tracking_uri, store=Path(store))
+    best_first = leaderboard_rows(name, tracking_uri=tracking_uri, store=Path(store))
+    found = in_order(best_first, sort)
     if as_json:
         click.echo(json.dumps([asdict(row) for row in found]))
     else:
-        print_leaderboard(leaderboard_frame(found), sys.stdout, rows=rows)
+        print_leaderboard(leaderboard_frame(found), sys.stdout, rows=rows, marked=front(best_first, sort))
 
 
 @commands.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.wording import duration, score_text, size_text
@@ -53,8 +54,10 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     print("\n".join(lines), file=stream, flush=True)
 
 
-def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> None:
-    """Trials, best first, one line each."""
+def print_leaderboard(
+    table: pd.DataFrame, stream: IO[str], *, rows: int, marked: Collection[int] = ()
+) -> None:
+    """Trials in their order, one line each; ``marked`` ones get a star."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -65,11 +68,14 @@ def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> Non
     page = RichTable(box=None, pad_edge=False, header_style="bold")
     words = ("family", "state", "origin", "run")
     titles = ("#", "family", "validation", "±", "time", "ms/1000", "size", *words[1:])
+    if marked:
+        page.add_column("")
     for title in titles:
         if title != "origin" or not narrow:
             page.add_column(title, justify="left" if title in words else "right", no_wrap=True)
     for row in shown.itertuples(index=False):
         cells = [
+            *(("*" if row.trial in marked else "",) if marked else ()),
             str(row.trial),
             str(row.family),
             _number(row.validation),
@@ -83,6 +89,8 @@ def print_leaderboard(table: pd.DataFrame, stream: IO[str], *, rows: int) -> Non
         ]
         page.add_row(*map(Text, cells))
     console.print(page)
+    if marked:
+        print("* no other trial is better in both this and the score.", file=stream)
     if len(shown) < len(table):
         print(f"{len(table) - len(shown)} more: -n 0 shows all.", file=stream)
 

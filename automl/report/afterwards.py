@@ -12,6 +12,7 @@ from automl.report.card import model_card
 from automl.report.evidence import Evidence
 from automl.report.explain import explain
 from automl.report.image_sheets import image_sheets
+from automl.report.plots import plots_of_page, put_plots, quick_plots
 from automl.report.subject import Subject
 from automl.tracker.champion import CARD, describe_model
 from automl.tracker.material import search_material, write_file
@@ -46,6 +47,7 @@ def leave_pages(
         describe_model(record, material.search, card)
         for name, sheet in image_sheets(evidence, predictor).items():
             write_file(record, run_id, name, sheet)
+        put_plots(record, run_id, quick_plots(material, evidence))
         if clock.left < REPORT_SECONDS or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:
             return
         from automl.report.page import render
@@ -54,5 +56,6 @@ def leave_pages(
         pictures = read_pictures(record, material)
         page = render(Subject(material, evidence, found, versions=subject.versions, pictures=pictures))
         write_file(record, run_id, REPORT, page.encode())
+        put_plots(record, run_id, plots_of_page(page))
     except _FAULTS as error:
         _log.warning("The search's pages could not be made (%s); the model is not affected.", error)

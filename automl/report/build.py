@@ -13,7 +13,8 @@ from automl.predictor import Predictor
 from automl.report.card import model_card
 from automl.report.evidence import ARRAYS, STORY, Evidence
 from automl.report.explain import Explanation, explain
-from automl.report.inputs import Rows, read_rows, with_features
+from automl.report.inputs import Rows, read_image_rows, read_rows, with_features
+from automl.report.plots import plots_of_page, put_plots
 from automl.report.slices import Slice, slice_by
 from automl.report.subject import PICTURES, Subject
 from automl.tracker.champion import CARD, describe_model
@@ -33,6 +34,7 @@ class Opened:
     record: Record
     subject: Subject
     rows: Rows
+    data: str | None = None
 
     def slices(self, columns: Sequence[str]) -> list[Slice]:
         """Scores by the groups of these columns.
@@ -44,9 +46,13 @@ class Opened:
         """
         if not columns:
             return []
-        if self.rows.frame is None or self.subject.evidence is None:
-            raise UsageError(f"--slice needs the data that was searched: {self.rows.reason}.")
-        return [slice_by(self.subject.evidence, self.rows.frame, column) for column in columns]
+        evidence, rows = self.subject.evidence, self.rows
+        if rows.images and evidence is not None:
+            store = self.record.location.root
+            rows = read_image_rows(self.subject.material, evidence, self.data, store)
+        if rows.frame is None or evidence is None:
+            raise UsageError(f"--slice needs the data that was searched: {rows.reason}.")
+        return [slice_by(evidence, rows.frame, column) for column in columns]
 
 
 def open_search(
@@ -79,7 +85,7 @@ def open_search(
         found = explain(predictor, with_features(evidence, rows, predictor), seconds=EXPLAIN_SECONDS)
     pictures = read_pictures(record, material)
     subject = Subject(material, evidence, found, rows.reason, versions_of(predictor), pictures)
-    return Opened(record, subject, rows)
+    return Opened(record, subject, rows, data)
 
 
 def read_evidence(record: Record, material: Material) -> Evidence | None:
@@ -130,6 +136,7 @@ def write_report(
 
     opened = open_search(name, data=data, tracking_uri=tracking_uri, store=store)
     content = render(opened.subject, opened.slices(slices))
+    put_plots(opened.record, opened.subject.material.search.run_id, plots_of_page(content))
     return _written(opened, REPORT, content, out)
 
 

@@ -81,8 +81,11 @@ def _classes(evidence: Evidence) -> list[Markup]:
         told = ", ".join(
             f"{name} {weight:.2f}" for name, weight in zip(names, evidence.story.class_weights, strict=True)
         )
-        text = f"Before the most probable class is taken, probabilities are multiplied by: {told}."
-        parts.append(tag("p", text))
+        text = "Before the most probable class is taken, probabilities are multiplied by"
+        if len(names) > figures.MOST_CURVES:
+            parts.append(tag("details", tag("summary", f"{text} a weight per class"), tag("p", f"{told}.")))
+        else:
+            parts.append(tag("p", f"{text}: {told}."))
     return [tag("div", *plots, class_="plots"), *parts, *_class_table(evidence, names)]
 
 

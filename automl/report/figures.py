@@ -11,7 +11,7 @@ from automl.report import curves
 from automl.report.evidence import Evidence
 from automl.report.explain import Dependence, Importance
 from automl.report.palette import GRID, INK, MUTED, SERIES
-from automl.report.style import Plot, category_axis, drawing, label, plot
+from automl.report.style import Plot, category_axis, drawing, label, labels, plot, with_room
 from automl.wording import label_text
 
 MOST_CLASSES = 12
@@ -44,10 +44,10 @@ def confusion_plot(evidence: Evidence) -> Plot:
                 text = f"{table[i, j]:,}" + (f"\n{share[i, j]:.0%}" if count <= 4 else "")
                 size = 9 if count <= 6 else 6.5
                 axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK)
-        short = [label(name, 12 if count > 4 else 18) for name in names]
+        short = labels(names, 12 if count > 4 else 18)
         turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if count > 4 else {}
         axes.set_xticks(range(count), short, **turned)
-        axes.set_yticks(range(count), short)
+        axes.set_yticks(range(count), [with_room(name) for name in short])
         axes.set(xlim=(-0.5, count - 0.5), ylim=(count - 0.5, -0.5), xlabel="predicted", ylabel="true")
         axes.grid(visible=False)
         axes.tick_params(length=0)
@@ -200,7 +200,7 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
         if isinstance(item.grid[0], str):
             crowded = len(item.grid) > 3
             turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
-            axes.set_xticks(range(len(item.grid)), [label(name, 12) for name in item.grid], **turned)
+            axes.set_xticks(range(len(item.grid)), labels(item.grid, 12), **turned)
         elif len(item.grid) > 1:
             axes.locator_params(axis="x", nbins=5)
         lowest = min(float(values.min()) for _, values in series)

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.data.digest import frame_digest
+from automl.data.images_table import table_digest
 from automl.data.readers import read_table
 from automl.data.target import clean_target
 from automl.errors import DataError, UsageError
+from automl.image_source import open_source
 from automl.predictor import Predictor
 from automl.report.evidence import Evidence, Sample
+from automl.settings import Settings
 from automl.tracker.material import Material
 
 if TYPE_CHECKING:
@@ -20,10 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rows:
-    """The judged rows of the data as they were read, in the order of the evidence; or why there are none."""
+    """The judged rows of the data as they were read, in the order of the evidence; or why there are none.
+
+    Attributes
+    ----------
+    images:
+        Whether the data holds images: :func:`read_image_rows` reads its other columns.
+    """
 
     frame: pd.DataFrame | None
     reason: str = ""
+    images: bool = False
 
 
 def read_rows(material: Material, evidence: Evidence, data: str | None = None) -> Rows:
@@ -35,7 +45,7 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
         When ``data`` was given and is not what was searched.
     """
     if any(column["kind"] == "image" for column in evidence.story.columns):
-        return Rows(None, "it is computed for tables; this data holds images")
+        return Rows(None, "it is computed for tables; this data holds images", images=True)
     path = Path(data) if data is not None else _found(material)
     if path is None:
         return Rows(None, "the search had a DataFrame, or its file is gone; pass the file with --data")
@@ -47,12 +57,64 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
         if data is not None:
             raise
         return Rows(None, f"{path.name} cannot be read: {error}")
-    if frame_digest(clean.frame) != evidence.story.data_digest:
-        reason = f"{path.name} does not hold the rows that were searched: it was changed since"
-        if data is not None:
-            raise UsageError(f"--data: {reason}. Pass the file as it was.")
-        return Rows(None, reason)
-    return Rows(clean.frame.iloc[evidence.rows])
+    return _compared(clean.frame, frame_digest(clean.frame), evidence, path, given=data is not None)
+
+
+def read_image_rows(material: Material, evidence: Evidence, data: str | None, store: Path) -> Rows:
+    """The rows of a table with paths of images, whose digest is of the images' contents.
+
+    Parameters
+    ----------
+    store:
+        Where decoded images are kept: only files that changed are decoded again.
+
+    Raises
+    ------
+    UsageError
+        For a folder of images, which has no columns, and when ``data`` is not what was searched.
+    """
+    path = Path(data) if data is not None else _found(material)
+    if path is None:
+        return Rows(None, "its file is gone; pass it with --data")
+    if path.is_dir():
+        raise UsageError(
+            "--slice: a folder of images has no columns besides its classes, which the report scores one by "
+            "one. For groups, search a table with a column of paths and one of groups: "
+            "automl search TABLE.csv --target COLUMN --image-root FOLDER."
+        )
+    given = material.search.configuration
+    settings = Settings(
+        source=path,
+        target=material.search.target,
+        task=given.get("task"),
+        kinds=given.get("kinds", {}),
+        image_root=_image_root(material, given.get("image_root")),
+        drop=tuple(given.get("drop", ())),
+        store=store,
+        **_reading(given),
+    )
+    source = open_source(settings, lambda: read_table(path, **_reading(given)))
+    clean = clean_target(source.read.frame, material.search.target, task=settings.task)
+    digest = table_digest(source.images, clean.frame, frame_digest)
+    return _compared(clean.frame, digest, evidence, path, given=data is not None)
+
+
+def _compared(frame: pd.DataFrame, digest: str, evidence: Evidence, path: Path, *, given: bool) -> Rows:
+    """The judged rows, where this is the data that was searched."""
+    if digest == evidence.story.data_digest:
+        return Rows(frame.iloc[evidence.rows])
+    reason = f"{path.name} does not hold the rows that were searched: it was changed since"
+    if given:
+        raise UsageError(f"--data: {reason}. Pass the file as it was.")
+    return Rows(None, reason)
+
+
+def _image_root(material: Material, given: str | None) -> Path | None:
+    """The folder that was named, from here or from beside the store."""
+    if given is None:
+        return None
+    places = [folder / given for folder in (Path(), *material.folders)]
+    return next((place for place in places if place.is_dir()), Path(given))
 
 
 def with_features(evidence: Evidence, rows: Rows, predictor: Predictor) -> Evidence:

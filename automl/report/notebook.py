@@ -10,7 +10,7 @@ from automl.report.evidence import Evidence
 from automl.report.explain import Explanation, explain
 from automl.report.figures import confusion_plot, importance_plot
 from automl.report.markup import tag
-from automl.report.search_figures import history_plot
+from automl.report.search_figures import front_plot, history_plot
 from automl.report.subject import Subject
 from automl.tracker.material import search_material
 from automl.tracker.query import Record
@@ -32,6 +32,19 @@ def history(run_id: str, tracking_uri: str, evidence: Evidence | None) -> Figure
         subject.material.trials,
         subject.material.best,
         subject.clock,
+        metric=subject.metric,
+        greater_is_better=subject.greater_is_better,
+        colours=subject.colours,
+    )
+
+
+def front(run_id: str, tracking_uri: str) -> Figure:
+    """Score over latency and size of every trial, and of the champion."""
+    subject = Subject(search_material(Record(locate_store(tracking_uri)), run_id))
+    rows = [trial.row for trial in subject.material.trials]
+    return front_plot(
+        rows,
+        subject.cost_and_score,
         metric=subject.metric,
         greater_is_better=subject.greater_is_better,
         colours=subject.colours,

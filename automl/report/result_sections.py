@@ -175,13 +175,9 @@ def leaderboard_section(subject: Subject) -> Markup:
         )
     if any(row.validation is not None and row.predict_ms_per_1000_rows for row in trials):
         front = front_rows(trials, subject.greater_is_better)
-        score = subject.validation
-        champion = (
-            None if score is None else (max(subject.cost[0], 1e-3), score.value, float(subject.cost[1]))
-        )
         figure = front_plot(
             trials,
-            champion,
+            subject.cost_and_score,
             metric=subject.metric,
             greater_is_better=subject.greater_is_better,
             colours=subject.colours,

@@ -12,18 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from automl.report.palette import GRID, INK, MUTED, PAPER, SERIES
+from automl.report.palette import GRID, INK, MUTED, PAPER, VARIABLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_VARIABLES = {
-    INK: "ink",
-    MUTED: "muted",
-    GRID: "grid",
-    PAPER: "paper",
-    **{colour: f"series-{number}" for number, colour in enumerate(SERIES)},
-}
 HALF, WIDE = (4.3, 3.0), (8.8, 3.2)
 _LABEL = 28
 
@@ -94,18 +87,58 @@ def plot(size: tuple[float, float] = HALF, **grid: Any) -> tuple[Plot, Any]:
 
 
 def label(text: object, length: int = _LABEL) -> str:
-    """A text from data, for a plot: one line without control characters, cut to a length."""
-    line = " ".join(str(text).split())
-    safe = "".join(character for character in line if unicodedata.category(character)[0] != "C")
-    return safe if len(safe) <= length else f"{safe[: length - 1]}…"
+    """A text from data, for a plot: one line without control characters, cut to a width."""
+    safe = _plain(text)
+    return safe if _width(safe) <= length else f"{_head(safe, length - 1)}…"
+
+
+def labels(names: Sequence[object], length: int = _LABEL) -> list[str]:
+    """Texts from data that stay apart: of those that begin alike the middle is left out."""
+    plain = [_plain(name) for name in names]
+    cut = [label(name, length) for name in plain]
+    made = []
+    for name, short in zip(plain, cut, strict=True):
+        if (
+            short != name
+            and len({other for other, same in zip(plain, cut, strict=True) if same == short}) > 1
+        ):
+            half = (length - 1) // 2
+            short = f"{_head(name, length - 1 - half)}…{_head(name[::-1], half)[::-1]}"
+        made.append(short)
+    return made
 
 
 def category_axis(axes: Axes, names: Sequence[object]) -> None:
     """Names down the left side, the first on top, without a grid between them."""
-    axes.set_yticks(range(len(names)), [label(name, 24) for name in names])
+    axes.set_yticks(range(len(names)), [with_room(name) for name in labels(names, 24)])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
+
+
+def with_room(name: str) -> str:
+    """A label that ends at an axis, with blanks before it for letters that are wider than the layout knows.
+
+    Letters that DejaVu Sans lacks are laid out at 0.6 em; a reader's font draws Chinese ones at 1 em.
+    """
+    return "\u2002" * round(0.8 * (_width(name) - len(name))) + name
+
+
+def _plain(text: object) -> str:
+    line = " ".join(str(text).split())
+    return "".join(character for character in line if unicodedata.category(character)[0] != "C")
+
+
+def _width(text: str) -> int:
+    """In letters; Chinese ones count twice."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _head(text: str, width: int) -> str:
+    """The beginning that is no wider."""
+    while _width(text) > width:
+        text = text[:-1]
+    return text
 
 
 def svg(figure: Figure, name: str) -> str:
@@ -123,11 +156,11 @@ def svg(figure: Figure, name: str) -> str:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = _with_own_ids(text, name).replace("xlink:href", "href")
     text = re.sub(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \1px", text)
-    for colour, variable in _VARIABLES.items():
+    for variable, colour in VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
     view = re.search(r'viewBox="([^"]+)"', text)
     size = view.group(1) if view else "0 0 400 300"
-    opening = f'<svg viewBox="{size}" aria-hidden="true" focusable="false">'
+    opening = f'<svg data-plot="{name}" viewBox="{size}" aria-hidden="true" focusable="false">'
     return re.sub(r"\s*\n\s*", "\n", opening + text[text.index(">") + 1 :])
 
 

@@ -53,23 +53,22 @@ def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds
     )
     return (
         f"Searches for `{as_markdown(search.layout.target_name)}` in {as_markdown(search.dataset.source)}. "
-        f"Start with {latest} or [its trials, the best "
-        f"first]({_board(ids)}).{champion}\n\n{_result(summary.body, metric)}\n\n"
-        f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a "
-        "trial's "
-        "page "
-        "has "
-        "its "
-        "parameters, scores by fold, curves and plots, and its model."
+        f"Start with {latest}, [its trials, the best first]({_board(ids)}) or "
+        f"[its charts]({_board(ids)}&compareRunsMode=CHART).{champion}\n\n{_result(summary.body, metric)}\n\n"
+        f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a trial's page has "
+        "its parameters, scores by fold, curves and plots, and its model."
     )
 
 
-def board_view(metric: str, greater_is_better: bool, ids: SearchIds) -> tuple[str, str]:
-    """A view of MLflow's run table as an experiment's tag: the trials of one search, the best first.
+def board_view(metric: str, greater_is_better: bool, ids: SearchIds, created: int) -> tuple[str, str]:
+    """A view of MLflow's runs as an experiment's tag: the trials of one search, the best first, and charts.
 
-    MLflow's own "share" button writes such tags; without one its table shows no metric at all.
+    MLflow's own "save view" writes such tags (3.17): the page's menu "Views" lists them. Without one its
+    table shows no metric at all, and its charts are one bar chart per metric in the order of the alphabet.
+    ``created`` is in milliseconds.
     """
     numbers = (f"val_{metric}", f"val_{metric}_se", "predict_ms_per_1000_rows", "model_bytes")
+    sections = (("search", "Search", True), ("all", "Model metrics", False))
     state = {
         "searchFilter": f"tags.`{PARENT}` = '{ids.run_id}'",
         "orderByKey": f"metrics.`val_{metric}`",
@@ -79,8 +78,73 @@ def board_view(metric: str, greater_is_better: bool, ids: SearchIds) -> tuple[st
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": [*(f"metrics.`{name}`" for name in numbers), "tags.`automl.state`"],
+        "runsHiddenMode": "SHOW_ALL",
+        "compareRunCharts": _charts(metric),
+        "compareRunSections": [
+            {"uuid": place, "name": name, "display": shown, "isReordered": True}
+            for place, name, shown in sections
+        ],
+        "isAccordionReordered": True,
     }
-    return f"{_VIEW}{ids.run_id[:8]}", json.dumps(state)
+    view = {"name": f"Trials of {ids.run_id[:8]}, the best first", "createdAt": created, "updatedAt": created}
+    text = json.dumps({**view, "state": json.dumps(state)})
+    return f"{_VIEW}{ids.run_id[:8]}", text
+
+
+def _charts(metric: str) -> list[dict[str, Any]]:
+    """What the score costs in time, latency and size, every trial's score, and its spread over folds."""
+    score = f"val_{metric}"
+    against = (
+        ("seconds", "Score over seconds of a trial"),
+        ("predict_ms_per_1000_rows", "Score over prediction time"),
+        ("model_bytes", "Score over size of the model"),
+    )
+    charts: list[dict[str, Any]] = [
+        {
+            "type": "SCATTER",
+            "xaxis": {"key": name, "type": "METRIC"},
+            "yaxis": {"key": score, "type": "METRIC"},
+            "runsCountToCompare": 100,
+            "displayName": title,
+        }
+        for name, title in against
+    ]
+    charts.append({"type": "BAR", "metricKey": score, "runsCountToCompare": 20, "displayName": "Score"})
+    folds = f"{score}_by_fold"
+    charts.append({"type": "LINE", "metricKey": folds, "selectedMetricKeys": [folds], "displayName": folds})
+    common = {"metricSectionId": "search", "deleted": False, "isGenerated": False}
+    line = {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0}
+    return [
+        {"uuid": f"chart-{number}", **common, **(line if chart["type"] == "LINE" else {}), **chart}
+        for number, chart in enumerate(charts)
+    ]
+
+
+def with_plots(note: str, run_id: str, names: Sequence[str], *, before: str = "") -> str:
+    """A note with plots of the run's own artifacts in it, as many as there is room for.
+
+    MLflow shows images of a description; the address is that of its own artifact page. They stand at
+    the end, or before the first line that begins with ``before``.
+    """
+    shown = ""
+    for name in names:
+        image = f"![]({plot_address(run_id, name)})\n"
+        if len(note) + len(shown) + len(image) + 4 > LONGEST:
+            break
+        shown += image
+    if not shown:
+        return note
+    place = note.find(f"\n{before}") if before else -1
+    if place < 0:
+        return f"{note}\n\n{shown.rstrip()}"
+    return f"{note[:place].rstrip()}\n\n{shown}\n{note[place:].lstrip()}"
+
+
+def plot_address(run_id: str, name: str) -> str:
+    """Where MLflow's server has an artifact, from its pages."""
+    from urllib.parse import quote
+
+    return f"get-artifact?path={quote(name, safe='')}&run_uuid={run_id}"
 
 
 def leaderboard_note(
@@ -121,6 +185,7 @@ def _ways(search: SearchRecord, rows: Sequence[LeaderboardRow], ids: SearchIds) 
     if ids.model_version:
         ways.append(f"[registered champion]({_model_page(search.name, ids)})")
     ways.append(f"[all trials, the best first]({_board(ids)})")
+    ways.append(f"[charts]({_board(ids)}&compareRunsMode=CHART)")
     return "Go to: " + " · ".join(ways)
 
 
@@ -146,16 +211,12 @@ def _result(body: Mapping[str, Any], metric: str) -> str:
     if test:
         text = (
             f"**{name} {test['value']:.5g}** (95 % {test['low']:.5g} to {test['high']:.5g}) "
-            "on "
-            f"{test['rows']:,} "
-            f"untouched rows; validation {best['validation']:.5g}"
+            f"on {test['rows']:,} untouched rows; validation {best['validation']:.5g}"
         )
     else:
         text = (
             f"**{name} {best['validation']:.5g}** on held-out rows; it was chosen by them, so "
-            "it "
-            "is "
-            "optimistic"
+            "it is optimistic"
         )
     baseline = body.get("baseline") or {}
     against = baseline.get("test") if test else baseline.get("validation")

@@ -21,7 +21,7 @@ from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
 from automl.store import folder_bytes
 from automl.tracker import record
 from automl.tracker.keep import KeptModel
-from automl.tracker.notes import board_view, experiment_note, search_note
+from automl.tracker.notes import board_view, experiment_note, search_note, with_plots
 from automl.tracker.reconcile import (
     EXPERIMENT_TAG,
     KnownRun,
@@ -50,7 +50,7 @@ from automl.trial import Result, Status, Trial
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL_FOLDER = "model"
+MODEL_FOLDER, PLOTS = "model", "plots"
 MayStore = Callable[[KeptModel], bool]
 _ENDED = {
     Status.DONE: "FINISHED",
@@ -175,6 +175,10 @@ class SearchRun:
             record.PARENT: self._ids.run_id,
             **_source_tags(),
         }
+        drawn = sketches(trial, result, search.task, search.truth)
+        plots, wanted = [f"{PLOTS}/{name}" for name in drawn], self._run_id(trial.number)
+        if wanted:
+            tags[record.NOTE] = with_plots(tags[record.NOTE], wanted, plots)
         run = FinishedRun(
             f"#{trial.number} {trial.candidate.family}",
             _ENDED[result.status],
@@ -194,11 +198,13 @@ class SearchRun:
             self._doubtful = False
             self._take_in(trial, result, known)
             return known.run_id
-        with self.runs.writing(run, self._run_id(trial.number)) as (run_id, folder):
+        with self.runs.writing(run, wanted) as (run_id, folder):
             self._known[trial.number] = KnownRun(run_id, ended=False)
-            _write_files(folder, trial, result, self.search)
+            _write_files(folder, trial, result, drawn)
             if result.model_folder and Path(result.model_folder).is_dir():
                 self._store_model(folder, trial, result, class_weights, may_store)
+        if plots and not wanted:
+            self.client.set_tag(run_id, record.NOTE, with_plots(tags[record.NOTE], run_id, plots))
         self._known[trial.number] = KnownRun(run_id, ended=True)
         self._doubtful = False
         self._rows.append(record.leaderboard_row(trial, result, run_id))
@@ -255,7 +261,7 @@ class SearchRun:
         about = record.cut_note(experiment_note(self.search, summary, self._ids))
         self.client.set_experiment_tag(self._ids.experiment_id, record.NOTE, about)
         metric = self.search.task.metric
-        view = board_view(metric.name, metric.greater_is_better, self._ids)
+        view = board_view(metric.name, metric.greater_is_better, self._ids, now)
         self.client.set_experiment_tag(self._ids.experiment_id, *view)
         self.attach("summary.json", _pretty({**summary.body, **_id_fields(self._ids)}))
         self.client.set_terminated(run_id, status=status)
@@ -271,12 +277,14 @@ class SearchRun:
             self._open = False
 
     def _run_id(self, number: int) -> str:
-        """Of the run to write a trial into: begun before, or to be made under this id."""
+        """Of the run to write a trial into, begun before or not; empty where a server gives the id."""
         if number in self._known:
             return self._known[number].run_id
-        if self.search.key and self.runs.keeps_folders:
+        if not self.runs.keeps_folders:
+            return ""
+        if self.search.key:
             return uuid.uuid5(uuid.NAMESPACE_OID, f"{self.search.key}/{number}").hex
-        return ""
+        return uuid.uuid4().hex
 
     def _take_in(self, trial: Trial, result: Result, known: KnownRun) -> None:
         """A trial that is on record already: what is needed of it to go on."""
@@ -372,15 +380,15 @@ class SearchRun:
         return trial.scores.validation * (-1.0 if self.search.task.metric.greater_is_better else 1.0)
 
 
-def _write_files(folder: Path, trial: Trial, result: Result, search: SearchRecord) -> None:
+def _write_files(folder: Path, trial: Trial, result: Result, drawn: Mapping[str, str]) -> None:
     (folder / "candidate.json").write_text(_pretty(trial.candidate.to_json()), encoding="utf-8")
     if result.held_out is not None:
         np.save(folder / "held_out.npy", result.held_out)
     if result.curves:
         (folder / "curves.json").write_text(record.curves_json(result.curves), encoding="utf-8")
-    for name, drawn in sketches(trial, result, search.task, search.truth).items():
-        (folder / "plots").mkdir(exist_ok=True)
-        (folder / "plots" / name).write_text(drawn, encoding="utf-8")
+    for name, text in drawn.items():
+        (folder / PLOTS).mkdir(exist_ok=True)
+        (folder / PLOTS / name).write_text(text, encoding="utf-8")
     if result.traceback:
         (folder / "traceback.txt").write_text(result.traceback, encoding="utf-8")
 

@@ -52,6 +52,30 @@ def sketches(
     return {name: text for name, text in drawn.items() if text}
 
 
+def champion_sketches(
+    task: Task,
+    target: npt.NDArray[np.generic],
+    predictions: Array,
+    best: Sequence[tuple[float, float]],
+) -> dict[str, str]:
+    """The plots of a search before its report is made, by file name.
+
+    ``best`` is the best score so far, as ``(seconds, score)``.
+    """
+    title = "the champion: held-out rows"
+    if task.labels:
+        labels = [label_text(label) for label in task.labels]
+        drawn = {"confusion.svg": confusion_sketch(target, predictions, labels, title)}
+    else:
+        drawn = {"fitted.svg": scatter_sketch(target, predictions, title)}
+    points = best[1:] if len(best) > 2 else best  # the first is the baseline's and would flatten the rest
+    if len(points) > 1:
+        steps = tuple(round(seconds) for seconds, _ in points)
+        curve = Curve("best", steps, tuple(score for _, score in points))
+        drawn["history.svg"] = curves_sketch([curve], f"best {task.metric.name} so far", "seconds")
+    return drawn
+
+
 def confusion_sketch(
     target: npt.NDArray[np.generic], predictions: Array, labels: Sequence[object], title: str
 ) -> str:
@@ -97,7 +121,7 @@ def scatter_sketch(target: npt.NDArray[np.generic], predictions: Array, title: s
     return _page(_WIDTH, _HEIGHT, parts)
 
 
-def curves_sketch(curves: Sequence[Curve], title: str) -> str:
+def curves_sketch(curves: Sequence[Curve], title: str, across: str = "step") -> str:
     """Learning curves of all folds of one kind."""
     steps = [step for curve in curves for step in curve.steps]
     values = np.array([value for curve in curves for value in curve.values])
@@ -107,7 +131,7 @@ def curves_sketch(curves: Sequence[Curve], title: str) -> str:
     # A first step that is far off would flatten the rest.
     top = float(np.quantile(finite, 0.98))
     axes = _Axes(
-        (float(min(steps)), float(max(steps))), (float(finite.min()), top), "step", title.split(": ")[-1]
+        (float(min(steps)), float(max(steps))), (float(finite.min()), top), across, title.split(": ")[-1]
     )
     parts = [_text(12, 24, title, size=14, weight="bold"), *axes.frame()]
     for number, curve in enumerate(curves):

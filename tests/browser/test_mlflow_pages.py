@@ -99,23 +99,51 @@ def test_the_first_page_tells_the_result(opened: Opened) -> None:
     page.close()
 
 
-def test_a_click_leads_to_the_best_trials_parameters_and_three_more_to_its_plot(opened: Opened) -> None:
+def test_three_clicks_lead_to_the_best_trial_to_its_plots_and_to_the_champion(opened: Opened) -> None:
     page = opened.open()
     row = opened.result.rows[0]
     name = f"#{row.trial} {row.family}"
     with page.expect_popup() as popup:
-        page.get_by_role("link", name=name).first.click()
+        page.get_by_role("link", name=name).first.click()  # one
     trial = popup.value
     trial.set_default_timeout(SECONDS * 1000)
     trial.get_by_text(f"{row.family}.{next(iter(row.params))}").first.wait_for()
     assert name in trial.inner_text("body")
     opened.picture(trial, "trial")
-    trial.get_by_role("tab", name="Artifacts").click()
-    trial.get_by_text("plots", exact=True).click()
-    trial.get_by_text("confusion.svg").click()
-    trial.wait_for_function("[...document.images].some(i => i.complete && i.naturalWidth > 100)")
+    trial.get_by_text("Show more").first.click()  # two
+    drawn = "[...document.images].filter(i => i.src.includes('plots') && i.naturalWidth > 100 && i.complete)"
+    trial.wait_for_function(f"{drawn}.length >= 1")
     opened.picture(trial, "plot")
     trial.close()
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="registered champion").click()  # three
+    model = popup.value
+    model.set_default_timeout(SECONDS * 1000)
+    model.get_by_text("Model card: wine").wait_for()
+    model.close()
+    page.close()
+
+
+def test_the_searchs_own_page_shows_its_plots(opened: Opened) -> None:
+    page = opened.open()
+    page.get_by_text("Show more").first.click()
+    page.wait_for_function(
+        "[...document.images].filter(i => i.src.includes('plots') && i.naturalWidth > 100)[0]"
+    )
+    opened.picture(page, "search-plots")
+    page.close()
+
+
+def test_a_click_leads_to_charts_of_score_against_cost(opened: Opened) -> None:
+    page = opened.open()
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="charts", exact=True).click()
+    charts = popup.value
+    charts.set_default_timeout(SECONDS * 1000)
+    charts.get_by_text("Score over prediction time").first.wait_for()
+    charts.locator(".js-plotly-plot").first.wait_for()
+    opened.picture(charts, "charts")
+    charts.close()
     page.close()
 
 
@@ -148,21 +176,63 @@ def test_all_trials_stand_in_a_table_best_first_with_their_scores(opened: Opened
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_report_asks_for_nothing_and_has_no_error(opened: Opened, scheme: str, tmp_path: Path) -> None:
+SEARCHES = {
+    "breast_cancer": {"target": "class", "families": ("linear", "extra_trees"), "trials": 4},
+    "wine": {"target": "class", "families": ("linear", "extra_trees"), "trials": 4},
+    "diabetes": {"target": "progression", "families": ("linear", "extra_trees"), "trials": 4},
+    "digits": {"families": ("image_probe",), "trials": 2, "folds": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def store_of_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A binary, a multiclass and a regression search, and one of images."""
+    import automl
+    from automl.examples import write_example
+
+    folder = tmp_path_factory.mktemp("four")
+    for name, given in SEARCHES.items():
+        data = write_example(name, folder)
+        if name == "digits":
+            for image in data.glob("*/*.png"):
+                if int(image.stem) % 10:
+                    image.unlink()
+        automl.search(data, executor="inline", store=folder / "mlruns", **given)
+    return folder / "mlruns"
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_report_asks_for_nothing_has_no_error_and_fits_screen_phone_and_paper(
+    opened: Opened, store_of_four: Path, name: str, tmp_path: Path
+) -> None:
     from automl.report.build import write_report
 
-    store = Path(opened.result.ids.tracking_uri.removeprefix("sqlite:///")).parent
-    path = write_report(opened.result.name, out=tmp_path / "report.html", store=store)
-    page = opened.browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    asked: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(path.as_uri())
-    assert asked == [path.as_uri()]
-    assert errors == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390  # nothing wider than a phone
-    page.screenshot(path=str(opened.pictures / f"report-{scheme}.png"), full_page=True)
-    page.close()
+    path = write_report(name, out=tmp_path / "report.html", store=store_of_four)
+    assert path.stat().st_size < 3_000_000
+    for width, scheme in ((1200, "light"), (390, "light"), (390, "dark")):
+        page = opened.browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+        asked: list[str] = []
+        errors: list[str] = []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda said, errors=errors: errors.append(said.text) if said.type == "error" else None,
+        )
+        page.goto(path.as_uri())
+        assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+        assert errors == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(_CUT) == []
+        assert page.evaluate("[...document.images].every(i => i.alt && i.naturalWidth > 100)")
+        page.screenshot(path=str(opened.pictures / f"report-{name}-{width}-{scheme}.png"), full_page=True)
+        if width == 1200:
+            assert page.pdf(format="A4").startswith(b"%PDF")
+        page.close()
+
+
+_CUT = """() => [...document.querySelectorAll('svg text')].filter(text => {
+    const own = text.getBoundingClientRect(), frame = text.ownerSVGElement.getBoundingClientRect();
+    return own.left < frame.left - 2 || own.right > frame.right + 2 || own.top < frame.top - 2;
+}).map(text => text.ownerSVGElement.dataset.plot + ': ' + text.textContent)"""
+"""Words of plots that are cut off at a plot's edge."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from automl.outcome import SearchResult
 
@@ -87,3 +88,42 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     frame["price"] = 3 * frame["x0"] - frame["x1"] + 0.3 * rng.normal(size=260) + 20
     folder = tmp_path_factory.mktemp("regression")
     return _searched(folder, frame, "prices", "price", families=("linear", "extra_trees"))
+
+
+def photo(kind: int, generator: np.random.Generator) -> Image.Image:
+    """Round and red, or square and green."""
+    down, across = np.mgrid[-24:24, -32:32]
+    inside = (down**2 + across**2 < 300) if kind else (np.maximum(abs(down), abs(across)) < 16)
+    pixels = generator.normal(110, 25, (48, 64, 3))
+    pixels[inside, 0 if kind else 1] += 80
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """A table with images, a number, and a group that has nothing to do with the class."""
+    import automl
+
+    folder = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    (folder / "files").mkdir()
+    rows = []
+    for number in range(60):
+        kind = number % 2
+        photo(kind, generator).save(folder / "files" / f"{number}.jpg")
+        station = "north" if number % 3 else "south"
+        rows.append((f"{number}.jpg", generator.normal() + kind, station, ("square", "round")[kind]))
+    table = pd.DataFrame(rows, columns=["photo", "weight", "station", "shape"])
+    table.to_csv(folder / "data.csv", index=False)
+    result = automl.search(
+        folder / "data.csv",
+        target="shape",
+        name="shapes",
+        image_root=folder / "files",
+        trials=2,
+        folds=3,
+        families=("linear",),
+        executor="inline",
+        store=folder / "mlruns",
+    )
+    return Searched(folder, "shapes", result)

@@ -10,7 +10,7 @@ from conftest import HOSTILE_CLASS, HOSTILE_COLUMN
 
 import automl
 from automl.errors import UsageError
-from automl.history import leaderboard_rows, promote
+from automl.history import front, leaderboard_rows, promote
 from automl.metrics import METRICS
 from automl.report.build import open_search, write_card
 from automl.report.card import escaped
@@ -18,6 +18,7 @@ from automl.report.compare import compare, paired_gain
 from automl.report.evidence import ARRAYS, STORY, Evidence
 from automl.report.explain import explain, held_out_predictor
 from automl.report.slices import slice_by
+from automl.tracker import LeaderboardRow
 
 
 def test_evidence_survives_its_files(multiclass):
@@ -159,6 +160,24 @@ def test_the_leaderboard_can_be_sorted_by_what_a_trial_costs(regression):
         assert values == sorted(values)
     with pytest.raises(UsageError, match="latency"):
         leaderboard_rows(regression.name, sort="latancy", store=regression.store)
+
+
+def test_a_trial_is_on_the_front_where_no_other_beats_it_in_both():
+    def row(
+        number: int, score: float | None, latency: float | None, family: str = "linear"
+    ) -> LeaderboardRow:
+        return LeaderboardRow(number, "r", family, {}, "done", "sampler", score, 0.1, 1.0, latency, 100)
+
+    best_first = [
+        row(4, 0.9, 50.0),
+        row(2, 0.8, 60.0),
+        row(1, 0.7, 5.0),
+        row(0, 0.1, 0.1, "dummy"),
+        row(3, None, 1.0),
+    ]
+    assert front(best_first, "latency") == {4, 1}
+    assert front(best_first, "score") == frozenset()
+    assert front(best_first, "size") == {4}
 
 
 def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(binary, tmp_path):

@@ -21,6 +21,7 @@ def test_the_plots_are_figures_that_any_notebook_shows(multiclass):
         multiclass.result.plot_history(),
         multiclass.result.plot_importance(),
         multiclass.result.plot_confusion(),
+        multiclass.result.plot_front(),
     ):
         assert figure._repr_png_().startswith(b"\x89PNG")
         assert figure.axes[0].has_data()

@@ -40,7 +40,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        if tag not in ("meta", "br", "hr"):
+        if tag not in ("meta", "br", "hr", "img"):
             self.open.append(tag)
         self._attributes(tag, attrs)
 
@@ -55,13 +55,16 @@ class Page(HTMLParser):
         if "id" in given:
             self.ids.append(given["id"] or "")
         for name, value in attrs:
-            if name.startswith("on") or name in ("src", "srcset", "action"):
+            embedded = tag == "img" and name == "src" and (value or "").startswith("data:image/png;base64,")
+            if (name.startswith("on") or name in ("src", "srcset", "action")) and not embedded:
                 self.problems.append(f"{tag} {name}={value}")
             if name in ("href", "xlink:href"):
                 self.links.append(value or "")
             if name == "style" and _URLS.search(value or ""):
                 self.problems.append(f"{tag} style={value}")
-        if given.get("role") == "img" and not given.get("aria-label"):
+        if (given.get("role") == "img" and not given.get("aria-label")) or (
+            tag == "img" and not given["alt"]
+        ):
             self.problems.append("a picture without words")
 
     def handle_endtag(self, tag: str) -> None:
@@ -82,22 +85,28 @@ def report_of(searched, folder: Path, **given: object) -> tuple[str, Page]:
     return text, Page(text)
 
 
-@pytest.mark.parametrize("which", ["binary", "multiclass", "regression"])
+KINDS = ("binary", "multiclass", "regression", "images")
+
+
+@pytest.mark.parametrize("which", KINDS)
 def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which, request, tmp_path):
     text, page = report_of(request.getfixturevalue(which), tmp_path)
     assert page.problems == []
-    assert {"script", "link", "iframe", "object", "embed", "img", "base"} & page.tags == set()
+    assert {"script", "link", "iframe", "object", "embed", "base"} & page.tags == set()
+    assert ("img" in page.tags) == (which == "images")
     assert set(SECTIONS) - {"groups"} <= set(page.ids)
     assert text.startswith("<!DOCTYPE html>")
     assert "Content-Security-Policy" in text
-    assert len(text) < 1_000_000
+    assert len(text) < 3_000_000
     assert text.count("<svg") >= 8
     assert "nan" not in re.sub(r"[a-z]*nan[a-z]+|[a-z]+nan", "", " ".join(page.text).lower()).split()
 
 
-def test_a_strict_parser_finds_no_fault(binary, tmp_path):
+@pytest.mark.parametrize("which", KINDS)
+def test_a_strict_parser_finds_no_fault(which, request, tmp_path):
     html5lib = pytest.importorskip("html5lib", reason="pip install html5lib")
-    text, _ = report_of(binary, tmp_path, slices=("region",))
+    groups = {"binary": ("region",), "images": ("station",)}.get(which, ())
+    text, _ = report_of(request.getfixturevalue(which), tmp_path, slices=groups)
     parser = html5lib.HTMLParser()
     parser.parse(text)
     assert parser.errors == []
@@ -173,6 +182,79 @@ def test_the_report_lies_on_the_run_too(binary, tmp_path):
 
     record = Record(locate_store(None, binary.store))
     assert read_file(record, binary.result.run_id, "report.html") == text.encode()
+
+
+@pytest.mark.parametrize("which", KINDS)
+def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(which, request, tmp_path):
+    from xml.etree import ElementTree
+
+    from automl.tracker import locate_store
+    from automl.tracker.material import read_file
+    from automl.tracker.query import Record
+
+    searched = request.getfixturevalue(which)
+    text, _ = report_of(searched, tmp_path)
+    record, run_id = Record(locate_store(None, searched.store)), searched.result.run_id
+    note = record.run(run_id).data.tags["mlflow.note.content"]
+    shown = re.findall(r"!\[\]\(get-artifact\?path=plots%2F([a-z]+)\.svg&run_uuid=(\w+)\)", note)
+    assert 3 <= len(shown) <= 4
+    assert note.count("| trial |") == 1
+    for name, of in shown:
+        assert of == run_id
+        assert ElementTree.fromstring(read_file(record, run_id, f"plots/{name}.svg")).tag.endswith("svg")
+    assert text.count("data-plot=") == len(set(re.findall('data-plot="([^"]+)"', text)))
+    fitted = read_file(record, run_id, "plots/seconds.svg").decode()
+    assert "var(--" not in fitted
+
+
+def test_a_search_that_did_not_end_has_a_report_of_what_it_tried(binary, tmp_path):
+    moved = tmp_path / "copy"
+    shutil.copytree(binary.store, moved)
+    for name in ("summary.json", "arrays.npz", "story.json"):
+        for found in moved.rglob(name):
+            found.unlink()
+    path = write_report(binary.name, out=tmp_path / "report.html", store=moved)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.problems == []
+    words = " ".join(page.text)
+    assert "This search has no champion" in words
+    assert {"leaderboard", "search", "failures", "use"} <= set(page.ids)
+
+
+def test_failed_trials_are_listed_by_their_reason_whatever_that_says(multiclass):
+    from dataclasses import replace
+
+    from automl.report.build import open_search
+    from automl.report.page import render
+
+    subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
+    reason = "ValueError: <b>$x$</b> 値が " + "long " * 60
+    failed = [
+        replace(
+            trial,
+            error=reason,
+            row=replace(trial.row, trial=90 + place, state="failed", validation=None, standard_error=None),
+        )
+        for place, trial in enumerate(subject.material.trials[:2])
+    ]
+    material = replace(subject.material, trials=(*subject.material.trials, *failed))
+    page = Page(render(replace(subject, material=material)))
+    assert page.problems == []
+    words = " ".join(page.text)
+    assert "<b>$x$</b> 値が" in words
+    assert "#90, #91" in words
+    assert "2 failed" in words
+
+
+def test_a_trials_description_shows_its_own_plots(multiclass):
+    from automl.history import describe
+    from automl.tracker import locate_store
+    from automl.tracker.query import Record
+
+    row = multiclass.result.rows[0]
+    note = Record(locate_store(None, multiclass.store)).run(row.run_id).data.tags["mlflow.note.content"]
+    assert f"![](get-artifact?path=plots%2Fconfusion.svg&run_uuid={row.run_id})" in note
+    assert "plots" in describe(row.run_id, store=multiclass.store).artifacts
 
 
 def test_a_search_loads_no_plotting_library():

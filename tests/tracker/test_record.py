@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import math
 
 from automl.tracker import record
-from automl.tracker.notes import leaderboard_note
-from automl.tracker.record import LeaderboardRow
+from automl.tracker.notes import LONGEST, board_view, leaderboard_note, with_plots
+from automl.tracker.record import LeaderboardRow, SearchIds
 from automl.trial import Candidate, Curve, Result, Scores, Status
 
 
@@ -55,3 +56,25 @@ def test_the_note_of_a_long_leaderboard_fits_into_a_tag() -> None:
     assert len(note) < 8000
     assert "| #0 random_forest |" in note
     assert "more" in note.splitlines()[-1]
+
+
+def test_plots_stand_before_the_leaderboard_and_only_as_many_as_fit() -> None:
+    note = "Go to\n\nresult\n\n| trial | rmse |\n|---|---|"
+    shown = with_plots(note, "ab", ["plots/a b.svg", "plots/c.svg"], before="| trial |")
+    assert shown.index("a%20b.svg") < shown.index("c.svg") < shown.index("| trial |")
+    assert shown.count("\n\n| trial |") == 1
+    full = "x" * (LONGEST - 100)
+    assert with_plots(full, "ab", ["plots/a.svg", "plots/c.svg"]).count("![](") == 1
+    assert with_plots(note, "ab", []) == note
+
+
+def test_the_view_of_a_search_is_what_mlflow_saves_and_fits_an_experiments_tag() -> None:
+    key, text = board_view("x" * 60, False, SearchIds("0123456789" * 3, "1", "sqlite:///x"), 5)
+    view = json.loads(text)
+    state = json.loads(view["state"])
+    assert key == "mlflow.sharedViewState.01234567"
+    assert (view["createdAt"], state["orderByAsc"]) == (5, True)
+    sections = {section["uuid"] for section in state["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
+    assert len({chart["uuid"] for chart in state["compareRunCharts"]}) == len(state["compareRunCharts"])
+    assert len(text) < 5000

@@ -7,7 +7,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from automl.tracker.sketches import confusion_sketch, curves_sketch, scatter_sketch
+from automl.metrics import METRICS
+from automl.tasks import BinaryTask
+from automl.tracker.sketches import (
+    champion_sketches,
+    confusion_sketch,
+    curves_sketch,
+    range_test_sketch,
+    scatter_sketch,
+)
 from automl.trial import Curve
 
 
@@ -49,3 +57,26 @@ def test_curves_without_a_finite_value_have_no_plot_and_a_wild_start_does_not_fl
     curve = Curve("loss", steps, (1e9, *(1 / (step + 1) for step in steps[1:])))
     drawn = curves_sketch([curve], "trial: loss")
     assert "1e+09" not in words(drawn)
+
+
+def test_a_range_test_is_drawn_over_the_logarithm_of_its_rates():
+    steps = tuple(range(5))
+    losses = Curve("range_test_loss", steps, (1.0, 0.9, 0.5, 0.6, 1e6))
+    rates = Curve("range_test_rate", steps, (1e-6, 1e-5, 1e-4, 1e-3, 1e-2))
+    text = words(range_test_sketch(losses, rates, "#1 image_tail"))
+    assert "log10 of the learning rate" in text
+    assert "-6" in text
+    assert "1e+06" not in text
+    assert range_test_sketch(Curve("a", (0,), (1.0,)), Curve("b", (0,), (1.0,)), "trial") == ""
+
+
+def test_a_champion_is_drawn_with_how_its_score_rose_and_without_the_baselines_step():
+    target = np.array([0, 0, 1, 1, 1])
+    best = [(1.0, 0.1), (4.0, 0.8), (9.0, 0.85), (20.0, 0.9)]
+    task = BinaryTask(METRICS["accuracy"], ("a", "b"))
+    drawn = champion_sketches(task, target, np.eye(2)[target], best)
+    assert list(drawn) == ["confusion.svg", "history.svg"]
+    told = words(drawn["history.svg"])
+    assert "seconds" in told
+    assert "0.1" not in told.split()
+    assert list(champion_sketches(task, target, np.eye(2)[target], best[:1])) == ["confusion.svg"]
