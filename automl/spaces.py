@@ -10,9 +10,10 @@ A file gives each parameter its range and lists the settings to try first::
       - {name: X1, learning_rate: 0.1, max_depth: 6}
 
 Keys of a parameter are one of ``float``, ``int`` and ``choice``, then ``log``, ``step``, ``default``,
-``tasks``, ``when`` and ``kinds`` (of columns without which it changes nothing); keys of an entry are ``name``, ``tasks``, ``log_target``, ``rows`` (lowest and
-highest number of rows) and names of parameters. A file is looked up at the given path, then in
-``./search_spaces``, then among the shipped ones.
+``tasks``, ``when`` and ``kinds`` (of columns without which it changes nothing); keys of an entry are
+``name``, ``tasks``, ``log_target``, ``rows`` (lowest and highest number of rows) and names of parameters. A
+file is looked up at the given path, then in ``./search_spaces``, then among the shipped ones, then beside
+the module of a plug-in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -49,6 +52,7 @@ _PARAM_KEYS = (*_KINDS, "log", "step", "default", "tasks", "when", "kinds")
 _ENTRY_KEYS = ("name", "tasks", "log_target", "rows")
 _KIND_NAMES = tuple(kind.value for kind in (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE))
 _LOCAL = Path("search_spaces")
+PLUG_INS = "automl.families"  # the group of entry points by which packages offer families
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -64,7 +68,8 @@ class SpaceFile:
 def list_spaces() -> list[SpaceFile]:
     """The space files that a search would use, one per family, by name."""
     shipped = _shipped_folder()
-    found = {path.stem: SpaceFile(path.stem, path, True) for path in shipped.glob("*.yaml")}
+    found = {file.family: file for file in _plug_in_files()}
+    found |= {path.stem: SpaceFile(path.stem, path, True) for path in shipped.glob("*.yaml")}
     if _LOCAL.resolve() != shipped.resolve():
         found |= {path.stem: SpaceFile(path.stem, path, False) for path in _LOCAL.glob("*.yaml")}
     return [found[name] for name in sorted(found)]
@@ -131,6 +136,19 @@ def _find(family: str, params_type: type[Any], path: Path | None) -> Path:
             return candidate
     looked = ", ".join(str(candidate) for candidate in candidates)
     raise SpaceError(f"There is no search space for the family {family!r}; looked for {looked}.")
+
+
+def _plug_in_files() -> Iterator[SpaceFile]:
+    """The files that stand beside the modules of installed plug-ins."""
+    for point in entry_points(group=PLUG_INS):
+        try:
+            module = find_spec(point.module)
+        except (ImportError, ValueError):  # a package that is broken or half removed
+            continue
+        if module is not None and module.origin is not None:
+            path = Path(module.origin).parent / f"{point.name}.yaml"
+            if path.is_file():
+                yield SpaceFile(point.name, path, True)
 
 
 def _shipped_folder() -> Path:

@@ -40,6 +40,7 @@ _STOP_SECONDS = 10.0
 _WORDS = ("red", "green", "blue", "stone", "river", "cloud")
 # A model that knows nothing has the loss of the constant prediction; noise may cost a little more.
 _WORST_LOSS = 1.5
+_ROUNDING = 1e-6  # of a weighted mean, in float32
 
 
 def check_family(family: Family, *, space: SearchSpace | None = None) -> None:
@@ -136,7 +137,8 @@ class _Case:
         self.require(bool(np.isfinite(predictions).all()), "predictions must be finite")
         if self.task.n_outputs > 1:
             self.require(
-                bool(((predictions >= 0) & (predictions <= 1)).all()), "probabilities must lie within [0, 1]"
+                bool(((predictions >= 0) & (predictions <= 1 + _ROUNDING)).all()),
+                "probabilities must lie within [0, 1]",
             )
             sums = predictions.sum(axis=1)
             self.require(

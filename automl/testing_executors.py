@@ -21,6 +21,7 @@ from automl import families
 from automl.data.table import Features, Table
 from automl.executors.base import Executor
 from automl.problem import Problem
+from automl.spaces import PLUG_INS
 from automl.splits import Fold, Split
 from automl.tasks import choose_task
 from automl.trial import Candidate, Event, Finished, ParamValue, Progress, Result, Status, Ticket
@@ -140,7 +141,7 @@ def misbehaving_family(folder: Path) -> Iterator[None]:
     package.mkdir(parents=True)
     (folder / "automl_misbehaving.py").write_text(_SOURCE, encoding="utf-8")
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: automl-misbehaving\nVersion: 1\n")
-    (package / "entry_points.txt").write_text(f"[{families.GROUP}]\n{MISBEHAVING} = automl_misbehaving\n")
+    (package / "entry_points.txt").write_text(f"[{PLUG_INS}]\n{MISBEHAVING} = automl_misbehaving\n")
     sys.path.insert(0, str(folder))
     families._discovered.cache_clear()
     try:

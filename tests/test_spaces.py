@@ -212,6 +212,28 @@ def test_a_copied_space_is_used_and_not_overwritten(tmp_path: Path, monkeypatch:
         read_space_text("lightgmb")
 
 
+def test_the_file_of_an_installed_plug_in_is_listed_and_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "installed"
+    for folder in ("meadows", "meadows-1.0.dist-info"):
+        (installed / folder).mkdir(parents=True)
+    (installed / "meadows" / "__init__.py").write_text("raise ImportError('listing must not import it')")
+    (installed / "meadows" / "meadow.yaml").write_text("family: meadow\n")
+    metadata = installed / "meadows-1.0.dist-info"
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: meadows\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[automl.families]\nmeadow = meadows:FAMILY\ngone = no_such_package.module:FAMILY\n"
+    )
+    monkeypatch.syspath_prepend(installed)
+    monkeypatch.chdir(tmp_path)
+    assert [file.path.name for file in list_spaces() if file.shipped and file.family == "meadow"] == [
+        "meadow.yaml"
+    ]
+    assert copy_space("meadow").read_text() == "family: meadow\n"
+    assert [file.shipped for file in list_spaces() if file.family == "meadow"] == [False]
+
+
 SHIPPED = sorted(path.stem for path in (Path(__file__).parent.parent / "search_spaces").glob("*.yaml"))
 
 

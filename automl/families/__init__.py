@@ -15,8 +15,7 @@ from typing import Any
 
 from automl.errors import UsageError, did_you_mean
 from automl.families.base import Family
-
-GROUP = "automl.families"
+from automl.spaces import PLUG_INS
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def family(name: str) -> Family:
 def _discovered() -> tuple[dict[str, Family], tuple[BrokenFamily, ...]]:
     found = _built_in()
     broken: list[BrokenFamily] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda item: item.name):
+    for point in sorted(entry_points(group=PLUG_INS), key=lambda item: item.name):
         try:
             plug_in = _family_of(point.load())
         # Code of others may fail to import in any way; what failed is listed by `automl families`.
