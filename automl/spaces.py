@@ -139,16 +139,17 @@ def _find(family: str, params_type: type[Any], path: Path | None) -> Path:
 
 
 def _plug_in_files() -> Iterator[SpaceFile]:
-    """The files that stand beside the modules of installed plug-ins."""
+    """The files that stand beside the modules of installed plug-ins, none of which is imported."""
     for point in entry_points(group=PLUG_INS):
-        try:
-            module = find_spec(point.module)
-        except (ImportError, ValueError):  # a package that is broken or half removed
+        package, *inner = point.module.split(".")
+        found = find_spec(package)
+        if found is None or found.origin is None:
             continue
-        if module is not None and module.origin is not None:
-            path = Path(module.origin).parent / f"{point.name}.yaml"
+        for place in (inner, inner[:-1]):  # a package within it, or a module
+            path = Path(found.origin).parent.joinpath(*place, f"{point.name}.yaml")
             if path.is_file():
                 yield SpaceFile(point.name, path, True)
+                break
 
 
 def _shipped_folder() -> Path:
