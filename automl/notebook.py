@@ -6,7 +6,9 @@ import html
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from automl.following import trial_line
@@ -27,8 +29,8 @@ _RUNNING = 8
 _MEMBERS = 6
 _NOTES = 8
 _CURVE = (220, 44)
-_FIGURES = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
-_WORDS = "text-align:left;overflow-wrap:anywhere;"
+_FIGURES = "padding:.15em .6em;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
+_WORDS = "padding:.15em .6em;text-align:left;overflow-wrap:anywhere;"
 _FAINT = "opacity:.7;"
 
 
@@ -176,7 +178,7 @@ class NotebookView:
         self._ensemble = best.validation if best.kind == "ensemble" else None
         self._better(best.validation)
         counted = ", ".join(f"{count} {state}" for state, count in result.trials.items() if count)
-        self._state = f"{counted}; {result.end_reason}"
+        self._state = counted if self._trials else f"{counted}; {result.end_reason}"
         self._screen.say(f"{result.name}: {self._metric} {score_text(best.validation)}; {self._state}")
 
     @property
@@ -347,6 +349,10 @@ class _Cell:
 
     def __init__(self) -> None:
         self._handle: Any = None
+        with suppress(ImportError), warnings.catch_warnings():
+            # MLflow imports it later; in a notebook without ipywidgets it warns, and its bars are not used.
+            warnings.simplefilter("ignore")
+            import tqdm.auto  # noqa: F401
 
     def draw(self, page: str, line: str) -> None:
         from IPython.display import display

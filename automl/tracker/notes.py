@@ -19,7 +19,7 @@ from automl.tracker.record import (
 
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
-_VIEW = "mlflow.sharedViewState."
+_VIEW, _CHARTS = "mlflow.sharedViewState.", "-charts"
 LONGEST = 7_900  # a tag's length, with room
 
 
@@ -54,23 +54,23 @@ def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds
     return (
         f"Searches for `{as_markdown(search.layout.target_name)}` in {as_markdown(search.dataset.source)}. "
         f"Start with {latest}, [its trials, the best first]({_board(ids)}) or "
-        f"[its charts]({_board(ids)}&compareRunsMode=CHART).{champion}\n\n{_result(summary.body, metric)}\n\n"
+        f"[its charts]({_charts_page(ids)}).{champion}\n\n{_result(summary.body, metric)}\n\n"
         f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a trial's page has "
         "its parameters, scores by fold, curves and plots, and its model."
     )
 
 
-def board_view(metric: str, greater_is_better: bool, ids: SearchIds, created: int) -> tuple[str, str]:
-    """A view of MLflow's runs as an experiment's tag: the trials of one search, the best first, and charts.
+def board_views(metric: str, greater_is_better: bool, ids: SearchIds, created: int) -> list[tuple[str, str]]:
+    """Views of MLflow's runs as an experiment's tags: a search's trials, the best first, and their charts.
 
     MLflow's own "save view" writes such tags (3.17): the page's menu "Views" lists them. Without one its
     table shows no metric at all, and its charts are one bar chart per metric in the order of the alphabet.
     ``created`` is in milliseconds.
     """
     numbers = (f"val_{metric}", f"val_{metric}_se", "predict_ms_per_1000_rows", "model_bytes")
-    sections = (("search", "Search", True), ("all", "Model metrics", False))
-    state = {
-        "searchFilter": f"tags.`{PARENT}` = '{ids.run_id}'",
+    trials = f"tags.`{PARENT}` = '{ids.run_id}'"
+    state: dict[str, Any] = {
+        "searchFilter": trials,
         "orderByKey": f"metrics.`val_{metric}`",
         "orderByAsc": not greater_is_better,
         "startTime": "ALL",
@@ -78,7 +78,14 @@ def board_view(metric: str, greater_is_better: bool, ids: SearchIds, created: in
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": [*(f"metrics.`{name}`" for name in numbers), "tags.`automl.state`"],
+    }
+    sections = (("search", "Search", True), ("all", "Model metrics", False))
+    charts = {
+        **state,
+        # The baseline is so far off that the others would lie on one another.
+        "searchFilter": f"{trials} AND tags.`automl.family` != 'dummy'",
         "runsHiddenMode": "SHOW_ALL",
+        "runListHidden": True,
         "compareRunCharts": _charts(metric),
         "compareRunSections": [
             {"uuid": place, "name": name, "display": shown, "isReordered": True}
@@ -86,38 +93,37 @@ def board_view(metric: str, greater_is_better: bool, ids: SearchIds, created: in
         ],
         "isAccordionReordered": True,
     }
-    view = {"name": f"Trials of {ids.run_id[:8]}, the best first", "createdAt": created, "updatedAt": created}
-    text = json.dumps({**view, "state": json.dumps(state)})
-    return f"{_VIEW}{ids.run_id[:8]}", text
+    key = f"{_VIEW}{ids.run_id[:8]}"
+    named = (
+        (key, f"Trials of {ids.run_id[:8]}, the best first", state),
+        (f"{key}{_CHARTS}", f"Charts of {ids.run_id[:8]}", charts),
+    )
+    return [
+        (
+            tag,
+            json.dumps({"name": name, "createdAt": created, "updatedAt": created, "state": json.dumps(view)}),
+        )
+        for tag, name, view in named
+    ]
 
 
 def _charts(metric: str) -> list[dict[str, Any]]:
-    """What the score costs in time, latency and size, every trial's score, and its spread over folds."""
-    score = f"val_{metric}"
-    against = (
-        ("seconds", "Score over seconds of a trial"),
-        ("predict_ms_per_1000_rows", "Score over prediction time"),
-        ("model_bytes", "Score over size of the model"),
-    )
+    """What the score costs in latency, time and size, every trial's score, and its spread over folds."""
+    score, folds = f"val_{metric}", f"val_{metric}_by_fold"
     charts: list[dict[str, Any]] = [
         {
             "type": "SCATTER",
             "xaxis": {"key": name, "type": "METRIC"},
             "yaxis": {"key": score, "type": "METRIC"},
             "runsCountToCompare": 100,
-            "displayName": title,
         }
-        for name, title in against
+        for name in ("predict_ms_per_1000_rows", "seconds", "model_bytes")
     ]
-    charts.append({"type": "BAR", "metricKey": score, "runsCountToCompare": 20, "displayName": "Score"})
-    folds = f"{score}_by_fold"
-    charts.append({"type": "LINE", "metricKey": folds, "selectedMetricKeys": [folds], "displayName": folds})
-    common = {"metricSectionId": "search", "deleted": False, "isGenerated": False}
+    charts.append({"type": "BAR", "metricKey": score, "runsCountToCompare": 20})
     line = {"xAxisKey": "step", "xAxisScaleType": "linear", "scaleType": "linear", "lineSmoothness": 0}
-    return [
-        {"uuid": f"chart-{number}", **common, **(line if chart["type"] == "LINE" else {}), **chart}
-        for number, chart in enumerate(charts)
-    ]
+    charts.append({"type": "LINE", "metricKey": folds, "selectedMetricKeys": [folds], **line})
+    common = {"metricSectionId": "search", "deleted": False, "isGenerated": False}
+    return [{"uuid": f"chart-{number}", **common, **chart} for number, chart in enumerate(charts)]
 
 
 def with_plots(note: str, run_id: str, names: Sequence[str], *, before: str = "") -> str:
@@ -185,7 +191,7 @@ def _ways(search: SearchRecord, rows: Sequence[LeaderboardRow], ids: SearchIds) 
     if ids.model_version:
         ways.append(f"[registered champion]({_model_page(search.name, ids)})")
     ways.append(f"[all trials, the best first]({_board(ids)})")
-    ways.append(f"[charts]({_board(ids)}&compareRunsMode=CHART)")
+    ways.append(f"[charts]({_charts_page(ids)})")
     return "Go to: " + " · ".join(ways)
 
 
@@ -193,13 +199,17 @@ def _run(experiment_id: str, run_id: str) -> str:
     return f"#/experiments/{experiment_id}/runs/{run_id}?{TRAINING}"
 
 
-def _board(ids: SearchIds) -> str:
-    return f"#/experiments/{ids.experiment_id}/runs?viewStateShareKey={ids.run_id[:8]}&{TRAINING}"
+def _board(ids: SearchIds, view: str = "") -> str:
+    return f"#/experiments/{ids.experiment_id}/runs?viewStateShareKey={ids.run_id[:8]}{view}&{TRAINING}"
+
+
+def _charts_page(ids: SearchIds) -> str:
+    return f"{_board(ids, _CHARTS)}&compareRunsMode=CHART"
 
 
 def _trial(row: LeaderboardRow, ids: SearchIds | None) -> str:
     text = f"#{row.trial} {as_markdown(row.family)}"
-    return text if ids is None else f"[{text}](#/experiments/{ids.experiment_id}/runs/{row.run_id})"
+    return text if ids is None else f"[{text}]({_run(ids.experiment_id, row.run_id)})"
 
 
 def _result(body: Mapping[str, Any], metric: str) -> str:

@@ -21,7 +21,7 @@ from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
 from automl.store import folder_bytes
 from automl.tracker import record
 from automl.tracker.keep import KeptModel
-from automl.tracker.notes import board_view, experiment_note, search_note, with_plots
+from automl.tracker.notes import board_views, experiment_note, search_note, with_plots
 from automl.tracker.reconcile import (
     EXPERIMENT_TAG,
     KnownRun,
@@ -261,8 +261,8 @@ class SearchRun:
         about = record.cut_note(experiment_note(self.search, summary, self._ids))
         self.client.set_experiment_tag(self._ids.experiment_id, record.NOTE, about)
         metric = self.search.task.metric
-        view = board_view(metric.name, metric.greater_is_better, self._ids, now)
-        self.client.set_experiment_tag(self._ids.experiment_id, *view)
+        for view in board_views(metric.name, metric.greater_is_better, self._ids, now):
+            self.client.set_experiment_tag(self._ids.experiment_id, *view)
         self.attach("summary.json", _pretty({**summary.body, **_id_fields(self._ids)}))
         self.client.set_terminated(run_id, status=status)
         self._open = False

@@ -140,7 +140,7 @@ def test_a_click_leads_to_charts_of_score_against_cost(opened: Opened) -> None:
         page.get_by_role("link", name="charts", exact=True).click()
     charts = popup.value
     charts.set_default_timeout(SECONDS * 1000)
-    charts.get_by_text("Score over prediction time").first.wait_for()
+    charts.get_by_text("predict_ms_per_1000_rows").first.wait_for()
     charts.locator(".js-plotly-plot").first.wait_for()
     opened.picture(charts, "charts")
     charts.close()

@@ -4,7 +4,7 @@ import json
 import math
 
 from automl.tracker import record
-from automl.tracker.notes import LONGEST, board_view, leaderboard_note, with_plots
+from automl.tracker.notes import LONGEST, board_views, leaderboard_note, with_plots
 from automl.tracker.record import LeaderboardRow, SearchIds
 from automl.trial import Candidate, Curve, Result, Scores, Status
 
@@ -68,13 +68,16 @@ def test_plots_stand_before_the_leaderboard_and_only_as_many_as_fit() -> None:
     assert with_plots(note, "ab", []) == note
 
 
-def test_the_view_of_a_search_is_what_mlflow_saves_and_fits_an_experiments_tag() -> None:
-    key, text = board_view("x" * 60, False, SearchIds("0123456789" * 3, "1", "sqlite:///x"), 5)
-    view = json.loads(text)
-    state = json.loads(view["state"])
-    assert key == "mlflow.sharedViewState.01234567"
-    assert (view["createdAt"], state["orderByAsc"]) == (5, True)
-    sections = {section["uuid"] for section in state["compareRunSections"]}
-    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} <= sections
-    assert len({chart["uuid"] for chart in state["compareRunCharts"]}) == len(state["compareRunCharts"])
-    assert len(text) < 5000
+def test_the_views_of_a_search_are_what_mlflow_saves_and_fit_an_experiments_tags() -> None:
+    views = board_views("x" * 60, False, SearchIds("0123456789" * 3, "1", "sqlite:///x"), 5)
+    assert [key for key, _ in views] == [
+        "mlflow.sharedViewState.01234567",
+        "mlflow.sharedViewState.01234567-charts",
+    ]
+    table, charts = (json.loads(json.loads(text)["state"]) for _, text in views)
+    assert (json.loads(views[0][1])["createdAt"], table["orderByAsc"]) == (5, True)
+    sections = {section["uuid"] for section in charts["compareRunSections"]}
+    assert {chart["metricSectionId"] for chart in charts["compareRunCharts"]} <= sections
+    assert len({chart["uuid"] for chart in charts["compareRunCharts"]}) == len(charts["compareRunCharts"])
+    assert "dummy" in charts["searchFilter"]
+    assert all(len(text) < 5000 for _, text in views)

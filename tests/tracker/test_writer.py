@@ -50,7 +50,7 @@ def test_the_search_shows_its_leaderboard_dataset_and_progress(recorded: Any, cl
     assert "**Done.**" in note
     assert "best trial [#" in note.splitlines()[0]
     assert (
-        f"[#1 random_forest](#/experiments/{recorded.ids.experiment_id}/runs/{recorded.run_ids[1]})" in note
+        f"[#1 random_forest](#/experiments/{recorded.ids.experiment_id}/runs/{recorded.run_ids[1]}?" in note
     )
     [dataset] = run.inputs.dataset_inputs
     assert dataset.dataset.name == "flowers"
