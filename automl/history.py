@@ -42,7 +42,8 @@ __all__ = [
     "ui_server",
 ]
 
-COLUMNS = tuple(item.name for item in fields(LeaderboardRow))
+_LAST = ("state", "origin", "params", "run_id")  # what a reader looks for last
+COLUMNS = (*(item.name for item in fields(LeaderboardRow) if item.name not in _LAST), *_LAST)
 SORTS = {
     "score": "",
     "latency": "predict_ms_per_1000_rows",
@@ -190,7 +191,7 @@ def promote(
 
 
 def leaderboard_frame(rows: list[LeaderboardRow]) -> pd.DataFrame:
-    """Rows of a leaderboard as a DataFrame with the columns of ``leaderboard --json``."""
+    """Rows of a leaderboard as a DataFrame: the fields of ``leaderboard --json``, the scores first."""
     import pandas as pd
 
     return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))

@@ -44,7 +44,7 @@ def champion_section(subject: Subject) -> Markup:
         "size",
         "parameters (others have their defaults)",
     )
-    parts: list[Markup] = [table(head, listed, words=(0, 1, 6))]
+    parts: list[Markup] = [tag("div", table(head, listed, words=(0, 1, 6)), class_="members")]
     if subject.evidence is None:
         parts.append(
             tag(

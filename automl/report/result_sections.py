@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automl.report.markup import Markup, joined, picture, prose, section, table, tag
+from automl.report.markup import Markup, picture, prose, section, table, tag
 from automl.report.palette import SERIES
 from automl.report.search_figures import front_plot, history_plot, seconds_plot
 from automl.report.subject import Subject
@@ -276,4 +276,5 @@ def _counted(subject: Subject) -> str:
 def _family(subject: Subject, family: str) -> Markup:
     colour = subject.colours[family]
     variable = f"series-{SERIES.index(colour)}" if colour in SERIES else "muted"
-    return joined((tag("span", class_="dot", style=f"background:var(--{variable})"), family), "")
+    dot = tag("span", class_="dot", style=f"background:var(--{variable})")
+    return tag("span", dot, family, class_="family")
