@@ -19,7 +19,7 @@ def test_a_table_with_images_is_scored_by_the_groups_of_its_columns(images: Sear
     page = write_report("shapes", out=tmp_path / "report.html", **given).read_text()
     assert "By station" in page
     assert "north" in page
-    assert 'src="data:image/png;base64,' in page
+    assert 'src="data:image/jpeg;base64,' in page
     card = write_card("shapes", out=tmp_path / "card.md", **given).read_text()
     assert "### By station" in card
     assert "| south | 20 |" in card

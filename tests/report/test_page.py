@@ -55,7 +55,7 @@ class Page(HTMLParser):
         if "id" in given:
             self.ids.append(given["id"] or "")
         for name, value in attrs:
-            embedded = tag == "img" and name == "src" and (value or "").startswith("data:image/png;base64,")
+            embedded = tag == "img" and name == "src" and (value or "").startswith("data:image/jpeg;base64,")
             if (name.startswith("on") or name in ("src", "srcset", "action")) and not embedded:
                 self.problems.append(f"{tag} {name}={value}")
             if name in ("href", "xlink:href"):
@@ -169,7 +169,7 @@ def test_sheets_of_images_are_part_of_the_page(multiclass):
     subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
     picture = multiclass.result.plot_confusion()._repr_png_()
     text = render(replace(subject, pictures={"images/top_losses.png": picture}))
-    assert 'src="data:image/png;base64,' in text
+    assert 'src="data:image/jpeg;base64,' in text
     assert text.count("greatest losses") == 2  # for those who see it and for those who do not
     assert "Not computed" not in text
 
