@@ -271,8 +271,10 @@ class Predictor:
             for fitted, log_target in zip(member.folds, member.log_targets, strict=True):
                 jobs.append(partial(_fold_predictions, fitted, log_target, table))
                 weights.append(share)
+        # Nets on images use all cores by themselves, and share what a frozen one sees.
+        found = [job() for job in jobs] if table.images else _in_threads(jobs)
         total = np.zeros((table.rows, self.task.n_outputs))
-        for predictions, weight in zip(_in_threads(jobs), weights, strict=True):
+        for predictions, weight in zip(found, weights, strict=True):
             total += np.asarray(predictions, dtype=np.float64) * weight
         mean = total / sum(weights)
         return mean if self.known is None else self.known.join(table, mean)
