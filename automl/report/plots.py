@@ -12,6 +12,7 @@ from automl.tracker.notes import with_plots
 from automl.tracker.query import Record
 from automl.tracker.record import NOTE
 from automl.tracker.sketches import champion_sketches
+from automl.tracker.store import storage_errors
 
 PLOTS = "plots"
 _DESCRIBED = ("history", "importance", "confusion", "fitted", "front", "roc", "residuals")
@@ -39,7 +40,8 @@ def put_plots(record: Record, run_id: str, plots: Mapping[str, str]) -> None:
         write_file(record, run_id, f"{PLOTS}/{name}.svg", text.encode())
     note = _SHOWN.sub("", record.run(run_id).data.tags.get(NOTE, ""))
     shown = [f"{PLOTS}/{name}.svg" for name in _DESCRIBED if name in plots]
-    record.client.set_tag(run_id, NOTE, with_plots(note, run_id, shown[:4], before="| trial |"))
+    with storage_errors(f"describe the run {run_id}"):
+        record.client.set_tag(run_id, NOTE, with_plots(note, run_id, shown[:4], before="| trial |"))
 
 
 def _file(view: str, body: str) -> str:
