@@ -39,10 +39,10 @@ class Params:
     backbone: str = "efficientnet_lite0"
     px: int = 224
     view: Literal["whole", "square", "crop"] = "square"
-    stages: int = 3
+    stages: int = 5
     views: int = 2
-    c: float = 0.1
-    learning_rate: float = 3e-4
+    c: float = 0.01
+    learning_rate: float = 1e-3
     head: float = 0.1
     weight_decay: float = 0.02
     dropout: float = 0.2
@@ -51,7 +51,7 @@ class Params:
     mix_alpha: float = 0.4
     smoothing: float = 0.05
     epochs: int = 8
-    cycles: int = 1
+    cycles: int = 2
     batch_size: int = 32
 
 
@@ -81,7 +81,7 @@ def _plan(params: Params) -> NetTraining:
 
 def _unsuited(scope: Scope) -> str:
     """Tails that could not see every image three times are better left alone."""
-    per_second = 80 if scope.device == "cpu" else 2000  # three stages at 224 px; the GPU's is a guess
+    per_second = 80 if scope.device == "cpu" else 2000  # five stages at 224 px; the GPU's is a guess
     return too_slow(scope, per_second)
 
 

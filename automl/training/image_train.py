@@ -19,7 +19,7 @@ from automl.training.lr_finder import lr_range_test, range_curves
 from automl.trial import Curve
 
 _CYCLE_MARGIN = 1.2
-# The range test is for people to look at, and may take a twentieth of the training.
+# The range test is for people to look at: it may take a twentieth of the steps, and of the time left.
 _TEST_SHARE, _LEAST_TEST, _MOST_TEST = 0.05, 15, 100
 _LOWEST_TESTED, _HIGHEST_TESTED = 1e-6, 1.0
 
@@ -116,6 +116,7 @@ def _test_rates(
     steps = min(int(_TEST_SHARE * settings.epochs * source.steps), _MOST_TEST)
     if context.fold or steps < _LEAST_TEST:
         return
+    latest = time.monotonic() + _TEST_SHARE * context.seconds_left
     found = lr_range_test(
         objective,
         source,
@@ -124,7 +125,7 @@ def _test_rates(
         low=_LOWEST_TESTED,
         high=_HIGHEST_TESTED,
         steps=steps,
-        should_stop=context.should_stop,
+        should_stop=lambda: context.should_stop() or time.monotonic() > latest,
     )
     context.curves.extend(range_curves(found))
     context.facts["learning_rate_valley"] = found.suggestion

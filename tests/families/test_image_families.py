@@ -22,6 +22,7 @@ from automl.metrics import METRICS
 from automl.spaces import load_space
 from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
 from automl.training.gradcam import class_maps
+from automl.trial import TESTED_LOSS, TESTED_RATE
 
 ROWS = 36
 QUICK: dict[str, dict[str, Any]] = {
@@ -181,3 +182,30 @@ def test_features_are_kept_for_the_next_trial(pictures: Any) -> None:
     began = time.process_time()
     fit("image_probe", rows, kinds, TASKS["multiclass"], px=96, c=1.0)
     assert time.process_time() - began < 1.0
+
+
+def test_complete_cycles_follow_each_other_while_there_is_time(pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    context = FitContext(seed=1)
+    fit("image_scratch", rows, kinds, TASKS["multiclass"], context=context, epochs=6, cycles=3)
+    assert (context.facts["cycles"], context.facts["epochs"]) == (3, 6)
+    (rates,) = (curve for curve in context.curves if curve.name == "learning_rate")
+    assert rates.steps == (1, 2, 3, 4, 5, 6)
+    assert [rates.values[epoch] < 1e-4 for epoch in range(6)] == [False, True] * 3
+    short = FitContext(seed=1, deadline=time.monotonic() + 2.0)
+    fit("image_scratch", rows, kinds, TASKS["multiclass"], context=short, epochs=3000, cycles=3)
+    assert short.facts["cycles"] < 3
+
+
+def test_a_long_training_records_a_range_test_of_its_first_fold_only(
+    pictures: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, kinds, _ = pictures
+    monkeypatch.setattr("automl.training.image_train._LEAST_TEST", 3)
+    found = []
+    for fold in (0, 1):
+        context = FitContext(seed=1, fold=fold)
+        model = fit("image_scratch", rows, kinds, TASKS["multiclass"], context=context, epochs=20)
+        found.append(({curve.name for curve in context.curves}, model.predict(rows)))
+    assert found[0][0] - found[1][0] == {TESTED_LOSS, TESTED_RATE}
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-5)  # it leaves no trace

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
+from automl.training.groups import ParameterGroup
 from automl.training.loop import Settings
-from automl.training.lr_finder import lr_range_test, valley
+from automl.training.lr_finder import lr_range_test, range_curves, valley
 from automl.training.runtime import seeded
 
 
@@ -29,6 +30,19 @@ def test_the_same_seed_suggests_the_same_rate(digits: Any) -> None:
             task = digits()
             found.append(lr_range_test(task, task.source(4), Settings(1, 0.0)))
     assert found[0] == found[1]
+
+
+def test_groups_learn_at_their_share_of_the_rate(digits: Any) -> None:
+    def best_rate(share: float) -> float:
+        with seeded(0):
+            task = digits()
+            groups = [ParameterGroup(tuple(task.model.parameters()), 0.0, share)]
+            found = lr_range_test(task, task.source(), Settings(1, 0.0), groups=groups)
+        loss, rate = range_curves(found)
+        assert loss.steps == rate.steps
+        return rate.values[loss.values.index(min(loss.values))]
+
+    assert best_rate(0.01) > 10 * best_rate(1.0)
 
 
 def test_the_valley_lies_in_the_middle_of_the_longest_fall() -> None:
