@@ -192,26 +192,31 @@ def test_what_a_document_says_runs_as_it_stands(
 def steps(page: Path, folder: Path) -> Iterator[str]:
     """The document as one shell script; programs that follow one another are one, as cells are."""
     yield "set -euo pipefail"
-    before: Path | None = None
+    program: Path | None = None
+    mark_before = ""
     for number, block in enumerate(blocks(page)):
+        if block.language == "text" and mark_before == "fails":  # what it says, word by word
+            (folder / ".words").write_text(block.text, encoding="utf-8")
+            yield "diff .words <(tail -n $(wc -l < .words) .said)"
+        mark_before = block.mark
         if block.mark == "not run" or block.language == "text":
             continue
         yield f"echo '=== {page.name}, line {block.line}' >&2"
         if block.title:
             (folder / f".{number}").write_text(block.text, encoding="utf-8")
             yield f'mkdir -p "$(dirname {block.title})" && cp .{number} {block.title}'
-        elif block.language == "python" and before is not None:
-            before.write_text(f"{before.read_text(encoding='utf-8')}\n{block.text}", encoding="utf-8")
+        elif block.language == "python" and program is not None:
+            program.write_text(f"{program.read_text(encoding='utf-8')}\n{block.text}", encoding="utf-8")
         elif block.language == "python":
-            before = folder / f"program{number}.py"
-            before.write_text(block.text, encoding="utf-8")
-            yield f"python {before.name}"
+            program = folder / f"program{number}.py"
+            program.write_text(block.text, encoding="utf-8")
+            yield f"python {program.name}"
         elif block.mark == "fails":
-            yield f"code=0; ( {block.text.strip()} ) || code=$?; test $code = {block.reason}"
+            yield f"code=0; ( {block.text.strip()} ) 2> .said || code=$?; test $code = {block.reason}"
         else:
             yield block.text
-        if block.language != "python":
-            before = None
+        if block.language != "python" or block.title:
+            program = None
 
 
 def end(shell: subprocess.Popen[bytes]) -> None:
