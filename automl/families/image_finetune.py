@@ -45,7 +45,7 @@ class Params:
     backbone: str = "efficientnet_lite0"
     px: int = 160
     view: Literal["whole", "square", "crop"] = "square"
-    c: float = 0.1
+    c: float = 0.01
     learning_rate: float = 3e-4
     head: float = 0.1
     frozen: float = 0.2
