@@ -44,7 +44,7 @@ IMAGE_OPENING = (
     "image_tail",
     "image_probe",
     "image_finetune",
-    *["image_probe"] * 3,
+    *["image_probe"] * 4,
     "image_tail",
     "image_scratch",
     "image_finetune",
