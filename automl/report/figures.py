@@ -42,6 +42,8 @@ def confusion_plot(evidence: Evidence) -> Plot:
             for j in range(count):
                 axes.add_patch(_rectangle(j, i, SERIES[0] if i == j else SERIES[1], 0.08 + 0.5 * share[i, j]))
                 text = f"{table[i, j]:,}" + (f"\n{share[i, j]:.0%}" if count <= 4 else "")
+                if count > 6 and not table[i, j]:
+                    continue  # among many zeros the mistakes would not be seen
                 size = 9 if count <= 6 else 6.5
                 axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK)
         short = labels(names, 12 if count > 4 else 18)
@@ -166,7 +168,8 @@ def importance_plot(importances: Sequence[Importance], metric: str, most: int = 
         axes.errorbar(values, places, xerr=[low, high], fmt="none", ecolor=INK, elinewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
         category_axis(axes, [item.feature for item in shown])
-        axes.set(xlabel=f"{metric} worse by, when shuffled")
+        # from the right end: beside long names the axis is shorter than its title
+        axes.set_xlabel(f"{label(metric, 24)} worse by, when shuffled", loc="right")
         return figure
 
 

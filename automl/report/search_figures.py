@@ -54,7 +54,7 @@ def history_plot(
         axes.set_ylim(
             *_focus([float(t.row.validation or 0.0) for t in useful], [p[1] for p in best], greater_is_better)
         )
-        axes.set(xlabel="seconds", ylabel=metric, xlim=(0, None))
+        axes.set(xlabel="seconds", ylabel=label(metric, 30), xlim=(0, None))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
 
@@ -133,7 +133,7 @@ def front_plot(
         axes.xaxis.set_minor_formatter(NullFormatter())
         scores = [float(row.validation or 0) for row in shown]
         axes.set_ylim(*_focus(scores, [champion[1]] if champion else [], greater_is_better))
-        axes.set(xlabel="milliseconds per 1,000 rows (logarithmic)", ylabel=metric)
+        axes.set(xlabel="milliseconds per 1,000 rows (logarithmic)", ylabel=label(metric, 30))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
 

@@ -89,7 +89,7 @@ def plot(size: tuple[float, float] = HALF, **grid: Any) -> tuple[Plot, Any]:
 def label(text: object, length: int = _LABEL) -> str:
     """A text from data, for a plot: one line without control characters, cut to a width."""
     safe = _plain(text)
-    return safe if _width(safe) <= length else f"{_head(safe, length - 1)}…"
+    return safe if _width(safe) <= length else f"{_head(safe, length - 1).rstrip()}…"
 
 
 def labels(names: Sequence[object], length: int = _LABEL) -> list[str]:
@@ -103,7 +103,7 @@ def labels(names: Sequence[object], length: int = _LABEL) -> list[str]:
             and len({other for other, same in zip(plain, cut, strict=True) if same == short}) > 1
         ):
             half = (length - 1) // 2
-            short = f"{_head(name, length - 1 - half)}…{_head(name[::-1], half)[::-1]}"
+            short = f"{_head(name, length - 1 - half).rstrip()}…{_head(name[::-1], half)[::-1].lstrip()}"
         made.append(short)
     return made
 

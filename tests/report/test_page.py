@@ -207,6 +207,19 @@ def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(wh
     assert "var(--" not in fitted
 
 
+def test_names_that_begin_alike_stay_apart_in_a_plot_and_wide_letters_count_twice():
+    from automl.report.style import label, labels, with_room
+
+    names = [f"measurement of the station north-west, question {number}" for number in range(9)]
+    cut = labels(names, 24)
+    assert len(set(cut)) == 9
+    assert all(len(name) <= 24 for name in cut)
+    assert labels(["a", "b"], 24) == ["a", "b"]
+    assert label("日本語の列名", 7) == "日本語…"
+    assert len(with_room("日本語")) > len("日本語")
+    assert with_room("abc") == "abc"
+
+
 def test_a_search_that_did_not_end_has_a_report_of_what_it_tried(binary, tmp_path):
     moved = tmp_path / "copy"
     shutil.copytree(binary.store, moved)
