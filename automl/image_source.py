@@ -95,7 +95,9 @@ def open_source(
         folder = read_folder(Path(settings.source))
         table = ReadTable(folder.frame, folder.notes, folder.root.name)
         columns, root, findings = image_columns(folder.frame, {}), folder.root, folder.findings
-        settings = replace(settings, target=settings.target or LABEL)
+        # Names of folders are words, be they 0 to 9.
+        task = settings.task or ("classification" if settings.target in (None, LABEL) else None)
+        settings = replace(settings, target=settings.target or LABEL, task=task)
     else:
         table, findings = read(), ()
         columns = image_columns(table.frame, settings.kinds)

@@ -105,6 +105,7 @@ def prepare(
     source = open_source(
         settings, lambda: read_data(settings, settings.source) if read is None else read, report=report
     )
+    task_given = settings.task is not None
     read, settings = source.read, source.settings
     target_name = _target_name(read.frame, settings)
     if settings.weight is not None:
@@ -112,6 +113,8 @@ def prepare(
     clean = clean_target(read.frame, target_name, task=settings.task)
     frame = clean.frame
     choice = _choose(clean.values, settings)
+    if settings.task is not None and not task_given:
+        choice = replace(choice, reason="a folder is a class")
     task = choice.task
     target = task.encode(clean.values)
     layout, encoded, findings = _examined(clean, target_name, task, source)

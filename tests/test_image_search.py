@@ -15,6 +15,8 @@ from PIL import Image
 import automl
 from automl.data.images import image_size
 from automl.errors import DataError, UsageError
+from automl.preparation import prepare
+from automl.settings import Settings
 
 
 def photo(kind: int, generator: np.random.Generator) -> Image.Image:
@@ -111,6 +113,17 @@ def test_a_table_with_paths_of_images(shapes: Path, place: Path, tmp_path: Path)
     )
     with pytest.raises(DataError, match="leads out"):
         automl.search(tmp_path / "bad.csv", image_root=shapes, **how)
+
+
+def test_folders_named_by_numbers_are_classes_all_the_same(tmp_path: Path, place: Path) -> None:
+    generator = np.random.default_rng(3)
+    for kind in range(2):
+        (tmp_path / "numbered" / str(kind)).mkdir(parents=True)
+        for number in range(8):
+            photo(kind, generator).save(tmp_path / "numbered" / str(kind) / f"{number}.png")
+    prepared = prepare(Settings(tmp_path / "numbered", store=place))
+    assert prepared.task.labels == ("0", "1")
+    assert prepared.choice.reason == "a folder is a class"
 
 
 def test_archives_are_not_unpacked(tmp_path: Path, place: Path) -> None:

@@ -133,8 +133,8 @@ def read_file(path: Path) -> bytes:
 def _reason(error: BaseException, content: bytes) -> str:
     words = " ".join(str(error).split())
     if "cannot identify image file" in words:
-        head = content[:40].lstrip()
-        if head[:1] in (b"<", b"{") or head.decode("ascii", "replace").isprintable():
+        head = content[:40].strip()
+        if head[:1] in (b"<", b"{") or b" ".join(head.split()).decode("ascii", "replace").isprintable():
             return "no image: the file holds text"
         return "no image that can be identified"
     if "truncated" in words.lower():

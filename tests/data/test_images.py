@@ -73,6 +73,7 @@ def test_damaged_files_are_refused_with_the_reason(picture: Image.Image, tmp_pat
     for damaged, reason in (
         (whole[: len(whole) // 2], "cut off|damaged"),
         (b"not an image at all", "holds text"),
+        (b"two lines,\nand no image\n", "holds text"),
         (bytes(range(256)), "identified"),
         (content(Image.new("RGB", (1, 1))), "nothing to see"),
     ):
