@@ -7,6 +7,7 @@ time is not counted. All images but one, which fastai wants for validation, are 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from copy import deepcopy
@@ -26,7 +27,7 @@ def main(train: str, held: str, seconds: float) -> None:
     head, whole = _epoch_seconds(learner)
     uncounted = time.monotonic() - loaded
     left = seconds - (loaded - began) - head
-    epochs = max(1, int(left / whole))
+    epochs = max(1, math.ceil(left / whole))  # rather a little more time than less
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(epochs)
     trained = time.monotonic() - began - uncounted
