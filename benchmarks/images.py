@@ -6,7 +6,7 @@
 `compare` holds it against fastai: the same split, backbone, file of weights, seconds and cores. DIR holds
 one folder per set, each as FOLDER/CLASS/*.jpg or FOLDER/{train,val}/CLASS/*.jpg. A set without a split of
 its own is split by a seed: a quarter of each class is held out. Both tools train on the same files and are
-scored once on the same held-out ones. fastai fine-tunes EfficientNet-Lite0,
+scored once on the same held-out ones. automl searches with EfficientNet-Lite0 alone, fastai fine-tunes it,
 `vision_learner(...).fine_tune(...)` with its defaults, for as many epochs as fit into the seconds. Images
 per second are those of one epoch of the whole net at 224 pixels, from files (fastai) or the decoded store
 (automl), and those of predicting the held-out files. fastai's environment needs three packages:
@@ -39,6 +39,8 @@ from typing import Any
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 HELD_OUT = 0.25
 PEER = Path(__file__).with_name("peers") / "fastai_runner.py"
+SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
+BACKBONE = "efficientnet_lite0"
 TRIALS = 10
 # "   11.2s  #1   image_probe    accuracy 0.875 ±0.021   7.8s  best …", as the terminal prints a trial's end
 _TRIAL = re.compile(r"#(\d+)\s+(\w+).*?\s(?:(\d+)m)?([\d.]+)s  best")
@@ -189,7 +191,8 @@ def _ours(train: Path, held: Path, seconds: int, scratch: Path) -> Outcome:
     began = time.monotonic()
     command = [sys.executable, "-m", "automl", "search", str(train), "--time", f"{seconds}s", "--quiet"]
     # --name: every set's folder is called train
-    subprocess.run([*command, "--name", "images", "--store", str(scratch / "mlruns")], check=True)
+    command += ["--name", "images", "--store", str(scratch / "mlruns"), "--spaces", str(_one_net(scratch))]
+    subprocess.run(command, check=True)
     wall = time.monotonic() - began
 
     import automl
@@ -206,6 +209,19 @@ def _ours(train: Path, held: Path, seconds: int, scratch: Path) -> Outcome:
     return Outcome("automl", sum(right) / len(right), wall, _train_rate(train, scratch), rate, remark)
 
 
+def _one_net(scratch: Path) -> Path:
+    """A folder of search spaces without any other backbone than the one that fastai is given."""
+    folder = scratch / "spaces"
+    folder.mkdir()
+    for path in SPACES.glob("image_*.yaml"):
+        text = re.sub(
+            r"(backbone: \{choice: \[)[^\]]*\]", rf"\1{BACKBONE}]", path.read_text(encoding="utf-8")
+        )
+        kept = [line for line in text.splitlines() if not re.match(r"\s+- \{.*backbone:", line)]
+        (folder / path.name).write_text("\n".join(kept) + "\n", encoding="utf-8")
+    return folder
+
+
 def _train_rate(train: Path, scratch: Path) -> float:
     """Images per second of an epoch of the whole net, from the decoded store: that of the second epoch."""
     import numpy as np
@@ -215,23 +231,22 @@ def _train_rate(train: Path, scratch: Path) -> float:
     from automl.data.table import Features, Table
     from automl.families import families
     from automl.families.base import FitContext
-    from automl.metrics import METRICS
-    from automl.tasks import MulticlassTask
+    from automl.tasks import choose_task
 
     frame = read_folder(train).frame
     stored = store_pixels([train / name for name in frame["image"]], scratch / "mlruns" / "cache" / "images")
     images = np.array([stored.references[str(train / name)] for name in frame["image"]], dtype=object)
-    labels, codes = np.unique(frame["label"].to_numpy(dtype=str), return_inverse=True)
+    labels = frame["label"].to_numpy(dtype=object)
+    task = choose_task(labels, requested="classification").task
     nothing = np.empty((len(frame), 0))
     table = Table(Features(images=("image",)), nothing, nothing.astype(np.int32), (), (images,))
-    task = MulticlassTask(METRICS["log_loss"], tuple(labels.tolist()))
     family = families()["image_finetune"]
     params = {"px": 224, "frozen": 0.0, "progressive": False}
     times = []
     for epochs in (_RATE_EPOCHS, 2 * _RATE_EPOCHS):
         context = FitContext(threads=len(os.sched_getaffinity(0)))
         began = time.monotonic()
-        family.fit(family.params(**params, epochs=epochs), table, codes.astype(np.int64), task, context)
+        family.fit(family.params(**params, epochs=epochs), table, task.encode(labels), task, context)
         times.append(time.monotonic() - began)
     return _RATE_EPOCHS * len(frame) / (times[1] - times[0])
 
