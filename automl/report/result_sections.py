@@ -39,8 +39,9 @@ def _what(subject: Subject) -> str:
         model = f"an ensemble of {len(best['members'])} trials ({members_words(subject)})"
     else:
         model = f"trial {best['trial']}, {best['family']}"
+    chosen = f"chosen among {trials} trials" if trials > 1 else "the only trial"
     return (
-        f"The best model for “{subject.material.search.target}” is {model}, chosen among {trials} trials in "
+        f"The best model for “{subject.material.search.target}” is {model}, {chosen} in "
         f"{duration(subject.seconds)}."
     )
 
@@ -89,13 +90,17 @@ def _tiles(subject: Subject) -> Markup:
     tiles += [
         (f"{milliseconds:,.0f} ms", "to predict 1,000 rows"),
         (size_text(size), "size of the model"),
-        (f"{len(subject.material.trials)}", f"trials in {duration(subject.seconds)}"),
+        (f"{len(subject.material.trials)}", f"{_trials(subject)} in {duration(subject.seconds)}"),
     ]
     return tag(
         "div",
         *[tag("div", tag("b", value), tag("span", what), class_="tile") for value, what in tiles],
         class_="tiles",
     )
+
+
+def _trials(subject: Subject) -> str:
+    return "trial" if len(subject.material.trials) == 1 else "trials"
 
 
 def honest_section(subject: Subject) -> Markup:
@@ -141,6 +146,8 @@ def _verdict(subject: Subject) -> str:
         )
     elif subject.beats(score.value, baseline):
         text = "The interval reaches the baseline: with this many rows the advantage may be chance."
+    elif {member["family"] for member in subject.members} == {"dummy"}:
+        text = "It is the baseline itself: no model that looks at the features was finished or better."
     else:
         text = "It is no better than the baseline: the features tell nothing that these models could use."
     if subject.test is None:
@@ -173,7 +180,8 @@ def leaderboard_section(subject: Subject) -> Markup:
         parts.append(
             tag("p", f"{len(trials) - _ROWS} more: automl leaderboard {subject.name} -n 0", class_="muted")
         )
-    if any(row.validation is not None and row.predict_ms_per_1000_rows for row in trials):
+    timed = [row for row in trials if row.validation is not None and row.predict_ms_per_1000_rows]
+    if sum(row.family != "dummy" for row in timed) > 1:
         front = front_rows(trials, subject.greater_is_better)
         figure = front_plot(
             trials,
@@ -219,9 +227,9 @@ def search_section(subject: Subject) -> Markup:
     trials, clock = subject.material.trials, subject.clock
     if not trials:
         return section("search", "How the search went", tag("p", "No trial was run."))
-    scored = [trial for trial in trials if trial.row.validation is not None]
+    scored = [t for t in trials if t.row.validation is not None and t.row.family != "dummy"]
     parts: list[Markup] = [tag("p", _counted(subject))]
-    if scored:
+    if len(scored) > 1:
         history = history_plot(
             trials,
             subject.material.best,
@@ -241,10 +249,13 @@ def search_section(subject: Subject) -> Markup:
         parts.append(picture(history, "history", alt=alt, caption=caption, wide=True))
     spent = seconds_by_part(trials, clock)
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
-    caption = (
-        f"Where every second of {duration(clock.seconds)} went; trials ran {clock.slots} at once, so a "
-        f"family's part is its trials' time divided by {clock.slots}."
-    )
+    caption = f"Where every second of {duration(clock.seconds)} went"
+    if clock.slots > 1:
+        caption += (
+            f"; trials ran {clock.slots} at once, so a family's part is its trials' time divided by "
+            f"{clock.slots}"
+        )
+    caption += "."
     parts.append(
         picture(
             seconds_plot(trials, clock, subject.colours),
@@ -270,7 +281,7 @@ def _counted(subject: Subject) -> str:
     budget = subject.summary.get("budget_seconds")
     allowed = f" of the {duration(budget)} allowed" if budget else ""
     total = len(subject.material.trials)
-    return f"{total} trials ({states}) in {duration(subject.seconds)}{allowed}: {by_family}."
+    return f"{total} {_trials(subject)} ({states}) in {duration(subject.seconds)}{allowed}: {by_family}."
 
 
 def _family(subject: Subject, family: str) -> Markup:

@@ -120,7 +120,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Searched:
         target="shape",
         name="shapes",
         image_root=folder / "files",
-        trials=2,
+        trials=4,
         folds=3,
         families=("linear",),
         executor="inline",

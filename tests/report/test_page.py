@@ -234,6 +234,20 @@ def test_a_search_that_did_not_end_has_a_report_of_what_it_tried(binary, tmp_pat
     assert {"leaderboard", "search", "failures", "use"} <= set(page.ids)
 
 
+def test_a_search_of_one_trial_has_no_plots_of_one_point_and_says_that_it_is_the_baseline(tmp_path):
+    import automl
+
+    (tmp_path / "data.csv").write_text("a,b\n" + "\n".join(f"{n % 7},{n % 2}" for n in range(60)))
+    store = tmp_path / "mlruns"
+    automl.search(tmp_path / "data.csv", target="b", trials=1, folds=2, executor="inline", store=store)
+    page = Page(write_report("data", out=tmp_path / "report.html", store=store).read_text(encoding="utf-8"))
+    assert page.problems == []
+    words = " ".join(page.text)
+    assert "trial 0, dummy, the only trial" in words
+    assert "the baseline itself" in words
+    assert "What the score costs" not in words
+
+
 def test_failed_trials_are_listed_by_their_reason_whatever_that_says(multiclass):
     from dataclasses import replace
 
