@@ -264,7 +264,8 @@ def _plan(frame: pd.DataFrame, table: Table, settings: Settings) -> SplitPlan:
     named = [settings.group, settings.time_column, settings.fold_column]
     if sum(column is not None for column in named) > 1:
         raise UsageError("Choose one of --group, --time-column and --fold-column.")
-    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed)
+    images = table.features.kinds == {Kind.IMAGE}
+    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, images=images)
     if settings.group is not None:
         return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
     if settings.fold_column is not None:

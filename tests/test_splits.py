@@ -153,6 +153,9 @@ def test_the_number_of_folds_follows_rows_and_budget():
     assert default_folds(7_000, 900)[0] == 8
     assert default_folds(54_000, 60)[0] == 1
     assert default_folds(200_000, None)[0] == 1
+    assert default_folds(4_000, 600, images=True)[0] == 1
+    assert default_folds(253, 180, images=True)[0] == 8
+    assert default_folds(4_000, None, images=True)[0] == 5
 
 
 def test_a_holdout_is_a_tenth_within_its_bounds():

@@ -81,7 +81,9 @@ def _plan(params: Params) -> NetTraining:
 
 def _unsuited(scope: Scope) -> str:
     """Tails that could not see every image three times are better left alone."""
-    per_second = 80 if scope.device == "cpu" else 2000  # five stages at 224 px; the GPU's is a guess
+    per_second = (
+        100 if scope.device == "cpu" else 2000
+    )  # five stages at 224 px, six at 160; the GPU's is a guess
     return too_slow(scope, per_second)
 
 
