@@ -31,6 +31,7 @@ from automl.tasks import Encoded, Task, TaskChoice, choose_task
 if TYPE_CHECKING:
     import pandas as pd
 
+_REPEATED_BELOW = 5_000
 _DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes is left to the models
 
 
@@ -136,9 +137,6 @@ def prepare(
         test = _kept_apart(table, target, apart, given=_test_of(parts) is not None)
         table, kept_target, kept_plan = table.take(rest), target[rest], plan.take(rest)
     split = make_split(kept_target, task, kept_plan)
-    repeats: tuple[Split, ...] = ()
-    if split.scheme in ("folds", "groups") and len(split.folds) > 1 and len(kept_target) < 5_000:
-        repeats = (make_split(kept_target, task, kept_plan, repeat=1),)
     data_digest = table_digest(source.images, frame, frame_digest)
     problem = Problem(
         table,
@@ -147,7 +145,7 @@ def prepare(
         split,
         device=settings.device,
         digest=hashlib.sha256((data_digest + split.digest).encode()).hexdigest(),
-        repeats=repeats,
+        repeats=_repeats(split, kept_target, task, kept_plan),
         untouched=None if test is None else test.table,
     )
     return Prepared(
@@ -164,6 +162,13 @@ def prepare(
         _worth_a_log(task, kept_target),
         rest,
     )
+
+
+def _repeats(split: Split, target: Encoded, task: Task, plan: SplitPlan) -> tuple[Split, ...]:
+    """The same rows dealt once more, where there are few enough to tell members apart by it."""
+    if split.scheme in ("folds", "groups") and len(split.folds) > 1 and len(target) < _REPEATED_BELOW:
+        return (make_split(target, task, plan, repeat=1),)
+    return ()
 
 
 def _examined(
