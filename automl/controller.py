@@ -281,6 +281,7 @@ class RunningSearch:
             settings.seed,
             key=parts.folder.outset.key,
             truth=prepared.problem.target[split.scored],
+            started=time.time() - self.clock.elapsed,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,10 +63,19 @@ def test_the_leaderboard_is_best_first_and_its_json_has_the_promised_fields(sear
 
 def test_show_describes_the_search_and_a_trial(searched):
     folder, body = searched
-    assert "multiclass" in automl("show", "wine", folder=folder).stdout
+    said = automl("show", "wine", folder=folder).stdout
+    assert "multiclass of 'class', judged by accuracy" in said
+    assert re.search(
+        r"best +(ensemble of )?#\d+ (linear|lightgbm|extra_trees|random_forest|dummy) \d+%", said
+    )
+    assert re.search(r"begun \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, \d", said)
+    assert "{" not in said
     trial = body["best"]["members"][0]
     shown = json.loads(automl("show", trial["run_id"], "--json", folder=folder).stdout)
     assert trial["family"] in json.dumps(shown)
+    said = automl("show", trial["run_id"], folder=folder).stdout
+    assert f"#{trial['trial']} {trial['family']} of the search wine: done" in said
+    assert f'automl.load("{trial["run_id"]}")' in said
 
 
 def test_predictions_are_equal_through_the_command_load_and_pyfunc(searched):

@@ -260,7 +260,7 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
       automl show 4f0c2a…            a trial's run id, from `automl leaderboard`
       automl show wine --json
     """
-    from automl.cli.pages import print_description
+    from automl.cli.descriptions import print_description
     from automl.history import describe
 
     print_description(

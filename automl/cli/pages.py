@@ -1,8 +1,7 @@
-"""What is printed after the fact: the closing summary, leaderboards, descriptions."""
+"""What is printed after the fact: the closing summary, leaderboards, comparisons."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
@@ -131,33 +130,6 @@ def _setting(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def print_description(description: Any, stream: IO[str], *, as_json: bool) -> None:
-    """A search or a trial: its facts as ``name value`` lines, or as one JSON object."""
-    body = description.to_json()
-    if as_json:
-        print(json.dumps(body), file=stream)
-        return
-    for key, value in body.items():
-        if isinstance(value, dict):
-            print(f"{key}:", file=stream)
-            for name, item in value.items():
-                print(f"  {name}: {_shown(item)}", file=stream)
-        elif isinstance(value, list):
-            print(f"{key}:", file=stream)
-            for item in value:
-                print(f"  - {_shown(item)}", file=stream)
-        else:
-            print(f"{key}: {_shown(value)}", file=stream)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return score_text(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
-    return str(value)
 
 
 def _plain(value: Any) -> float:

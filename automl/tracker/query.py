@@ -136,6 +136,7 @@ class Record:
     def describe_search(self, search: Run, *, trials: bool = True) -> SearchDescription:
         """Everything about a search."""
         tags, info = search.data.tags, search.info
+        summary = self._json(search, "summary.json")
         seconds = None if info.end_time is None else (info.end_time - info.start_time) / 1000
         return SearchDescription(
             name=tags["automl.search"],
@@ -143,14 +144,14 @@ class Record:
             experiment_id=info.experiment_id,
             status=info.status.lower(),
             started=info.start_time / 1000,
-            seconds=seconds,
+            seconds=summary["seconds"] if summary else seconds,
             task=tags.get("automl.task", ""),
             metric=tags.get("automl.metric", ""),
             greater_is_better=_greater_is_better(search),
             target=tags.get("automl.target", ""),
             error=tags.get("automl.error", ""),
             configuration=self._json(search, "configuration.json") or {},
-            summary=self._json(search, "summary.json"),
+            summary=summary,
             metrics=dict(search.data.metrics),
             model_version=tags.get("automl.model_version", ""),
             trials=self.leaderboard(search) if trials else [],

@@ -83,6 +83,8 @@ class SearchRecord:
         for a search that is not continued.
     truth:
         Encoded target of the rows that trials are judged on, for their plots.
+    started:
+        When the search began, in seconds since 1970; 0 for the moment of the first record.
     """
 
     name: str
@@ -95,6 +97,7 @@ class SearchRecord:
     seed: int = 0
     key: str = ""
     truth: npt.NDArray[np.generic] | None = field(default=None, repr=False)
+    started: float = 0.0
 
 
 @dataclass(frozen=True)

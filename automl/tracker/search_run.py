@@ -128,7 +128,7 @@ class SearchRun:
         if run is None:
             run = self.client.create_run(
                 experiment,
-                start_time=_now(),
+                start_time=round(1000 * search.started) or _now(),
                 run_name=f"{search.name} {time.strftime('%Y-%m-%d %H:%M:%S')}",
                 tags={**_cut_all(record.search_tags(search, __version__)), **owner_tags(), **_source_tags()},
             )

@@ -1,0 +1,140 @@
+"""What `automl show` prints: one search or one trial, for people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import IO, TYPE_CHECKING, Any
+
+from automl.cli.terminal import printable
+from automl.wording import duration, score_text, size_text
+
+if TYPE_CHECKING:
+    from automl.tracker.query import SearchDescription, TrialDescription
+
+_SECTIONS = 11
+_USUAL = ("name", "target", "source", "store", "time", "trials", "seconds")
+
+
+def print_description(
+    description: SearchDescription | TrialDescription, stream: IO[str], *, as_json: bool
+) -> None:
+    """A search or a trial, as lines or as one JSON object."""
+    if as_json:
+        print(json.dumps(description.to_json()), file=stream)
+        return
+    from automl.tracker.query import TrialDescription
+
+    lines = _trial(description) if isinstance(description, TrialDescription) else _search(description)
+    print(printable("\n".join(lines)), file=stream)
+
+
+def _search(search: SearchDescription) -> list[str]:
+    """What was asked, what came out, and where it lies."""
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(search.started))
+    took = "" if search.seconds is None else f", {duration(search.seconds)}"
+    lines = [
+        f"{search.name}: {search.status}, begun {began}{took}",
+        _line("task", f"{search.task} of {search.target!r}, judged by {search.metric}"),
+    ]
+    source = search.configuration.get("source")
+    lines += [_line("data", source)] if source else []
+    if search.summary:
+        lines += _result(search.summary)
+    elif search.error:
+        lines.append(_line("error", search.error))
+    else:
+        lines.append(
+            _line("trials", f"{len(search.trials)} on record; `automl resume {search.name}` goes on")
+        )
+    if search.model_version:
+        lines.append(_line("model", f"models:/{search.name}@champion, version {search.model_version}"))
+    lines.append(_line("run", f"{search.run_id} in experiment {search.experiment_id}"))
+    settings = {
+        name.removesuffix("_bytes"): size_text(value) if name.endswith("_bytes") else value
+        for name, value in search.configuration.items()
+        if name not in _USUAL and value not in (None, "", [], {}, 0, False)
+    }
+    lines.append(_line("settings", _pairs(settings)))
+    lines += ["", f"The trials: automl leaderboard {search.name}"]
+    return lines
+
+
+def _result(summary: Mapping[str, Any]) -> list[str]:
+    """Champion, scores, counts and warnings of the object of ``automl search --json``."""
+    best, test, metric = summary["best"], summary["test"], summary["metric"]
+    members = ", ".join(
+        f"#{member['trial']} {member['family']} {member['weight']:.0%}" for member in best["members"]
+    )
+    lines = [
+        _line("best", members if best["kind"] == "trial" else f"ensemble of {members}"),
+        _line("validation", f"{metric} {score_text(best['validation'])}"),
+    ]
+    if test is not None:
+        lines.append(
+            _line(
+                "test",
+                f"{metric} {score_text(test['value'])}  95 % interval {score_text(test['low'])} … "
+                f"{score_text(test['high'])}, {test['rows']:,} untouched rows",
+            )
+        )
+    if summary["baseline"]["validation"] is not None:
+        text = f"{metric} {score_text(summary['baseline']['validation'])} (no features)"
+        lines.append(_line("baseline", text))
+    counts = ", ".join(f"{count} {state}" for state, count in summary["trials"].items() if count)
+    lines.append(_line("trials", counts))
+    lines += [_line("warning", warning) for warning in summary["warnings"]]
+    return lines
+
+
+def _trial(trial: TrialDescription) -> list[str]:
+    """What was tried, how good it was in each fold, what it cost and what is kept of it."""
+    row = trial.row
+    lines = [f"#{row.trial} {row.family} of the search {trial.search}: {row.state}, from the {row.origin}"]
+    if row.validation is not None:
+        error = "" if row.standard_error is None else f" ±{row.standard_error:.2g}"
+        lines.append(_line("validation", f"{trial.metric} {score_text(row.validation)}{error}"))
+    if trial.fold_scores:
+        lines.append(_line("folds", "  ".join(score_text(score) for score in trial.fold_scores)))
+    if trial.error:
+        lines.append(_line("error", trial.error))
+    lines += [
+        _line("took", f"{duration(row.seconds)}, {size_text(trial.metrics.get('peak_bytes', 0.0))} at most"),
+    ]
+    if row.predict_ms_per_1000_rows is not None:
+        size = "" if row.model_bytes is None else f", {size_text(row.model_bytes)}"
+        lines.append(_line("costs", f"{row.predict_ms_per_1000_rows:.1f} ms per 1000 rows{size}"))
+    lines.append(_line("settings", _pairs(row.params)))
+    drawn: dict[str, Any] = {name: trial.candidate.get(name) for name in ("seed", "log_target", "repeat")}
+    lines.append(_line("candidate", _pairs(drawn)))
+    known = (trial.metric, "seconds", "peak_bytes", "predict_ms", "model_bytes")
+    found = {name: value for name, value in trial.metrics.items() if not any(word in name for word in known)}
+    if found:
+        lines.append(_line("found", _pairs(found)))
+    lines.append(_line("run", trial.row.run_id))
+    lines.append(_line("kept", ", ".join(trial.artifacts) or "nothing"))
+    if trial.traceback:
+        lines += ["", trial.traceback.rstrip()]
+    if trial.has_model:
+        lines += ["", f'In Python: automl.load("{trial.row.run_id}")']
+    return lines
+
+
+def _line(title: str, text: object) -> str:
+    return f"  {title:{_SECTIONS}}{text}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """``name value`` pairs in one line."""
+    return ", ".join(f"{name} {_plain(value)}" for name, value in values.items()) or "the defaults"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, float):
+        return score_text(value)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return str(value)
+    return " ".join(map(str, value))
