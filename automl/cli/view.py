@@ -111,7 +111,11 @@ class View:
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
             import click
 
-            return click.confirm(f"Unfinished: {description}. Go on with it?", default=True, err=True)
+            noted = signal.signal(signal.SIGINT, signal.default_int_handler)  # nothing runs: just leave
+            try:
+                return click.confirm(f"Unfinished: {description}. Go on with it?", default=True, err=True)
+            finally:
+                signal.signal(signal.SIGINT, noted)
         self.say(f"Unfinished: {description}. `automl resume {name}` goes on with it; this is a new search.")
         return False
 
