@@ -132,7 +132,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     venv.create(folder, with_pip=True, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     there = [path for path in sys.path if path.endswith("site-packages")]
-    (packages / "there.pth").write_text(f"import site; [site.addsitedir(path) for path in {there!r}]\n")
+    lines = [f"import site; site.addsitedir({path!r})\n" for path in there]
+    (packages / "there.pth").write_text("".join(lines), encoding="utf-8")
     for point in entry_points(group="console_scripts"):
         if point.name in TOOLS:
             script = folder / "bin" / point.name
