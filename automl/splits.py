@@ -213,6 +213,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     else:
         dealt = _deal(strata, plan.groups, min(count, len(target)), seed)
     dealt[_lonely(task, target, plan.groups)] = -1
+    _leave_every_class_in_training(task, target, plan.groups, dealt)
     folds = []
     for number in range(max(1, count)):
         valid = np.flatnonzero(dealt == number)
@@ -224,6 +225,20 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
             "Give more rows of each class, merge classes, or choose another --target or --task."
         )
     return Split(tuple(folds), scheme, reason)
+
+
+def _leave_every_class_in_training(
+    task: Task, target: Encoded, groups: GroupCodes | None, dealt: npt.NDArray[np.int64]
+) -> None:
+    """Judge a class nowhere whose rows met in one fold, as those of rows that are alike may."""
+    if not _is_classification(task):
+        return
+    for number in np.unique(dealt[dealt >= 0]):
+        absent = np.setdiff1d(target, target[dealt != number])
+        rows = np.isin(target, absent)
+        if len(absent) and groups is not None:
+            rows = np.isin(groups, groups[rows])
+        dealt[rows] = -1
 
 
 def _holdout_share(rows: int) -> float:

@@ -107,6 +107,14 @@ def test_every_training_part_holds_every_class():
     assert all(set(target[fold.train]) == {0, 1, 2} for fold in split.folds)
 
 
+def test_rows_that_are_alike_but_differ_in_class_leave_every_class_in_training():
+    target, alike = np.array([1, 0, 1, 0, 1]), np.array([0, 1, 2, 3, 1])
+    for seed in range(30):
+        split = make_split(target, BINARY, SplitPlan(folds=2, groups=alike, seed=seed))
+        assert all(set(target[fold.train]) == {0, 1} for fold in split.folds)
+        assert not any({1, 4} & set(fold.train) and {1, 4} & set(fold.valid) for fold in split.folds)
+
+
 def test_a_rare_binary_class_reduces_the_folds_and_says_so():
     split = make_split(np.array([0] * 97 + [1] * 3), BINARY, SplitPlan(folds=8))
     assert len(split.folds) == 3
