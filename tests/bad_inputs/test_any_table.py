@@ -167,6 +167,7 @@ def test_any_frame_trains_or_is_refused_with_a_place(
     frame: pd.DataFrame, target: list[Any], as_category: bool
 ) -> None:
     assume("y" not in frame.columns)
+    assume(not (as_category and any(isinstance(cell, tuple) for cell in target)))  # pandas cannot order them
     values = pd.Series(target, dtype="object").infer_objects().astype("category") if as_category else target
     assert_trains_or_is_refused(frame, values, LINEAR)
 
