@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def asked(folder: Path, answer: str) -> tuple[int, str]:
         shown += part
         if b"[Y/n]" in shown and not answered:
             answered = True
+            time.sleep(1)  # as people do: input() drops a Ctrl-C that comes while it flushes
             os.write(ours, answer.encode())
     os.close(ours)
     return process.wait(timeout=60), shown.decode("utf-8", "replace")
