@@ -1,9 +1,15 @@
 """Fixtures that all tests share; they are written in ``searched.py``, which tests may import from too."""
 
+import signal
+
 from hypothesis import settings
 from searched import _no_tracking_server, finished_trials, fresh_trials, recorded
 
 __all__ = ["_no_tracking_server", "finished_trials", "fresh_trials", "recorded"]
+
+# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, so that a change and not a draw turns a test red; `-m slow` draws new ones.
 settings.register_profile("stable", derandomize=True)
