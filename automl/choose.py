@@ -156,11 +156,11 @@ def _economical(
     cheapest = min((w for w in way if len(w) > 1), key=cost, default=champion.weights)
     if len(cheapest) > 1:
         way.append(dict(builder.build(REBUILD_STEPS, among=tuple(cheapest)).weights))
-    for weights in sorted(way, key=cost):
-        shorter = _measured(problem, weights, done)
-        if _loss(problem, shorter) <= worst:
-            return shorter
-    return champion
+    by_cost = (
+        champion if weights is champion.weights else _measured(problem, weights, done)
+        for weights in sorted(way, key=cost)
+    )
+    return next(item for item in by_cost if _loss(problem, item) <= worst)
 
 
 def _without(weights: Mapping[int, float], number: int) -> dict[int, float]:

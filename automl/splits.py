@@ -231,13 +231,11 @@ def _leave_every_class_in_training(
     task: Task, target: Encoded, groups: GroupCodes | None, dealt: npt.NDArray[np.int64]
 ) -> None:
     """Judge a class nowhere whose rows met in one fold, as those of rows that are alike may."""
-    if not _is_classification(task):
-        return
     for number in np.unique(dealt[dealt >= 0]):
-        absent = np.setdiff1d(target, target[dealt != number])
-        rows = np.isin(target, absent)
-        if len(absent) and groups is not None:
-            rows = np.isin(groups, groups[rows])
+        held = dealt == number
+        rows = _only_class_members(task, target, np.flatnonzero(~held), np.flatnonzero(held))
+        if groups is not None:
+            rows = np.flatnonzero(np.isin(groups, groups[rows]))
         dealt[rows] = -1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import photo
 from PIL import Image
 
 import automl
@@ -17,15 +18,6 @@ from automl.data.images import image_size
 from automl.errors import DataError, UsageError
 from automl.preparation import prepare
 from automl.settings import Settings
-
-
-def photo(kind: int, generator: np.random.Generator) -> Image.Image:
-    """Round and red, or square and green."""
-    down, across = np.mgrid[-24:24, -32:32]
-    inside = (down**2 + across**2 < 300) if kind else (np.maximum(abs(down), abs(across)) < 16)
-    pixels = generator.normal(110, 25, (48, 64, 3))
-    pixels[inside, 0 if kind else 1] += 80
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 def fill(root: Path, count: int, seed: int = 0) -> Path:

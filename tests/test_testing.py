@@ -14,6 +14,7 @@ from automl.data.table import Kind, Table
 from automl.errors import UsageError
 from automl.families import dummy
 from automl.families.base import Family, FitContext
+from automl.preprocess.constant import Constant
 from automl.tasks import Encoded, Task
 from automl.testing import check_family
 
@@ -22,7 +23,7 @@ from automl.testing import check_family
 class Broken:
     """The dummy's model with one thing wrong."""
 
-    inner: dummy.FittedDummy
+    inner: Constant
     predicted: Callable[[np.ndarray, Table], Any]
     saved: Callable[[Path], None] | None = None
 
@@ -96,7 +97,7 @@ def test_nothing_saved_is_found() -> None:
 
 
 def test_another_model_after_loading_is_found() -> None:
-    def load(folder: Path) -> dummy.FittedDummy:
+    def load(folder: Path) -> Constant:
         return replace(dummy.load(folder), constant=np.array([1.0, 0.0]))
 
     with pytest.raises(AssertionError, match="loaded model must predict as the saved"):
@@ -106,11 +107,9 @@ def test_another_model_after_loading_is_found() -> None:
 def test_a_seed_that_is_ignored_is_found() -> None:
     generator = np.random.default_rng()
 
-    def fit(
-        params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext
-    ) -> dummy.FittedDummy:
+    def fit(params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Constant:
         share = generator.uniform(0.45, 0.55)
-        return dummy.FittedDummy(np.array([share, 1 - share]))
+        return Constant(np.array([share, 1 - share]))
 
     family = replace(dummy.FAMILY, fit=fit, tasks=frozenset({"binary"}))
     with pytest.raises(AssertionError, match="same seed"):
@@ -120,9 +119,7 @@ def test_a_seed_that_is_ignored_is_found() -> None:
 def test_a_fit_that_ignores_its_deadline_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automl.testing._STOP_SECONDS", 0.05)
 
-    def fit(
-        params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext
-    ) -> dummy.FittedDummy:
+    def fit(params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Constant:
         time.sleep(0.1)
         return dummy.fit(params, inputs, target, task, context)
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from automl.boosting import BoosterInputs, FoldData, Preparation, RoundControl, objective_of
 from automl.data.table import Table
 from automl.families.base import Family, FitContext
-from automl.preprocess.saved import Saved
+from automl.preprocess.constant import Constant
 from automl.preprocess.tree_matrix import TreeData
 from automl.tasks import Encoded, Predictions, Task
 
@@ -69,33 +69,16 @@ class FittedCatBoost:
         self.model.save_model(str(folder / _MODEL), format="cbm")
 
 
-@dataclass(frozen=True)
-class Unvarying(Saved):
-    """What CatBoost, which refuses rows that are all alike, is replaced by: the best constant.
-
-    Attributes
-    ----------
-    constant:
-        ``(n_outputs,)``.
-    """
-
-    constant: npt.NDArray[np.float64]
-
-    def predict(self, inputs: Table) -> Predictions:
-        """The constant, ``(rows, n_outputs)``."""
-        return np.tile(self.constant, (inputs.rows, 1))
-
-
 def fit(
     params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext
-) -> FittedCatBoost | Unvarying:
+) -> FittedCatBoost | Constant:
     """Boost until the held-out loss levels off or the time is over."""
     import catboost
 
     preparation = Preparation(encode_high=False, interactions=params.interactions)
     data = preparation.fold_data(inputs, target, task, context)
-    if _all_alike(data.train.values):
-        return Unvarying(task.constant_prediction(target))
+    if _all_alike(data.train.values):  # CatBoost refuses them
+        return Constant(task.constant_prediction(target))
     train, valid = context.cached(("catboost", *data.key), lambda: _pools(data))
     control = RoundControl.of(
         data, task, context, learning_rate=params.learning_rate, n_rounds=params.n_rounds
@@ -113,10 +96,10 @@ def fit(
     return FittedCatBoost(data.inputs, model)
 
 
-def load(folder: Path) -> FittedCatBoost | Unvarying:
+def load(folder: Path) -> FittedCatBoost | Constant:
     """The model that ``save`` wrote."""
     if not (folder / _MODEL).exists():
-        return Unvarying.load(folder)
+        return Constant.load(folder)
     import catboost
 
     model = catboost.CatBoost().load_model(str(folder / _MODEL), format="cbm")

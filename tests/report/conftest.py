@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from pictures import photo
 
 from automl.outcome import SearchResult
 
@@ -88,15 +88,6 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     frame["price"] = 3 * frame["x0"] - frame["x1"] + 0.3 * rng.normal(size=260) + 20
     folder = tmp_path_factory.mktemp("regression")
     return _searched(folder, frame, "prices", "price", families=("linear", "extra_trees"))
-
-
-def photo(kind: int, generator: np.random.Generator) -> Image.Image:
-    """Round and red, or square and green."""
-    down, across = np.mgrid[-24:24, -32:32]
-    inside = (down**2 + across**2 < 300) if kind else (np.maximum(abs(down), abs(across)) < 16)
-    pixels = generator.normal(110, 25, (48, 64, 3))
-    pixels[inside, 0 if kind else 1] += 80
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="session")

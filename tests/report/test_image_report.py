@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Searched, photo
+from conftest import Searched
+from pictures import photo
 
 import automl
 from automl.errors import UsageError
