@@ -128,6 +128,7 @@ def test_a_search_is_described(recorded: Any, root: Path) -> None:
     assert (described.task, described.metric, described.target) == ("multiclass", "accuracy", "species")
     assert described.summary is not None
     assert described.summary["experiment_id"] == recorded.ids.experiment_id
+    assert described.seconds == described.summary["seconds"] == 12.5
     assert described.configuration["seed"] == 3
     assert len(described.trials) == 4
     assert history.describe(recorded.ids.run_id, store=root) == described

@@ -197,7 +197,7 @@ def _search_side(material: Material) -> Side:
         f"{search.name} (champion)",
         families,
         best.get("validation"),
-        float((search.summary or {}).get("seconds") or search.seconds or 0.0),
+        search.seconds or 0.0,
         sum(row.predict_ms_per_1000_rows or 0.0 for row in rows) if rows else None,
         sum(row.model_bytes or 0 for row in rows) if rows else None,
         settings,

@@ -137,14 +137,14 @@ class Record:
         """Everything about a search."""
         tags, info = search.data.tags, search.info
         summary = self._json(search, "summary.json")
-        seconds = None if info.end_time is None else (info.end_time - info.start_time) / 1000
+        lasted = None if info.end_time is None else (info.end_time - info.start_time) / 1000
         return SearchDescription(
             name=tags["automl.search"],
             run_id=info.run_id,
             experiment_id=info.experiment_id,
             status=info.status.lower(),
             started=info.start_time / 1000,
-            seconds=summary["seconds"] if summary else seconds,
+            seconds=(summary or {}).get("seconds", lasted),
             task=tags.get("automl.task", ""),
             metric=tags.get("automl.metric", ""),
             greater_is_better=_greater_is_better(search),
