@@ -144,10 +144,7 @@ def _economical(
     worst = _loss(problem, champion) + SAME * champion.standard_error
 
     def cost(weights: Mapping[int, float]) -> float:
-        milliseconds = sum(
-            _milliseconds(done[number]) * len(folds) / _fold_count(done[number])
-            for number, folds in _deployed(weights, done).items()
-        )
+        milliseconds = _milliseconds(_deployed(weights, done), done)
         return builder.loss_with(weights) + price * float(np.log2(max(milliseconds, FREE_MS)))
 
     way = [champion.weights]
@@ -191,8 +188,18 @@ def _fold_count(trial: Trial) -> int:
     return max(1, len(trial.result.fold_seconds)) if trial.result is not None else 1
 
 
-def _milliseconds(trial: Trial) -> float:
-    return trial.result.predict_ms_per_1000_rows if trial.result is not None else 0.0
+def _milliseconds(deployed: Mapping[int, tuple[int, ...]], done: Mapping[int, Trial]) -> float:
+    """What these folds of the members take for 1000 rows; what a frozen net sees is seen once for all."""
+    own, frozen = 0.0, dict[str, float]()
+    for number, folds in deployed.items():
+        result = done[number].result
+        if result is None:
+            continue
+        alone = result.predict_ms_per_1000_rows - sum(result.frozen_ms.values())
+        own += alone * len(folds) / _fold_count(done[number])
+        for name, milliseconds in result.frozen_ms.items():
+            frozen[name] = max(frozen.get(name, 0.0), milliseconds)
+    return own + sum(frozen.values())
 
 
 def _measured(
@@ -223,7 +230,7 @@ def _measured(
         metric.score(target, decided),
         standard_error(metric, target, decided, folds),
         class_weights,
-        sum(_milliseconds(done[number]) * share[number] for number in ordered),
+        _milliseconds(deployed, done),
         round(sum(result.model_bytes * share[n] for n, result in results.items() if result is not None)),
     )
 

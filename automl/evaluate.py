@@ -8,10 +8,8 @@ empty when ``log_target`` is false).
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,6 +24,7 @@ from automl.data.table import Kind, Table
 from automl.families import families
 from automl.families.base import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.log_target import LogTarget
+from automl.peak_memory import PeakMemory
 from automl.problem import Problem
 from automl.splits import Fold
 from automl.store import folder_bytes
@@ -170,6 +169,7 @@ class _Run:
                 self._fit_one(family, params, (i, split.folds[i]), left=len(numbers) - done)
         self._save_member()
         train_rows, train_predictions = self._train_sample()
+        frozen = self._frozen_ms()
         return Result(
             Status.DONE,
             held_out=_in_row_order(self.finished),
@@ -178,7 +178,8 @@ class _Run:
             train_predictions=train_predictions,
             fold_seconds=tuple(fold.seconds for fold in self.finished),
             fit_seconds=sum(fold.fit_seconds for fold in self.finished),
-            predict_ms_per_1000_rows=self._prediction_ms(),
+            predict_ms_per_1000_rows=self._prediction_ms() + sum(frozen.values()),
+            frozen_ms=frozen,
             model_folder=str(self.folder),
             model_bytes=folder_bytes(self.folder),
             curves=_curves(self.finished),
@@ -348,9 +349,15 @@ class _Run:
             best, spent = min(best, taken), spent + taken
             if spent > _TIMING_SECONDS or time.monotonic() > self.end:
                 break
-        # Frozen nets saw these rows before: what that takes is known, and is paid once for all folds.
-        frozen = max(float(getattr(fold.model, "frozen_ms_per_row", 0.0)) for fold in self.finished)
-        return best * 1000 * _TIMED_ROWS / timed + frozen * _TIMED_ROWS
+        return best * 1000 * _TIMED_ROWS / timed
+
+    def _frozen_ms(self) -> dict[str, float]:
+        """What frozen nets take for 1000 rows: they saw the timed ones before, and serve all folds."""
+        found: dict[str, float] = {}
+        for fold in self.finished:
+            for name, milliseconds in getattr(fold.model, "frozen_ms", {}).items():
+                found[name] = max(found.get(name, 0.0), milliseconds * _TIMED_ROWS)
+        return found
 
     @property
     def _sees_images(self) -> bool:
@@ -417,33 +424,3 @@ def _mean_facts(facts: Sequence[dict[str, float]]) -> dict[str, float]:
     """Each fact's mean over the folds that state it."""
     names = sorted({name for one in facts for name in one})
     return {name: float(np.mean([one[name] for one in facts if name in one])) for name in names}
-
-
-class PeakMemory:
-    """Peak resident memory of this process since the object was made, where the system tells."""
-
-    def __init__(self) -> None:
-        gc.collect()
-        try:
-            # Linux: starts the high-water mark anew. Elsewhere, and where it is forbidden, the peak is
-            # that of the process's whole life.
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-        except OSError:
-            pass
-
-    def peak_bytes(self) -> int:
-        """Bytes; 0 where the system does not say."""
-        try:
-            for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-        except OSError:
-            pass
-        if sys.platform == "win32":
-            import psutil
-
-            return int(psutil.Process().memory_info().peak_wset)
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return int(peak if sys.platform == "darwin" else peak * 1024)

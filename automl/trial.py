@@ -106,7 +106,9 @@ class Result:
     fold_seconds:
         Seconds of fit and predict per fold.
     predict_ms_per_1000_rows:
-        Wall milliseconds in which the bag of all folds predicts 1000 rows.
+        Wall milliseconds in which the bag of all folds predicts 1000 rows, those of frozen nets included.
+    frozen_ms:
+        How many of them frozen nets take, by what they are shown: members of an ensemble share these.
     model_folder:
         Where the folds' models were saved (a path), or ``""``.
     peak_bytes:
@@ -124,6 +126,7 @@ class Result:
     fold_seconds: tuple[float, ...] = ()
     fit_seconds: float = 0.0
     predict_ms_per_1000_rows: float = 0.0
+    frozen_ms: dict[str, float] = field(default_factory=dict)
     model_folder: str = ""
     model_bytes: int = 0
     peak_bytes: int = 0

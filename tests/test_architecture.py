@@ -75,6 +75,7 @@ LAYERS = {
     "metrics": 1,
     "wording": 1,
     "durable": 1,
+    "peak_memory": 1,
     "errors": 0,
 }
 HOMES = {

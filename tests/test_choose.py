@@ -20,7 +20,13 @@ ROWS = 3_000
 TASK = RegressionTask(METRICS["rmse"])
 
 
-def chosen(errors: dict[int, tuple[float, float]], *, prefer: str = "best", shared: float = 0.3) -> Any:
+def chosen(
+    errors: dict[int, tuple[float, float]],
+    *,
+    prefer: str = "best",
+    shared: float = 0.3,
+    frozen: dict[int, dict[str, float]] | None = None,
+) -> Any:
     """The champion among trials whose independent error has a scale and whose bag takes milliseconds."""
     generator = np.random.default_rng(0)
     target = generator.normal(size=ROWS)
@@ -34,6 +40,7 @@ def chosen(errors: dict[int, tuple[float, float]], *, prefer: str = "best", shar
             held_out=held_out,
             fold_seconds=(1.0,) * 5,
             predict_ms_per_1000_rows=milliseconds,
+            frozen_ms=(frozen or {}).get(number, {}),
             model_bytes=1000,
         )
         score = TASK.metric.score(target, held_out)
@@ -91,6 +98,13 @@ def test_the_fast_champion_is_one_model_per_member():
     assert champion.weights == {1: 1.0}
     assert [len(folds) for folds in champion.folds.values()] == [1]
     assert champion.predict_ms_per_1000_rows == 4.0
+
+
+def test_a_frozen_net_is_paid_once_by_the_members_that_share_it():
+    net, other = {"net": 1000.0}, {"net": 900.0, "mirrored": 500.0}
+    champion, _ = chosen({0: (0.30, 1020.0), 1: (0.30, 1410.0)}, frozen={0: net, 1: other})
+    folds = [len(champion.folds[number]) for number in (0, 1)]
+    assert champion.predict_ms_per_1000_rows == 1000 + 500 + folds[0] * 20 / 5 + folds[1] * 10 / 5
 
 
 def test_a_predictor_of_some_folds_averages_just_these(finished_trials: Any, tmp_path: Path):

@@ -114,7 +114,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
         head = _head(plan, features, encoded, (scale, task), context)
     model = ProbeModel(Reading(shown, plan.pooling, side), head, scale, context.threads, context.device)
-    model.frozen_ms_per_row = sum(milliseconds(pictures[0], view) for view in shown) * len(pictures)
+    model.frozen_ms = {view.name: milliseconds(pictures[0], view) * len(pictures) for view in shown}
     return model
 
 
@@ -249,8 +249,9 @@ class ProbeModel:
 
     Attributes
     ----------
-    frozen_ms_per_row:
-        What the frozen net takes for a row that the cache does not have.
+    frozen_ms:
+        Milliseconds that a frozen net takes for a row that the cache does not have, by the view's name:
+        models that read the same view share them.
     """
 
     def __init__(
@@ -264,7 +265,7 @@ class ProbeModel:
         self.reading = reading
         self.head = head
         self.scale = scale
-        self.frozen_ms_per_row = 0.0
+        self.frozen_ms: dict[str, float] = {}
         self._around = Surroundings(threads, device)
 
     def predict(self, inputs: Table) -> Predictions:
@@ -294,7 +295,7 @@ class ProbeModel:
             "scale": asdict(self.scale),
             "hidden": hidden,
             "features": len(self.head.centre),
-            "frozen_ms_per_row": self.frozen_ms_per_row,
+            "frozen_ms": self.frozen_ms,
         }
         (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
         share_frozen(self.reading.views[0].backbone, self.reading.views[0].weights, folder)
@@ -320,5 +321,5 @@ def load_probe(folder: Path) -> ProbeModel:
     head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))
     head.load_state_dict(load_file(folder / _WEIGHTS))
     model = ProbeModel(reading, head.eval(), scale)
-    model.frozen_ms_per_row = float(body["frozen_ms_per_row"])
+    model.frozen_ms = {str(name): float(value) for name, value in body.get("frozen_ms", {}).items()}
     return model
