@@ -197,7 +197,11 @@ def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
 def _summary_metrics(
     metric: str, champion: Champion, test: Interval | None, baseline: Baseline
 ) -> dict[str, float]:
-    values = {f"val_{metric}": champion.validation}
+    values = {
+        f"val_{metric}": champion.validation,
+        "predict_ms_per_1000_rows": champion.predict_ms_per_1000_rows,
+        "model_bytes": float(champion.model_bytes),
+    }
     if test is not None:
         values |= {
             f"test_{metric}": test.value,

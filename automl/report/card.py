@@ -101,7 +101,7 @@ def _what(subject: Subject) -> str:
         )
     milliseconds, size_bytes = subject.cost
     text = (
-        f"The weighted average of {len(listed)} trials, each the average of its folds' models."
+        f"The weighted average of {len(listed)} trials, each the average of models of its folds."
         if len(listed) > 1
         else "One trial: the average of its folds' models."
     )

@@ -23,7 +23,15 @@ _ROW_DRAWS = 20_000_000
 
 @dataclass(frozen=True)
 class Side:
-    """One of two runs: a trial, or a search's champion."""
+    """One of two runs: a trial, or a search's champion.
+
+    Attributes
+    ----------
+    settings:
+        A search's options, or a trial's family and parameters.
+    model:
+        Family and parameters; of an ensemble its members.
+    """
 
     run_id: str
     title: str
@@ -33,6 +41,7 @@ class Side:
     predict_ms_per_1000_rows: float | None
     model_bytes: int | None
     settings: dict[str, Any]
+    model: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class Comparison:
     Attributes
     ----------
     changed:
-        ``(name, first's value, second's value)``; None where a run does not have the setting.
+        ``(name, first's value, second's value)``; None where a run does not have the setting. Searches are
+        compared by their options, and a search with a trial by their models.
     gain, low, high:
         The second's score minus the first's, turned so that more is better, with its 95 % interval over
         resamples of the rows that both were judged on; None without such rows, and ``note`` says why.
@@ -100,7 +110,8 @@ def compare(
         raise UsageError(
             f"The first run was judged by {one.metric}, the second by {two.metric}: not comparable."
         )
-    changed = _changed(one.side.settings, two.side.settings)
+    alike = one.is_trial == two.is_trial
+    changed = _changed(*(side.settings if alike else side.model for side in (one.side, two.side)))
     better = one.material.search.greater_is_better
     gain = None
     if one.side.validation is not None and two.side.validation is not None:
@@ -149,6 +160,7 @@ class _Judged:
     """A side with what it was judged on."""
 
     side: Side
+    is_trial: bool
     metric: str
     material: Material
     evidence: Evidence | None
@@ -166,11 +178,12 @@ class _Judged:
         elif evidence is not None:
             predictions = evidence.predictions
         side = _trial_side(run_id, material) if is_trial else _search_side(material)
-        return cls(side, material.search.metric, material, evidence, predictions)
+        return cls(side, is_trial, material.search.metric, material, evidence, predictions)
 
 
 def _trial_side(run_id: str, material: Material) -> Side:
     row = next(trial.row for trial in material.trials if trial.row.run_id == run_id)
+    model = {"family": row.family, **row.params}
     return Side(
         row.run_id,
         f"{material.search.name} #{row.trial}",
@@ -179,28 +192,32 @@ def _trial_side(run_id: str, material: Material) -> Side:
         row.seconds,
         row.predict_ms_per_1000_rows,
         row.model_bytes,
-        {"family": row.family, **row.params},
+        model,
+        model,
     )
 
 
 def _search_side(material: Material) -> Side:
     search = material.search
     best = (search.summary or {}).get("best", {})
-    own = {member["trial"] for member in best.get("members", ())}
-    rows = [trial.row for trial in material.trials if trial.row.trial in own]
+    rows = material.members
+    milliseconds, size = material.cost
     settings = {
         key: value for key, value in search.configuration.items() if key not in ("name", "memory_bytes")
     }
     families = ", ".join(dict.fromkeys(row.family for row in rows))
+    members = ", ".join(f"#{row.trial} {row.family}" for row in rows)
+    model = {"family": families, **rows[0].params} if len(rows) == 1 else {"members": members}
     return Side(
         search.run_id,
         f"{search.name} (champion)",
         families,
         best.get("validation"),
         search.seconds or 0.0,
-        sum(row.predict_ms_per_1000_rows or 0.0 for row in rows) if rows else None,
-        sum(row.model_bytes or 0 for row in rows) if rows else None,
+        milliseconds if rows else None,
+        size if rows else None,
         settings,
+        model,
     )
 
 

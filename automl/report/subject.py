@@ -113,13 +113,10 @@ class Subject:
         value = found.get("test") if self.test is not None else found.get("validation")
         return None if value is None else float(value)
 
-    @cached_property
+    @property
     def cost(self) -> tuple[float, int]:
-        """Milliseconds per 1000 rows and bytes of the champion: sums over its trials."""
-        own = {member["trial"] for member in self.members}
-        rows = [trial.row for trial in self.material.trials if trial.row.trial in own]
-        milliseconds = sum(row.predict_ms_per_1000_rows or 0.0 for row in rows)
-        return milliseconds, sum(row.model_bytes or 0 for row in rows)
+        """Milliseconds per 1000 rows and bytes of the champion."""
+        return self.material.cost
 
     @property
     def cost_and_score(self) -> tuple[float, float, float] | None:
@@ -130,7 +127,7 @@ class Subject:
     @cached_property
     def seconds(self) -> float:
         """Wall time of the search."""
-        known = self.summary.get("seconds") or self.material.search.seconds
+        known = self.material.search.seconds
         if known is not None:
             return float(known)
         times = [trial.ended for trial in self.material.trials]

@@ -52,6 +52,18 @@ class Material:
     best: tuple[tuple[float, float], ...]
     folders: tuple[Path, ...]
 
+    @property
+    def members(self) -> list[LeaderboardRow]:
+        """The champion's trials."""
+        own = {member["trial"] for member in (self.search.summary or {}).get("best", {}).get("members", ())}
+        return [trial.row for trial in self.trials if trial.row.trial in own]
+
+    @property
+    def cost(self) -> tuple[float, int]:
+        """Milliseconds per 1000 rows and bytes of what is deployed: not every fold's model of each member."""
+        metrics = self.search.metrics
+        return metrics.get("predict_ms_per_1000_rows", 0.0), round(metrics.get("model_bytes", 0.0))
+
 
 def search_material(record: Record, name: str) -> Material:
     """The latest search of this name, or the one with this run id."""

@@ -120,6 +120,19 @@ def test_a_run_compared_with_itself_gains_nothing_and_with_the_baseline_clearly(
         compare(best.run_id, "nothing", store=regression.store)
 
 
+@pytest.mark.parametrize("kind", ["multiclass", "regression"])
+def test_a_champion_is_compared_with_a_trial_by_its_model(kind, request):
+    searched = request.getfixturevalue(kind)
+    trial = leaderboard_rows(searched.name, store=searched.store)[-1]
+    found = compare(searched.name, trial.run_id, store=searched.store)
+    assert found.first.predict_ms_per_1000_rows == searched.result.predict_ms_per_1000_rows
+    assert found.first.model_bytes == searched.result.model_bytes
+    names = {name for name, _, _ in found.changed}
+    assert "family" in names
+    assert not names & set(found.first.settings)
+    assert ("members" in names) == (len(searched.result.best.members) > 1)
+
+
 def test_runs_on_different_data_get_a_difference_and_no_interval(binary, regression, tmp_path):
     with pytest.raises(UsageError, match="no search"):
         compare(binary.name, regression.name, store=binary.store)
