@@ -2,46 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pictures import photo
-
-from automl.outcome import SearchResult
-
-HOSTILE_COLUMN = "<script>alert(1)</script>"
-HOSTILE_CLASS = "<img src=x onerror=alert(2)>"
-
-
-@dataclass(frozen=True)
-class Searched:
-    """A search, where it was made and what it returned."""
-
-    folder: Path
-    name: str
-    result: SearchResult
-
-    @property
-    def store(self) -> Path:
-        return self.folder / "mlruns"
-
-
-def hostile_frame(rows: int = 240) -> pd.DataFrame:
-    """One feature that tells the class, one that does not, and names that mean something in HTML and TeX."""
-    rng = np.random.default_rng(0)
-    target = rng.integers(0, 3, rows)
-    frame = pd.DataFrame(
-        {
-            HOSTILE_COLUMN: target + 0.4 * rng.normal(size=rows),
-            "$a_{1}$ & \"b\" 'c'": rng.normal(size=rows),
-            "日本語": rng.choice(["ja", "<b>nein", "$x$"], rows),
-        }
-    )
-    frame["class"] = np.array([HOSTILE_CLASS, "a & b", "plain"])[target]
-    return frame
+from subjects import Searched, hostile_frame
 
 
 def _searched(folder: Path, frame: pd.DataFrame, name: str, target: str, **given: object) -> Searched:

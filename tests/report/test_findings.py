@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import HOSTILE_CLASS, HOSTILE_COLUMN
+from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
 import automl
 from automl.errors import UsageError

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Searched
 from pictures import photo
+from subjects import Searched
 
 import automl
 from automl.errors import UsageError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import hostile_frame
+from subjects import hostile_frame
 
 from automl.errors import UsageError
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import HOSTILE_CLASS, HOSTILE_COLUMN
+from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
 from automl.errors import UsageError
 from automl.report.build import write_report
