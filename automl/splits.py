@@ -157,16 +157,15 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
     test = fold == 0
     if not plan.groups_named:
         test &= ~_oversized(plan.groups, rows, TEST_SHARE)
-    keep = _only_class_members(task, target, np.flatnonzero(~test), np.flatnonzero(test))
-    test[keep] = False
+    test[_needed_to_train(task, target, plan.groups, test)] = False
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 
 def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0) -> Split:
     """The folds of ``plan``; ``repeat`` > 0 deals the same rows again with another shuffle.
 
-    Every training part holds every class: the rows of a class with a single member (or a single
-    group) train in all folds and judge in none.
+    Every training part holds every class: a class's single row, or the single group that has it, trains
+    in all folds and judges in none.
 
     Raises
     ------
@@ -212,7 +211,6 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
         scheme = "groups" if plan.groups_named else "holdout"
     else:
         dealt = _deal(strata, plan.groups, min(count, len(target)), seed)
-    dealt[_lonely(task, target, plan.groups)] = -1
     _leave_every_class_in_training(task, target, plan.groups, dealt)
     folds = []
     for number in range(max(1, count)):
@@ -230,13 +228,17 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
 def _leave_every_class_in_training(
     task: Task, target: Encoded, groups: GroupCodes | None, dealt: npt.NDArray[np.int64]
 ) -> None:
-    """Judge a class nowhere whose rows met in one fold, as those of rows that are alike may."""
+    """Judge nowhere what no other fold has of a class: its only row or group, or rows that are alike."""
     for number in np.unique(dealt[dealt >= 0]):
-        held = dealt == number
-        rows = _only_class_members(task, target, np.flatnonzero(~held), np.flatnonzero(held))
-        if groups is not None:
-            rows = np.flatnonzero(np.isin(groups, groups[rows]))
-        dealt[rows] = -1
+        dealt[_needed_to_train(task, target, groups, dealt == number)] = -1
+
+
+def _needed_to_train(
+    task: Task, target: Encoded, groups: GroupCodes | None, held: npt.NDArray[np.bool_]
+) -> RowNumbers:
+    """Rows of ``held`` whose class no other row has, with their whole groups."""
+    rows = _only_class_members(task, target, np.flatnonzero(~held), np.flatnonzero(held))
+    return rows if groups is None else np.flatnonzero(np.isin(groups, groups[rows]))
 
 
 def _holdout_share(rows: int) -> float:
@@ -310,17 +312,6 @@ def _fill(held: npt.NDArray[np.int64], rows: int, offset: int) -> npt.NDArray[np
 
 def _is_classification(task: Task) -> bool:
     return bool(task.labels)
-
-
-def _lonely(task: Task, target: Encoded, groups: GroupCodes | None) -> npt.NDArray[np.bool_]:
-    """Rows of classes that have one row or one group only."""
-    if not _is_classification(task):
-        return np.zeros(len(target), dtype=bool)
-    codes = np.asarray(target, dtype=np.int64)
-    unit = np.arange(len(codes), dtype=np.int64) if groups is None else groups
-    pairs = np.unique(np.stack([codes, unit], axis=1), axis=0)
-    counts = np.bincount(pairs[:, 0], minlength=task.n_outputs)
-    return np.asarray(counts[codes] < 2)
 
 
 def _only_class_members(task: Task, target: Encoded, train: RowNumbers, held: RowNumbers) -> RowNumbers:

@@ -64,6 +64,27 @@ def test_exact_duplicates_stay_on_one_side_and_shares_stay_level():
         assert abs(len(fold.valid) / len(groups) - 0.2) < 0.01
 
 
+def test_a_group_that_alone_has_a_class_is_judged_nowhere_also_not_in_part():
+    groups = np.repeat(np.arange(6), 50)
+    target = np.random.default_rng(0).integers(0, 2, 300)
+    target[:20] = 2
+    split = make_split(target, THREE, SplitPlan(groups=groups, groups_named=True, folds=3))
+    assert set(groups[split.scored]) == {1, 2, 3, 4, 5}
+    for fold in split.folds:
+        assert not set(groups[fold.train]) & set(groups[fold.valid])
+        assert set(target[fold.train]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_test_part_leaves_every_class_and_keeps_groups_whole(seed):
+    groups = np.random.default_rng(seed).integers(0, 30, 6000)
+    target = np.random.default_rng(99).integers(0, 2, 6000)
+    target[groups == 7] = np.where(target[groups == 7] == 1, 2, 0)
+    rest, test = hold_out_test(target, THREE, SplitPlan(groups=groups, groups_named=True, seed=seed))
+    assert not set(groups[rest]) & set(groups[test])
+    assert set(target[rest]) == {0, 1, 2}
+
+
 def test_a_holdout_gets_the_largest_group_no_more_often_than_its_share():
     task, target = VALUES, np.random.default_rng(0).normal(size=20_000)
     groups = np.arange(20_000)
