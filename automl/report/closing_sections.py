@@ -116,13 +116,14 @@ def use_section(subject: Subject) -> Markup:
         ]
         if subject.evidence is not None and subject.evidence.task.labels:
             lines.append("model.predict_proba(frame)")
+        model_uri = shlex.quote(subject.summary["model_uri"])
         served = (
-            f"export MLFLOW_TRACKING_URI={_quoted(uri)}",
-            f"mlflow models serve -m {_quoted(subject.summary['model_uri'])} --env-manager local --port 5001",
+            f"export MLFLOW_TRACKING_URI={shlex.quote(uri)}",
+            f"mlflow models serve -m {model_uri} --env-manager local --port 5001",
         )
         parts += [
             tag("h3", "Predict"),
-            code(f"automl predict {_quoted(name)} NEW.csv -o predictions.csv"),
+            code(f"automl predict {shlex.quote(name)} NEW.csv -o predictions.csv"),
             code("\n".join(lines)),
             tag("h3", "Serve"),
             code("\n".join(served)),
@@ -132,7 +133,7 @@ def use_section(subject: Subject) -> Markup:
         code(_command(subject)),
         tag("p", _EXACT, class_="muted"),
         tag("h3", "Look at every trial"),
-        code(f"automl leaderboard {_quoted(name)}\nautoml ui {_quoted(name)}"),
+        code(f"automl leaderboard {shlex.quote(name)}\nautoml ui {shlex.quote(name)}"),
     ]
     facts = [("search run", search.run_id), ("tracking store", uri), ("model version", search.model_version)]
     if subject.evidence is not None:
@@ -145,18 +146,35 @@ def use_section(subject: Subject) -> Markup:
     return section("use", "Use it and repeat it", *parts)
 
 
-_SKIPPED = (
-    "source",
-    "target",
-    "store",
-    "tracking_uri",
-    "memory_bytes",
-    "keep_models_bytes",
-    "seconds",
+_REPEATED = (
     "trials",
+    "name",
+    "metric",
+    "task",
+    "test",
+    "folds",
+    "group",
+    "time_column",
+    "fold_column",
+    "kinds",
+    "image_root",
+    "weights_dir",
+    "drop",
+    "keep",
+    "families",
+    "without",
+    "spaces",
+    "workers",
+    "executor",
+    "device",
+    "prefer",
+    "encoding",
+    "delimiter",
+    "decimal",
     "skip_bad_rows",
 )
-_USUAL = {"workers": 0, "executor": "local", "device": "auto", "prefer": "best", "seed": 0}
+"""What a search is repeated with; where its record lies and how much of it is kept is for who repeats it."""
+_USUAL = {"workers": 0, "executor": "local", "device": "auto", "prefer": "best", "skip_bad_rows": False}
 
 
 def _command(subject: Subject) -> str:
@@ -164,28 +182,26 @@ def _command(subject: Subject) -> str:
     given = subject.material.search.configuration
     words = [
         "automl search",
-        _quoted(str(given.get("source", "DATA"))),
+        shlex.quote(str(given.get("source", "DATA"))),
         "--target",
-        _quoted(subject.material.search.target),
+        shlex.quote(subject.material.search.target),
     ]
-    if given.get("trials") is not None:
-        words += ["--trials", str(given["trials"])]
-    elif given.get("seconds") is not None:
-        words += ["--time", f"{float(given['seconds']):g}s"]
-    for key, value in given.items():
-        if key in _SKIPPED or _USUAL.get(key, "") == value:
-            continue
-        option = "--" + {"kinds": "kind"}.get(key, key).replace("_", "-")
-        if isinstance(value, dict):
-            words += [f"{option} {_quoted(f'{name}={item}')}" for name, item in value.items()]
-        elif isinstance(value, list):
-            joined = [",".join(map(str, value))] if key in ("families", "without") else list(map(str, value))
-            words += [f"{option} {_quoted(item)}" for item in joined]
-        else:
-            words += [option, _quoted(str(value))]
-    words += ["--seed", str(given.get("seed", 0))]
+    if given.get("seconds") is not None:
+        words.append(f"--time {float(given['seconds']):g}s")
+    for key in _REPEATED:
+        if key in given and given[key] != _USUAL.get(key):
+            words += _option("--" + {"kinds": "kind"}.get(key, key).replace("_", "-"), given[key])
+    words.append(f"--seed {given.get('seed', 0)}")
     return " ".join(words)
 
 
-def _quoted(word: str) -> str:
-    return shlex.quote(word)
+def _option(name: str, value: object) -> list[str]:
+    """An option as it is typed: a flag, one list, or once for every value."""
+    if value is True:
+        return [name]
+    if isinstance(value, dict):
+        return [f"{name} {shlex.quote(f'{key}={item}')}" for key, item in value.items()]
+    if isinstance(value, list) and name not in ("--families", "--without"):
+        return [f"{name} {shlex.quote(str(item))}" for item in value]
+    joined = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [f"{name} {shlex.quote(joined)}"]

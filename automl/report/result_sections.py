@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from automl.report.markup import Markup, picture, prose, section, table, tag
 from automl.report.palette import SERIES
 from automl.report.search_figures import front_plot, history_plot, seconds_plot
@@ -177,9 +179,8 @@ def leaderboard_section(subject: Subject) -> Markup:
     )
     parts: list[Markup] = [table(head, rows, words=(0, 1, 8))]
     if len(trials) > _ROWS:
-        parts.append(
-            tag("p", f"{len(trials) - _ROWS} more: automl leaderboard {subject.name} -n 0", class_="muted")
-        )
+        rest = f"{len(trials) - _ROWS} more: automl leaderboard {shlex.quote(subject.name)} -n 0"
+        parts.append(tag("p", rest, class_="muted"))
     timed = [row for row in trials if row.validation is not None and row.predict_ms_per_1000_rows]
     if sum(row.family != "dummy" for row in timed) > 1:
         front = front_rows(trials, subject.greater_is_better)
@@ -243,9 +244,10 @@ def search_section(subject: Subject) -> Markup:
             "family, and of the ensemble."
         )
         caption = (
-            "Every point is a trial; the steps are each family's best so far, the thick line the "
-            "ensemble's. The worst tenth is off the scale."
+            "Every point is a trial; the steps are each family's best so far, the thick line the ensemble's."
         )
+        if len(scored) > 10:
+            caption += " The worst tenth is off the scale."
         parts.append(picture(history, "history", alt=alt, caption=caption, wide=True))
     spent = seconds_by_part(trials, clock)
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)

@@ -49,8 +49,15 @@ def history_plot(
         if best:
             times = np.array([point[0] - clock.began for point in best])
             scores = np.array([point[1] for point in best])
-            shown = scores >= scores.min() if len(useful) == len(scored) else np.ones(len(scores), dtype=bool)
-            axes.step(times[shown], scores[shown], where="post", color=INK, linewidth=2.2, label="ensemble")
+            steps = np.r_[times, max(clock.trials_to, times[-1])]
+            axes.step(
+                steps,
+                np.r_[scores, scores[-1]],
+                where="post",
+                color=INK,
+                linewidth=2.2,
+                label="ensemble",
+            )
         axes.set_ylim(
             *_focus([float(t.row.validation or 0.0) for t in useful], [p[1] for p in best], greater_is_better)
         )
@@ -117,7 +124,17 @@ def front_plot(
                 edgecolors=INK,
                 linewidths=1.6,
             )
-            axes.annotate("champion", champion[:2], xytext=(6, 6), textcoords="offset points", fontsize=8.5)
+            # towards the middle: the legend stands beside the axes
+            latencies = [champion[0], *(float(row.predict_ms_per_1000_rows or 1) for row in shown)]
+            right = champion[0] ** 2 > min(latencies) * max(latencies)
+            axes.annotate(
+                "champion",
+                champion[:2],
+                xytext=(-9 if right else 9, 6),
+                textcoords="offset points",
+                ha="right" if right else "left",
+                fontsize=8.5,
+            )
         front = front_rows(shown, greater_is_better)
         axes.step(
             [float(row.predict_ms_per_1000_rows or 0) for row in front],
@@ -144,19 +161,13 @@ def _area(size: float) -> float:
 
 
 def _focus(scores: Sequence[float], best: Sequence[float], greater_is_better: bool) -> tuple[float, float]:
-    """Limits that show the upper three quarters of the trials well instead of one failure."""
+    """Limits that show all but the worst tenth of the trials: with up to ten of them, all."""
     values = np.asarray([*scores], dtype=np.float64)
     if not len(values):
         return 0.0, 1.0
-    edge = float(np.quantile(values, 0.1 if greater_is_better else 0.9))
-    ends = (
-        [*values[values >= edge], *[b for b in best if b >= edge]]
-        if greater_is_better
-        else [
-            *values[values <= edge],
-            *[b for b in best if b <= edge],
-        ]
-    )
+    sign = 1.0 if greater_is_better else -1.0
+    edge = np.quantile(sign * values, 0.1, method="lower")
+    ends = [value for value in (*values, *best) if sign * value >= edge]
     low, high = float(np.min(ends)), float(np.max(ends))
     margin = max(0.08 * (high - low), 1e-3 * max(abs(high), 1e-6))
     return low - margin, high + margin

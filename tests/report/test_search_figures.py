@@ -1,0 +1,62 @@
+"""Plots of a search: what they show of few trials and of many."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from subjects import Searched
+
+from automl.report.search_figures import front_plot, history_plot
+from automl.report.style import Plot
+from automl.report.subject import Subject
+from automl.tracker.material import TimedTrial, search_material
+from automl.tracker.query import Record
+from automl.tracker.store import locate_store
+
+
+@pytest.fixture(scope="module")
+def subject(multiclass: Searched) -> Subject:
+    record = Record(locate_store(None, multiclass.store))
+    return Subject(search_material(record, multiclass.name))
+
+
+def history(subject: Subject, scores: list[float], *, greater_is_better: bool = True) -> Plot:
+    """The plot of trials with these scores, one a second."""
+    one = next(trial for trial in subject.material.trials if trial.row.family == "linear")
+    trials = [
+        TimedTrial(replace(one.row, trial=number, validation=score), one.started, one.started + number)
+        for number, score in enumerate(scores)
+    ]
+    best = [(one.started + 1.0, (max if greater_is_better else min)(scores))]
+    clock = replace(subject.clock, began=one.started, trials_to=float(len(scores)))
+    return history_plot(
+        trials, best, clock, metric="x", greater_is_better=greater_is_better, colours=subject.colours
+    )
+
+
+@pytest.mark.parametrize("greater_is_better", [True, False])
+@pytest.mark.parametrize(("number", "hidden"), [(2, 0), (5, 0), (10, 0), (11, 1)])
+def test_at_most_the_worst_tenth_is_off_the_scale(
+    subject: Subject, number: int, hidden: int, greater_is_better: bool
+) -> None:
+    sign = 1 if greater_is_better else -1
+    scores = [sign * float(score) for score in np.linspace(1, 2, number)]
+    low, high = history(subject, scores, greater_is_better=greater_is_better).axes[0].get_ylim()
+    assert sum(not low <= score <= high for score in scores) == hidden
+
+
+def test_the_ensemble_lasts_as_long_as_the_trials(subject: Subject) -> None:
+    lines = {line.get_label(): line for line in history(subject, [0.7, 0.8, 0.9]).axes[0].lines}
+    assert lines["ensemble"].get_xdata()[-1] == lines["linear"].get_xdata()[-1] == 3
+
+
+@pytest.mark.parametrize(("milliseconds", "side"), [(1e3, "right"), (1e-3, "left")])
+def test_the_champion_is_named_inside_the_plot(subject: Subject, milliseconds: float, side: str) -> None:
+    rows = [trial.row for trial in subject.material.trials]
+    figure = front_plot(
+        rows, (milliseconds, 0.9, 1e6), metric="x", greater_is_better=True, colours=subject.colours
+    )
+    (named,) = [text for text in figure.axes[0].texts if text.get_text() == "champion"]
+    assert named.get_horizontalalignment() == side
