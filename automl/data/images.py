@@ -69,12 +69,14 @@ def decode(picture: Picture | bytes, side: int) -> Decoded:
     """
     from PIL import Image
 
-    if isinstance(picture, Image.Image):
-        return _squeezed(picture, side)
-    if isinstance(picture, np.ndarray):
-        return _squeezed(_from_array(picture), side)
-    content = picture if isinstance(picture, bytes) else read_file(Path(picture))
+    content = b""
     try:
+        # One that was opened elsewhere may still be on its file, and that damaged.
+        if isinstance(picture, Image.Image):
+            return _squeezed(picture, side)
+        if isinstance(picture, np.ndarray):
+            return _squeezed(_from_array(picture), side)
+        content = picture if isinstance(picture, bytes) else read_file(Path(picture))
         with Image.open(io.BytesIO(content)) as image:
             _check_size(image)
             # JPEG decodes at a half, a quarter or an eighth for next to nothing, as long as that is enough.

@@ -137,7 +137,8 @@ def pictures_of(images: Strings, side: int) -> Pictures:
         return Pictures(images, nothing, np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64))
     places = [str(image).rpartition("#") if isinstance(image, str) else ("", "", "") for image in images]
     folders = {folder for folder, _, _ in places}
-    if len(folders) == 1 and (Path(next(iter(folders))) / DESCRIPTION).is_file():
+    # Paths of images refer to no folder: what lies in the current one is none of their business.
+    if len(folders) == 1 and "" not in folders and (Path(next(iter(folders))) / DESCRIPTION).is_file():
         store = open_store(Path(next(iter(folders))))
         rows = np.array([int(row) for _, _, row in places], dtype=np.int64)
         if store.pixels.shape[1] == side:

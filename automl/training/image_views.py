@@ -64,13 +64,15 @@ def show(pixels: npt.NDArray[np.uint8], boxes: Boxes, px: int, *, flip: bool = F
         )
 
     cut = np.round(boxes * side).astype(int)
+    # Of very long pictures an undistorted square is less than a stored pixel across: one at least is shown.
+    cut = np.column_stack([cut[:, :2].clip(max=side - 1), cut[:, 2:].clip(min=1)])
     if (cut == cut[0]).all():
         left, top, width, height = cut[0]
         if px == width == height:
             return images[:, :, top : top + height, left : left + width]
         return scaled(images[:, :, top : top + height, left : left + width])
     parts = [
-        scaled(images[row : row + 1, :, top : top + max(height, 1), left : left + max(width, 1)])
+        scaled(images[row : row + 1, :, top : top + height, left : left + width])
         for row, (left, top, width, height) in enumerate(cut)
     ]
     return torch.cat(parts)

@@ -88,6 +88,15 @@ def test_damaged_files_are_refused_with_the_reason(picture: Image.Image, tmp_pat
             decode(tmp_path / "pipe.jpg", 16)
 
 
+def test_an_opened_image_on_a_damaged_file_is_refused_too(picture: Image.Image) -> None:
+    whole = content(picture, "JPEG")
+    with (
+        Image.open(io.BytesIO(whole[: len(whole) - 60])) as opened,
+        pytest.raises(DataError, match="cut off"),
+    ):
+        decode(opened, 16)
+
+
 def test_any_cut_of_a_file_is_refused_or_read(picture: Image.Image) -> None:
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"):
         whole = content(picture, kind)
