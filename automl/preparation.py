@@ -13,6 +13,7 @@ import numpy.typing as npt
 from automl.data.checks import Finding, check_frame, worst_first
 from automl.data.checks.drift import check_drift
 from automl.data.checks.finding import NOTE, WARNING
+from automl.data.dates import points_in_time
 from automl.data.digest import duplicate_groups, frame_digest
 from automl.data.images_table import PART, table_digest
 from automl.data.layout import Layout
@@ -295,15 +296,8 @@ def _codes(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
 
 
 def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    import pandas as pd
-
     values = frame[column]
-    if pd.api.types.is_numeric_dtype(values):
-        times = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        parsed = pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
-        times = parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64).astype(np.float64)
-        times[parsed.isna().to_numpy()] = np.nan
+    times = points_in_time(values)
     bad = np.flatnonzero(~np.isfinite(times))
     if len(bad):
         raise DataError(

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import Words, words
+from automl.data.cells import Words, parse_numbers, words
 from automl.data.table import Array
 
 FIELDS = ("days", "year", "month", "day", "weekday", "hour")
@@ -116,11 +116,42 @@ def _share(mask: Any) -> float:
 
 def moments(column: pd.Series[Any], reading: DateReading) -> Array:
     """Days since 1970-01-01 (UTC where zones are given), NaN where there is no date."""
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.kind == "M":
+        cells = pc.cast(pa.array(column.array, from_pandas=True), pa.timestamp("us"), safe=False)
+        return _days(cells.to_numpy(zero_copy_only=False))
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     if column.dtype.kind == "M":
         return _days(column.to_numpy(dtype="datetime64[us]"))
     return moments_of_words(words(column), reading)
+
+
+def points_in_time(column: pd.Series[Any]) -> Array:
+    """Numbers in the order of a column's dates, times of day or numbers; NaN where there is none.
+
+    Dates are read as the column as a whole writes them; the few that are written otherwise, one by one.
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+    if column.dtype.kind == "m":
+        return np.asarray(column.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan))
+    if column.dtype.kind == "M":
+        return moments(column, ISO)
+    text = words(column)
+    found = find_date_reading(text)
+    if found is None:
+        numbers, bad = parse_numbers(text)
+        if not bad.any():
+            return numbers
+        if find_clock(text):
+            return hours(text)
+    reading = found[0] if found is not None else DateReading("mixed")
+    days = moments_of_words(text, reading)
+    odd = np.isnan(days)
+    if odd.any():
+        day_first = reading.day_first or reading.style.startswith("%d")
+        days[odd] = moments_of_words(text.filter(pa.array(odd)), DateReading("mixed", day_first))
+    return days
 
 
 def moments_of_words(text: Words, reading: DateReading) -> Array:
