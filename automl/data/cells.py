@@ -85,6 +85,15 @@ def raw_words(column: pd.Series[Any]) -> Words:
     return texts.take(pa.array(codes, mask=codes < 0))
 
 
+def distinct_codes(column: pd.Series[Any]) -> npt.NDArray[np.int64]:
+    """A number per different cell, -1 for missing; lists and others that cannot be hashed by their text."""
+    try:
+        codes = pd.factorize(column)[0]
+    except (TypeError, NotImplementedError):
+        codes = pd.factorize(pd.Series(words(column).to_numpy(zero_copy_only=False), dtype="object"))[0]
+    return np.asarray(codes, dtype=np.int64)
+
+
 def text_of(value: Any) -> str:
     """One value as the text that stands for it whatever the column's type: 3, 3.0 and "3" are equal."""
     plain = value.item() if isinstance(value, np.generic) else value

@@ -186,10 +186,15 @@ def _dates(name: str, column: pd.Series[Any], reading: DateReading, reason: str)
     if not varying:
         return _left_out(name, Kind.CONSTANT, "one date only")
     names = tuple(f"{name}.{field}" for field in varying)
-    bad = int(np.isnan(days).sum()) - int(column.isna().sum())
+    bad = int(np.isnan(days).sum()) - _empty_cells(column)
     if bad > 0:
         reason += f"; {bad} values that are no dates count as missing"
     return Decision(Column(name, Kind.DATE, reason), DatePlan(name, reading, tuple(varying), names))
+
+
+def _empty_cells(column: pd.Series[Any]) -> int:
+    """Cells without a value, those that hold blanks only included."""
+    return int(column.isna().sum()) if column.dtype.kind == "M" else int(words(column).null_count)
 
 
 def _words(name: str, column: pd.Series[Any], keep: bool) -> Decision:

@@ -154,6 +154,24 @@ def test_dates_in_several_ways_are_noted(honest: pd.DataFrame, labels: np.ndarra
     assert "exchanged" in find(honest.assign(when=ambiguous), labels)["date_formats when"].evidence
 
 
+def test_blank_cells_among_dates_are_missing_and_not_bad(honest: pd.DataFrame, labels: np.ndarray) -> None:
+    days = pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d").to_numpy(dtype=object)
+    days[::7] = " "
+    assert find(honest.assign(day=days), labels) == {}
+    days[4] = "unknown"
+    assert "1 values are no dates" in find(honest.assign(day=days), labels)["bad_dates day"].evidence
+
+
+@pytest.mark.parametrize("cells", [([1, 2], [3]), ({"a": 1}, {"b": 2}), (np.ones(2), np.zeros(1))])
+def test_cells_that_cannot_be_hashed_are_checked_like_others(
+    honest: pd.DataFrame, labels: np.ndarray, cells: tuple[Any, Any]
+) -> None:
+    column = pd.Series([cells[label == "yes"] for label in labels], dtype=object)
+    assert set(find(honest.assign(cells=column), labels)) == {"target_copy cells"}
+    column = pd.Series([cells[i % 3 == 0] for i in range(ROWS)], dtype=object)
+    assert find(honest.assign(cells=column), labels) == {}
+
+
 def test_many_levels_and_equal_columns_are_noted(honest: pd.DataFrame, labels: np.ndarray) -> None:
     letters = np.random.default_rng(6).choice(list("abcdefghij"), (1200, 8))
     levels = ["".join(letters[i // 2 % 1200]) for i in range(4 * ROWS)]

@@ -58,6 +58,18 @@ def test_later_rows_are_told_by_their_date() -> None:
     assert "in the test part 2030-" in found["drift", "when"].evidence
 
 
+def test_dates_that_one_part_lacks_are_said_to_be_missing() -> None:
+    first, second = table(1000, 1), table(1000, 2)
+    for number in range(10):
+        rows = np.arange(1000) // 95 == number
+        first[f"event {number}"] = first["when"].where(rows)
+        second[f"event {number}"] = pd.Series(pd.NaT, second.index, dtype=first["when"].dtype)
+    found = drift(first, second)
+    evidence = [found[code, name].evidence for code, name in found if name is not None]
+    assert evidence
+    assert all("missing in 90% of the rows, in the test part in 100%" in text for text in evidence)
+
+
 def test_rows_in_both_parts_are_counted() -> None:
     first = table(300, 1)
     found = drift(first, pd.concat([table(90, 2), first.head(10)]))

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import is_numeric, looks_numeric, parse_numbers, words
+from automl.data.cells import distinct_codes, is_numeric, looks_numeric, parse_numbers, words
 from automl.data.checks.finding import NOTE, WARNING, Finding
 from automl.data.layout import Layout
 from automl.data.names import listed
@@ -154,7 +154,7 @@ def _no_dates(name: str, plan: DatePlan, text: Any, count: int) -> Finding:
 
 
 def _many_levels(plan: CategoryPlan, cells: pd.Series[Any]) -> Iterable[Finding]:
-    distinct = int(cells.nunique())
+    distinct = int(distinct_codes(cells).max(initial=-1)) + 1
     if distinct <= MANY_LEVELS and len(plan.levels) > 0.5 * distinct:
         return
     cut = f"; the {len(plan.levels):,} most frequent are kept, the others count as missing" * plan.cut

@@ -174,7 +174,7 @@ def _change(parts: _Parts, at: int, *, is_date: bool) -> str:
     """What changed in a column, in words."""
     before, after = parts.matrix[~parts.late, at], parts.matrix[parts.late, at]
     gone = float(np.isnan(before).mean()), float(np.isnan(after).mean())
-    if abs(gone[0] - gone[1]) > 0.1:
+    if abs(gone[0] - gone[1]) > 0.1 or 1.0 in gone:
         return f"missing in {gone[0]:.0%} of the rows, in the test part in {gone[1]:.0%}"
     numbers = len(parts.features.numbers)
     if at < numbers:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.cells import words
+from automl.data.cells import distinct_codes, words
 from automl.data.checks.finding import WARNING, Finding
 from automl.data.layout import Layout
 from automl.data.table import Array, Table
@@ -75,7 +75,7 @@ def _copies(frame: pd.DataFrame, target: _Target, layout: Layout) -> Iterable[st
     """Input columns whose values correspond one to one to the target's."""
     codes = target.codes
     for name in layout.inputs:
-        head = pd.factorize(frame[name].head(_HEAD))[0]
+        head = distinct_codes(frame[name].head(_HEAD))
         if not _one_to_one(head, codes[:_HEAD]):
             continue
         inside = pd.factorize(pd.Series(words(frame[name]).to_numpy(zero_copy_only=False), dtype="object"))[0]
@@ -87,10 +87,10 @@ def _copies(frame: pd.DataFrame, target: _Target, layout: Layout) -> Iterable[st
         yield name
 
 
-def _one_to_one(first: npt.NDArray[np.intp], second: Codes) -> bool:
+def _one_to_one(first: Codes, second: Codes) -> bool:
     if first.min(initial=0) < 0:
         return False
-    pairs = len(np.unique(first.astype(np.int64) * (int(second.max()) + 1) + second))
+    pairs = len(np.unique(first * (int(second.max()) + 1) + second))
     return pairs == len(np.unique(first)) == len(np.unique(second))
 
 
@@ -126,10 +126,10 @@ def _near_copies(frame: pd.DataFrame, target: _Target, layout: Layout, told: set
 def _agreement(column: pd.Series[Any], target: _Target) -> float:
     """Share of the rows whose class the column's level tells, for a near copy; else 0."""
     codes = target.codes
-    head = pd.factorize(column.head(_HEAD))[0]
+    head = distinct_codes(column.head(_HEAD))
     if not 1 <= head.max(initial=-1) <= target.distinct:
         return 0.0
-    level = pd.factorize(column)[0].astype(np.int64) + 1
+    level = distinct_codes(column) + 1
     if level.max() > target.distinct + 1:  # a level of its own for something new is allowed
         return 0.0
     table = np.bincount(level * target.distinct + codes, minlength=(int(level.max()) + 1) * target.distinct)
