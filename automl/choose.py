@@ -69,14 +69,19 @@ def choose_champion(
 
     ``best`` takes the lowest loss, less members that cost time and change next to nothing. ``fast`` and
     ``small`` take the quickest or smallest of all single trials and short ensembles whose score is within
-    one standard error of the best (Breiman's rule), with one fold's model per member.
+    one standard error of the best (Breiman's rule), with one fold's model per member. Trials that the
+    builder was told to forget are no members, as their models are gone.
 
     Raises
     ------
     NoTrialError
         When no trial finished; the message groups the causes.
     """
-    done = {number: trial for number, trial in trials.items() if trial.scores is not None}
+    done = {
+        number: trial
+        for number, trial in trials.items()
+        if trial.scores is not None and builder.knows(number)
+    }
     if not done:
         raise NoTrialError(f"No trial succeeded. {grouped_causes(trials)}")
     options = [{number: 1.0} for number in done]

@@ -114,6 +114,10 @@ class EnsembleBuilder:
             self._bag, self.best = [], Ensemble()
             self.rebuild()
 
+    def knows(self, number: int) -> bool:
+        """Whether a trial was taken in and not forgotten."""
+        return number in self._predictions
+
     def build(self, steps: int, *, among: Collection[int] = ()) -> Ensemble:
         """The greedy ensemble of ``steps`` steps at most, without keeping it as the best.
 

@@ -70,7 +70,6 @@ class Recording:
         self._tracker = tracker
         self.started = watcher.started
         self.progressed = watcher.progressed
-        self.weighed = watcher.weighed
         self._troubled = False
 
     def ticked(self) -> None:
@@ -85,6 +84,11 @@ class Recording:
                 else "The store answers again; what was kept is being recorded."
             )
         self._watcher.ticked()
+
+    def weighed(self, weights: Mapping[int, float]) -> None:
+        """Let no member's model be dropped to bound the disk space."""
+        self._tracker.protect(weights)
+        self._watcher.weighed(weights)
 
     def finished(self, trial: Trial, best: float | None) -> None:
         """Put a trial on record."""

@@ -145,6 +145,7 @@ class Loop:
         for trial in ended:
             if trial.candidate.seed not in retried:
                 self._retry_smaller(trial)
+        self.watcher.weighed(self.builder.best.weights)
         self.watcher.restored(ended, self.best_score, self.clock.elapsed)
 
     def _overdue(self) -> bool:

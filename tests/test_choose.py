@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from automl.choose import choose_champion
 from automl.ensemble import EnsembleBuilder
@@ -25,6 +26,7 @@ def chosen(
     *,
     prefer: str = "best",
     shared: float = 0.3,
+    gone: tuple[int, ...] = (),
     frozen: dict[int, dict[str, float]] | None = None,
 ) -> Any:
     """The champion among trials whose independent error has a scale and whose bag takes milliseconds."""
@@ -47,6 +49,7 @@ def chosen(
         trials[number] = Trial(number, Candidate("linear", {}, 0), result, Scores(score, 0.01, (score,) * 5))
         builder.add(number, f"family{number}", held_out)
     builder.rebuild()
+    builder.forget(gone)
     return choose_champion(problem, builder, trials, prefer=prefer), builder
 
 
@@ -82,6 +85,12 @@ def test_of_a_label_metric_the_leader_of_the_leaderboard_is_not_given_up_for_bet
     assert builder.loss_of(0) < builder.loss_of(1)
     champion = choose_champion(problem, builder, trials)
     assert champion.validation >= 158 / 160
+
+
+@pytest.mark.parametrize("prefer", ["best", "fast", "small"])
+def test_a_trial_whose_model_was_dropped_is_no_member(prefer):
+    champion, _ = chosen({0: (0.30, 20.0), 1: (0.05, 10.0), 2: (0.40, 20.0)}, prefer=prefer, gone=(1,))
+    assert 1 not in champion.weights
 
 
 def test_folds_are_deployed_by_weight_and_dealt_in_turn():

@@ -104,6 +104,16 @@ def test_a_metric_of_one_s_own_gets_labels_and_decides(frame, tmp_path):
     assert 0 <= result.best.validation <= 1
 
 
+def test_a_function_named_like_a_metric_or_not_at_all_is_on_record_as_custom(frame, tmp_path):
+    def f1_macro(actual, predicted):
+        return float(np.mean(predicted == actual))
+
+    table = frame.drop(columns=["value"])
+    named = search(table, tmp_path, target="label", metric=f1_macro, trials=1)
+    unnamed = search(table, tmp_path, target="label", metric=lambda actual, _: float(len(actual)), trials=1)
+    assert (named.metric, unnamed.metric) == ("custom_f1_macro", "custom")
+
+
 def test_f1_tunes_its_threshold_and_predict_obeys_it(frame, tmp_path):
     result = search(frame.drop(columns="value"), tmp_path, target="label", metric="f1")
     assert result.best.validation > 0.6
@@ -127,6 +137,19 @@ def test_the_inline_executor_runs_the_same_search_in_this_process(frame, tmp_pat
     inline = search(frame.drop(columns="value"), tmp_path / "a", target="label", executor="inline")
     local = search(frame.drop(columns="value"), tmp_path / "b", target="label")
     assert list(inline.leaderboard["validation"]) == list(local.leaderboard["validation"])
+
+
+@pytest.mark.slow
+def test_models_that_were_dropped_to_save_space_are_no_champions(frame, tmp_path):
+    data = frame[["size", "noise", "label"]].head(80)
+    choices = {"target": "label", "trials": 14, "folds": 2, "keep_models": 1, "executor": "inline"}
+    result = search(data, tmp_path, **choices)
+    kept = {
+        run.parent.parent.name for run in (tmp_path / "mlruns" / "artifacts").glob("frame/*/artifacts/model")
+    }
+    assert 10 <= len(kept) < 14
+    assert {member.run_id for member in result.best.members} <= kept
+    assert len(result.predictor.predict(data)) == 80
 
 
 def test_choices_that_cannot_be_are_refused_before_any_work(frame, tmp_path):

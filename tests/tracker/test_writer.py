@@ -16,6 +16,7 @@ from searched import write_search
 
 from automl import history
 from automl.errors import StorageError
+from automl.following import NOBODY, Recording
 from automl.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
 from automl.tracker.store import connect
@@ -226,7 +227,23 @@ def test_models_beyond_the_bound_are_deleted_with_their_scratch(fresh_trials: An
         client = connect(tracker.location)
         assert not (artifacts(client, tracker.run_ids[5]) / "model").exists()
         assert (artifacts(client, tracker.run_ids[5]) / "candidate.json").exists()
-        tracker.protect([6])
+        tracker.fail_search("enough")
+
+
+def test_a_member_of_the_ensemble_keeps_its_model_while_the_search_runs(
+    fresh_trials: Any, tmp_path: Path
+) -> None:
+    trials = fresh_trials.trials
+    with Tracker(open_store(None, tmp_path / "mlruns"), KeepModels(bytes=0, best=1)) as tracker:
+        recording = Recording(NOBODY, tracker)
+        tracker.begin_search(fresh_trials.record())
+        member = replace(trials[1], number=5, scores=replace(trials[1].scores, validation=0.1))
+        better = replace(trials[2], number=6, candidate=replace(trials[2].candidate, family="random_forest"))
+        for trial, weights in ((member, {5: 1.0}), (better, {6: 0.9, 5: 0.1})):
+            recording.weighed(weights)
+            recording.finished(trial, 0.5)
+        tracker.flush()
+        assert tracker.dropped == frozenset()
         tracker.fail_search("enough")
 
 
