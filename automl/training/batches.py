@@ -31,6 +31,17 @@ class BatchSource(Protocol):
         ...
 
 
+def first_batches(source: BatchSource, count: int) -> Iterator[Batch]:
+    """The next ``count`` batches, of as many epochs as that takes."""
+    done = 0
+    while True:
+        for batch in source.epoch():
+            yield batch
+            done += 1
+            if done == count:
+                return
+
+
 class TensorBatches:
     """Rows of tensors in memory, permuted once per epoch and cut into equal batches.
 

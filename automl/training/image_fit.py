@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -45,16 +46,16 @@ def fit_image_net(
     device = context.device
     batch = plan.batch_size
     while True:
-        try:
+        with suppress(torch.cuda.OutOfMemoryError):
             return _fit(replace(plan, batch_size=batch), inputs, target, task, context, device)
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            if batch > _SMALLEST_BATCH:
-                batch //= 2
-                _log.warning("The GPU's memory is too small: batches of %d images now.", batch)
-            else:
-                device = "cpu"
-                _log.warning("The GPU's memory is too small for any batch: this net is trained on the CPU.")
+        # Not before the error is dropped: it holds the net and all that the failed step had on the GPU.
+        torch.cuda.empty_cache()
+        if batch > _SMALLEST_BATCH:
+            batch //= 2
+            _log.warning("The GPU's memory is too small: batches of %d images now.", batch)
+        else:
+            device = "cpu"
+            _log.warning("The GPU's memory is too small for any batch: this net is trained on the CPU.")
 
 
 def prepare_net(plan: NetTraining, tables: Sequence[Table], context: FitContext) -> None:

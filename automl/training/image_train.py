@@ -59,6 +59,8 @@ def train_image_net(objective: NetObjective, plan: NetTraining, context: FitCont
         seconds = time.monotonic() - began
         if outcomes and outcome.stopped:
             break
+        if not outcome.best_losses:
+            raise TrialStopped("the time limit passed before the first epoch")
         outcomes.append(outcome)
         soup = stirred(soup, objective.model.state_dict(), len(outcomes))
     objective.model.load_state_dict(soup)
@@ -98,11 +100,13 @@ def _cycle(
 ) -> Outcome:
     control = Control(context.should_stop, lambda: context.seconds_left, context.report)
     trainer = Trainer(objective, source, settings, control, groups=groups)
-    objective.progress = lambda: trainer.step / max(trainer.planned_steps, 1)
-    outcome = trainer.run()
-    if not outcome.best_losses:
-        raise TrialStopped("the time limit passed before the first epoch")
-    return outcome
+    # Until the cycle is planned, its steps are timed: on pictures of full size, for no early and smaller ones
+    # to promise more than there is time for.
+    objective.progress = lambda: trainer.step / trainer.planned_steps if trainer.planned_steps else 1.0
+    try:
+        return trainer.run()
+    finally:
+        objective.progress = lambda: 1.0  # the other holds the trainer, and that the objective with its maps
 
 
 def _test_rates(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from automl.training.batches import BatchSource
+from automl.training.batches import BatchSource, first_batches
 from automl.training.groups import ParameterGroup, parameter_groups
 from automl.training.runtime import autocast, random_states, restore_random_states
 from automl.training.schedules import SCHEDULES
@@ -174,6 +174,7 @@ class Trainer:
         self.best_epochs: list[float] = []
         self.best: dict[str, torch.Tensor] = {}
         self.average: list[torch.Tensor] = []
+        self._diverged = False
         self._parameters = [parameter for group in self.groups for parameter in group.parameters]
         self._schedule = SCHEDULES[settings.schedule]
 
@@ -207,13 +208,13 @@ class Trainer:
             if self.step >= self.planned_steps:
                 break
         losses = (total / done).tolist()
-        alive = any(math.isfinite(loss) for loss in losses)
+        self._diverged = not any(math.isfinite(loss) for loss in losses)
         number = math.ceil(self.step / steps)
         last = self.step >= self.planned_steps
-        if alive and (last or number % self.settings.evaluate_every == 0):
+        if not self._diverged and (last or number % self.settings.evaluate_every == 0):
             self._judge(losses)
         self.control.report(self.step / self.planned_steps, f"epoch {number}")
-        return alive
+        return not self._diverged
 
     def _batch(self, batch: Batch) -> torch.Tensor:
         """One step of the optimizer; the losses before it, ``(nets,)``."""
@@ -303,9 +304,9 @@ class Trainer:
             )
         if self.best:
             self.objective.model.load_state_dict(self.best)
-        elif self.step >= self.source.steps:
+        elif self._diverged:
             raise FloatingPointError(
-                f"the loss was not finite in the first epoch at learning rate {self.settings.learning_rate:g}"
+                f"the loss was not finite from the start at learning rate {self.settings.learning_rate:g}"
             )
         self.objective.model.eval()
         return Outcome(
@@ -340,7 +341,8 @@ class Trainer:
         still = make_optimizer(self.groups, self.settings, rate=0.0)
         model.train()
         times = []
-        for batch in self.source.epoch():
+        # Of further epochs where one has fewer: the first step also pays for what is set up once.
+        for batch in first_batches(self.source, _TIMED_STEPS):
             started = time.perf_counter()
             self._gradients(batch)
             still.step()
@@ -348,8 +350,6 @@ class Trainer:
             if device != "cpu":
                 torch.cuda.synchronize(device)
             times.append(time.perf_counter() - started)
-            if len(times) == _TIMED_STEPS:
-                break
         restore_random_states(states, device)
         self.source.generator.set_state(order)
         for buffer, kept in zip(model.buffers(), buffers, strict=True):

@@ -5,18 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from automl.training.batches import BatchSource
+from automl.training.batches import BatchSource, first_batches
 from automl.training.groups import ParameterGroup, parameter_groups
 from automl.training.loop import Objective, Settings, clip_gradients, make_optimizer
 from automl.training.runtime import autocast, random_states, restore_random_states
 from automl.trial import TESTED_LOSS, TESTED_RATE, Curve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from automl.training.batches import Batch
 
 _SMOOTHING = 0.98
 _EXPLODED = 4.0
@@ -68,7 +62,7 @@ def lr_range_test(
     losses: list[float] = []
     average, best = 0.0, math.inf
     model.train()
-    for step, batch in enumerate(_endless(source, steps)):
+    for step, batch in enumerate(first_batches(source, steps)):
         rate = low * (high / low) ** (step / max(steps - 1, 1))
         for group, layer in zip(optimizer.param_groups, layers, strict=True):
             group["lr"] = rate * layer.rate_share
@@ -118,13 +112,3 @@ def valley(rates: list[float], losses: list[float]) -> float:
     start = end - length[end]
     third = (end - start) / 3
     return rates[max(0, start + int(third) + int(third / 2))]
-
-
-def _endless(source: BatchSource, steps: int) -> Iterator[Batch]:
-    done = 0
-    while True:
-        for batch in source.epoch():
-            if done == steps:
-                return
-            done += 1
-            yield batch

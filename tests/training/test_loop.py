@@ -79,6 +79,31 @@ def test_a_stop_before_the_first_epoch_leaves_no_best(digits: Any) -> None:
     assert outcome.best_losses == ()
 
 
+def test_a_stop_before_the_first_judgement_is_no_divergence(digits: Any) -> None:
+    steps = iter(range(1000))
+    control = Control(should_stop=lambda: next(steps) > 30)  # of 19 in an epoch
+    _, outcome = train(digits, control, evaluate_every=2)
+    assert outcome.best_losses == ()
+    assert outcome.stopped
+
+
+def test_a_slow_first_step_shortens_no_cycle_of_single_steps(digits: Any) -> None:
+    with seeded(0):
+        task = digits()
+        losses, calls = task.losses, iter(range(1000))
+
+        def slow_at_first(batch: Any) -> torch.Tensor:
+            if next(calls) == 0:
+                time.sleep(0.3)
+            return losses(batch)
+
+        task.losses = slow_at_first
+        end = time.monotonic() + 5
+        control = Control(seconds_left=lambda: end - time.monotonic())
+        settings = Settings(epochs=20, learning_rate=0.01)
+        assert Trainer(task, task.source(batch_size=1200), settings, control).run().epochs == 20
+
+
 def test_an_average_of_weights_is_evaluated_and_kept(digits: Any) -> None:
     task, outcome = train(digits, ema=0.9, schedule="constant", learning_rate=0.03)
     assert task.evaluate() == pytest.approx(outcome.best_losses)
