@@ -23,7 +23,7 @@ from automl.data.target import CleanTarget, clean_target
 from automl.errors import DataError, UsageError, did_you_mean
 from automl.image_numbers import learn_image_numbers, with_image_numbers
 from automl.image_source import Report, Source, judged_part, open_source
-from automl.metrics import Metric
+from automl.metrics import METRICS, Metric
 from automl.problem import Problem
 from automl.settings import Settings
 from automl.splits import RowNumbers, Split, SplitPlan, hold_out_test, make_split
@@ -243,7 +243,9 @@ def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
         actual = np.eye(task.n_outputs)[target] if task.labels else np.asarray(target)[:, None]
         return float(function(task.decode(actual), task.decode(predictions)))
 
-    name = getattr(function, "__name__", "custom")
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier() or name in METRICS:  # a lambda; "f1" on record means the one built in
+        name = f"custom_{name}" if name in METRICS else "custom"
     better = bool(getattr(function, "greater_is_better", True))
     reads = "labels" if task.labels else "values"
     metric = Metric(name, better, reads, frozenset({task.name}), call)

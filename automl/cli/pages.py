@@ -120,9 +120,13 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
     if found.gain is not None:
         interval = ""
         if found.low is not None and found.high is not None:
-            interval = f", 95 % interval {found.low:+.4g} … {found.high:+.4g} over {found.rows:,} shared rows"
-        word = "better" if found.gain >= 0 else "worse"
-        print(f"\nThe second is {word} by {abs(found.gain):.4g} {found.metric}{interval}.", file=stream)
+            interval = (
+                f"; 95 % interval of the gain {found.low:+.4g} … {found.high:+.4g} over {found.rows:,} "
+                "shared rows"
+            )
+        word = "better" if found.gain > 0 else "worse"
+        by = f"The second is {word} by {abs(found.gain):.4g}" if found.gain else "Both have the same"
+        print(f"\n{by} {found.metric}{interval}.", file=stream)
     print(found.verdict, file=stream)
 
 

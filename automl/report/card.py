@@ -37,7 +37,7 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
     if subject.evidence is not None and subject.evidence.task.labels:
         parts += ["### By class", _by_class(subject.evidence)]
     for item in slices:
-        parts += [f"### By {escaped(item.column)}", _by_group(item, subject.metric)]
+        parts += [f"### By {escaped(item.column)}", _by_group(item, subject.measured)]
     if subject.explanation is not None and subject.explanation.importances:
         parts += ["### What drives it", _drivers(subject)]
     parts += [
@@ -135,7 +135,7 @@ def _judged(subject: Subject) -> str:
     lines = [
         f"- Validation: {escaped(story.split_reason)}",
         f"- Metric: {subject.metric} ({'more' if subject.greater_is_better else 'less'} is better), "
-        f"{escaped(story.metric_reason)}",
+        f"{escaped(story.metric_reason)}{'. ' if subject.unmeasured else ''}{escaped(subject.unmeasured)}",
         "- Untouched rows: "
         f"{escaped(story.test_source) if story.test_source else 'none, so the score above is optimistic'}",
         f"- Seed: {subject.material.search.configuration.get('seed', 0)}; {len(subject.material.trials)} "
@@ -216,7 +216,7 @@ def _drivers(subject: Subject) -> str:
         (escaped(item.feature), f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
         for item in subject.explanation.importances[:10]
     ]
-    return _table(("feature", f"{subject.metric} worse by, when shuffled", "95 % interval"), rows)
+    return _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)
 
 
 def _limits(subject: Subject) -> str:

@@ -209,7 +209,7 @@ def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
     """The metric by the groups of some columns."""
     note = (
         "Held-out rows by the values of a column. A group differs where its 95 % interval does not reach the "
-        f"score of all rows; of many groups some do so by chance. {WITHIN.get(subject.metric, '')}"
+        f"score of all rows; of many groups some do so by chance. {WITHIN.get(subject.measured, '')}"
     )
     parts: list[Markup] = [tag("p", note, class_="muted")]
     for item in slices:
@@ -223,7 +223,7 @@ def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
             )
             for group in item.groups
         ]
-        head = ("group", "rows", subject.metric, "95 % interval", "than all rows")
+        head = ("group", "rows", subject.measured, "95 % interval", "than all rows")
         parts += [
             tag("h3", f"By {item.column}; all rows: {score_text(item.overall)}"),
             table(head, rows, words=(0, 4)),
@@ -250,7 +250,7 @@ def drivers_section(subject: Subject) -> Markup:
     )
     how = (
         f"Each feature's values are shuffled among {found.rows:,} held-out rows; by how much "
-        f"{subject.metric} gets worse is how much the champion needs that feature, given all the others. "
+        f"{subject.measured} gets worse is how much the champion needs that feature, given all the others. "
         "The lines are 95 % intervals over rows drawn again and shuffles."
     )
     if found.features > len(found.importances):
@@ -258,12 +258,12 @@ def drivers_section(subject: Subject) -> Markup:
     if not found.complete:
         how += " The time allowed ended before all were done."
     plot = picture(
-        figures.importance_plot(found.importances, subject.metric),
+        figures.importance_plot(found.importances, subject.measured),
         "importance",
         alt=f"Bar chart of permutation importance. {told}",
         caption=told,
     )
-    head = ("feature", "kind", f"{subject.metric} worse by", "95 % interval")
+    head = ("feature", "kind", f"{subject.measured} worse by", "95 % interval")
     rows = [
         (item.feature, item.kind, f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
         for item in found.importances

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 
+from automl.metrics import METRICS
 from automl.report.markup import Markup, code, prose, section, table, tag
 from automl.report.parameters import LEAST_TRIALS, parameter_shares
 from automl.report.subject import Subject
 
 _COLUMNS = 60
+_FUNCTION = "The metric was a function, which no command takes: automl.search(…, metric=…) does."
 _EXACT = (
     "With a number of trials the same seed gives the same trials and scores again; with a time budget, how "
     "many there are depends on the machine."
@@ -131,7 +133,7 @@ def use_section(subject: Subject) -> Markup:
     parts += [
         tag("h3", "Repeat"),
         code(_command(subject)),
-        tag("p", _EXACT, class_="muted"),
+        tag("p", _EXACT if search.metric in METRICS else f"{_EXACT} {_FUNCTION}", class_="muted"),
         tag("h3", "Look at every trial"),
         code(f"automl leaderboard {shlex.quote(name)}\nautoml ui {shlex.quote(name)}"),
     ]
@@ -188,8 +190,9 @@ def _command(subject: Subject) -> str:
     ]
     if given.get("seconds") is not None:
         words.append(f"--time {float(given['seconds']):g}s")
+    functions = {"metric"} if subject.material.search.metric not in METRICS else set()
     for key in _REPEATED:
-        if key in given and given[key] != _USUAL.get(key):
+        if key in given and key not in functions and given[key] != _USUAL.get(key):
             words += _option("--" + {"kinds": "kind"}.get(key, key).replace("_", "-"), given[key])
     words.append(f"--seed {given.get('seed', 0)}")
     return " ".join(words)

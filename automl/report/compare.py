@@ -74,6 +74,8 @@ class Comparison:
         """In one sentence."""
         if self.gain is None or self.low is None or self.high is None:
             return self.note
+        if self.low == self.high == 0:
+            return "There is no difference."
         if self.low > 0:
             return "The second is better, by more than chance explains."
         if self.high < 0:
@@ -102,7 +104,7 @@ def compare(
     Raises
     ------
     UsageError
-        When the runs were judged by different metrics.
+        When the runs were judged by different metrics, or predict different targets.
     """
     record = Record(locate_store(tracking_uri, store))
     one, two = (_Judged.read(record, resolve_run(record, given).info.run_id) for given in (first, second))
@@ -110,6 +112,9 @@ def compare(
         raise UsageError(
             f"The first run was judged by {one.metric}, the second by {two.metric}: not comparable."
         )
+    targets = [side.material.search.target for side in (one, two)]
+    if targets[0] != targets[1]:
+        raise UsageError(f"The first run predicts {targets[0]!r}, the second {targets[1]!r}: not comparable.")
     alike = one.is_trial == two.is_trial
     changed = _changed(*(side.settings if alike else side.model for side in (one.side, two.side)))
     better = one.material.search.greater_is_better
@@ -232,6 +237,8 @@ def _unpaired(one: _Judged, two: _Judged) -> str:
     """Why there is no interval, or an empty text."""
     if one.evidence is None or two.evidence is None:
         return "No interval: a search did not end, or an earlier version recorded it."
+    if any(side.evidence.task.metric.name != side.metric for side in (one, two) if side.evidence):
+        return f"No interval: {one.metric} is a function, which is not on record."
     if one.predictions is None or two.predictions is None:
         return "No interval: a trial has no held-out predictions."
     if one.evidence.story.data_digest != two.evidence.story.data_digest:

@@ -128,11 +128,12 @@ def honest_section(subject: Subject) -> Markup:
     if subject.evidence is not None:
         story = subject.evidence.story
         judged = (
-            f"Trials were judged by: {story.split_reason}. The metric is {subject.metric}: "
+            f"Trials were judged on held-out rows ({story.split_reason}). The metric is {subject.metric}: "
             f"{story.metric_reason}."
         )
-        test = f" Untouched rows: {story.test_source}." if story.test_source else ""
-        parts.append(tag("p", judged + test, class_="muted"))
+        test = f"Untouched rows: {story.test_source}." if story.test_source else ""
+        told = " ".join(part for part in (judged, subject.unmeasured, test) if part)
+        parts.append(tag("p", told, class_="muted"))
     return section("honest", "How good is it, honestly?", *parts)
 
 
@@ -141,7 +142,9 @@ def _verdict(subject: Subject) -> str:
     if score is None or baseline is None:
         return ""
     worst = score.low if subject.greater_is_better else score.high
-    if subject.beats(score.value, baseline) and worst is not None and subject.beats(worst, baseline):
+    if subject.beats(score.value, baseline) and worst is None:
+        text = "It is better than the baseline; by how much more than chance, no interval says."
+    elif subject.beats(score.value, baseline) and worst is not None and subject.beats(worst, baseline):
         text = (
             "Even the unfavourable end of its interval is better than the baseline: the features do tell "
             "something about the target."
@@ -152,7 +155,7 @@ def _verdict(subject: Subject) -> str:
         text = "It is the baseline itself: no model that looks at the features was finished or better."
     else:
         text = "It is no better than the baseline: the features tell nothing that these models could use."
-    if subject.test is None:
+    if subject.test is None and worst is not None:
         text += (
             " The interval covers which rows happened to be there, but not that the best of many models "
             "was picked by these same rows. Pass rows of your own with --test FILE for a score without "

@@ -75,6 +75,21 @@ class Subject:
         return self.material.search.metric
 
     @property
+    def measured(self) -> str:
+        """What held-out rows can be scored by: the metric, or the task's own where that is a function."""
+        return self.metric if self.evidence is None else self.evidence.task.metric.name
+
+    @property
+    def unmeasured(self) -> str:
+        """A sentence where that is not what the search was judged by, else an empty text."""
+        if self.measured == self.metric:
+            return ""
+        return (
+            f"{self.metric} is a function, which is not on record: what is scored anew here is scored by "
+            f"{self.measured}."
+        )
+
+    @property
     def greater_is_better(self) -> bool:
         """The metric's direction."""
         return self.material.search.greater_is_better
@@ -97,6 +112,8 @@ class Subject:
             return None
         if self.evidence is None:
             return Score(value)
+        if self.unmeasured:
+            return Score(value, rows=len(self.evidence.target))
         found = bootstrap_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
         return Score(value, found.low, found.high, found.rows)
 

@@ -111,6 +111,7 @@ def test_a_run_compared_with_itself_gains_nothing_and_with_the_baseline_clearly(
     dummy = next(row for row in rows if row.family == "dummy")
     same = compare(best.run_id, best.run_id[:8], store=regression.store)
     assert (same.gain, same.low, same.high, same.changed) == (0, 0, 0, ())
+    assert same.verdict == "There is no difference."
     other = compare(dummy.run_id, best.run_id, store=regression.store)
     assert other.low > 0
     assert other.rows == 260
@@ -131,6 +132,14 @@ def test_a_champion_is_compared_with_a_trial_by_its_model(kind, request):
     assert "family" in names
     assert not names & set(found.first.settings)
     assert ("members" in names) == (len(searched.result.best.members) > 1)
+
+
+def test_runs_of_different_targets_are_not_compared(regression):
+    options = {"trials": 1, "families": ("linear",), "folds": 3, "executor": "inline", "metric": "rmse"}
+    store = regression.store
+    automl.search(regression.folder / "data.csv", target="x0", name="other", store=store, **options)
+    with pytest.raises(UsageError, match="predicts 'price', the second 'x0'"):
+        compare(regression.name, "other", store=store)
 
 
 def test_runs_on_different_data_get_a_difference_and_no_interval(binary, regression, tmp_path):
