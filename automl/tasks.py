@@ -199,8 +199,10 @@ def task_from_json(data: dict[str, Any]) -> Task:
     loads a task only predicts with it.
     """
     labels = tuple(_CASTS[kind](value) for kind, value in data["labels"])
-    name = data["metric"] if data["metric"] in METRICS else _plain_default(data["name"])
-    return _CLASSES[data["name"]](metric=metric_by_name(name, data["name"]), labels=labels)
+    metric = METRICS.get(data["metric"])
+    if metric is None or data["name"] not in metric.tasks:  # a callable may have the name of another task's
+        metric = METRICS[_plain_default(data["name"])]
+    return _CLASSES[data["name"]](metric=metric, labels=labels)
 
 
 @dataclass(frozen=True)
@@ -259,13 +261,14 @@ def _infer(
         return ("regression" if requested == "regression" else "multiclass"), "asked for"
     asked = METRICS.get(metric) if isinstance(metric, str) else None
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if asked is not None and (asked.tasks == {"regression"} and numeric):
+    if asked is not None and asked.tasks == {"regression"} and all(_is_number(value) for value in values):
         return "regression", f"metric {asked.name} scores numbers"
     if asked is not None and "regression" not in asked.tasks:
         return "multiclass", f"metric {asked.name} scores classes"
     count = len(values)
     if not numeric:
-        return "multiclass", f"the target holds {count} distinct labels that are not numbers"
+        kind = "are text" if all(_is_number(value) for value in values) else "are not numbers"
+        return "multiclass", f"the target holds {count} distinct labels that {kind}"
     if count == 2:
         return "multiclass", "the target holds two distinct values"
     whole = all(float(value).is_integer() for value in values)
@@ -345,6 +348,14 @@ def _ordered_labels(values: list[Label]) -> tuple[Label, ...]:
         for negative, positive in zip(_NEGATIVE_WORDS, _POSITIVE_WORDS, strict=True):
             if set(keys) == {negative, positive}:
                 return tuple(sorted(values, key=lambda value: _label_key(value) == positive))
-    if all(isinstance(value, int | float) for value in values):
-        return tuple(sorted(values, key=lambda value: float(value)))
+    if all(isinstance(value, bool) or _is_number(value) for value in values):
+        return tuple(sorted(values, key=lambda value: (float(value), str(value))))
     return tuple(sorted(values, key=str))
+
+
+def _is_number(value: Label) -> bool:
+    """Whether a label is a number, or the text of one."""
+    try:
+        return not isinstance(value, bool) and np.isfinite(float(value))
+    except ValueError:
+        return False

@@ -77,6 +77,11 @@ def test_a_task_survives_json():
     assert again == task
 
 
+def test_a_callable_named_like_a_metric_of_another_task_does_not_keep_a_model_from_loading():
+    written = choose_task(np.array([0, 1, 2] * 9), requested="classification").task.to_json()
+    assert task_from_json(written | {"metric": "mae"}).metric.name == "log_loss"
+
+
 def test_an_unknown_label_is_named():
     task = choose_task(np.array(["cat", "dog"], dtype=object)).task
     with pytest.raises(DataError, match="'cow'"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from automl.data.cells import (
@@ -97,12 +98,14 @@ def clean_target(
 
 
 def _looks_like_classes(values: Values) -> bool:
-    """Whether the target would be taken for classes: labels, or few different whole numbers."""
+    """Whether the target would be taken for classes: labels, two numbers, or few different whole ones."""
     if values.dtype.kind in "Ob":
+        return True
+    distinct = len(np.unique(values))
+    if distinct == 2:
         return True
     if values.dtype.kind == "f" and not (values == np.floor(values)).all():
         return False
-    distinct = len(np.unique(values))
     return distinct <= (20 if len(values) >= 1000 else 10) and distinct <= len(values) / 5
 
 
@@ -127,11 +130,11 @@ def _values(
     present = text.is_valid().to_numpy(zero_copy_only=False)
     parsed = _parsed(text, task)
     if parsed is not None:
-        return (
-            np.where(present, parsed, 0),
-            present & ~np.isnan(parsed),
-            ["The target's numbers were kept as text."],
-        )
+        present &= ~np.isnan(parsed)
+        known = parsed[present]
+        spelled_once = pc.count_distinct(text.filter(pa.array(present))).as_py() == len(np.unique(known))
+        if task == "regression" or not spelled_once or not _looks_like_classes(known):
+            return np.where(present, parsed, 0), present, ["The target's numbers were kept as text."]
     if task == "regression":
         bad = np.flatnonzero(parse_numbers(text)[1])
         sample = text[int(bad[0])].as_py() if len(bad) else ""
@@ -141,7 +144,9 @@ def _values(
             "classification."
         )
     raw = column.to_numpy(dtype=object)
-    remark = []
+    remark = (
+        [] if parsed is None else ["The target's classes are numbers kept as text, and so are predictions."]
+    )
     if len(kinds) > 1:
         names = sorted(kind.__name__ for kind in kinds)
         remark = [f"The target holds values of several types ({', '.join(names)}): all are read as text."]

@@ -106,6 +106,25 @@ def test_numbers_kept_as_text_are_parsed() -> None:
     assert "'many' in row 2" in refusal(["1", "2", "many"], task="regression")
 
 
+@pytest.mark.parametrize("held", [list, pd.Categorical])
+def test_classes_that_are_numbers_kept_as_text_come_back_as_text(held: Any) -> None:
+    result = clean(held(["9", "10", "?", None] * 9))
+    choice = choose_task(result.values)
+    assert choice.task.labels == ("9", "10")
+    assert choice.task.decode(np.eye(2)[choice.task.encode(result.values)]).tolist() == ["9", "10"] * 9
+    assert "kept as text" in result.notes[0]
+    assert choose_task(result.values, metric="rmse").task.name == "regression"
+
+
+def test_one_number_in_two_spellings_is_one_class() -> None:
+    assert set(clean(["1", "1.0", "2"] * 9).values.tolist()) == {1.0, 2.0}
+
+
+@pytest.mark.parametrize("values", [[0] * 7 + [1], [0.5] * 9 + [1.5]])
+def test_the_only_row_of_one_of_two_numbers_cannot_be_judged(values: list[Any]) -> None:
+    assert "one row each" in refusal(values)
+
+
 def test_mixed_types_are_read_as_text() -> None:
     result = clean([1, "a", 1, "a"])
     assert result.values.tolist() == ["1", "a", "1", "a"]
