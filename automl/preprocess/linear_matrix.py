@@ -22,6 +22,8 @@ Matrix: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.float32] | csr_mat
 Numeric = Literal["standard", "squash", "quantile", "splines"]
 _ONE_HOT_LEVELS = 100
 _FEW_LEVELS = 10
+# Deviations: a sum of still larger numbers would overflow, and be no number.
+_FURTHEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ class LinearMatrix(Saved):
 
     def _join(self, dense: npt.NDArray[np.float64], table: Table) -> Matrix:
         codes = self.merge.transform(_with_missing(table.codes[:, self.shown]))
-        joined: Any = np.hstack([self.scale.transform(dense), one_hot(codes, self.merge.levels)])
+        with np.errstate(over="ignore"):
+            scaled = self.scale.transform(dense).clip(-_FURTHEST, _FURTHEST)
+        joined: Any = np.hstack([scaled, one_hot(codes, self.merge.levels)])
         if self.terms is None:
             return joined
         from scipy.sparse import csr_matrix, hstack

@@ -221,6 +221,15 @@ def test_a_class_that_the_fold_lacks_keeps_its_column(name: str) -> None:
     assert predictions[:, 1].mean() < 0.2
 
 
+@pytest.mark.parametrize("name", BOOSTERS)
+@pytest.mark.parametrize("data", ["breast_cancer", "wine"])
+def test_a_fold_may_know_one_class_and_be_judged_on_others(name: str, data: str) -> None:
+    (table, target), valid, task = bundled(data)
+    kept = np.flatnonzero(target == 1)
+    model = fitted(name, (table.take(kept), target[kept]), task, FitContext(valid=valid))
+    assert model.predict(valid[0])[:, 1].min() > 0.9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOOSTERS)
 @pytest.mark.parametrize("data", ["breast_cancer", "wine", "diabetes"])

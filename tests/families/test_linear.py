@@ -160,6 +160,15 @@ def test_an_outlier_does_not_send_a_prediction_far_away() -> None:
     assert far <= values.max() + 0.5 * np.ptp(values) + 1e-9
 
 
+@pytest.mark.parametrize("name", ["breast_cancer", "wine", "diabetes"])
+def test_numbers_at_the_end_of_their_range_are_predicted(name: str) -> None:
+    table, target, task = bundled(name)
+    furthest = np.finfo(np.float64).max
+    rows = numbers(np.tile(np.array([[furthest], [-furthest], [1e300]]), table.numbers.shape[1]))
+    predictions = linear.fit(linear.Params(), table, target, task, FitContext()).predict(rows)
+    assert np.isfinite(predictions).all()
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_a_handful_of_rows_is_enough(rows: int) -> None:
     values = np.arange(rows, dtype=float)[:, None]
