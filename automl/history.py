@@ -280,7 +280,9 @@ def ui_server(
         return UiServer(address, address + path)
     chosen = _free_port(port)
     address = f"http://{_HOST}:{chosen}"
-    return UiServer(address, address + path, _ui_command(location, chosen), _UI_ENVIRONMENT)
+    # In the environment: a database's password is not for the list of processes.
+    environment = {**_UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": location.uri}
+    return UiServer(address, address + path, _ui_command(location, chosen), environment)
 
 
 def serve_ui(
@@ -312,7 +314,7 @@ _UI_ENVIRONMENT = {
 
 def _ui_command(location: StoreLocation, port: int) -> tuple[str, ...]:
     return (
-        *(sys.executable, "-m", "mlflow", "server", "--backend-store-uri", location.uri),
+        *(sys.executable, "-m", "mlflow", "server"),
         *("--default-artifact-root", str(location.artifacts)),
         *("--host", _HOST, "--port", str(port), "--workers", "1"),
     )

@@ -14,6 +14,7 @@ from automl.predictor import Predictor
 from automl.report.evidence import Evidence
 from automl.tracker import LeaderboardRow, SearchIds
 from automl.trial import Status, Trial
+from automl.wording import without_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,7 +186,7 @@ class SearchResult:
             "name": self.name,
             "run_id": self.ids.run_id,
             "experiment_id": self.ids.experiment_id,
-            "tracking_uri": self.ids.tracking_uri,
+            "tracking_uri": without_password(self.ids.tracking_uri),
             "task": self.task,
             "metric": self.metric,
             "greater_is_better": self.greater_is_better,

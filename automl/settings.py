@@ -11,6 +11,7 @@ from typing import Any
 
 from automl.budget import parse_bytes, parse_seconds
 from automl.errors import UsageError, did_you_mean
+from automl.wording import without_password
 
 LEAST_MEMORY = 256 * 1024**2
 PREFERENCES = ("best", "fast", "small")
@@ -74,6 +75,8 @@ class Settings:
             for key, value in (("source", self.source), ("test", self.test))
             if isinstance(value, str | os.PathLike)
         }
+        if self.tracking_uri is not None:
+            body["tracking_uri"] = without_password(self.tracking_uri)
         return {
             key: value if isinstance(value, bool | int | float | str) else _described(value)
             for key, value in body.items()

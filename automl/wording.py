@@ -1,6 +1,8 @@
-"""Numbers as people read them."""
+"""Numbers and addresses as people read them."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 
 def duration(seconds: float) -> str:
@@ -33,3 +35,12 @@ def size_text(size: float) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return ""
+
+
+def without_password(uri: str) -> str:
+    """The URI with stars in the place of a password."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}").geturl()

@@ -93,10 +93,10 @@ class Record:
     def __init__(self, location: StoreLocation) -> None:
         if not location.exists:
             raise UsageError(
-                f"There is no record at {location.uri}. Run `automl search` in this folder first, change "
+                f"There is no record at {location.shown}. Run `automl search` in this folder first, change "
                 "into the folder that holds mlruns, or pass --tracking-uri."
             )
-        with storage_errors(f"open the store at {location.uri}"):
+        with storage_errors(f"open the store at {location.shown}"):
             mend_moved(location)
         self.location = location
         self.client: MlflowClient = connect(location)
@@ -246,8 +246,10 @@ class Record:
         """The error for a name that nothing has."""
         names = self.names()
         if not names:
-            return UsageError(f"There is no search yet at {self.location.uri}. Run `automl search` first.")
-        return UsageError(f"There is no search {name!r} at {self.location.uri}. {did_you_mean(name, names)}")
+            return UsageError(f"There is no search yet at {self.location.shown}. Run `automl search` first.")
+        return UsageError(
+            f"There is no search {name!r} at {self.location.shown}. {did_you_mean(name, names)}"
+        )
 
     def _without_champion(self, name: str) -> UsageError:
         if self.client.get_experiment_by_name(name) is None:
@@ -313,7 +315,7 @@ class Record:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             raise UsageError(
-                f"There is no run {run_id} at {self.location.uri}. `automl leaderboard NAME` lists run ids."
+                f"There is no run {run_id} at {self.location.shown}. `automl leaderboard NAME` lists run ids."
             ) from None
         if not {"automl.trial", "automl.search"} & set(run.data.tags):
             raise UsageError(f"The run {run_id} was not made by automl: load its model with MLflow.")

@@ -46,6 +46,7 @@ from automl.tracker.store import (
     remove_folder,
 )
 from automl.trial import Result, Status, Trial
+from automl.wording import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -94,21 +95,21 @@ class SearchRun:
     def client(self) -> MlflowClient:
         """The store's client."""
         if self._client is None:
-            raise StorageError(f"The store at {self.location.uri} could not be opened.")
+            raise StorageError(f"The store at {self.location.shown} could not be opened.")
         return self._client
 
     @property
     def search(self) -> SearchRecord:
         """The search that was begun."""
         if self._search is None:
-            raise StorageError(f"The search could not be begun in the store at {self.location.uri}.")
+            raise StorageError(f"The search could not be begun in the store at {self.location.shown}.")
         return self._search
 
     @property
     def runs(self) -> RunWriter:
         """Writer of the trials' runs."""
         if self._runs is None:
-            raise StorageError(f"The search could not be begun in the store at {self.location.uri}.")
+            raise StorageError(f"The search could not be begun in the store at {self.location.shown}.")
         return self._runs
 
     def open(self) -> None:
@@ -432,6 +433,6 @@ def _id_fields(ids: SearchIds) -> dict[str, str]:
     return {
         "run_id": ids.run_id,
         "experiment_id": ids.experiment_id,
-        "tracking_uri": ids.tracking_uri,
+        "tracking_uri": without_password(ids.tracking_uri),
         "model_uri": ids.model_uri,
     }

@@ -9,16 +9,18 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlparse
 
 from automl.durable import FULL
-from automl.errors import StorageError, UsageError
+from automl.errors import MissingDependencyError, StorageError, UsageError
 from automl.tracker.schema import bring_up_to_date
+from automl.wording import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +35,8 @@ _LOCATIONS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+_SERVERS = frozenset({"http", "https", "databricks", "databricks-uc", "uc"})
+_DATABASES = frozenset({"postgresql", "mysql", "mssql"})
 PATIENCE_VARIABLE = "AUTOML_STORE_PATIENCE"
 _PATIENCE_SECONDS = 60.0
 _ENVIRONMENT = {
@@ -75,6 +79,11 @@ class StoreLocation:
     artifacts: Path | None
 
     @property
+    def shown(self) -> str:
+        """The URI as people may see it, without a password."""
+        return without_password(self.uri)
+
+    @property
     def exists(self) -> bool:
         """Whether something was recorded here (a server is asked when it is used)."""
         return self.database is None or self.database.is_file()
@@ -93,7 +102,8 @@ def locate_store(
     Raises
     ------
     UsageError
-        For a folder of MLflow's old file store, which this MLflow no longer writes.
+        For a folder of MLflow's old file store, which this MLflow no longer writes, and for what is neither
+        a server nor a database.
     """
     folder = Path(root).absolute().resolve()
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
@@ -110,8 +120,39 @@ def locate_store(
             f"The tracking URI {uri!r} names a folder: MLflow's file store is no longer supported. "
             f"Use sqlite:///{uri.removeprefix('file://').rstrip('/')}/mlflow.db, or the address of a server."
         )
-    served = scheme.startswith(("http", "databricks", "uc"))
-    return StoreLocation(uri, folder, None, None if served else folder / "artifacts")
+    if scheme in _SERVERS or scheme in {
+        plugin.name for plugin in entry_points(group="mlflow.tracking_store")
+    }:
+        return StoreLocation(uri, folder, None, None)
+    if scheme.partition("+")[0] not in _DATABASES:
+        raise UsageError(
+            f"The tracking URI {without_password(uri)!r} is neither a server (http://, https://, databricks) "
+            "nor a database (sqlite:///, postgresql://, mysql://, mssql://)."
+        )
+    return StoreLocation(uri, folder, None, folder / "artifacts")
+
+
+def _check_driver(location: StoreLocation) -> None:
+    """Databases other than SQLite need a package that is not part of the installation."""
+    if location.database is not None or location.artifacts is None:
+        return
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(location.uri).get_dialect().import_dbapi()
+    except ImportError as error:
+        package = (
+            "'automl[postgres]'"
+            if location.uri.startswith("postgresql:")
+            else f"the package that has {error.name}"
+        )
+        raise MissingDependencyError(
+            f"The database at {location.shown} needs {error.name}, which is not installed. "
+            f"Next: pip install {package}"
+        ) from None
+    except ArgumentError as error:
+        raise UsageError(f"The tracking URI {location.shown!r} cannot be read: {error}") from None
 
 
 def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT) -> StoreLocation:
@@ -124,9 +165,12 @@ def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = D
     ------
     StorageError
         When it cannot be written, now and not after hours of trials.
+    MissingDependencyError
+        When the package that speaks to the database is not installed.
     """
     location = locate_store(tracking_uri, root)
-    with storage_errors(f"open the store at {location.uri}"):
+    _check_driver(location)
+    with storage_errors(f"open the store at {location.shown}"):
         location.root.mkdir(parents=True, exist_ok=True)
         if location.database is not None:
             location.database.parent.mkdir(parents=True, exist_ok=True)
@@ -204,8 +248,9 @@ def checkpoint(location: StoreLocation) -> None:
 
 def connect(location: StoreLocation) -> MlflowClient:
     """A client of the store; the first call imports MLflow and may create the tables (seconds)."""
+    _check_driver(location)
     quieten()
-    with storage_errors(f"reach the store at {location.uri}"), _uncollected():
+    with storage_errors(f"reach the store at {location.shown}"), _uncollected():
         from mlflow import MlflowClient
 
         if location.database is not None:
@@ -255,17 +300,22 @@ def storage_errors(action: str) -> Iterator[None]:
     except StorageError:
         raise
     except _raised_by_stores() as error:
-        raise StorageError(f"Could not {action}: {error}. {_REMEDY}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise StorageError(f"Could not {action}: {reason}. {_REMEDY}") from error
 
 
 _REMEDY = "Check that the store can be reached and its disk has room, or pass another --tracking-uri."
 
 
 def _raised_by_stores() -> tuple[type[BaseException], ...]:
-    """Evaluated when something was raised: the errors of libraries are known once they were imported."""
     known = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
+    return (OSError, sqlite3.Error, *_imported(known))
+
+
+def _imported(known: Iterable[tuple[str, str]]) -> list[type[BaseException]]:
+    """Errors of libraries: nothing can have raised those of one that was not imported."""
     found = (getattr(sys.modules.get(module), name, None) for module, name in known)
-    return (OSError, sqlite3.Error, *(error for error in found if error is not None))
+    return [error for error in found if error is not None]
 
 
 def may_pass(error: BaseException) -> bool:
@@ -277,7 +327,11 @@ def may_pass(error: BaseException) -> bool:
     if isinstance(cause, OSError):
         return cause.errno not in FULL
     code = getattr(cause, "error_code", "")
-    return isinstance(cause, sqlite3.OperationalError) or code in _PASSING or "locked" in words
+    away: tuple[type[BaseException], ...] = (
+        sqlite3.OperationalError,
+        *_imported([("sqlalchemy.exc", "OperationalError")]),
+    )
+    return isinstance(cause, away) or code in _PASSING or "locked" in words
 
 
 _PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}

@@ -182,7 +182,7 @@ class Tracker:
             self._pool.submit(lambda: None).result(seconds)
         except TimeoutError:
             raise StorageError(
-                f"The store at {self.location.uri} was not done after {seconds:g} s."
+                f"The store at {self.location.shown} was not done after {seconds:g} s."
             ) from None
         if self._failure is not None:
             raise self._failure
@@ -211,7 +211,7 @@ class Tracker:
         while True:
             try:
                 if self._gave_up:
-                    raise StorageError(f"The store at {self.location.uri} was given up.")
+                    raise StorageError(f"The store at {self.location.shown} was given up.")
                 with storage_errors("write to the tracking store"):
                     done = job()
             except Exception as error:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from automl.errors import StorageError, UsageError
+from automl.errors import MissingDependencyError, StorageError, UsageError
 from automl.tracker import locate_store, open_store
 from automl.tracker.store import connect, local_path
+from automl.wording import without_password
 
 
 def test_the_default_store_is_a_file_in_mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +44,40 @@ def test_a_database_server_keeps_its_artifacts_in_the_folder(tmp_path: Path) -> 
     location = locate_store("postgresql://somewhere/tracking", tmp_path)
     assert location.database is None
     assert location.artifacts == tmp_path.resolve() / "artifacts"
+
+
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    uri = "postgresql://mlflow:s3cr@t@db.example:5432/tracking"
+    location = locate_store(uri, tmp_path)
+    assert location.uri == uri
+    assert location.shown == "postgresql://mlflow:***@db.example:5432/tracking"
+    for plain in (
+        "http://127.0.0.1:5999",
+        "sqlite:///a/b.db",
+        "postgresql://user@/tracking?host=/run/postgresql",
+    ):
+        assert without_password(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("foo://user:secret@bar", "neither a server"),
+        ("postgresql+nothing://user:secret@bar/x", "cannot be read"),
+    ],
+)
+def test_an_address_of_no_known_kind_is_refused_at_once(uri: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words) as raised:
+        open_store(uri, tmp_path)
+    assert "secret" not in str(raised.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_database_without_its_driver_is_a_missing_dependency(tmp_path: Path) -> None:
+    with pytest.raises(MissingDependencyError, match="needs pymssql") as raised:
+        open_store("mssql+pymssql://user:secret@somewhere/tracking", tmp_path)
+    assert "pip install" in str(raised.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns"])
