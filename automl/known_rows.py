@@ -38,7 +38,7 @@ class KnownRows(Saved):
     hashes:
         ``(known rows,)`` uint64, ascending (see :func:`automl.data.digest.row_hashes`).
     means:
-        ``(known rows, n_outputs)`` float32: class shares, or the mean value.
+        ``(known rows, n_outputs)``: class shares in float32, or the mean value in float64.
     counts:
         ``(known rows,)`` int32: how many training rows stand behind each.
     evidence:
@@ -48,7 +48,7 @@ class KnownRows(Saved):
     """
 
     hashes: npt.NDArray[np.uint64]
-    means: npt.NDArray[np.float32]
+    means: npt.NDArray[np.floating]
     counts: npt.NDArray[np.int32]
     evidence: float
     gain: float
@@ -87,8 +87,8 @@ class KnownRows(Saved):
                 best = float(saved.mean()), evidence
         if best is None:
             return None
-        means = (sums / counts[:, None]).astype(np.float32)
-        share = best[0] / max(float(alone.mean()), 1e-12)
+        means = (sums / counts[:, None]).astype(np.float32 if task.labels else np.float64)
+        share = best[0] / float(alone.mean())  # of a loss that is above 0, as something was saved
         return cls(hashes.astype(np.uint64), means, counts.astype(np.int32), best[1], share)
 
     def extended(self, table: Table, target: Encoded, task: Task) -> KnownRows:
@@ -99,7 +99,7 @@ class KnownRows(Saved):
         sums = np.zeros((len(hashes), answers.shape[1]))
         np.add.at(sums, group, answers * weights[:, None])
         counts = np.bincount(group, weights)
-        means = (sums / counts[:, None]).astype(np.float32)
+        means = (sums / counts[:, None]).astype(self.means.dtype)
         return replace(self, hashes=hashes, means=means, counts=counts.astype(np.int32))
 
     def join(self, table: Table, predictions: Predictions) -> npt.NDArray[np.float64]:

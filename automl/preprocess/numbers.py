@@ -11,7 +11,7 @@ import numpy.typing as npt
 from automl.preprocess.saved import Saved
 
 Floats = npt.NDArray[np.floating]
-_TINY = 1e-12
+_TINY = 1e-100  # squares of less are 0; a unit may make all values of a column as small as 1e-20
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Squash(Saved):
         """Learn from ``(rows, columns)`` with NaN for missing."""
         low, quarter, median, upper, high = _quantiles(values, np.array([0.0, 0.25, 0.5, 0.75, 1.0]))
         spread, extent = upper - quarter, (high - low) / 2
-        divisor = np.where(spread > _TINY, spread, extent)
+        # Rounding alone gives values that are equal a spread.
+        divisor = np.where(spread > 1e-12 * np.maximum(np.abs(median), extent) + _TINY, spread, extent)
         usable = divisor > 1e-10 * np.abs(median) + _TINY
         return cls(median, np.where(usable, 1.0 / np.where(usable, divisor, 1.0), 0.0))
 
@@ -129,8 +130,9 @@ class Splines(Saved):
         knots: list[float] = []
         owner: list[int] = []
         for j in range(values.shape[1]):
-            inner = np.unique(grid[1:-1, j])
-            inner = inner[(inner > grid[0, j]) & (inner < grid[-1, j])]
+            inner, low, high = np.unique(grid[1:-1, j]), grid[0, j], grid[-1, j]
+            # A knot that only rounding tells from the largest value would have a hinge of next to nothing.
+            inner = inner[(inner > low) & (inner < high - 1e-9 * (high - low))]
             knots += inner.tolist()
             owner += [j] * len(inner)
         return cls(np.array(knots, dtype=np.float64), np.array(owner, dtype=np.int64))

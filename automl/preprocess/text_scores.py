@@ -53,7 +53,7 @@ class TextScores(Saved):
         terms = TextTerms.fit(texts, words=False)
         matrix = terms.transform(texts)
         outputs = _outputs(target, task)
-        mean, scale = outputs.mean(axis=0), np.maximum(outputs.std(axis=0), 1e-12)
+        mean, scale = outputs.mean(axis=0), np.maximum(outputs.std(axis=0), 1e-100)
         fold = np.random.default_rng(seed).permutation(len(outputs)) % _FOLDS
         solve = _by_gram if len(outputs) <= _MOST_ROWS_OF_GRAM else _by_steps
         coefficients, held_out = solve(matrix, (outputs - mean) / scale, fold)

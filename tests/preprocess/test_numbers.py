@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,23 @@ def test_squash_holds_outliers_and_keeps_order_and_gaps(values: np.ndarray) -> N
     assert np.nanmax(np.abs(squashed)) <= 3
     assert (np.argsort(squashed[present, 0]) == np.argsort(values[present, 0])).all()
     assert np.isnan(squashed[~present, 0]).all()
+
+
+def test_rounding_alone_makes_no_spread_and_no_hinge() -> None:
+    sums = np.repeat([0.1 + 0.2, 0.3, 5.0], [40, 50, 10])[:, None]
+    assert Squash.fit(sums).transform(sums).max() > 0.5
+    for rows in range(10, 300):
+        column = np.repeat([0.0, 1.0], [rows - rows // 5, rows // 5])[:, None]
+        hinges = Splines.fit(column).transform(column)
+        assert (np.ptp(hinges, axis=0) > 1e-9).all()
+
+
+@pytest.mark.parametrize("kind", [Standard, Squash])
+def test_the_unit_of_a_column_does_not_matter(kind: Any, values: np.ndarray) -> None:
+    small = kind.fit(values * 1e-18)
+    assert np.allclose(small.transform(values * 1e-18), kind.fit(values).transform(values), equal_nan=True)
+    assert np.isfinite(small.transform(np.full((1, values.shape[1]), 1e37))).all()
+    assert not kind.fit(np.full((9, 1), 0.1)).transform(np.full((9, 1), 0.1)).any()
 
 
 def test_quantile_is_close_to_scikit_learns(values: np.ndarray) -> None:
