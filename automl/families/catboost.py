@@ -77,8 +77,8 @@ def fit(
 
     preparation = Preparation(encode_high=False, interactions=params.interactions)
     data = preparation.fold_data(inputs, target, task, context)
-    # CatBoost refuses rows that are all alike, and one class to learn where two are held out.
-    if _all_alike(data.train.values) or (task.labels and np.ptp(target) == 0):
+    # CatBoost refuses rows or values that are all alike, and one class to learn where two are held out.
+    if _all_alike(data.train.values) or np.ptp(target) == 0:
         return Constant(task.constant_prediction(target))
     train, valid = context.cached(("catboost", *data.key), lambda: _pools(data))
     control = RoundControl.of(

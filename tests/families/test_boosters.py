@@ -230,6 +230,13 @@ def test_a_fold_may_know_one_class_and_be_judged_on_others(name: str, data: str)
     assert model.predict(valid[0])[:, 1].min() > 0.9
 
 
+@pytest.mark.parametrize("name", BOOSTERS)
+def test_a_fold_may_know_one_value_and_be_judged_on_others(name: str) -> None:
+    (table, target), valid, task = bundled("diabetes")
+    model = fitted(name, (table, np.full_like(target, 7.0)), task, FitContext(valid=valid))
+    np.testing.assert_allclose(model.predict(valid[0]), 7.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BOOSTERS)
 @pytest.mark.parametrize("data", ["breast_cancer", "wine", "diabetes"])
