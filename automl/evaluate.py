@@ -130,7 +130,7 @@ class _FittedFold:
     context: FitContext
     fit_seconds: float
     seconds: float
-    held_out: npt.NDArray[np.float32]
+    held_out: npt.NDArray[np.floating]
 
     def predict(self, inputs: Table) -> npt.NDArray[Any]:
         """Predictions in the target's own unit."""
@@ -310,7 +310,7 @@ class _Run:
         }
         (self.folder / "member.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
 
-    def _train_sample(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def _train_sample(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.floating]]:
         """Some training rows of the first fold and what its model predicts for them."""
         fold = self.finished[0]
         rows = np.asarray(fold.data.rows.train)
@@ -323,7 +323,7 @@ class _Run:
         checked = _checked(predictions, self.problem.task, rows=len(chosen), fold=fold.data.number)
         return rows[chosen].astype(np.int64), checked
 
-    def _untouched(self) -> npt.NDArray[np.float32] | None:
+    def _untouched(self) -> npt.NDArray[np.floating] | None:
         """What each fold's model predicts for the test part."""
         inputs, task = self.problem.untouched, self.problem.task
         if inputs is None:
@@ -380,13 +380,16 @@ def _fold_seed(seed: int, fold: int) -> int:
     return int(np.random.SeedSequence([abs(seed), fold]).generate_state(1)[0] >> 1)
 
 
-def _checked(predictions: npt.NDArray[Any], task: Task, *, rows: int, fold: int) -> npt.NDArray[np.float32]:
-    """Predictions as float32, once they are what the contract says."""
+def _checked(predictions: npt.NDArray[Any], task: Task, *, rows: int, fold: int) -> npt.NDArray[np.floating]:
+    """Predictions once they are what the contract says: probabilities as float32, values as float64.
+
+    Seconds since 1970 are 128 apart in float32, which is not for a score to see.
+    """
     wanted = (rows, task.n_outputs)
     if predictions.shape != wanted:
         raise ValueError(f"predictions of fold {fold} have shape {predictions.shape} instead of {wanted}")
     with np.errstate(over="ignore"):
-        values = predictions.astype(np.float32)
+        values: npt.NDArray[np.floating] = predictions.astype(np.float32)
     wrong = ~np.isfinite(values).all(axis=1)
     if wrong.any():
         raise ValueError(f"{int(wrong.sum())} of {rows} predictions of fold {fold} are NaN or infinite")
@@ -394,12 +397,13 @@ def _checked(predictions: npt.NDArray[Any], task: Task, *, rows: int, fold: int)
         sums = values.sum(axis=1, dtype=np.float64)
         if values.min(initial=0.0) < -1e-3 or np.abs(sums - 1).max(initial=0.0) > 1e-2:
             raise ValueError(f"predictions of fold {fold} are no probabilities that sum to 1")
-    return values
+        return values
+    return predictions.astype(np.float64)
 
 
-def _in_row_order(folds: Sequence[_FittedFold]) -> npt.NDArray[np.float32]:
+def _in_row_order(folds: Sequence[_FittedFold]) -> npt.NDArray[np.floating]:
     rows = np.concatenate([fold.data.rows.valid for fold in folds])
-    stacked: npt.NDArray[np.float32] = np.concatenate([fold.held_out for fold in folds])
+    stacked: npt.NDArray[np.floating] = np.concatenate([fold.held_out for fold in folds])
     return stacked[np.argsort(rows, kind="stable")]
 
 

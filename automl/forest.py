@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +28,7 @@ _BLIND_TREES = 150
 # Growth past the first trees ends when 50 more lower the held-out loss by less than this share.
 _WORTHWHILE = 0.01
 _MOST_LEAVES = 10_000
+_FAR = 1_000.0  # standard deviations from zero
 
 
 def smallest_leaf(asked: int, rows: int) -> int:
@@ -75,7 +76,7 @@ class Forest(Saved):
     missing_left:
         Whether a missing value goes left.
     leaves:
-        ``(leaves, n_outputs)`` class shares or a value.
+        ``(leaves, n_outputs)`` class shares in float32, or a value in float64.
     """
 
     starts: npt.NDArray[np.int64]
@@ -84,14 +85,14 @@ class Forest(Saved):
     left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
     missing_left: npt.NDArray[np.bool_]
-    leaves: npt.NDArray[np.float32]
+    leaves: npt.NDArray[np.floating]
     columns: int
 
     @classmethod
     def of(cls, trees: Sequence[Any], classes: npt.NDArray[np.int64] | None, n_outputs: int) -> Self:
         """From scikit-learn's ``Tree`` objects; ``classes`` are the codes of their values' columns."""
         parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in cls._node_arrays()}
-        leaves: list[npt.NDArray[np.float32]] = []
+        leaves: list[npt.NDArray[np.floating]] = []
         starts, leaf_count = [0], 0
         for tree in trees:
             is_leaf = tree.children_left < 0
@@ -107,7 +108,7 @@ class Forest(Saved):
             parts["left"].append(tree.children_left.astype(np.int32))
             parts["right"].append(right)
             parts["missing_left"].append(tree.missing_go_to_left.astype(bool))
-            leaves.append(values.astype(np.float32))
+            leaves.append(values if classes is None else values.astype(np.float32))
             leaf_count += len(values)
             starts.append(starts[-1] + tree.node_count)
         arrays = {name: np.concatenate(part) for name, part in parts.items()}
@@ -202,7 +203,9 @@ def grow(
         raise TrialStopped("The time was over before the first tree.")
     limit = most_trees if context.valid is not None else min(most_trees, _BLIND_TREES)
     most = max(1, round(limit * context.fidelity))
-    judge = _Judge(data.valid, context.valid[1] if context.valid else None, task)
+    middle = _middle(target, task)
+    centred = _beside(target, middle)
+    judge = _Judge(data.valid, _beside(context.valid[1], middle) if context.valid else None, task)
     started = time.monotonic()
     grown = 0
     while grown < most:
@@ -215,7 +218,7 @@ def grow(
             break
         grown = min(most, grown + step)
         estimator.set_params(n_estimators=grown)
-        estimator.fit(data.train.values, target)
+        estimator.fit(data.train.values, centred)
         context.report(grown / most, f"{grown} trees")
         judge.see(estimator)
         if context.should_stop() or judge.is_content():
@@ -225,7 +228,17 @@ def grow(
     forest = Forest.of(
         [item.tree_ for item in estimator.estimators_], _classes(estimator, task), task.n_outputs
     )
-    return FittedForest(data.matrix, forest)
+    return FittedForest(data.matrix, replace(forest, leaves=forest.leaves + middle) if middle else forest)
+
+
+def _middle(target: Encoded, task: Task) -> float:
+    """What is taken off a regression's target: its mean, beside which sums of squares would lose the rest."""
+    mean = 0.0 if task.labels else float(np.mean(target))
+    return mean if abs(mean) > _FAR * float(np.std(target)) else 0.0
+
+
+def _beside(target: Encoded, middle: float) -> Encoded:
+    return np.asarray(target - middle, dtype=np.float64) if middle else target
 
 
 class _Judge:

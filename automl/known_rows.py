@@ -87,7 +87,9 @@ class KnownRows(Saved):
                 best = float(saved.mean()), evidence
         if best is None:
             return None
-        means = (sums / counts[:, None]).astype(np.float32 if task.labels else np.float64)
+        means: npt.NDArray[np.floating] = sums / counts[:, None]
+        if task.labels:
+            means = means.astype(np.float32)
         share = best[0] / float(alone.mean())  # of a loss that is above 0, as something was saved
         return cls(hashes.astype(np.uint64), means, counts.astype(np.int32), best[1], share)
 

@@ -96,10 +96,10 @@ class Result:
     Attributes
     ----------
     held_out:
-        ``(rows scored, n_outputs)`` float32 predictions for the valid rows of all folds, in ascending row
-        order; None when the trial did not finish.
+        ``(rows scored, n_outputs)`` predictions for the valid rows of all folds, in ascending row order:
+        probabilities in float32, a regression's values in float64; None when the trial did not finish.
     untouched:
-        ``(folds, test rows, n_outputs)`` float32 predictions of each fold's model for the test part;
+        ``(folds, test rows, n_outputs)`` predictions of each fold's model for the test part;
         nothing but the champion's final score reads them.
     train_rows, train_predictions:
         A sample of training rows of the first fold and the predictions for them, to show over-fitting.
@@ -119,10 +119,10 @@ class Result:
 
     status: Status
     seconds: float = 0.0
-    held_out: npt.NDArray[np.float32] | None = None
-    untouched: npt.NDArray[np.float32] | None = None
+    held_out: npt.NDArray[np.floating] | None = None
+    untouched: npt.NDArray[np.floating] | None = None
     train_rows: npt.NDArray[np.int64] | None = None
-    train_predictions: npt.NDArray[np.float32] | None = None
+    train_predictions: npt.NDArray[np.floating] | None = None
     fold_seconds: tuple[float, ...] = ()
     fit_seconds: float = 0.0
     predict_ms_per_1000_rows: float = 0.0
@@ -173,7 +173,7 @@ class Progress:
     fraction: float
     message: str
     fold: int = 0
-    held_out: npt.NDArray[np.float32] | None = None
+    held_out: npt.NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)

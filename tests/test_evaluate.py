@@ -44,6 +44,22 @@ def prices() -> Problem:
     return Problem(table, target, task, Split(folds, "folds", "every fifth row"))
 
 
+@pytest.mark.parametrize("family", ["linear", "extra_trees", "lightgbm"])
+def test_a_target_far_from_zero_is_judged_as_exactly_as_one_near_it(tmp_path: Path, family: str) -> None:
+    """Moments in seconds since 1970 are 128 apart in float32."""
+    near = prices()
+    near = replace(near, target=np.log(near.target) * 10)
+    results = [
+        evaluate(ticket(tmp_path, number, family), replace(near, target=near.target + shift), Control())
+        for number, shift in enumerate((0.0, 1.7e9))
+    ]
+    first, second = (result.held_out for result in results)
+    assert first is not None
+    assert second is not None
+    score = near.task.metric.score
+    assert score(near.target, second - 1.7e9) == pytest.approx(score(near.target, first), rel=0.02)
+
+
 def test_a_trial_has_all_its_figures(tmp_path: Path) -> None:
     problem = small_problem()
     result = evaluate(ticket(tmp_path, 1, "lightgbm"), problem, Control())

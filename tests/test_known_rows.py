@@ -30,6 +30,16 @@ def repeated(rows: int = 600, *, seed: int = 0) -> tuple[Any, np.ndarray]:
     return layout.encode(frame).table, original
 
 
+def test_values_far_from_zero_are_known_exactly():
+    table, original = repeated()
+    target = 1.7e9 + np.random.default_rng(1).normal(size=300)[original]
+    uninformed = np.full((600, 1), target.mean())
+    known = KnownRows.measured(table, target, VALUES, np.arange(600), uninformed)
+    assert known is not None
+    joined = known.extended(table, target, VALUES).join(table, uninformed)[:, 0]
+    assert np.abs(joined - target).mean() < 0.5 * np.abs(uninformed[:, 0] - target).mean()
+
+
 def test_agreeing_repeats_win_over_uninformed_models_and_new_rows_keep_their_predictions():
     table, original = repeated()
     target = np.random.default_rng(1).integers(0, 3, 300)[original]

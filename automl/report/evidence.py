@@ -179,7 +179,7 @@ def gather(
     evidence = Evidence(
         prepared.task,
         problem.target[rows],
-        raw[positions].astype(np.float32),
+        raw[positions].astype(np.float32) if prepared.task.labels else raw[positions],
         positions,
         rows if prepared.kept is None else prepared.kept[rows],
         folds[:, rows],
