@@ -53,7 +53,10 @@ class _Objective:
         loss = self.metric.loss(self.target, predictions)
         if self.second is not None:
             loss += 0.1 * self.second.loss(self.target, predictions)
-        return round(loss, 6) if abs(loss) < 1e3 else float(f"{loss:.7g}")
+        # Digits beyond these differ from machine to machine. A regression's loss has the target's own unit:
+        # of one in billionths, six decimals would leave nothing.
+        own_unit = self.metric.reads == "values" and abs(loss) < 0.1
+        return float(f"{loss:.7g}") if own_unit or abs(loss) >= 1e3 else round(loss, 6)
 
 
 class EnsembleBuilder:

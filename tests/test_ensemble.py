@@ -33,6 +33,16 @@ def test_the_ensemble_is_never_worse_than_its_best_member():
         assert builder.best.loss <= min(builder.loss_of(other) for other in range(number + 1)) + 1e-9
 
 
+def test_a_target_in_billionths_is_weighed_like_any_other():
+    target, copies = _noisy_copies(4, rows=500)
+    builders = EnsembleBuilder(METRICS["rmse"], target), EnsembleBuilder(METRICS["rmse"], target * 1e-9)
+    for number, predictions in enumerate(copies):
+        for builder, scale in zip(builders, (1.0, 1e-9), strict=True):
+            builder.add(number, "family", predictions * scale)
+    assert len(builders[1].best.weights) > 1
+    assert builders[1].best.weights == builders[0].best.weights
+
+
 def test_an_ensemble_exists_after_the_first_trial():
     builder = EnsembleBuilder(METRICS["rmse"], np.arange(10.0))
     assert builder.add(7, "dummy", np.full((10, 1), 4.5)).weights == {7: 1.0}
