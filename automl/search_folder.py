@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class SearchFolder:
         place = path / _OUTSET
         try:
             text = place.read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise StorageError(f"{path} is no unfinished search: {error}.") from error
         return cls(path, Outset.from_json(text, place))
 
@@ -328,7 +329,7 @@ def _kept(folder: Path) -> KeptTrial:
         if not (folder / _RESULT).is_file():
             return KeptTrial(trial)
         body = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
-        with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files if name in _ARRAY_FIELDS}
         result = Result(
             Status(body["status"]),
@@ -346,6 +347,6 @@ def _kept(folder: Path) -> KeptTrial:
             error=body["error"],
             traceback=body["traceback"],
         )
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
         raise StorageError(f"{folder} is damaged ({error}). Start the search again.") from error
     return KeptTrial(replace(trial, result=result), body["ended"], body["pruned_loss"])

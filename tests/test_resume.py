@@ -203,9 +203,22 @@ def test_a_second_process_on_a_search_is_refused_and_told_of_the_first(table: Pa
 def test_a_damaged_result_is_named(table: Path) -> None:
     search(table, watcher=Interrupting(2))
     (folder,) = unfinished_folders(table.parent / "mlruns")
-    (folder.path / "trials" / "00001" / "result.json").write_text("{")
+    trial = folder.path / "trials" / "00001"
+    arrays = (trial / "arrays.npz").read_bytes()
+    for rest in (arrays[:-100], b""):
+        (trial / "arrays.npz").write_bytes(rest)
+        with pytest.raises(StorageError, match="00001"):
+            folder.trials()
+    (trial / "result.json").write_text("{")
     with pytest.raises(StorageError, match="00001"):
         automl.resume(store=table.parent / "mlruns")
+
+
+def test_a_folder_that_cannot_be_read_stands_in_nobody_s_way(tmp_path: Path) -> None:
+    folder = tmp_path / "searches" / "damaged"
+    folder.mkdir(parents=True)
+    (folder / "search.json").write_bytes(b"\xff\xfe{")
+    assert unfinished_folders(tmp_path) == []
 
 
 def test_settings_survive_as_plain_data(tmp_path: Path) -> None:
