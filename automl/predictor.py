@@ -9,7 +9,7 @@ import shutil
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.layout import EncodedFrame, Layout
+from automl.data.layout import Layout
 from automl.data.table import Table
 from automl.decision import apply_weights
 from automl.errors import AutoMLError, ModelFileError, UsageError
@@ -232,23 +232,19 @@ class Predictor:
         """``(rows, n_outputs)`` of the weighted members."""
         if len(frame) == 0:
             return np.empty((0, self.task.n_outputs))
+        encoded = self.layout.encode(frame)
+        for note in encoded.notes:
+            _log.warning("%s", note)
         parts = []
         rows = _CHUNK_IMAGES if self.layout.features.images else _CHUNK_ROWS
         for start in range(0, len(frame), rows):
-            encoded = self._encoded(frame.iloc[start : start + rows])
-            if start == 0:
-                for note in encoded.notes:
-                    _log.warning("%s", note)
-            parts.append(self.outputs(encoded.table))
+            chunk = encoded.table.take(slice(start, start + rows))
+            parts.append(self.outputs(with_image_numbers(chunk, self.layout.image_numbers)))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _encoded(self, frame: pd.DataFrame) -> EncodedFrame:
-        encoded = self.layout.encode(frame)
-        return replace(encoded, table=with_image_numbers(encoded.table, self.layout.image_numbers))
 
     def encode(self, frame: pd.DataFrame) -> Table:
         """The features that the members read, as :meth:`outputs` takes them."""
-        return self._encoded(frame).table
+        return with_image_numbers(self.layout.encode(frame).table, self.layout.image_numbers)
 
     def _as_frame(self, data: Data, image_root: str | os.PathLike[str] | None) -> pd.DataFrame:
         import pandas as pd

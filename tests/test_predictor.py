@@ -198,6 +198,20 @@ def test_many_rows_are_predicted_in_chunks(
     pd.testing.assert_frame_equal(predictor.predict_proba(frame), whole)
 
 
+def test_what_is_wrong_with_rows_is_told_of_all_chunks(
+    predictor: Predictor, finished_trials: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr("automl.predictor._CHUNK_ROWS", 40)
+    column = finished_trials.layout.inputs[0]
+    frame = finished_trials.frame.astype({column: object}).reset_index(drop=True)
+    frame.loc[[3, 77], column] = np.inf
+    predictor.predict(frame.astype({column: float}))
+    assert f"'{column}' (2)" in caplog.text
+    frame.loc[[3, 77], column] = [1.0, "many"]
+    with pytest.raises(DataError, match=f"1 of {len(frame)} values are none: 'many' in row 77"):
+        predictor.predict(frame)
+
+
 def test_a_file_is_predicted_like_its_frame(
     predictor: Predictor, finished_trials: Any, tmp_path: Path
 ) -> None:
