@@ -162,11 +162,14 @@ def _id_reason(name: str, values: Array, missing: int) -> str | None:
         return "all different whole numbers in rising or falling order"
     spread = float(values.max() - values.min())
     dense = spread == rows - 1 and values.min() in (0, 1)
-    if not dense and not _ID_NAME.search(name):
+    nameless = name.startswith("Unnamed: ")  # a shuffled table's row numbers
+    if not dense and not nameless and not _ID_NAME.search(name):
         return None
     if len(np.unique(values)) < rows:
         return None
-    return "every number of a sequence once" if dense else "all different whole numbers, named as an id"
+    if dense:
+        return "every number of a sequence once"
+    return "all different whole numbers, " + ("without a name" if nameless else "named as an id")
 
 
 def _codes(name: str, column: pd.Series[Any], reason: str) -> Decision:

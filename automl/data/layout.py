@@ -13,7 +13,7 @@ import pandas as pd
 
 from automl.data.cells import is_numeric
 from automl.data.kinds import Decision, decide
-from automl.data.names import listed, refuse_duplicates, unique_name
+from automl.data.names import listed, refuse_duplicates, text_names, unique_name
 from automl.data.plans import NumberPlan, Pieces, Plan
 from automl.data.structured import DatePlan, plan_from_json
 from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
@@ -190,7 +190,7 @@ class Layout:
         names = set(frame.columns)
         missing = [name for name in self.inputs if name not in names]
         if missing:
-            frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+            frame = frame.set_axis(text_names(frame.columns), axis=1)
             names = set(frame.columns)
             missing = [name for name in self.inputs if name not in names]
         if missing:

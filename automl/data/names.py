@@ -11,6 +11,13 @@ import pandas as pd
 from automl.errors import DataError
 
 
+def text_names(columns: pd.Index[Any]) -> list[str]:
+    """Any frame's column names as text; those of several levels joined by blanks."""
+    if isinstance(columns, pd.MultiIndex):
+        return [" ".join(map(str, parts)).strip() for parts in columns]
+    return [str(column) for column in columns]
+
+
 def refuse_duplicates(names: Sequence[str], where: str) -> None:
     """Raise :class:`DataError` when a column name stands twice."""
     if len(set(names)) == len(names):

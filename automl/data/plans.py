@@ -260,7 +260,8 @@ class ImagePlan(Plan):
             return Pieces(images=[strings(column)])
         cells = np.empty(len(column), dtype=object)
         for place, cell in enumerate(column):
-            cells[place] = cell.strip() if isinstance(cell, str) else "" if cell is None else cell
+            missing = cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell))
+            cells[place] = cell.strip() if isinstance(cell, str) else "" if missing else cell
         return Pieces(images=[cells])
 
 

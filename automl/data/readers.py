@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from automl.data.delimited import Dialect, read_delimited
-from automl.data.names import fill_blank_names, refuse_duplicates
+from automl.data.names import fill_blank_names, refuse_duplicates, text_names
 from automl.data.sniffing import CHUNK, refuse_format
 from automl.errors import DataError, MissingDependencyError, UsageError
 
@@ -100,10 +100,10 @@ def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     frame = source.copy(deep=False)
     notes = []
     if isinstance(frame.columns, pd.MultiIndex):
-        frame.columns = pd.Index([" ".join(map(str, parts)).strip() for parts in frame.columns])
+        frame.columns = pd.Index(text_names(frame.columns))
         notes.append("Column names of several levels were joined by blanks.")
     elif not all(isinstance(column, str) for column in frame.columns):
-        frame.columns = pd.Index([str(column) for column in frame.columns])
+        frame.columns = pd.Index(text_names(frame.columns))
         notes.append("Column names that were no text were made text.")
     refuse_duplicates(list(frame.columns), "The frame")
     return frame, notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.data.layout import Layout
+from automl.data.readers import read_table
 from automl.data.table import Kind, Table
 from automl.errors import DataError, UsageError
 
@@ -57,6 +59,32 @@ def mixed() -> pd.DataFrame:
             "nothing": np.nan,
         }
     )
+
+
+def test_columns_of_several_levels_are_found_under_their_joined_names() -> None:
+    names = pd.MultiIndex.from_tuples([("price", "mean"), ("price", "max"), ("kind", "")])
+    frame = pd.DataFrame([[1.5, 2.0, "a"], [2.5, 4.0, "b"]] * 9, columns=names)
+    layout = Layout.infer(read_table(frame).frame)
+    assert layout.inputs == ("price mean", "price max", "kind")
+    assert layout.encode(frame).table.numbers[0].tolist() == [1.5, 2.0]
+
+
+def test_paths_that_are_missing_beside_images_in_memory_are_blank() -> None:
+    layout = Layout.infer(pd.DataFrame({"i": ["a.png", "b.png"]}))
+    cells = pd.DataFrame({"i": pd.Series([" a.png", np.nan, None, pd.NA], dtype=object)})
+    assert layout.encode(cells).table.images[0].tolist() == ["a.png", "", "", ""]
+
+
+def test_shuffled_row_numbers_without_a_name_are_an_id_also_where_new_rows_are_counted(
+    tmp_path: Path,
+) -> None:
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=50)})
+    frame.sample(40, random_state=0).to_csv(tmp_path / "train.csv")
+    frame.head().to_csv(tmp_path / "new.csv")
+    layout = Layout.infer(read_table(tmp_path / "train.csv").frame)
+    assert layout.columns[0].kind is Kind.ID
+    assert "without a name" in layout.columns[0].reason
+    assert layout.encode(read_table(tmp_path / "new.csv").frame).table.rows == 5
 
 
 def test_every_column_gets_its_kind_with_a_reason(mixed: pd.DataFrame) -> None:
