@@ -112,7 +112,7 @@ def trial_line(trial: Trial, metric: str) -> str:
         return head
     if trial.scores is not None:
         scores = trial.scores
-        text = f"{metric} {score_text(scores.validation)} ±{scores.standard_error:.2g}"
+        text = f"{metric} {score_text(scores.validation)} ±{score_text(scores.standard_error, 2)}"
         return f"{head} {text:32} {duration(result.seconds)}"
     reason = f" ({result.error})" if result.error and result.status is not Status.PRUNED else ""
     return f"{head} {result.status.value}{reason} {duration(result.seconds)}"

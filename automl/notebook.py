@@ -282,7 +282,7 @@ class NotebookView:
                     (f"#{trial.number}", _FIGURES),
                     (trial.candidate.family, _WORDS + self._dot(trial.candidate.family)),
                     (score_text(trial.scores.validation), _FIGURES),
-                    (f"{trial.scores.standard_error:.2g}", _FIGURES),
+                    (score_text(trial.scores.standard_error, 2), _FIGURES),
                     (duration(trial.result.seconds if trial.result else 0.0), _FIGURES),
                     ("" if weight is None else f"{weight:.0%}", _FIGURES),
                 )

@@ -16,9 +16,16 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02d}m"
 
 
-def score_text(value: float) -> str:
-    """Five significant digits."""
-    return f"{value:.5g}"
+def score_text(value: float, digits: int = 5) -> str:
+    """Five significant digits, and no exponent where a whole number below a billion has more: ``245678``."""
+    if 10**digits - 0.5 <= abs(value) < 1e9:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
+def signed_text(value: float, digits: int = 4) -> str:
+    """The same with its sign: ``+0.0125``."""
+    return f"{'-' if value < 0 else '+'}{score_text(abs(value), digits)}"
 
 
 def label_text(label: object) -> str:

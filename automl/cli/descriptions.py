@@ -93,7 +93,7 @@ def _trial(trial: TrialDescription) -> list[str]:
     row = trial.row
     lines = [f"#{row.trial} {row.family} of the search {trial.search}: {row.state}, from the {row.origin}"]
     if row.validation is not None:
-        error = "" if row.standard_error is None else f" ±{row.standard_error:.2g}"
+        error = "" if row.standard_error is None else f" ±{score_text(row.standard_error, 2)}"
         lines.append(_line("validation", f"{trial.metric} {score_text(row.validation)}{error}"))
     if trial.fold_scores:
         lines.append(_line("folds", "  ".join(score_text(score) for score in trial.fold_scores)))

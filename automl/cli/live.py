@@ -159,7 +159,7 @@ def _board(shot: Snapshot, head: int) -> Table:
             str(trial.number),
             Text(_cut(trial.candidate.family, _FAMILY), style=colours.get(trial.candidate.family, "")),
             score_text(trial.scores.validation),
-            f"{trial.scores.standard_error:.2g}",
+            score_text(trial.scores.standard_error, 2),
             duration(trial.result.seconds if trial.result is not None else 0.0),
             "" if weight is None else f"{weight:.0%}",
         )

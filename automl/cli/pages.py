@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.wording import duration, score_text, size_text
+from automl.wording import duration, score_text, signed_text, size_text
 
 _NARROW = 120
 
@@ -121,11 +121,13 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
         interval = ""
         if found.low is not None and found.high is not None:
             interval = (
-                f"; 95 % interval of the gain {found.low:+.4g} … {found.high:+.4g} over {found.rows:,} "
-                "shared rows"
+                f"; 95 % interval of the gain {signed_text(found.low)} … {signed_text(found.high)} over "
+                f"{found.rows:,} shared rows"
             )
-        word = "better" if found.gain > 0 else "worse"
-        by = f"The second is {word} by {abs(found.gain):.4g}" if found.gain else "Both have the same"
+        by = "Both have the same"
+        if found.gain:
+            word = "better" if found.gain > 0 else "worse"
+            by = f"The second is {word} by {score_text(abs(found.gain), 4)}"
         print(f"\n{by} {found.metric}{interval}.", file=stream)
     print(found.verdict, file=stream)
 
@@ -133,7 +135,7 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
 def _setting(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return score_text(value, 4) if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> float:
@@ -141,4 +143,4 @@ def _plain(value: Any) -> float:
 
 
 def _number(value: Any, digits: int = 5) -> str:
-    return "" if value is None or value != value else f"{float(value):.{digits}g}"
+    return "" if value is None or value != value else score_text(float(value), digits)

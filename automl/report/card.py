@@ -213,7 +213,7 @@ def _by_group(item: Slice, metric: str) -> str:
 def _drivers(subject: Subject) -> str:
     assert subject.explanation is not None
     rows = [
-        (escaped(item.feature), f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
+        (escaped(item.feature), score_text(item.value, 3), item.interval_words)
         for item in subject.explanation.importances[:10]
     ]
     return _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)
@@ -268,4 +268,4 @@ def _use(subject: Subject) -> str:
 
 
 def _plain(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.4g}"
+    return "" if np.isnan(value) else score_text(value, 4)

@@ -11,7 +11,7 @@ from automl.report.evidence import Evidence
 from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import PICTURES, Subject
-from automl.wording import score_text, size_text
+from automl.wording import score_text, signed_text, size_text
 
 _CLASS_ROWS = 30
 
@@ -66,7 +66,7 @@ def champion_section(subject: Subject) -> Markup:
 
 def _params(params: dict[str, object]) -> str:
     return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        f"{name} {score_text(value, 4)}" if isinstance(value, float) else f"{name} {value}"
         for name, value in params.items()
     )
 
@@ -194,7 +194,7 @@ def _numbers(evidence: Evidence) -> list[Markup]:
             f"{score_text(row.low)} to {score_text(row.high)}",
             f"{row.rows:,}",
             score_text(row.mean_absolute_error),
-            f"{row.mean_error:+.4g}",
+            signed_text(row.mean_error),
         )
         for row in curves.by_part(evidence.target, evidence.predictions)
     ]
@@ -242,7 +242,7 @@ def drivers_section(subject: Subject) -> Markup:
         why = (subject.unexplained or "there are no features to shuffle").rstrip(".")
         return section("drivers", title, tag("p", f"Not computed: {why}.", class_="muted"))
     top = found.importances[0]
-    strongest = f"{top.feature} ({top.value:.3g}, 95 % {top.low:.3g} to {top.high:.3g})"
+    strongest = f"{top.feature} ({score_text(top.value, 3)}, 95 % {top.interval_words})"
     told = (
         f"The most important is {strongest}."
         if top.low > 0
@@ -265,7 +265,7 @@ def drivers_section(subject: Subject) -> Markup:
     )
     head = ("feature", "kind", f"{subject.measured} worse by", "95 % interval")
     rows = [
-        (item.feature, item.kind, f"{item.value:.3g}", f"{item.low:.3g} to {item.high:.3g}")
+        (item.feature, item.kind, score_text(item.value, 3), item.interval_words)
         for item in found.importances
     ]
     numbers = tag("details", tag("summary", "As a table"), table(head, rows, words=(0, 1)))

@@ -20,6 +20,7 @@ from automl.member import read_json
 from automl.metrics import Metric
 from automl.predictor import Predictor
 from automl.report.evidence import Evidence
+from automl.wording import score_text
 
 Array = npt.NDArray[np.float64]
 Predict = Callable[[Table, npt.NDArray[np.int64]], Array]
@@ -44,6 +45,11 @@ class Importance:
     value: float
     low: float
     high: float
+
+    @property
+    def interval_words(self) -> str:
+        """``0.0065 to 0.107``."""
+        return f"{score_text(self.low, 3)} to {score_text(self.high, 3)}"
 
 
 @dataclass(frozen=True)

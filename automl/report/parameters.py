@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.tracker import LeaderboardRow
+from automl.wording import score_text
 
 LEAST_TRIALS = 12
 _BINS = 3
@@ -97,7 +98,8 @@ def _spoken(values: list[Any]) -> str:
         return "not set"
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
         low, high = min(present), max(present)
-        return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+        ends = score_text(low, 3), score_text(high, 3)
+        return ends[0] if low == high else f"{ends[0]} to {ends[1]}"
     names = [str(value) for value in present]
     most = sorted(set(names), key=lambda name: -names.count(name))
     return ", ".join(most[:3])

@@ -217,7 +217,7 @@ def _trial_cells(subject: Subject, row: LeaderboardRow, weight: float | None) ->
         f"#{row.trial}",
         _family(subject, row.family),
         "" if row.validation is None else score_text(row.validation),
-        "" if row.standard_error is None else f"{row.standard_error:.2g}",
+        "" if row.standard_error is None else score_text(row.standard_error, 2),
         duration(row.seconds),
         "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:,.1f}",
         "" if row.model_bytes is None else size_text(row.model_bytes),

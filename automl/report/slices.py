@@ -11,6 +11,7 @@ import numpy.typing as npt
 from automl.errors import UsageError, did_you_mean
 from automl.intervals import bootstrap_interval
 from automl.report.evidence import Evidence
+from automl.wording import score_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,11 +93,15 @@ def _parts(values: pd.Series[Any]) -> list[tuple[str, npt.NDArray[np.int64]]]:
     absent = [("missing", np.flatnonzero(missing))] if missing.any() else []
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > _MOST_VALUES:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        missing = ~np.isfinite(numbers)  # infinite ones count as missing in a search, too
+        absent = [("missing", np.flatnonzero(missing))] if missing.any() else []
         present = np.flatnonzero(~missing)
+        if not len(present):
+            return absent
         cuts = np.unique(np.quantile(numbers[present], np.linspace(0, 1, _PARTS + 1)))
         places = np.clip(np.searchsorted(cuts, numbers[present], "right") - 1, 0, len(cuts) - 2)
         ranges = [
-            (f"{cuts[part]:.4g} to {cuts[part + 1]:.4g}", present[places == part])
+            (f"{score_text(cuts[part], 4)} to {score_text(cuts[part + 1], 4)}", present[places == part])
             for part in range(len(cuts) - 1)
         ]
         return [*ranges, *absent]

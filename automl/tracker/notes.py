@@ -16,6 +16,7 @@ from automl.tracker.record import (
     as_markdown,
     best_first,
 )
+from automl.wording import score_text
 
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
@@ -168,8 +169,8 @@ def leaderboard_note(
     ]
     used = sum(map(len, lines)) + len(lines) + 40
     for row in best_first(rows, greater_is_better):
-        score = "" if row.validation is None else f"{row.validation:.5g}"
-        error = "" if row.standard_error is None else f"{row.standard_error:.2g}"
+        score = "" if row.validation is None else score_text(row.validation)
+        error = "" if row.standard_error is None else score_text(row.standard_error, 2)
         latency = "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:.1f}"
         cells = (_trial(row, ids), score, error, f"{row.seconds:.1f}", latency, row.state)
         line = f"| {' | '.join(cells)} |"
@@ -220,17 +221,18 @@ def _result(body: Mapping[str, Any], metric: str) -> str:
     name = as_markdown(metric)
     if test:
         text = (
-            f"**{name} {test['value']:.5g}** (95 % {test['low']:.5g} to {test['high']:.5g}) "
-            f"on {test['rows']:,} untouched rows; validation {best['validation']:.5g}"
+            f"**{name} {score_text(test['value'])}** (95 % {score_text(test['low'])} to "
+            f"{score_text(test['high'])}) on {test['rows']:,} untouched rows; validation "
+            f"{score_text(best['validation'])}"
         )
     else:
         text = (
-            f"**{name} {best['validation']:.5g}** on held-out rows; it was chosen by them, so "
+            f"**{name} {score_text(best['validation'])}** on held-out rows; it was chosen by them, so "
             "it is optimistic"
         )
     baseline = body.get("baseline") or {}
     against = baseline.get("test") if test else baseline.get("validation")
-    return text + ("." if against is None else f"; predicting without features gives {against:.5g}.")
+    return text + ("." if against is None else f"; predicting without features gives {score_text(against)}.")
 
 
 def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: SearchIds) -> str:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from automl.data.layout import Layout
 from automl.tasks import Task
 from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
+from automl.wording import score_text
 
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
@@ -289,9 +290,12 @@ def trial_note(trial: Trial, result: Result, metric: str) -> str:
     if trial.scores is None:
         return f"{head}: {result.status.value}. {as_markdown(result.error)}"
     scores = trial.scores
-    text = f"{head}: {as_markdown(metric)} {scores.validation:.5g} ± {scores.standard_error:.2g}"
+    text = (
+        f"{head}: {as_markdown(metric)} {score_text(scores.validation)} ± "
+        f"{score_text(scores.standard_error, 2)}"
+    )
     if scores.train is not None:
-        text += f" (training rows {scores.train:.5g})"
+        text += f" (training rows {score_text(scores.train)})"
     return f"{text}, {result.seconds:.1f} s, {result.model_bytes / 1e6:.1f} MB."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
@@ -74,6 +75,17 @@ def test_the_data_read_again_gives_the_features_that_the_search_had(multiclass, 
     assert len(opened.rows.frame) == len(kept.target)
     truth = kept.task.encode(opened.rows.frame["class"].to_numpy())
     assert (truth == kept.target).all()
+
+
+def test_infinite_cells_of_a_column_are_a_group_with_the_missing_ones(binary):
+    evidence = binary.result.evidence
+    values = np.arange(100_000.0, 100_000.0 + len(evidence.target))
+    values[:30], values[30:40], values[40:60] = np.inf, -np.inf, np.nan
+    found = slice_by(evidence, pd.DataFrame({"x": values}), "x")
+    assert found.groups[-1].label == "missing"
+    assert found.groups[-1].rows == 60
+    assert sum(group.rows for group in found.groups) == len(values)
+    assert found.groups[0].label == "100060 to 100108"
 
 
 def test_groups_split_the_rows_and_small_ones_get_no_score(binary):
