@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -23,7 +24,7 @@ def parse_seconds(text: str | float) -> float:
     UsageError
         For anything else, and for less than one second.
     """
-    if isinstance(text, int | float):
+    if not isinstance(text, str):  # NumPy's numbers among them
         seconds = float(text)
     else:
         parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])?", text.strip().lower())
@@ -32,14 +33,22 @@ def parse_seconds(text: str | float) -> float:
             raise UsageError(f"{text!r} is no duration. Write it like 60s, 10m or 1h30m.")
         seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
     if not 1 <= seconds < 10_000_000:
-        raise UsageError(f"A budget of {seconds:g} s is out of range: one second is the least.")
+        raise UsageError(f"A budget of {seconds:g} s is out of range: from one second to 115 days.")
     return seconds
 
 
-def parse_bytes(text: str | int) -> int:
-    """Bytes of ``"4GB"``, ``"512MB"`` or a number; powers of 1024."""
-    if isinstance(text, int):
-        return text
+def parse_bytes(text: str | float) -> int:
+    """Bytes of ``"4GB"``, ``"512MB"`` or a number; powers of 1024.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    if not isinstance(text, str):
+        if not 0 <= float(text) < math.inf:
+            raise UsageError(f"{text} is no size. Write it like 4GB or 512MB.")
+        return int(text)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
     if match is None:
         raise UsageError(f"{text!r} is no size. Write it like 4GB or 512MB.")

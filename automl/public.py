@@ -52,9 +52,9 @@ def search(
     prefer: str = "best",
     workers: int | None = None,
     executor: str = "local",
-    memory: str | int | None = None,
-    keep_models: str | int = "2GB",
-    cache_size: str | int = "10GB",
+    memory: str | float | None = None,
+    keep_models: str | float = "2GB",
+    cache_size: str | float = "10GB",
     weights_dir: str | os.PathLike[str] | None = None,
     device: str = "auto",
     seed: int = 0,
@@ -212,7 +212,7 @@ def resume(
             tracking_uri=tracking_uri or outset.tracking_uri,
             memory_bytes=min(settings.memory_bytes, memory_limit(None)),
         )
-        clock = Clock(settings.seconds, spent=started + folder.spent)
+        clock = Clock(settings.seconds, spent=started + folder.spent, crowding=crowding())
         return _run(RunningSearch(settings, clock, watcher or NOBODY, folder), shown=watcher is None)
 
 

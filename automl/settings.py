@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,10 +12,12 @@ from typing import Any
 
 from automl.budget import parse_bytes, parse_seconds
 from automl.errors import UsageError, did_you_mean
+from automl.executors.memory import available_bytes
 from automl.wording import without_password
 
 LEAST_MEMORY = 256 * 1024**2
 PREFERENCES = ("best", "fast", "small")
+_WHOLE = ("trials", "folds", "workers", "seed")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class Settings:
     skip_bad_rows: bool = False
 
     def __post_init__(self) -> None:
+        for name in _WHOLE:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _whole(name, value))
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed must be between 0 and 4294967295, not {self.seed}.")
         if self.workers < 0:
@@ -82,6 +89,14 @@ class Settings:
             for key, value in body.items()
             if value is not None and value not in ((), {})
         }
+
+
+def _whole(name: str, value: Any) -> int:
+    """A number of NumPy's as Python's own, which JSON and SQLite take."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UsageError(f"--{name} must be a whole number, not {value!r}.") from None
 
 
 def _described(value: Any) -> Any:
@@ -129,13 +144,9 @@ def budget_of(time: str | float | None, trials: int | None) -> tuple[float | Non
     return parse_seconds(time), trials
 
 
-def memory_limit(given: str | int | None) -> int:
-    """Bytes that the search may use: as given, else four fifths of what is free now."""
-    if given is not None:
-        return parse_bytes(given)
-    import psutil
-
-    return int(psutil.virtual_memory().available * 0.8)
+def memory_limit(given: str | float | None) -> int:
+    """Bytes that the search may use: as given, else four fifths of what is free here or in the container."""
+    return parse_bytes(given) if given is not None else int(available_bytes() * 0.8)
 
 
 def check_choice(what: str, given: str, allowed: tuple[str, ...]) -> str:

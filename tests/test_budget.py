@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
+import numpy as np
 import pytest
 
 from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, crowding, parse_bytes, parse_seconds
 from automl.errors import UsageError
+from automl.outset import plain_settings
+from automl.settings import Settings, memory_limit
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("60s", 60), ("10m", 600), ("1h30m", 5400), ("90", 90), (45, 45), ("2 min", 120), ("0.5h", 1800)],
+    [
+        *[("60s", 60), ("10m", 600), ("1h30m", 5400), ("90", 90), (45, 45), ("2 min", 120), ("0.5h", 1800)],
+        *[(np.int64(45), 45), (np.float32(1.5), 1.5)],
+    ],
 )
 def test_durations_are_read(text, seconds):
     assert parse_seconds(text) == seconds
@@ -29,8 +36,27 @@ def test_other_durations_are_refused_with_an_example(text):
 def test_sizes_are_read():
     assert parse_bytes("4GB") == 4 * 1024**3
     assert parse_bytes("512 MiB") == 512 * 1024**2
-    with pytest.raises(UsageError):
-        parse_bytes("much")
+    assert parse_bytes(2e9) == parse_bytes(np.int64(2_000_000_000)) == 2_000_000_000
+    for wrong in ("much", -1, float("nan")):
+        with pytest.raises(UsageError):
+            parse_bytes(wrong)
+
+
+def test_counts_may_be_numpy_s_and_must_be_whole():
+    settings = Settings("a.csv", trials=np.int64(3), folds=np.int32(5), seed=np.uint8(7))
+    assert json.loads(json.dumps(plain_settings(settings)))["seed"] == 7
+    assert settings.plain()["trials"] == 3
+    with pytest.raises(UsageError, match="--folds"):
+        Settings("a.csv", folds=2.5)
+
+
+def test_a_container_s_memory_bounds_a_search(tmp_path, monkeypatch):
+    for name, size in (("max", 2 << 30), ("current", 1 << 30)):
+        (tmp_path / f"memory.{name}").write_text(str(size))
+    (tmp_path / "memory.stat").write_text("anon 7\ninactive_file 0\n")
+    files = (str(tmp_path / "memory.max"), str(tmp_path / "memory.current"))
+    monkeypatch.setattr("automl.executors.memory._GROUPS", (files,))
+    assert memory_limit(None) <= 0.8 * (1 << 30)
 
 
 def test_time_spent_before_the_call_counts():
