@@ -64,20 +64,21 @@ def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
         (code, curves.rates(evidence.target, evidence.predictions, code)) for code in _curve_codes(evidence)
     ]
     names = labels_of(evidence)
+    short = labels([names[code] for code, _ in found], 18)
     with drawing():
         roc, axes = plot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-        for series, (code, item) in enumerate(found):
-            text = f"{label(names[code], 18)} · {item.area:.3f}"
+        for series, (_, item) in enumerate(found):
+            text = f"{short[series]} · {item.area:.3f}"
             axes.plot(item.false_positive, item.recall, color=SERIES[series % len(SERIES)], label=text)
         axes.set(
             xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
         )
         axes.legend(title="area under the curve", loc="lower right")
         recall, axes = plot()
-        for series, (code, item) in enumerate(found):
+        for series, (_, item) in enumerate(found):
             colour = SERIES[series % len(SERIES)]
-            text = f"{label(names[code], 18)} · {item.average_precision:.3f}"
+            text = f"{short[series]} · {item.average_precision:.3f}"
             axes.plot(item.recall, item.precision, color=colour, label=text)
             axes.axhline(item.share, color=colour, linewidth=0.8, linestyle=(0, (3, 3)))
         axes.set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
@@ -185,7 +186,8 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
         series = [(names[code], item.mean[:, code]) for code in np.sort(moving)]
     with drawing():
         figure, axes = plot((3.2, 2.3))
-        for number, (name, values) in enumerate(series):
+        short = labels([name for name, _ in series], 16)
+        for number, (_, values) in enumerate(series):
             colour = SERIES[number]
             if isinstance(item.grid[0], str):
                 places = np.arange(len(item.grid)) + (number - (len(series) - 1) / 2) * 0.12
@@ -196,10 +198,10 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
                     marker="o",
                     markersize=5,
                     linestyle="none",
-                    label=label(name, 16),
+                    label=short[number],
                 )
             else:
-                axes.plot(item.grid, values, color=colour, marker="o", markersize=2.5, label=label(name, 16))
+                axes.plot(item.grid, values, color=colour, marker="o", markersize=2.5, label=short[number])
         if isinstance(item.grid[0], str):
             crowded = len(item.grid) > 3
             turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}

@@ -8,6 +8,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -93,19 +94,37 @@ def label(text: object, length: int = _LABEL) -> str:
 
 
 def labels(names: Sequence[object], length: int = _LABEL) -> list[str]:
-    """Texts from data that stay apart: of those that begin alike the middle is left out."""
+    """Texts from data that stay apart: words that all begin or end with, or the middle, are left out."""
     plain = [_plain(name) for name in names]
+    for tried in (plain, _without_common_ends(plain)):
+        cut = [label(name, length) for name in tried]
+        if len(set(cut)) == len(set(plain)):
+            return cut
     cut = [label(name, length) for name in plain]
+    half = (length - 1) // 2
     made = []
     for name, short in zip(plain, cut, strict=True):
-        if (
-            short != name
-            and len({other for other, same in zip(plain, cut, strict=True) if same == short}) > 1
-        ):
-            half = (length - 1) // 2
+        alike = {other for other, same in zip(plain, cut, strict=True) if same == short}
+        if short != name and len(alike) > 1:
             short = f"{_head(name, length - 1 - half).rstrip()}…{_head(name[::-1], half)[::-1].lstrip()}"
         made.append(short)
     return made
+
+
+def _without_common_ends(names: Sequence[str]) -> list[str]:
+    """``…7…`` of ``question 7 of the form`` where all names differ in the number alone; whole words go."""
+    words = [name.split() for name in names]
+    head = _alike(words)
+    rest = [name[head:] for name in words]
+    tail = _alike([name[::-1] for name in rest])
+    return [
+        ("…" if head else "") + " ".join(name[: len(name) - tail]) + ("…" if tail else "") for name in rest
+    ]
+
+
+def _alike(names: Sequence[Sequence[str]]) -> int:
+    """How many words all begin with."""
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*names, strict=False)))
 
 
 def category_axis(axes: Axes, names: Sequence[object]) -> None:

@@ -215,6 +215,9 @@ def test_names_that_begin_alike_stay_apart_in_a_plot_and_wide_letters_count_twic
     assert len(set(cut)) == 9
     assert all(len(name) <= 24 for name in cut)
     assert labels(["a", "b"], 24) == ["a", "b"]
+    alike = [f"class number {number:03d} of the hundred" for number in (48, 7)]
+    assert labels(alike, 12) == ["…048…", "…007…"]
+    assert labels(["a very long name that stands alone"], 12) == ["a very long…"]
     assert label("日本語の列名", 7) == "日本語…"
     assert len(with_room("日本語")) > len("日本語")
     assert with_room("abc") == "abc"
