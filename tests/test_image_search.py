@@ -107,6 +107,20 @@ def test_a_table_with_paths_of_images(shapes: Path, place: Path, tmp_path: Path)
         automl.search(tmp_path / "bad.csv", image_root=shapes, **how)
 
 
+def test_a_table_with_two_images_per_row_is_searched_to_its_end(
+    shapes: Path, place: Path, tmp_path: Path
+) -> None:
+    rows = [
+        (f"{name}/{number}.jpg", f"square/{number}.jpg", name)
+        for name in ("square", "round")
+        for number in range(8)
+    ]
+    pd.DataFrame(rows, columns=["photo", "beside", "shape"]).to_csv(tmp_path / "pairs.csv", index=False)
+    how = {"target": "shape", "trials": 2, "folds": 2, "executor": "inline", "store": place}
+    result = automl.search(tmp_path / "pairs.csv", image_root=shapes, families=("image_probe",), **how)
+    assert result.best.family == "image_probe"
+
+
 def test_folders_named_by_numbers_are_classes_all_the_same(tmp_path: Path, place: Path) -> None:
     generator = np.random.default_rng(3)
     for kind in range(2):

@@ -197,6 +197,11 @@ def _walk(folder: Path, root: Path, scan: Scan) -> Iterator[str]:
 
 def _entries(folder: Path, root: Path, scan: Scan) -> list[Path]:
     """What lies in a folder, without hidden things; links and pipes are refused by name."""
+    if not _is_unicode(str(folder)):
+        raise DataError(
+            f"The name of the folder {str(folder)!r} is not in UTF-8: it cannot be shown or recorded. "
+            "Next: rename it."
+        )
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -214,10 +219,21 @@ def _entries(folder: Path, root: Path, scan: Scan) -> list[Path]:
     return kept
 
 
+def _is_unicode(name: str) -> bool:
+    """Whether a name that the system gave can be written: its bytes need not be UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _unwanted(entry: Path, root: Path) -> str:
     """Why an entry is not opened, or an empty string."""
     try:
         mode = entry.lstat().st_mode
+        if not stat.S_ISDIR(mode) and not _is_unicode(entry.name):
+            return "a name that is not in UTF-8"
         if stat.S_ISLNK(mode):
             target = entry.resolve(strict=True)
             if not target.is_relative_to(root.resolve()):

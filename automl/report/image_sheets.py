@@ -48,7 +48,8 @@ def _top_losses(
     losses = evidence.task.row_losses(target, predictions)
     worst = np.argsort(-losses, kind="stable")[:_WORST]
     predicted = predictions[worst].argmax(axis=1).astype(np.int64)
-    maps = _maps(predictor, pictures, worst, predicted)
+    alone = evidence.sample is not None and len(evidence.sample.table.images) == 1
+    maps = _maps(predictor, pictures, worst, predicted) if alone else None
     names = [_plain(label) for label in evidence.task.labels]
     columns = 4
     figure, axes = _grid(-(-len(worst) // columns), columns * (2 if maps else 1))
@@ -71,7 +72,7 @@ def _maps(
     places: npt.NDArray[np.int64],
     classes: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None:
-    """By the first model of the heaviest member that is a net for images."""
+    """By the first model of the heaviest member that is a net for images, of which it takes one a row."""
     from automl.training.gradcam import class_maps
 
     for member in sorted(predictor.members, key=lambda member: -member.weight):

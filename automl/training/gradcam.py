@@ -25,6 +25,11 @@ def class_maps(
 ) -> tuple[Shown, Heat] | None:
     """What a fitted net saw of these images, and the parts that speak for the given classes.
 
+    Parameters
+    ----------
+    model:
+        A model of tables with one column of images.
+
     Returns
     -------
     ``(rows, px, px, 3)`` uint8 and ``(rows, px, px)`` from 0 to 1; None for models of other kinds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,17 @@ def test_links_out_of_the_folder_loops_and_pipes_are_refused_by_name(photos: Pat
     scan = scan_classes(photos)
     assert set(scan.refused) == {"cats/away.png", "cats/loop.png", "cats/up", "cats/pipe.png"}
     assert "cats/inside.png" in [file.path for file in scan.files]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such names")
+def test_names_that_are_not_in_utf8_are_refused_by_name(photos: Path) -> None:
+    latin = os.fsencode(photos / "cats") + b"/caf\xe9.png"
+    os.link(photos / "cats" / "0.png", latin)
+    assert list(scan_classes(photos).refused.values()) == ["a name that is not in UTF-8"]
+    assert len(scan_images(photos).files) == 8
+    os.rename(photos / "cats", os.fsencode(photos) + b"/caf\xe9")
+    with pytest.raises(DataError, match="not in UTF-8"):
+        read_folder(photos)
 
 
 @pytest.mark.parametrize("wrong", ["loose", "empty", "single", "nothing", "strange"])
