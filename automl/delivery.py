@@ -113,8 +113,8 @@ def _result(
 def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
     trials = ended.loop.history
     warnings = []
-    families = {trial.candidate.family for trial in trials.values() if trial.scores is not None}
-    if families <= {"dummy", "linear"}:
+    broken = (Status.FAILED, Status.OOM)
+    if _was_too_short(ended, broken):
         warnings.append(
             "The budget was too short for more than the simplest models. Give it more, e.g. --time 60s."
         )
@@ -123,7 +123,6 @@ def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
             "Without untouched rows the validation score is optimistic: the champion was chosen by it. "
             "Pass --test FILE for an honest one."
         )
-    broken = (Status.FAILED, Status.OOM)
     causes = grouped_causes(
         {n: trial for n, trial in trials.items() if trial.result and trial.result.status in broken}
     )
@@ -135,6 +134,17 @@ def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
             "too. No score here shows that gain, since repeats were kept on one side."
         )
     return warnings
+
+
+def _was_too_short(ended: Ended, broken: tuple[Status, ...]) -> bool:
+    """Whether there were other families than the simplest, and time is why none of them has a score."""
+    simple = {"dummy", "linear"}
+    trials = ended.loop.history.values()
+    scored = {trial.candidate.family for trial in trials if trial.scores is not None}
+    failed = {trial.candidate.family for trial in trials if trial.result and trial.result.status in broken}
+    return (
+        not ended.interrupted and scored <= simple and bool({*ended.loop.optimizer.spaces} - simple - failed)
+    )
 
 
 def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:

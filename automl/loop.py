@@ -200,7 +200,7 @@ class Loop:
     def _candidate(self, number: int) -> Candidate | None:
         if self.trials is not None:
             if number >= self.trials:
-                self.end_reason = f"{self.trials} trials are done"
+                self.end_reason = f"{self.trials} trials were asked for"
                 return None
             if not self._tell_up_to(number - LAG):
                 return None

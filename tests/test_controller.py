@@ -51,6 +51,14 @@ def test_a_frame_is_searched_and_predictions_keep_its_index_and_labels(frame, tm
     assert result.best.validation > 0.7
 
 
+def test_a_budget_is_too_short_only_for_families_that_were_asked_for(frame, tmp_path):
+    table, short = frame.drop(columns="value"), "The budget was too short"
+    asked = search(table, tmp_path, target="label", trials=2)
+    more = search(table, tmp_path, target="label", trials=2, families=("linear", "lightgbm"))
+    assert not any(warning.startswith(short) for warning in asked.warnings)
+    assert any(warning.startswith(short) for warning in more.warnings)
+
+
 def test_a_trial_is_loaded_by_its_run_id_and_a_search_by_its_name(frame, tmp_path):
     result = search(frame.drop(columns="value"), tmp_path, target="label", name="mine")
     champion = automl.load("mine", store=tmp_path / "mlruns")

@@ -43,13 +43,14 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines += [f"  warning    {warning}" for warning in result.warnings]
     name = shlex.quote(result.name)
     lines += ["", "What next"]
-    for command, what in (
+    commands = (
         (f"automl predict {name} NEW.csv -o predictions.csv", "use it on new rows"),
         (f"automl report {name}", "one page: how good, why, at what cost"),
         (f"automl ui {name}", "every trial in MLflow"),
         (f"automl leaderboard {name}", "every trial here"),
-    ):
-        lines.append(f"  {command:<{max(48, len(name) + 40)}} {what}")
+    )
+    width = max(len(command) for command, _ in commands)
+    lines += [f"  {command:<{width}}  {what}" for command, what in commands]
     print("\n".join(lines), file=stream, flush=True)
 
 
@@ -135,6 +136,8 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
 def _setting(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return score_text(value, 4) if isinstance(value, float) else str(value)
 
 
