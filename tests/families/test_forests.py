@@ -119,6 +119,20 @@ def test_both_families_share_a_folds_matrix() -> None:
     assert first.matrix is second.matrix
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_target_in_a_large_unit_is_learnt_as_in_a_small_one(name: str) -> None:
+    table, target, task = bundled("diabetes")
+    small = target * 2.0**-60
+    made, curves = [], []
+    for values, scale in ((target, 1.0), (small, 2.0**-60)):
+        context = FitContext(seed=0, valid=(table, values))
+        model = grown(name, (table, values, task), context, n_estimators=5, min_samples_leaf=5)
+        made.append(model.predict(table) / scale)
+        curves.append(np.array(context.curves[0].values) / scale**2)
+    np.testing.assert_allclose(made[0], made[1], rtol=1e-9)
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-9)
+
+
 def test_leaves_grow_with_the_rows() -> None:
     assert [smallest_leaf(1, 10_000), smallest_leaf(1, 200_000), smallest_leaf(40, 200_000)] == [1, 20, 40]
 
