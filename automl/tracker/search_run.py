@@ -301,6 +301,8 @@ class SearchRun:
 
     def _experiment(self, search: SearchRecord) -> str:
         """Id of the experiment of this name; made, or taken out of the bin, where need be."""
+        from mlflow.exceptions import MlflowException
+
         found = self.client.get_experiment_by_name(search.name)
         if found is not None:
             if found.lifecycle_stage == "deleted":
@@ -317,10 +319,16 @@ class SearchRun:
         folder = None
         if artifacts is not None:
             folder = artifact_uri(artifacts / record.folder_name(search.name))
-        return str(self.client.create_experiment(search.name, artifact_location=folder, tags=tags))
+        try:
+            return str(self.client.create_experiment(search.name, artifact_location=folder, tags=tags))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return self._experiment(search)  # another search of this name began at the same moment
 
     def _log_dataset(self, search: SearchRecord) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         data = search.dataset
         profile = {"num_rows": data.rows, "num_columns": len(data.columns)}
@@ -334,7 +342,10 @@ class SearchRun:
             profile=json.dumps(profile),
         )
         tag = InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(self._ids.run_id, [DatasetInput(described, [tag])])
+        try:
+            self.client.log_inputs(self._ids.run_id, [DatasetInput(described, [tag])])
+        except MlflowException:  # another search of this name is just noting the same data set
+            self.client.log_inputs(self._ids.run_id, [DatasetInput(described, [tag])])
 
     def _write_best(self) -> None:
         log_points(self.client, self._ids.run_id, self._best)

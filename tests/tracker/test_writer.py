@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from automl.errors import StorageError
 from automl.following import NOBODY, Recording
 from automl.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
+from automl.tracker.search_run import SearchRun
 from automl.tracker.store import connect
 from automl.trial import Result, Status, Trial
 
@@ -208,6 +211,22 @@ def test_a_deleted_experiment_is_taken_out_of_the_bin(finished_trials: Any, tmp_
     connect(location).delete_experiment(first.ids.experiment_id)
     second = write_search(location, finished_trials, tmp_path / "second")
     assert second.ids.experiment_id == first.ids.experiment_id
+
+
+def test_searches_of_one_name_may_begin_at_the_same_moment(finished_trials: Any, tmp_path: Path) -> None:
+    location = open_store(None, tmp_path / "mlruns")
+    runs, barrier = [SearchRun(location) for _ in range(4)], threading.Barrier(4)
+    for run in runs:
+        run.open()
+
+    def begin(number: int) -> None:
+        barrier.wait()
+        runs[number].begin(replace(finished_trials.record("twins"), key=f"key{number}"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(begin, range(4)))
+    experiment = runs[0].client.get_experiment_by_name("twins")
+    assert len(runs[0].client.search_runs([experiment.experiment_id])) == 4
 
 
 def test_models_beyond_the_bound_are_deleted_with_their_scratch(fresh_trials: Any, tmp_path: Path) -> None:
