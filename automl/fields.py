@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import types
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -106,8 +107,9 @@ def _number(value: Any) -> int | float | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, int | float) and math.isfinite(value):
-        return value
+    with suppress(OverflowError):  # a whole number of hundreds of digits
+        if isinstance(value, int | float) and math.isfinite(value):
+            return value
     return None
 
 

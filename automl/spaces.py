@@ -176,7 +176,9 @@ class _Reader:
             body = loader.construct_document(node) if node is not None else None
         except FileNotFoundError as error:
             raise SpaceError(f"{path} does not exist.") from error
-        except (yaml.YAMLError, _DuplicateKey, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise SpaceError(f"{path} cannot be read: {error.strerror or error}.") from error
+        except (yaml.YAMLError, ValueError) as error:  # a key twice, a date or letters that there are not
             raise SpaceError(f"{path} is no valid YAML: {error}") from error
         if not isinstance(body, dict):
             raise SpaceError(f"{path} must hold the keys family, params and portfolio.")
@@ -251,6 +253,8 @@ class _Reader:
             raise self.error("log: true needs a range of numbers above 0", *key)
         if param.step is not None and (param.log or param.kind == "choice" or param.step <= 0):
             raise self.error("step needs a range of numbers without log, and must be above 0", *key)
+        if param.step is not None and param.kind == "int" and not param.step.is_integer():
+            raise self.error(f"the step of whole numbers must be one, not {param.step:g}", *key)
         if problem := param.problem_with(param.default):
             raise self.error(f"{problem}. State a default within the range.", *key, "default")
 
@@ -336,7 +340,7 @@ class _Reader:
     def _numbers(self, values: Any, count: int, *key: str | int) -> list[float]:
         try:
             numbers = [float(value) for value in values]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise self.error(
                 f"{values!r} should be {'[low, high]' if count == 2 else 'a number'}", *key
             ) from error

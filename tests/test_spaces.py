@@ -119,6 +119,10 @@ def test_defaults_bind_to_the_defaults(garden) -> None:
     [
         ("depth: {int", "detph: {int", r"garden.yaml, line 5, params.detph: .*Did you mean 'depth'"),
         ("step: 2", "stepp: 2", r"line 5, params.depth.stepp: unknown key 'stepp'. Did you mean 'step'"),
+        ("step: 2", "step: 0.5", r"line 5, params.depth: the step of whole numbers must be one, not 0.5"),
+        ("[2, 12]", "[2, 2001-99-99]", r"no valid YAML"),
+        ("[2, 12]", f"[2, {'9' * 400}]", r"should be \[low, high\]"),
+        ("depth: 4}", f"depth: {'9' * 400}}}", r"is no whole number"),
         ("[2, 12]", "[12, 2]", r"line 5, params.depth: the range 12 … 2 is empty"),
         ("[2, 12]", "[2.5, 12]", r"line 5, params.depth.int: both ends must be whole"),
         ("[1e-4, .5]", "[0, .5]", r"log: true needs a range of numbers above 0"),
