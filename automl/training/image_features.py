@@ -202,7 +202,7 @@ def frozen_type(device: str) -> torch.dtype:
     import torch
 
     if device != "cpu":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return torch.bfloat16 if runtime.computes_bfloat16() else torch.float16
     return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
 
 

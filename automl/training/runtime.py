@@ -58,7 +58,7 @@ def restore_random_states(states: dict[str, Any], device: str) -> None:
         torch.cuda.set_rng_state(states["device"], device)
 
 
-def autocast(device: str, *, reduced: bool = True) -> AbstractContextManager[Any]:
+def autocast(device: str) -> AbstractContextManager[Any]:
     """bfloat16 where the device gains by it: on GPUs; CPUs train in float32.
 
     On a CPU with avx512_bf16 bfloat16 was 1.3 to 1.45 times as fast for TabM on five tables, but scored up to
@@ -66,9 +66,17 @@ def autocast(device: str, *, reduced: bool = True) -> AbstractContextManager[Any
     """
     import torch
 
-    if device == "cpu" or not reduced or not torch.cuda.is_bf16_supported():
+    if device == "cpu" or not computes_bfloat16():
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
+
+
+@cache
+def computes_bfloat16() -> bool:
+    """Whether the GPU has instructions for bfloat16; older ones than Ampere only emulate it, slowly."""
+    import torch
+
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @cache
