@@ -76,7 +76,7 @@ def computes_bfloat16() -> bool:
     """Whether the GPU has instructions for bfloat16; older ones than Ampere only emulate it, slowly."""
     import torch
 
-    return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 @cache
