@@ -253,7 +253,7 @@ class Predictor:
         images = image_frame(data, self.layout)
         if images is not None:
             return images
-        frame = _as_frame(data)
+        frame = _as_frame(data, self.layout)
         if root is None and not isinstance(data, pd.DataFrame) and isinstance(data, str | os.PathLike):
             root = Path(data).parent
         return with_full_paths(frame, self.layout, root, inside=not isinstance(data, pd.DataFrame))
@@ -378,7 +378,7 @@ def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str])
     return str(target)
 
 
-def _as_frame(data: Data) -> pd.DataFrame:
+def _as_frame(data: Data, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
@@ -386,7 +386,7 @@ def _as_frame(data: Data) -> pd.DataFrame:
     if isinstance(data, str | os.PathLike):
         from automl.data.readers import read_table
 
-        read = read_table(Path(data), minimum_rows=0)
+        read = read_table(Path(data), minimum_rows=0, written=layout.written)
         for note in read.notes:
             _log.info("%s", note)
         return read.frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,7 @@ def prepare(
     task = choice.task
     target = task.encode(clean.values)
     layout, encoded, findings = _examined(clean, target_name, task, source)
+    layout = replace(layout, commas=read.commas)
     if encoded.images and layout.features.kinds != {Kind.IMAGE}:
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
@@ -198,7 +200,7 @@ def _examined(
     return layout, table, worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
 
 
-def read_data(settings: Settings, source: Any) -> ReadTable:
+def read_data(settings: Settings, source: Any, written: Mapping[str, str] | None = None) -> ReadTable:
     """The table in a file or frame, read as the settings say."""
     return read_table(
         source,
@@ -206,6 +208,7 @@ def read_data(settings: Settings, source: Any) -> ReadTable:
         delimiter=settings.delimiter,
         decimal=settings.decimal,
         skip_bad_rows=settings.skip_bad_rows,
+        written=written,
     )
 
 
@@ -336,7 +339,10 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     """The rows of ``--test``."""
     settings = replace(source.settings, source=source.settings.test)
     given = open_source(
-        settings, lambda: read_data(settings, settings.source), like=source.images, report=report
+        settings,
+        lambda: read_data(settings, settings.source, layout.written),
+        like=source.images,
+        report=report,
     )
     frame, name = given.read.frame, layout.target_name
     if name not in frame.columns:

@@ -52,7 +52,7 @@ def predict(
         _refuse_place(Path(out))
     with _remarks_to_stderr():
         predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-        rows = _read(data, dialect) if any(dialect.values()) else data
+        rows = _read(data, dialect, predictor.layout.written) if any(dialect.values()) else data
         if proba:
             predicted = predictor.predict_proba(rows, image_root=image_root)
         else:
@@ -67,10 +67,10 @@ def predict(
     click.echo(f"Wrote {len(predicted):,} predictions to {out}.", err=True)
 
 
-def _read(data: str, dialect: dict[str, Any]) -> pd.DataFrame:
+def _read(data: str, dialect: dict[str, Any], written: dict[str, str]) -> pd.DataFrame:
     from automl.data.readers import read_table
 
-    read = read_table(data, minimum_rows=0, **dialect)
+    read = read_table(data, minimum_rows=0, written=written, **dialect)
     for note in read.notes:
         click.echo(f"note: {note}", err=True)
     return read.frame

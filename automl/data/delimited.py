@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,20 +30,31 @@ from automl.errors import DataError, UsageError
 
 SAMPLE_BYTES = 1 << 17
 _MAX_CELL = 1 << 27
+TEXT = "text"  # of a known column: its cells are taken as they stand
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written; None where it is to be detected."""
+    """How a text table is written; None where it is to be detected.
+
+    Attributes
+    ----------
+    columns:
+        How columns were written where a model learned from them (see
+        :attr:`automl.data.layout.Layout.written`): what a few new rows leave open follows it.
+    """
 
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
     skip_bad_rows: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_delimited(data: bytes, name: str, dialect: Dialect) -> tuple[pd.DataFrame, list[str]]:
-    """The frame that the bytes of a text table hold, and notes on what was detected."""
+def read_delimited(
+    data: bytes, name: str, dialect: Dialect
+) -> tuple[pd.DataFrame, list[str], dict[str, str]]:
+    """The frame that the bytes of a text table hold, notes on what was detected, and what commas meant."""
     _check_dialect(dialect)
     notes: list[str] = []
     data, encoding = to_utf8(data, name, dialect.encoding)
@@ -66,8 +77,11 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> tuple[pd.DataFra
     header = read_header(data, name, delimiter)
     names = _column_names(header, name, notes)
     cells = _split(data, name, delimiter, header, dialect, notes)
-    frame = _typed_frame(cells, names, delimiter, dialect, notes)
-    return _without_index_column(frame, header, notes), notes
+    commas: dict[str, str] = {}
+    frame = _typed_frame(cells, names, replace(dialect, delimiter=delimiter), notes, commas)
+    if dialect.decimal is None:
+        notes += _comma_notes(commas)
+    return _without_index_column(frame, header, notes), notes, commas
 
 
 def _check_dialect(dialect: Dialect) -> None:
@@ -238,22 +252,17 @@ def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, 
 
 
 def _typed_frame(
-    cells: Any, names: list[str], delimiter: str, dialect: Dialect, notes: list[str]
+    cells: Any, names: list[str], dialect: Dialect, notes: list[str], commas: dict[str, str]
 ) -> pd.DataFrame:
     columns = []
     blanks: list[str] = []
-    commas: dict[str, list[str]] = {",": [], "1,000": []}
     for name, column in zip(names, cells.columns, strict=True):
-        typed, style, blank = _typed(column, delimiter, dialect.decimal)
+        typed, style, blank = _typed(column, dialect, dialect.columns.get(name))
         columns.append(typed)
         if blank:
             blanks.append(f"{name!r} ({blank})")
-        if style is not None:
-            commas[style].append(repr(name))
-    if commas[","] and dialect.decimal is None:
-        notes.append(f"Decimal commas were detected in {listed(commas[','])}; --decimal overrides.")
-    if commas["1,000"]:
-        notes.append(f"Commas were read as thousands separators in {listed(commas['1,000'])}.")
+        if style in (",", "1,000"):
+            commas[name] = style
     if blanks:
         notes.append(f"Cells without a value were found in number columns: {listed(blanks)}.")
     frame: pd.DataFrame = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(names))]).to_pandas()
@@ -261,13 +270,27 @@ def _typed_frame(
     return frame
 
 
-def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str | None, int]:
+def _comma_notes(commas: Mapping[str, str]) -> list[str]:
+    decimal, thousands = ([repr(n) for n, style in commas.items() if style == s] for s in (",", "1,000"))
+    notes = []
+    if decimal:
+        notes.append(f"Decimal commas were detected in {listed(decimal)}; --decimal overrides.")
+    if thousands:
+        notes.append(f"Commas were read as thousands separators in {listed(thousands)}.")
+    return notes
+
+
+def _typed(column: Any, dialect: Dialect, known: str | None) -> tuple[Any, str | None, int]:
     """A text column as whole numbers, numbers or truth values if every cell is one; else as it is.
 
-    Codes with leading zeros and whole numbers that float64 cannot hold stay text.
-    Returns the column, the style of its commas, and how many cells were blanks or placeholders.
+    Codes with leading zeros and whole numbers that float64 cannot hold stay text, and so does what is
+    ``known`` as text. Returns the column, the style of its commas, and how many cells were blanks or
+    placeholders.
     """
     text: Words = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    decimal = dialect.decimal
+    if known == TEXT:
+        return text, None, 0
     if text.null_count == len(text):
         return text.cast(pa.float64()), None, 0
     truth = _truth_values(text)
@@ -283,7 +306,7 @@ def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str |
     trimmed = pc.utf8_trim_whitespace(text)
     style = decimal
     if decimal is None:
-        style = decimal_style(trimmed, european=delimiter != ",")
+        style = decimal_style(trimmed, european=known == "," if known else dialect.delimiter != ",")
     parsed, bad = parse_numbers(trimmed, decimal=style or ".")
     if bad.any() or np.isnan(parsed).all():
         return text, None, 0
@@ -291,7 +314,7 @@ def _typed(column: Any, delimiter: str, decimal: str | None) -> tuple[Any, str |
     if numbers is trimmed:
         return text, None, 0
     blank = max(0, int(np.isnan(parsed).sum()) - text.null_count)
-    return numbers, style if decimal is None else None, blank
+    return numbers, style, blank
 
 
 def _exact(text: Words, numbers: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from automl.data.cells import is_numeric
+from automl.data.delimited import TEXT
 from automl.data.kinds import Decision, decide
 from automl.data.names import listed, refuse_duplicates, text_names, unique_name
 from automl.data.plans import NumberPlan, Pieces, Plan
@@ -61,6 +62,8 @@ class Layout:
     image_numbers:
         What turns images into numbers for families that read none, as plain data (see
         :mod:`automl.image_numbers`); :meth:`encode` leaves that to whoever has nets.
+    commas:
+        What commas meant in the number columns of the file that was read: ``,`` or ``1,000``.
     """
 
     columns: tuple[Column, ...]
@@ -69,6 +72,7 @@ class Layout:
     target_name: str = ""
     ignored: tuple[str, ...] = ()
     image_numbers: Mapping[str, Any] | None = None
+    commas: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def infer(
@@ -116,6 +120,15 @@ class Layout:
     def inputs(self) -> tuple[str, ...]:
         """The columns that :meth:`encode` needs."""
         return tuple(plan.column for plan in self.plans)
+
+    @property
+    def written(self) -> dict[str, str]:
+        """How the columns of a file are to be read where its rows leave it open: ``text``, ``,``, ``1,000``.
+
+        New rows may hold but the numbers of a text column, or but numbers such as 1,234.
+        """
+        words = {plan.column: TEXT for plan in self.plans if plan.reads_words}
+        return {**self.commas, **words}
 
     @cached_property
     def features(self) -> Features:
@@ -258,6 +271,7 @@ class Layout:
             "plans": [plan.to_json() for plan in self.plans],
             "differences": [[item.later, item.earlier, item.name] for item in self.differences],
             **({} if self.image_numbers is None else {"image_numbers": dict(self.image_numbers)}),
+            **({"commas": dict(self.commas)} if self.commas else {}),
         }
 
     @classmethod
@@ -278,6 +292,7 @@ class Layout:
             data["target"],
             tuple(data["ignored"]),
             data.get("image_numbers"),
+            data.get("commas", {}),
         )
 
 

@@ -81,6 +81,11 @@ class Plan(ABC):
         """Names of the image paths it gives."""
         return ()
 
+    @property
+    def reads_words(self) -> bool:
+        """Whether the column's cells are told apart by how they are written, also where all are numbers."""
+        return False
+
     @abstractmethod
     def encode(self, column: pd.Series[Any]) -> Pieces:
         """The features of these rows."""
@@ -237,6 +242,11 @@ class TextPlan(Plan):
     def text_names(self) -> tuple[str, ...]:
         """The column's own name."""
         return (self.column,)
+
+    @property
+    def reads_words(self) -> bool:
+        """Always."""
+        return True
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
         """Trimmed text; missing is the empty string."""

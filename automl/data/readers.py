@@ -6,7 +6,8 @@ import gzip
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,11 +42,14 @@ class ReadTable:
         What was detected or changed, in sentences for people.
     name:
         The file's name, or ``frame``.
+    commas:
+        What commas meant in number columns of a text file: ``,`` decimal, ``1,000`` between thousands.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
     name: str
+    commas: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_table(
@@ -56,6 +60,7 @@ def read_table(
     decimal: str | None = None,
     skip_bad_rows: bool = False,
     minimum_rows: int = 2,
+    written: Mapping[str, str] | None = None,
 ) -> ReadTable:
     """A table from a file (csv, tsv, txt, gz of them, parquet, xlsx) or a DataFrame.
 
@@ -67,6 +72,8 @@ def read_table(
         Leave out rows with too many or too few values, and note how many.
     minimum_rows:
         Fewer rows are refused; 0 for data to predict.
+    written:
+        How the columns were written in training (:attr:`automl.data.layout.Layout.written`).
 
     Raises
     ------
@@ -75,14 +82,15 @@ def read_table(
     MissingDependencyError
         For xlsx without openpyxl.
     """
+    commas: Mapping[str, str] = {}
     if isinstance(source, pd.DataFrame):
         frame, notes = _checked_frame(source)
         name = "frame"
     elif isinstance(source, str | os.PathLike):
         path = Path(source)
         name = path.name
-        dialect = Dialect(encoding, delimiter, decimal, skip_bad_rows)
-        frame, notes = _read_file(path, dialect)
+        dialect = Dialect(encoding, delimiter, decimal, skip_bad_rows, written or {})
+        frame, notes, commas = _read_file(path, dialect)
     else:
         raise UsageError(
             f"A table is a path or a pandas DataFrame, not {type(source).__name__}. "
@@ -93,7 +101,7 @@ def read_table(
             f"{name} has {len(frame)} row{'' if len(frame) == 1 else 's'} below its header; at least "
             f"{minimum_rows} are needed. Next: check that the file is complete."
         )
-    return ReadTable(frame, tuple(notes), name)
+    return ReadTable(frame, tuple(notes), name, commas)
 
 
 def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -109,7 +117,7 @@ def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return frame, notes
 
 
-def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str]]:
+def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str], Mapping[str, str]]:
     name = str(path)
     suffix = _suffix(path)
     _check_path(path)
@@ -124,10 +132,10 @@ def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str]]:
         )
     if suffix == ".parquet":
         refuse_format(head, name, "parquet")
-        return _read_parquet(path)
+        return *_read_parquet(path), {}
     if suffix == ".xlsx":
         refuse_format(head, name, "xlsx")
-        return _read_excel(path)
+        return *_read_excel(path), {}
     if suffix.endswith(".gz"):
         if not head.startswith(b"\x1f\x8b"):
             raise DataError(f"{name} is not gzip. Next: remove .gz from its name if it is not compressed.")
@@ -140,7 +148,7 @@ def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str]]:
         data = path.read_bytes()
     refuse_format(data[:4096], name, "text")
     if dialect.delimiter is None and suffix.startswith(".tsv") and b"\t" in data[:CHUNK].split(b"\n", 1)[0]:
-        dialect = Dialect(dialect.encoding, "\t", dialect.decimal, dialect.skip_bad_rows)
+        dialect = replace(dialect, delimiter="\t")
     return read_delimited(data, name, dialect)
 
 

@@ -131,6 +131,11 @@ class PartsPlan(Plan):
         return tuple(part.levels for part in self.categories)
 
     @property
+    def reads_words(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def groups(self) -> int:
         """Number of parts, those that do not vary included."""
         return self.pattern.count("(?P<")

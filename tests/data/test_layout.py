@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,37 @@ def test_paths_that_are_missing_beside_images_in_memory_are_blank() -> None:
     layout = Layout.infer(pd.DataFrame({"i": ["a.png", "b.png"]}))
     cells = pd.DataFrame({"i": pd.Series([" a.png", np.nan, None, pd.NA], dtype=object)})
     assert layout.encode(cells).table.images[0].tolist() == ["a.png", "", "", ""]
+
+
+WRITTEN = {
+    "decimal commas": ("\t", ["1,5", "2,25", "54,728", "7,1"] * 9),
+    "quoted decimal commas": (",", ['"1,5"', '"2,25"', '"54,728"'] * 9),
+    "thousands": (";", ["1,234,567", "957,348", "12"] * 9),
+    "versions": (",", ["3.1b", "1.0", "2.5", "1.3"] * 30),
+    "codes": (",", [f"{i % 9 + 1}{'ef'[i % 4 > 0]}{i % 7 + 1}" for i in range(120)]),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_a_row_alone_in_a_file_is_read_like_the_file_that_was_learned_from(case: str, tmp_path: Path) -> None:
+    delimiter, cells = WRITTEN[case]
+
+    def write(rows: list[str]) -> Path:
+        path = tmp_path / "data.csv"
+        path.write_text("".join(f"{row}{delimiter}a\n" for row in ["x", *rows]))
+        return path
+
+    read = read_table(write(cells))
+    learned = replace(Layout.infer(read.frame), commas=read.commas)
+    layout = Layout.from_json(json.loads(json.dumps(learned.to_json())))
+    whole = layout.encode(read.frame).table
+    for row in range(4):
+        alone = read_table(
+            write(cells[row : row + 1]), delimiter=delimiter, written=layout.written, minimum_rows=0
+        )
+        table = layout.encode(alone.frame).table
+        assert np.array_equal(table.numbers[0], whole.numbers[row], equal_nan=True)
+        assert table.codes[0].tolist() == whole.codes[row].tolist()
 
 
 def test_shuffled_row_numbers_without_a_name_are_an_id_also_where_new_rows_are_counted(
