@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 from automl.following import trial_line
 from automl.report.palette import MUTED, SERIES
 from automl.trial import Progress, Trial
-from automl.wording import duration, score_text
+from automl.wording import counted, duration, score_text
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -106,10 +106,9 @@ class NotebookView:
         self._seconds, self._name = seconds, name
         metric = prepared.task.metric
         self._metric, self._greater_is_better = metric.name, metric.greater_is_better
-        columns = len(prepared.layout.columns)
         self._facts = (
-            f"{prepared.rows:,} rows, {columns:,} column{'s' * (columns != 1)}; {prepared.task.name} by "
-            f"{metric.name}; judged by {prepared.problem.split.reason}"
+            f"{prepared.rows:,} rows, {counted(len(prepared.layout.columns), 'column')}; "
+            f"{prepared.task.name} by {metric.name}; judged by {prepared.problem.split.reason}"
         )
         self._state = "starting the workers"
         self._screen.say(f"{name}: {self._facts}")

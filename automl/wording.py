@@ -16,6 +16,12 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02d}m"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 category``, ``1,234 categories``."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else many}"
+
+
 def score_text(value: float, digits: int = 5) -> str:
     """Five significant digits, and no exponent where a whole number below a billion has more: ``245678``."""
     if 10**digits - 0.5 <= abs(value) < 1e9:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automl.wording import score_text, signed_text
+from automl.wording import counted, score_text, signed_text
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ from automl.wording import score_text, signed_text
 )
 def test_a_score_has_no_exponent_where_people_write_none(value: float, digits: int, text: str) -> None:
     assert score_text(value, digits) == text
+
+
+def test_things_are_counted_in_english() -> None:
+    given = ((1, "category"), (1234, "category"), (0, "text"))
+    assert [counted(number, noun) for number, noun in given] == ["1 category", "1,234 categories", "0 texts"]
 
 
 def test_a_difference_has_its_sign() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
@@ -46,7 +47,10 @@ def _search(search: SearchDescription) -> list[str]:
         lines.append(_line("error", search.error))
     else:
         lines.append(
-            _line("trials", f"{len(search.trials)} on record; `automl resume {search.name}` goes on")
+            _line(
+                "trials",
+                f"{len(search.trials)} on record; `automl resume {shlex.quote(search.name)}` goes on",
+            )
         )
     if search.model_version:
         lines.append(_line("model", f"models:/{search.name}@champion, version {search.model_version}"))
@@ -57,7 +61,7 @@ def _search(search: SearchDescription) -> list[str]:
         if name not in _USUAL and value not in (None, "", [], {}, 0, False)
     }
     lines.append(_line("settings", _pairs(settings)))
-    lines += ["", f"The trials: automl leaderboard {search.name}"]
+    lines += ["", f"The trials: automl leaderboard {shlex.quote(search.name)}"]
     return lines
 
 
@@ -100,7 +104,10 @@ def _trial(trial: TrialDescription) -> list[str]:
     if trial.error:
         lines.append(_line("error", trial.error))
     lines += [
-        _line("took", f"{duration(row.seconds)}, {size_text(trial.metrics.get('peak_bytes', 0.0))} at most"),
+        _line(
+            "took",
+            f"{duration(row.seconds)}, {size_text(trial.metrics.get('peak_bytes', 0.0))} of memory at most",
+        ),
     ]
     if row.predict_ms_per_1000_rows is not None:
         size = "" if row.model_bytes is None else f", {size_text(row.model_bytes)}"

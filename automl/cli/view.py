@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from automl.cli.terminal import printable
 from automl.errors import SearchInterrupted
 from automl.following import trial_line
 from automl.trial import Progress, Status, Trial
-from automl.wording import duration, score_text
+from automl.wording import counted, duration, score_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -116,7 +117,9 @@ class View:
                 return click.confirm(f"Unfinished: {description}. Go on with it?", default=True, err=True)
             finally:
                 signal.signal(signal.SIGINT, noted)
-        self.say(f"Unfinished: {description}. `automl resume {name}` goes on with it; this is a new search.")
+        self.say(
+            f"Unfinished: {description}. `automl resume {shlex.quote(name)}` goes on; this is a new search."
+        )
         return False
 
     def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
@@ -345,10 +348,10 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
     task = prepared.task
     features = prepared.layout.features
     counts = (
-        *((features.numbers, "numbers"), (features.categories, "categories")),
-        *((features.texts, "texts"), (features.images, "images")),
+        *((features.numbers, "number"), (features.categories, "category")),
+        *((features.texts, "text"), (features.images, "image")),
     )
-    shown = ", ".join(f"{len(names)} {what}" for names, what in counts if names)
+    shown = ", ".join(counted(len(names), what) for names, what in counts if names)
     lines = [
         f"{name}: {prepared.rows:,} rows, {shown}",
         f"  task    {task.name}: {prepared.choice.reason}",

@@ -99,7 +99,7 @@ def load(folder: Path) -> Fitted:
 
 FAMILY = Family(
     name="image_probe",
-    summary="heads on frozen features of a pretrained net (torch)",
+    summary="Heads on what a frozen, pretrained net (torch) sees in images.",
     params=Params,
     fit=fit,
     load=load,

@@ -81,7 +81,7 @@ def _unsuited(scope: Scope) -> str:
 
 FAMILY = image_family(
     name="image_scratch",
-    summary="small residual net on images, from nothing, one-cycle (torch)",
+    summary="Small residual net on images (torch), trained from nothing.",
     params=Params,
     plan=_plan,
     unsuited=_unsuited,

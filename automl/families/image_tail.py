@@ -89,7 +89,7 @@ def _unsuited(scope: Scope) -> str:
 
 FAMILY = image_family(
     name="image_tail",
-    summary="last stages of a pretrained net, trained on kept maps (torch)",
+    summary="Last stages of a pretrained net (torch), trained on images.",
     params=Params,
     plan=_plan,
     unsuited=_unsuited,

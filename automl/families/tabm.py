@@ -105,7 +105,7 @@ def _fits_folds_together(params: Params, rows: int) -> bool:
 
 FAMILY = net_family(
     name="tabm",
-    summary="TabM net: members that share weights, piecewise-linear numbers, one-cycle (tabm)",
+    summary="TabM net (torch): members that share weights, piecewise-linear numbers.",
     params=Params,
     plan=_plan,
     build=_build,

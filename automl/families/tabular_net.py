@@ -99,7 +99,7 @@ def _fits_folds_together(params: Params, rows: int) -> bool:
 
 FAMILY = net_family(
     name="tabular_net",
-    summary="net with embeddings of categories and numbers, one-cycle (torch)",
+    summary="Net (torch) with embeddings of categories and numbers.",
     params=Params,
     plan=_plan,
     build=_build,

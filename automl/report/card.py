@@ -13,7 +13,7 @@ from automl.report import curves
 from automl.report.evidence import Evidence
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
-from automl.wording import label_text, score_text, size_text
+from automl.wording import counted, label_text, score_text, size_text
 
 _CLASS_ROWS = 40
 _SMALL = 1000
@@ -118,8 +118,9 @@ def _data(subject: Subject) -> str:
     if evidence is None:
         return f"Source: {escaped(source)}."
     story = evidence.story
+    columns = counted(len(story.columns), "column")
     lines = [
-        f"- Source: {escaped(source)}, {story.data_rows:,} usable rows, {len(story.columns)} columns",
+        f"- Source: {escaped(source)}, {story.data_rows:,} usable rows, {columns}",
         f"- Digest: `{story.data_digest}`",
         f"- Target: {escaped(search.target)}; {escaped(story.task_reason)}",
     ]
@@ -228,10 +229,6 @@ def _limits(subject: Subject) -> str:
         "Importance and groups describe this model, not causes.",
     ]
     evidence = subject.evidence
-    if subject.test is None:
-        lines.append(
-            "No rows were kept apart, so its score is the best of many on the same rows: optimistic."
-        )
     if evidence is not None:
         if evidence.story.data_rows < _SMALL:
             lines.append(

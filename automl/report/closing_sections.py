@@ -9,6 +9,7 @@ from automl.metrics import METRICS
 from automl.report.markup import Markup, code, prose, section, table, tag
 from automl.report.parameters import LEAST_TRIALS, parameter_shares
 from automl.report.subject import Subject
+from automl.wording import counted
 
 _COLUMNS = 60
 _FUNCTION = "The metric was a function, which no command takes: automl.search(…, metric=…) does."
@@ -52,12 +53,12 @@ def data_section(subject: Subject) -> Markup:
     kinds: dict[str, int] = defaultdict(int)
     for column in story.columns:
         kinds[column["kind"]] += 1
-    counted = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    of_kinds = ", ".join(counted(count, kind) for kind, count in kinds.items())
     parts.append(
         tag(
             "p",
-            f"{story.data_rows:,} rows, {len(story.columns)} column{'s' * (len(story.columns) != 1)} "
-            f"({counted}); the target “{search.target}” makes the task {search.task}: {story.task_reason}.",
+            f"{story.data_rows:,} rows, {counted(len(story.columns), 'column')} ({of_kinds}); "
+            f"the target “{search.target}” makes the task {search.task}: {story.task_reason}.",
         )
     )
     if story.findings:
