@@ -81,7 +81,8 @@ class Tracker:
 
     def _abandon(self) -> None:
         """End at once: what was not written is written when the search is resumed."""
-        self._closed = True
+        self._closed = self._gave_up = True  # what is tried again and again would hold up the process's end
+        self._wake.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         ending = threading.Thread(target=self._say_farewell, daemon=True)
         ending.start()

@@ -249,6 +249,30 @@ def test_models_beyond_the_bound_are_deleted_with_their_scratch(fresh_trials: An
         tracker.fail_search("enough")
 
 
+def test_an_interrupt_gives_up_a_store_that_does_not_answer(finished_trials: Any, tmp_path: Path) -> None:
+    """A thread that tried for ever would keep the process from ending."""
+    location = open_store(None, tmp_path / "mlruns")
+
+    def search() -> None:
+        with Tracker(location) as tracker:
+            tracker.begin_search(finished_trials.record())
+            tracker.flush()
+            root = location.artifacts
+            root.rename(root.with_name("away"))
+            root.write_text("a file in the folder's place")
+            tracker.finish_trial(finished_trials.trials[1])
+            while not tracker.trouble:
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    for thread in threading.enumerate():
+        if thread.name.startswith("automl-tracker"):
+            thread.join(20)
+            assert not thread.is_alive()
+
+
 def test_a_member_of_the_ensemble_keeps_its_model_while_the_search_runs(
     fresh_trials: Any, tmp_path: Path
 ) -> None:
