@@ -18,6 +18,7 @@ from automl.cli.live import Running, Snapshot
 from automl.cli.terminal import printable
 from automl.errors import SearchInterrupted
 from automl.following import trial_line
+from automl.splits import TEST_ROWS_FROM
 from automl.trial import Progress, Status, Trial
 from automl.wording import counted, duration, score_text
 
@@ -359,9 +360,8 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
         f"  split   {prepared.problem.split.reason}",
     ]
     test = prepared.test
-    lines.append(
-        f"  test    {test.source if test else 'none below 5,000 rows; pass --test FILE for an honest score'}"
-    )
+    why = f"none below {TEST_ROWS_FROM:,} rows" if prepared.rows < TEST_ROWS_FROM else "none was set aside"
+    lines.append(f"  test    {test.source if test else f'{why}; pass --test FILE for an honest score'}")
     lines += [f"  note    {note}" for note in prepared.notes]
     left_out = [f for f in prepared.findings if f.code in ("constant", "id") and f.severity == "note"]
     if left_out:
