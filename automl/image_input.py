@@ -91,7 +91,7 @@ def _full(cell: Any, root: Path, *, inside: bool) -> Any:
     path = os.fspath(cell).strip()
     if inside and (why := refuse_path(path, root)):
         raise DataError(
-            f"The image path {path!r} cannot be used: it {why} {str(root)!r}. Next: name the folder that "
+            f"The image path {path!r} cannot be used: it {why}. Next: name the folder that "
             "holds the images with --image-root."
         )
     return str(root / path) if path else ""

@@ -121,6 +121,16 @@ def test_a_table_with_two_images_per_row_is_searched_to_its_end(
     assert result.best.family == "image_probe"
 
 
+def test_words_too_long_for_a_file_name_no_image(shapes: Path, place: Path) -> None:
+    words = [f"{name}/{number}.jpg" for name in ("square", "round") for number in range(8)]
+    frame = pd.DataFrame({"photo": words, "size": np.arange(16.0) % 7, "shape": ["a"] * 8 + ["b"] * 8})
+    frame.loc[0, "photo"] = "x" * 5000 + ".jpg"
+    table = prepare(Settings(frame, target="shape", store=place, image_root=shapes)).problem.table
+    assert (table.rows, table.features.images) == (15, ("photo",))
+    table = prepare(Settings(frame, target="shape", store=place)).problem.table
+    assert (table.rows, table.features.images) == (16, ())
+
+
 def test_folders_named_by_numbers_are_classes_all_the_same(tmp_path: Path, place: Path) -> None:
     generator = np.random.default_rng(3)
     for kind in range(2):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -131,10 +130,11 @@ def refuse_path(path: str, root: Path, *, outside: bool = False) -> str:
         return "holds a NUL character"
     if outside:
         return ""
-    full = (root / path).resolve() if not os.path.isabs(path) else Path(path).resolve()
-    if not full.is_relative_to(root.resolve()):
-        return "leads out of the images' folder"
-    return ""
+    try:
+        inside = (root / path).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # a name that is too long, or a loop of links
+        return f"cannot be followed ({getattr(error, 'strerror', None) or error})"
+    return "" if inside else f"leads out of the images' folder {str(root)!r}"
 
 
 def _folders(folder: Path, root: Path, scan: Scan) -> list[Path]:

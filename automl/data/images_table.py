@@ -245,7 +245,7 @@ def _refuse_outside(cells: Sequence[str], root: Path, *, outside: bool) -> None:
         cell, why = refused[0]
         raise DataError(
             f"{len(refused)} image path{'s' if len(refused) > 1 else ''} cannot be used, such as {cell!r}: "
-            f"it {why} {str(root)!r}. Next: name the folder that holds them with --image-root."
+            f"it {why}. Next: name the folder that holds them with --image-root."
         )
 
 

@@ -110,6 +110,10 @@ def test_paths_that_lead_out_are_refused(tmp_path: Path) -> None:
     assert refuse_path("/etc/passwd", tmp_path)
     assert not refuse_path(str(tmp_path / "x.png"), tmp_path)
     assert not refuse_path("../b.png", tmp_path, outside=True)
+    assert refuse_path("a\0.png", tmp_path) == "holds a NUL character"
+    if hasattr(os, "symlink"):
+        (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+        refuse_path("loop.png", tmp_path)  # refused, or set aside once it is read: no error in any case
 
 
 def test_images_are_decoded_once_and_found_again_where_they_move(photos: Path, tmp_path: Path) -> None:
