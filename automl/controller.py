@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import shutil
@@ -429,4 +430,6 @@ def _test_digest(prepared: Prepared) -> str:
     digest = hashlib.sha256(prepared.test.target.tobytes())
     digest.update(prepared.test.table.numbers.tobytes())
     digest.update(prepared.test.table.codes.tobytes())
+    for column in prepared.test.table.texts:
+        digest.update(json.dumps(list(column)).encode())
     return digest.hexdigest()

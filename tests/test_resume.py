@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 
 import automl
+from automl.controller import _test_digest
 from automl.errors import DataError, SearchInterrupted, SpaceError, StorageError, UsageError
 from automl.following import NOBODY
 from automl.optimizer import Optimizer
 from automl.outset import given_settings, plain_settings
+from automl.preparation import prepare
 from automl.search_folder import SearchFolder, unfinished_folders
 from automl.settings import Settings
 from automl.spaces import copy_space
@@ -113,6 +115,17 @@ def test_data_that_changed_in_between_is_refused(table: Path) -> None:
         automl.resume("things", store=table.parent / "mlruns")
     table.write_text(before)
     assert not automl.resume("things", store=table.parent / "mlruns").interrupted
+
+
+def test_a_word_that_changed_in_the_test_rows_is_noticed() -> None:
+    words = np.random.default_rng(0).choice(["stem", "leaf", "root", "bark", "twig"], (120, 12))
+    frame = pd.DataFrame({"note": [" ".join(row) for row in words], "x": np.arange(120.0)})
+    frame["y"] = np.arange(120) % 2
+    kinds = {"note": "text"}
+    before = prepare(Settings(frame, "y", test=frame.head(40), kinds=kinds))
+    changed = frame.head(40).assign(note=frame["note"].where(frame.index != 7, "another word altogether"))
+    now = prepare(Settings(frame, "y", test=changed, kinds=kinds))
+    assert _test_digest(now) != _test_digest(before)
 
 
 def test_a_search_space_that_changed_in_between_is_refused(table: Path, tmp_path: Path) -> None:
