@@ -85,6 +85,7 @@ class Loop:
     end_reason: str = ""
     _suggestions: dict[int, Suggestion] = field(default_factory=dict)
     _running: dict[int, Trial] = field(default_factory=dict)
+    _began: dict[int, float] = field(default_factory=dict)
     _again: list[int] = field(default_factory=list)
     _retries: list[Candidate] = field(default_factory=list)
     _untold: dict[int, Trial] = field(default_factory=dict)
@@ -162,6 +163,7 @@ class Loop:
     def _start(self, trial: Trial, executor: Executor, seconds: float) -> None:
         folder = self.folder.begin(trial)
         self.history[trial.number] = self._running[trial.number] = trial
+        self._began[trial.number] = time.monotonic()
         executor.submit(Ticket(trial.number, trial.candidate, str(folder), seconds))
         self.watcher.started(trial)
 
@@ -239,6 +241,8 @@ class Loop:
         if len(split.folds) < 2 or trial.candidate.repeat or self.trials is not None:
             return
         rows = split.folds[0].valid
+        if len(rows) < 2:
+            return  # one row tells nothing of its spread
         target = self.problem.target[rows]
         losses = self.problem.task.row_losses(target, progress.held_out)
         best = self._first_fold.get(trial.candidate.family)
@@ -257,7 +261,9 @@ class Loop:
         clearly_worse = bool(finished) and paired.mean() > PRUNE_Z * error
         if clearly_worse and self.builder.gain_of(progress.held_out, positions) <= 0:
             reference = min(finished)
-            self._pruned_loss[trial.number] = reference + abs(reference) * float(paired.mean() / best[0])
+            if best[0] > 0:  # else no multiple of it says how much worse this trial is
+                worse = float(paired.mean() / best[0])
+                self._pruned_loss[trial.number] = reference + abs(reference) * worse
             self.executor.stop(trial.number)
 
     def _finish(self, event: Finished) -> None:
@@ -344,11 +350,14 @@ class Loop:
         while interrupted and self._running and time.monotonic() < until:
             self._receive(0.1)
         # All workers at once, and none in their place: one by one, hanging ones would cost seconds each.
+        now = time.monotonic()
         self.executor.close()
         for number in (*self._running, *self._again):
             trial = self.history.pop(number)
             if not interrupted:
-                trial = trial.finished(Result(Status.TIMEOUT, error="the search's time was used up"), None)
+                ran = now - self._began.get(number, now)
+                cut = Result(Status.TIMEOUT, seconds=ran, error="the search's time was used up")
+                trial = trial.finished(cut, None)
                 self.folder.keep(trial)
                 self.history[number] = self._untold[number] = trial
                 self.watcher.finished(trial, self.best_score)
