@@ -153,12 +153,19 @@ class RegressionTask(Task):
     def encode(self, target: npt.NDArray[Any]) -> Encoded:
         """Values as float64."""
         try:
-            return np.asarray(target, dtype=np.float64)
+            values = np.asarray(target, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"The target of a regression must hold numbers: {error}. "
                 "Pass --task classification, or clean the column."
             ) from error
+        if self.metric.name == "rmsle" and values.min(initial=0.0) <= -1:
+            row = int(values.argmin())
+            raise DataError(
+                f"The metric rmsle needs a target above -1, and it is {values[row]:g} in row {row}. "
+                "Next: use --metric rmse or mae."
+            )
+        return values
 
     def decode(self, predictions: Predictions) -> npt.NDArray[Any]:
         """The values."""
