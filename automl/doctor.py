@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from automl.data.checks import Finding, check_columns, refusal
+from automl.data.checks import Finding, check_columns, refusal, worst_first
 from automl.data.checks.finding import ERROR, SEVERITIES, WARNING
-from automl.data.layout import Layout
 from automl.data.table import Column
 from automl.errors import DataError
-from automl.preparation import Prepared, prepare, read_data
+from automl.preparation import Prepared, infer_layout, prepare, read_data
 from automl.settings import Settings, search_name
 
 if TYPE_CHECKING:
@@ -194,7 +193,11 @@ def _columns_only(
     settings: Settings, frame: pd.DataFrame, notes: tuple[str, ...], first: Finding
 ) -> CheckReport:
     """The report on data that has no target to learn."""
-    others = tuple(name for name in (settings.group, settings.fold_column) if name)
-    layout = Layout.infer(frame, target=settings.target, drop=settings.drop, exclude=others)
-    findings = (first, *check_columns(frame, layout))
+    refused = [first]
+    try:
+        layout = infer_layout(frame, settings)
+    except DataError as error:  # a kind that a column cannot have
+        layout = infer_layout(frame, replace(settings, kinds={}))
+        refused += [finding for finding in (refusal(error),) if finding != first]
+    findings = worst_first([*refused, *check_columns(frame, layout)])
     return CheckReport(settings.name, len(frame), layout.columns, settings.target, None, notes, findings)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.cells import distinct_codes
 from automl.data.checks import Finding, check_frame, worst_first
 from automl.data.checks.drift import check_drift
 from automl.data.checks.finding import NOTE, WARNING
@@ -180,12 +181,17 @@ def _examined(
     """The columns, their encoding and what the checks say of them; copies of the target are left out."""
     frame, settings = clean.frame, source.settings
     exclude = (PART,) if source.split_given else ()
-    layout = _layout(frame, target_name, settings, exclude)
+    layout = infer_layout(frame, settings, exclude)
     table = source.refer(layout.encode(frame).table)
     findings = check_frame(frame, clean.values, task, layout, table=table)
     copies = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
     if copies:
-        layout = _layout(frame, target_name, replace(settings, drop=(*settings.drop, *copies)), exclude)
+        layout = infer_layout(frame, replace(settings, drop=(*settings.drop, *copies)), exclude)
+        columns = (
+            replace(column, reason="a copy of the target") if column.name in copies else column
+            for column in layout.columns
+        )
+        layout = replace(layout, columns=tuple(columns))
         table = source.refer(layout.encode(frame).table)
     if not layout.features.kinds:
         copied = f" ({', '.join(map(repr, copies[:10]))} hold copies of the target)" if copies else ""
@@ -255,15 +261,14 @@ def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")
 
 
-def _layout(
-    frame: pd.DataFrame, target_name: str, settings: Settings, exclude: tuple[str, ...] = ()
-) -> Layout:
+def infer_layout(frame: pd.DataFrame, settings: Settings, exclude: tuple[str, ...] = ()) -> Layout:
+    """The columns of the training rows, as the settings have them; ``exclude`` are no inputs either."""
     unknown = [kind for kind in settings.kinds.values() if kind not in set(Kind)]
     if unknown:
         raise UsageError(f"There is no column kind {unknown[0]!r}. {did_you_mean(unknown[0], Kind)}")
     return Layout.infer(
         frame,
-        target=target_name,
+        target=settings.target,
         kinds={column: Kind(kind) for column, kind in settings.kinds.items()},
         drop=settings.drop,
         keep=settings.keep,
@@ -288,8 +293,6 @@ def _plan(frame: pd.DataFrame, table: Table, settings: Settings) -> SplitPlan:
 
 
 def _codes(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
-    import pandas as pd
-
     missing = int(frame[column].isna().sum())
     if missing:
         row = int(np.flatnonzero(frame[column].isna().to_numpy())[0])
@@ -297,7 +300,7 @@ def _codes(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
             f"Column {column!r} has {missing} missing values (first in row {row}): every row needs its "
             "group or fold. Fill them, or leave the column out."
         )
-    return np.asarray(pd.factorize(frame[column])[0], dtype=np.int64)
+    return distinct_codes(frame[column])
 
 
 def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:

@@ -81,6 +81,23 @@ def test_without_a_target_only_the_columns_are_checked(tmp_path: Path, frame: An
     assert "[no_target]" in done.output
 
 
+def test_columns_have_the_kinds_that_were_asked_for_also_where_the_target_is_refused(frame: Any) -> None:
+    for data, target in ((frame.assign(y="same"), "y"), (frame, None)):
+        report = automl.check(data, target=target, kinds={"x": "category"}, keep=["key"])
+        reasons = {column.name: column.reason for column in report.columns}
+        assert reasons["x"] == "asked for"
+        assert reasons["key"] == "kept on request"
+
+
+def test_a_kind_that_a_column_cannot_have_is_an_error_with_and_without_a_target(frame: Any) -> None:
+    for target in ("y", None):
+        report = automl.check(frame, target=target, kinds={"colour": "number"})
+        assert [finding.code for finding in report.findings].count("refused") == 1
+        assert "declared a number" in report.findings[0].evidence
+    with pytest.raises(UsageError, match="no column kind 'numbre'"):
+        automl.check(frame, kinds={"x": "numbre"})
+
+
 def test_a_test_part_is_compared(tmp_path: Path, frame: Any) -> None:
     later = frame.assign(x=frame["x"] + 4)
     later.to_csv(tmp_path / "later.csv", index=False)

@@ -145,6 +145,16 @@ def test_case_42_one_group_or_missing_groups(cli, write, frame):
     )
 
 
+def test_case_42_groups_that_are_lists_are_compared_by_their_text(frame):
+    from automl.preparation import prepare
+    from automl.settings import Settings
+
+    groups = [i % 9 for i in range(len(frame))]
+    lists = frame.assign(shop=pd.Series([[group] for group in groups], dtype=object, index=frame.index))
+    for fold in prepare(Settings(lists, target="price", group="shop")).problem.split.folds:
+        assert not {groups[row] for row in fold.train} & {groups[row] for row in fold.valid}
+
+
 def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, write, frame):
     from automl.preparation import prepare
     from automl.settings import Settings
