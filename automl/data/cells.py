@@ -133,8 +133,7 @@ def parse_numbers(text: Words, *, decimal: str = ".") -> tuple[Array, Mask]:
         return _floats(text), np.zeros(len(text), dtype=np.bool_)
     except pa.ArrowInvalid:
         pass
-    named = pc.is_in(text, value_set=pa.array([*MISSING_WORDS, *PLACEHOLDERS], text.type))
-    text = pc.if_else(named, pa.scalar(None, text.type), text)
+    text = _without_placeholders(text)
     try:
         return _floats(text), np.zeros(len(text), dtype=np.bool_)
     except pa.ArrowInvalid:
@@ -156,6 +155,12 @@ def _floats(text: Words) -> Array:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64).copy()
 
 
+def _without_placeholders(text: Words) -> Words:
+    """The words, null where they stand for "no value"."""
+    named = pc.is_in(text, value_set=pa.array([*MISSING_WORDS, *PLACEHOLDERS], text.type))
+    return pc.if_else(named, pa.scalar(None, text.type), text)
+
+
 def looks_numeric(text: Words) -> bool:
     """Whether the first word might be a number: a cheap test before the whole column is parsed."""
     for value in text[:1000].drop_null()[:1].to_pylist():
@@ -168,6 +173,7 @@ def decimal_style(text: Words, *, european: bool = False) -> str | None:
 
     ``european`` says that 1,234 is rather a decimal comma: values are separated by something else.
     """
+    text = _without_placeholders(text)
     with_comma = pc.any(pc.match_substring(text, ",")).as_py()
     if not with_comma:
         return None
@@ -181,7 +187,8 @@ def decimal_style(text: Words, *, european: bool = False) -> str | None:
 
 def unit_of(text: Words) -> str:
     """What every word carries beside a number: the sign of a currency, ``%``, or a unit such as ``kg``."""
-    first = text.drop_null()[:1].to_pylist()
+    text = _without_placeholders(text).drop_null()
+    first = text[:1].to_pylist()
     if not first:
         return ""
     ending = re.search(r"[0-9]\s?([^\W\d_]{1,12})$", first[0])

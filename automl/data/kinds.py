@@ -32,7 +32,7 @@ from automl.data.dates import (
     is_compact_date,
     moments,
 )
-from automl.data.levels import MAXIMUM, bounded_levels, count_levels, ordered
+from automl.data.levels import MAXIMUM, Counted, bounded_levels, count_levels, ordered
 from automl.data.parts import examples, find_parts
 from automl.data.plans import CategoryPlan, ImagePlan, NumberPlan, Plan, TextPlan
 from automl.data.structured import ClockPlan, DatePlan
@@ -41,6 +41,7 @@ from automl.errors import DataError
 
 IMAGE_SUFFIXES = r"(?i)\.(jpe?g|png|bmp|gif|tiff?|webp)$"
 FEW_LEVELS = 20
+_FARTHEST = 1e300  # differences of numbers beyond it may not fit
 # An integer column must be longer than this before mere order makes it an id.
 _ORDERED_ROWS = 20
 _ID_NAME = re.compile(
@@ -97,8 +98,7 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
         if np.isnan(plan.encode(column).numbers[0]).all():
             raise DataError(f"Column {name!r} was declared a number, but none of its values is one. Drop it.")
     elif kind is Kind.CATEGORY:
-        levels, cut = bounded_levels(count_levels(words(column)))
-        plan = CategoryPlan(name, levels, cut)
+        plan = _asked_category(name, count_levels(words(column)))
     elif kind is Kind.DATE:
         found = find_date_reading(words(column))
         reading = found[0] if found else DateReading("mixed")
@@ -111,6 +111,12 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
     else:
         plan = TextPlan(name) if kind is Kind.TEXT else ImagePlan(name)
     return Decision(Column(name, kind, "asked for"), plan)
+
+
+def _asked_category(name: str, counts: Counted) -> CategoryPlan:
+    """A category that was asked for: where none of its levels repeats, the first ones are kept."""
+    levels, cut = bounded_levels(counts)
+    return CategoryPlan(name, levels or ordered(counts.words[:MAXIMUM].to_pylist()), cut)
 
 
 def _truth(name: str, column: pd.Series[Any], keep: bool) -> Decision:
@@ -157,6 +163,7 @@ def _id_reason(name: str, values: Array, missing: int) -> str | None:
     rows = len(values)
     if missing or rows < 5:
         return None
+    values = np.clip(values, -_FARTHEST, _FARTHEST)
     steps = np.diff(values)
     if not _TIME_NAME.search(name) and rows > _ORDERED_ROWS and ((steps > 0).all() or (steps < 0).all()):
         return "all different whole numbers in rising or falling order"
@@ -300,8 +307,7 @@ def _free_words(name: str, text: Words, keep: bool) -> Decision:
         return Decision(Column(name, Kind.CATEGORY, reason), parts)
     if covered < 0.2 or share > 0.95:
         if keep:
-            levels = levels or ordered(counts.words[:MAXIMUM].to_pylist())
-            return Decision(Column(name, Kind.CATEGORY, "kept on request"), CategoryPlan(name, levels, cut))
+            return Decision(Column(name, Kind.CATEGORY, "kept on request"), _asked_category(name, counts))
         reason = f"{share:.0%} of the values are different, such as {examples(text)}"
         return _left_out(name, Kind.ID, f"{reason}; --kind {name}=text reads them as text")
     reason = f"{distinct} levels" + (f", the {len(levels)} frequent ones kept" if cut else "")

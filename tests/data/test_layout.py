@@ -76,6 +76,27 @@ def test_paths_that_are_missing_beside_images_in_memory_are_blank() -> None:
     assert layout.encode(cells).table.images[0].tolist() == ["a.png", "", "", ""]
 
 
+@pytest.mark.parametrize(
+    "cells", [["1,5", "?", "2,5", "7,25"], ["$5", "-", "$7.5", "$1"], ["1,234", "--", "9"]]
+)
+def test_numbers_with_signs_may_have_placeholders_among_them(cells: list[str], tmp_path: Path) -> None:
+    layout = Layout.infer(pd.DataFrame({"x": cells * 9}))
+    assert kinds_of(layout) == {"x": Kind.NUMBER}
+    (tmp_path / "data.csv").write_text("x;y\n" + "".join(f"{cell};1\n" for cell in cells * 9))
+    assert kinds_of(Layout.infer(read_table(tmp_path / "data.csv").frame))["x"] is Kind.NUMBER
+
+
+def test_a_category_that_was_asked_for_keeps_levels_that_do_not_repeat() -> None:
+    frame = pd.DataFrame({"x": [f"level {i}" for i in range(99)]})
+    assert Layout.infer(frame, kinds={"x": Kind.CATEGORY}).encode(frame).table.codes.min() == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_near_the_end_of_floats_raise_no_warning() -> None:
+    frame = pd.DataFrame({"x": [1e308, -1e308] * 20, "z": np.linspace(-1, 1, 40) * 1.7e308})
+    assert set(kinds_of(Layout.infer(frame)).values()) == {Kind.NUMBER}
+
+
 WRITTEN = {
     "decimal commas": ("\t", ["1,5", "2,25", "54,728", "7,1"] * 9),
     "quoted decimal commas": (",", ['"1,5"', '"2,25"', '"54,728"'] * 9),
