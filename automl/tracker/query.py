@@ -30,7 +30,10 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class SearchDescription:
-    """A search as it is on record; ``summary`` is the object of ``automl search --json``, if it ended."""
+    """A search as it is on record; ``summary`` is the object of ``automl search --json``, if it ended.
+
+    ``model_version`` is what this search registered, ``champion_version`` what has the alias of its name now.
+    """
 
     name: str
     run_id: str
@@ -47,6 +50,7 @@ class SearchDescription:
     summary: dict[str, Any] | None
     metrics: dict[str, float]
     model_version: str
+    champion_version: str
     trials: list[LeaderboardRow] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -154,6 +158,7 @@ class Record:
             summary=summary,
             metrics=dict(search.data.metrics),
             model_version=tags.get("automl.model_version", ""),
+            champion_version=self._champion_version(tags["automl.search"]),
             trials=self.leaderboard(search) if trials else [],
         )
 
@@ -206,17 +211,24 @@ class Record:
 
     def champion(self, name: str) -> Predictor:
         """The registered champion of the search of this name."""
+        version = self._champion_version(name)
+        if not version:
+            raise self._without_champion(name)
+        with storage_errors(f"look up {name!r}"):
+            uri = str(self.client.get_model_version_download_uri(name, version))
+        return self._predictor(uri, FOLDER)
+
+    def _champion_version(self, name: str) -> str:
+        """The version that has the alias now, or an empty text."""
         from mlflow.exceptions import MlflowException
 
         with storage_errors(f"look up {name!r}"):
             try:
-                version = self.client.get_model_version_by_alias(name, ALIAS)
+                return str(self.client.get_model_version_by_alias(name, ALIAS).version)
             except MlflowException as error:
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     raise
-                raise self._without_champion(name) from None
-            uri = str(self.client.get_model_version_download_uri(name, version.version))
-        return self._predictor(uri, FOLDER)
+                return ""
 
     def trial_model(self, run: Run) -> Predictor:
         """The model of one trial."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
 import automl
+from automl.cli.descriptions import print_description
 from automl.errors import UsageError
-from automl.history import front, leaderboard_rows, promote
+from automl.history import describe, front, leaderboard_rows, promote
 from automl.metrics import METRICS
 from automl.report.build import open_search, write_card
 from automl.report.card import escaped
@@ -181,10 +183,19 @@ def test_promoting_a_trial_makes_its_model_the_champion_and_back(regression):
     assert promote(regression.name, trial.run_id[:7], store=regression.store) == "2"
     own = automl.load(trial.run_id[:9], store=regression.store).predict(frame)
     assert (automl.load(regression.name, store=regression.store).predict(frame) == own).all()
+    assert "models:/prices/1; the champion is version 2" in shown(regression)
     assert promote(regression.name, regression.result.run_id, store=regression.store) == "1"
     assert (automl.load(regression.name, store=regression.store).predict(frame) == before).all()
+    assert "models:/prices@champion, version 1" in shown(regression)
     with pytest.raises(UsageError, match="belongs to"):
         promote("other", trial.run_id, store=regression.store)
+
+
+def shown(searched) -> str:
+    """What `automl show` prints of a search."""
+    stream = io.StringIO()
+    print_description(describe(searched.name, store=searched.store), stream, as_json=False)
+    return stream.getvalue()
 
 
 def test_the_leaderboard_can_be_sorted_by_what_a_trial_costs(regression):
