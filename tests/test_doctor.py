@@ -98,6 +98,11 @@ def test_a_kind_that_a_column_cannot_have_is_an_error_with_and_without_a_target(
         automl.check(frame, kinds={"x": "numbre"})
 
 
+def test_a_copy_of_the_target_is_not_said_to_be_left_out_on_request(frame: Any) -> None:
+    report = automl.check(frame.assign(copy=frame["y"].str.upper()), target="y")
+    assert {column.name: column.reason for column in report.columns}["copy"] == "a copy of the target"
+
+
 def test_a_test_part_is_compared(tmp_path: Path, frame: Any) -> None:
     later = frame.assign(x=frame["x"] + 4)
     later.to_csv(tmp_path / "later.csv", index=False)

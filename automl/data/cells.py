@@ -97,6 +97,8 @@ def distinct_codes(column: pd.Series[Any]) -> npt.NDArray[np.int64]:
 def text_of(value: Any) -> str:
     """One value as the text that stands for it whatever the column's type: 3, 3.0 and "3" are equal."""
     plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, np.ndarray):  # as parquet holds a list
+        plain = plain.tolist()
     if isinstance(plain, str):
         return plain.encode("utf-8", "replace").decode("utf-8")
     if isinstance(plain, float) and plain.is_integer() and abs(plain) < EXACT:

@@ -86,6 +86,17 @@ def test_numbers_with_signs_may_have_placeholders_among_them(cells: list[str], t
     assert kinds_of(Layout.infer(read_table(tmp_path / "data.csv").frame))["x"] is Kind.NUMBER
 
 
+def test_lists_are_the_same_cells_when_parquet_gives_arrays(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": pd.Series([[1, 2], [3], [1, 2]] * 30, dtype=object)})
+    frame.to_parquet(tmp_path / "data.parquet")
+    layout = Layout.infer(frame)
+    again = layout.encode(read_table(tmp_path / "data.parquet").frame)
+    assert np.array_equal(again.table.codes, layout.encode(frame).table.codes)
+    assert not again.notes
+    long = pd.Series([np.arange(2000), np.r_[np.arange(1999), 7]] * 30, dtype=object)
+    assert len(Layout.infer(pd.DataFrame({"x": long})).features.levels[0]) == 2
+
+
 def test_a_category_that_was_asked_for_keeps_levels_that_do_not_repeat() -> None:
     frame = pd.DataFrame({"x": [f"level {i}" for i in range(99)]})
     assert Layout.infer(frame, kinds={"x": Kind.CATEGORY}).encode(frame).table.codes.min() == 0
