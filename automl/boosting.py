@@ -21,7 +21,6 @@ from automl.trial import Curve
 
 MAX_ROUNDS = 10_000
 _HIGH_CARDINALITY = 100
-_ABSOLUTE = frozenset({"mae", "median_ae", "mape"})
 _CURVE_POINTS = 100
 _REPORT_SECONDS = 0.3
 _WORTH_THREADS = 200_000  # rows times trees; LightGBM and XGBoost take about 30 ns for each
@@ -40,7 +39,7 @@ def objective_of(task: Task) -> str:
     """What is minimised: ``binary``, ``multiclass`` (log loss), ``squared`` or ``absolute`` (errors)."""
     if task.name != "regression":
         return task.name
-    return "absolute" if task.metric.name in _ABSOLUTE else "squared"
+    return "absolute" if task.absolute else "squared"
 
 
 def prediction_threads(rows: int, trees: int) -> int:

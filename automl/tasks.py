@@ -19,6 +19,7 @@ Predictions = npt.NDArray[np.floating]
 
 _NEGATIVE_WORDS = ("no", "false", "n", "f", "negative", "absent", "off", "0", "-1")
 _POSITIVE_WORDS = ("yes", "true", "y", "t", "positive", "present", "on", "1", "1")
+_ABSOLUTE = frozenset({"mae", "median_ae", "mape"})
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Task(ABC):
     @abstractmethod
     def constant_prediction(self, target: Encoded) -> npt.NDArray[np.float64]:
         """The best prediction that looks at no feature, ``(n_outputs,)``."""
+
+    @property
+    def absolute(self) -> bool:
+        """Whether the metric asks for small absolute errors, not for small squared ones."""
+        return not self.labels and self.metric.name in _ABSOLUTE
 
     def to_json(self) -> dict[str, Any]:
         """Plain data from which :func:`task_from_json` makes the same task."""
@@ -187,7 +193,7 @@ class RegressionTask(Task):
 
     def constant_prediction(self, target: Encoded) -> npt.NDArray[np.float64]:
         """The median for absolute errors, else the mean."""
-        middle = np.median if self.metric.name in ("mae", "median_ae", "mape") else np.mean
+        middle = np.median if self.absolute else np.mean
         return np.array([float(middle(target))])
 
 

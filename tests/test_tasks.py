@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from automl.errors import DataError, UsageError
-from automl.tasks import choose_task, task_from_json
+from automl.metrics import METRICS
+from automl.tasks import BinaryTask, RegressionTask, choose_task, task_from_json
 
 
 @pytest.mark.parametrize(
@@ -110,3 +111,9 @@ def test_row_losses_are_proper_and_strata_level():
     assert np.bincount(strata).max() <= 100
     assert (strata[target > np.quantile(target, 0.999)] == strata.max()).all()
     assert np.allclose(task.row_losses(target, target[:, None]), 0)
+
+
+def test_absolute_errors_are_asked_for_by_metrics_of_regressions_alone() -> None:
+    asked = [name for name in METRICS if RegressionTask(METRICS[name]).absolute]
+    assert asked == ["mae", "median_ae", "mape"]
+    assert not BinaryTask(METRICS["mae"], (0, 1)).absolute

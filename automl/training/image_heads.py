@@ -23,7 +23,6 @@ from automl.solvers import (
 from automl.training.table_net import OutputScale
 
 _LEAST_DEVIATION = 1e-3
-ABSOLUTE_METRICS = frozenset({"mae", "median_ae", "mape"})
 
 
 class Head(nn.Module):

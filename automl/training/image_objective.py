@@ -13,7 +13,7 @@ import torch
 from automl.data.images_pixels import Pictures
 from automl.tasks import Task
 from automl.training.image_features import Halves
-from automl.training.image_heads import ABSOLUTE_METRICS, row_losses
+from automl.training.image_heads import row_losses
 from automl.training.image_net import ImageNet, pixel_scale
 from automl.training.image_plan import NetTraining
 from automl.training.image_views import Augmenter, normalised
@@ -43,7 +43,7 @@ class NetObjective:
         self._pictures, self._maps = images
         self.target = torch.from_numpy(np.ascontiguousarray(target))
         self._scale, task = what
-        self._absolute = task.metric.name in ABSOLUTE_METRICS
+        self._absolute = task.absolute
         self._augment = Augmenter(plan.px, smallest=plan.smallest, strength=plan.strength, flip=plan.flip)
 
     @property

@@ -222,12 +222,10 @@ class _HeadObjective:
     """A head on rows of features."""
 
     def __init__(self, head: Head, smoothing: float, what: tuple[OutputScale, Task]) -> None:
-        from automl.training.image_heads import ABSOLUTE_METRICS
-
         self.model = head
         self._scale, task = what
         self._smoothing = smoothing
-        self._absolute = task.metric.name in ABSOLUTE_METRICS
+        self._absolute = task.absolute
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean of a batch, ``(1,)``."""

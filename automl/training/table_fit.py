@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from automl.training.batches import Batch
 
-_ABSOLUTE_METRICS = frozenset({"mae", "median_ae", "mape"})
 _CHUNK = 1024
 _CURVE_POINTS = 100
 _LARGEST_EMBEDDING = 64
@@ -186,7 +185,7 @@ def _train(
     model = plan.build(plan.architecture, shape, folds[0].scale.outputs, len(folds))
     _set_bins(model, plan, folds, contexts)
     model.to(context.device)
-    objective = _TableObjective(model, folds, absolute=task.metric.name in _ABSOLUTE_METRICS)
+    objective = _TableObjective(model, folds, absolute=task.absolute)
     parts = [(*tensors_of(fold.train), torch.from_numpy(fold.target)) for fold in folds]
     tensors = [_stack(part).to(context.device) for part in zip(*parts, strict=True)]
     batch_size = plan.batch_size or batch_size_for(max(rows))
