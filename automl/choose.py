@@ -75,13 +75,18 @@ def choose_champion(
     Raises
     ------
     NoTrialError
-        When no trial finished; the message groups the causes.
+        When no trial finished, or none has a score that is a number; the message says why.
     """
     done = {
         number: trial
         for number, trial in trials.items()
         if trial.scores is not None and builder.knows(number)
     }
+    if not done and any(trial.scores is not None for trial in trials.values()):
+        raise NoTrialError(
+            f"The metric {problem.task.metric.name} gave no number for any trial, not even the baseline. "
+            "Choose another with --metric."
+        )
     if not done:
         raise NoTrialError(f"No trial succeeded. {grouped_causes(trials)}")
     options = [{number: 1.0} for number in done]

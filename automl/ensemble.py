@@ -6,6 +6,7 @@ empty, add the trial that lowers the loss of the average most, repeat, keep the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -85,10 +86,12 @@ class EnsembleBuilder:
         self.best = Ensemble()
 
     def add(self, number: int, family: str, predictions: Predictions) -> Ensemble:
-        """Take a finished trial in; returns the best ensemble so far."""
+        """Take a finished trial in, unless its loss is no number; returns the best ensemble so far."""
         kept = predictions if self._rows is None else predictions[self._rows]
-        self._predictions[number] = np.ascontiguousarray(kept)
         self._losses[number] = self._objective(kept)
+        if not math.isfinite(self._losses[number]):
+            return self.best
+        self._predictions[number] = np.ascontiguousarray(kept)
         self._families[number] = family
         if family == BASELINE and self._bag:
             return self.best
@@ -161,7 +164,7 @@ class EnsembleBuilder:
 
     def _pool(self) -> tuple[int, ...]:
         better = [number for number, family in self._families.items() if family != BASELINE]
-        ranked = sorted(better or self._losses, key=lambda number: (self._losses[number], number))
+        ranked = sorted(better or self._families, key=lambda number: (self._losses[number], number))
         best_of_family: dict[str, int] = {}
         for number in ranked:
             best_of_family.setdefault(self._families[number], number)

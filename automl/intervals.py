@@ -72,7 +72,8 @@ def standard_error(
     for _ in range(40):
         chosen = rng.integers(0, rows, size)
         scores.append(metric.score(target[chosen], predictions[chosen]))
-    return float(np.nanstd(scores, ddof=1) * np.sqrt(size / rows))
+    finite = [score for score in scores if np.isfinite(score)]
+    return float(np.std(finite, ddof=1) * np.sqrt(size / rows)) if len(finite) > 1 else 0.0
 
 
 def _accelerated(

@@ -256,7 +256,7 @@ class Loop:
         finished = [
             self.builder.loss_of(other.number)
             for other in self.history.values()
-            if other.scores is not None and other.candidate.family == trial.candidate.family
+            if self.builder.knows(other.number) and other.candidate.family == trial.candidate.family
         ]
         clearly_worse = bool(finished) and paired.mean() > PRUNE_Z * error
         if clearly_worse and self.builder.gain_of(progress.held_out, positions) <= 0:
@@ -315,7 +315,8 @@ class Loop:
         result = trial.result
         assert result is not None
         loss: float | None = None
-        if trial.scores is not None and result.held_out is not None:
+        scored = trial.scores is not None and np.isfinite(trial.scores.validation)
+        if scored and result.held_out is not None:
             before = self.builder.best.loss
             self.builder.add(number, trial.candidate.family, result.held_out)
             gain = before - self.builder.best.loss if np.isfinite(before) else 0.0

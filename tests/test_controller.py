@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.errors import DataError, MissingDependencyError, UsageError
+from automl.errors import DataError, MissingDependencyError, NoTrialError, UsageError
 
 
 @pytest.fixture
@@ -145,6 +145,15 @@ def test_the_inline_executor_runs_the_same_search_in_this_process(frame, tmp_pat
     inline = search(frame.drop(columns="value"), tmp_path / "a", target="label", executor="inline")
     local = search(frame.drop(columns="value"), tmp_path / "b", target="label")
     assert list(inline.leaderboard["validation"]) == list(local.leaderboard["validation"])
+
+
+def test_a_metric_that_gives_no_number_is_named(frame, tmp_path):
+    def lost(actual, predicted):
+        return float("nan")
+
+    choices = {"target": "label", "trials": 2, "metric": lost, "executor": "inline"}
+    with pytest.raises(NoTrialError, match="lost gave no number"):
+        search(frame[["size", "noise", "label"]], tmp_path, **choices)
 
 
 @pytest.mark.slow

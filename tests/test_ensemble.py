@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from automl.ensemble import EnsembleBuilder, weighted_mean
-from automl.metrics import METRICS
+from automl.metrics import METRICS, Metric
 
 
 def _noisy_copies(count, rows=4000, seed=0):
@@ -41,6 +41,20 @@ def test_a_target_in_billionths_is_weighed_like_any_other():
             builder.add(number, "family", predictions * scale)
     assert len(builders[1].best.weights) > 1
     assert builders[1].best.weights == builders[0].best.weights
+
+
+def test_a_trial_without_a_score_is_no_member():
+    rows = np.arange(40.0)
+    own = Metric(
+        "own", False, "values", frozenset({"regression"}), lambda t, p: float(np.mean(np.sqrt(t - p[:, 0])))
+    )
+    builder = EnsembleBuilder(own, rows)
+    with np.errstate(invalid="ignore"):
+        builder.add(0, "one", (rows + 1)[:, None])  # the root of a negative number is none
+        assert not builder.best.weights
+        builder.add(1, "other", (rows - 1)[:, None])
+        builder.rebuild()
+    assert builder.best.weights == {1: 1.0}
 
 
 def test_an_ensemble_exists_after_the_first_trial():
