@@ -49,6 +49,7 @@ _MEMORY_WORDS = (
     "bad allocation",
     "can't allocate memory",
     "cannot allocate memory",
+    "status_alloc_failed",  # of cuBLAS and cuDNN
 )
 
 

@@ -194,6 +194,16 @@ def test_running_out_of_memory_is_its_own_status(tmp_path: Path, monkeypatch: py
     assert evaluate(work, problem, Control()).status is Status.OOM
 
 
+def test_a_full_gpu_is_told_by_its_libraries_in_their_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Table, rows: object) -> Table:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    monkeypatch.setattr(Table, "take", full)
+    assert evaluate(ticket(tmp_path, 1, "dummy"), small_problem(), Control()).status is Status.OOM
+
+
 def test_a_request_to_stop_prunes_between_folds(tmp_path: Path) -> None:
     seen: list[Progress] = []
     control = Control(report=seen.append, stop_requested=lambda: len(seen) >= 1)
