@@ -17,6 +17,7 @@ from automl.wording import without_password
 
 LEAST_MEMORY = 256 * 1024**2
 PREFERENCES = ("best", "fast", "small")
+_COLUMNS = ("target", "group", "time_column", "fold_column", "weight")
 _WHOLE = ("trials", "folds", "workers", "seed")
 
 
@@ -65,6 +66,13 @@ class Settings:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _whole(name, value))
+        for name in _COLUMNS:  # pandas numbers columns without names
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, str(value))
+        for name in ("drop", "keep"):
+            object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
+        object.__setattr__(self, "kinds", {str(column): kind for column, kind in self.kinds.items()})
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed must be between 0 and 4294967295, not {self.seed}.")
         if self.workers < 0:

@@ -147,6 +147,14 @@ def test_the_inline_executor_runs_the_same_search_in_this_process(frame, tmp_pat
     assert list(inline.leaderboard["validation"]) == list(local.leaderboard["validation"])
 
 
+def test_columns_without_names_are_named_by_their_numbers(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 4)))
+    frame[3] = frame[0] > 0
+    result = search(frame, tmp_path, target=3, drop=[1], kinds={2: "number"}, trials=2, executor="inline")
+    assert list(result.predictor.predict(frame.head(3))) == list(frame[3].head(3))
+    assert result.predictor.layout.inputs == ("0", "2")
+
+
 def test_a_metric_that_gives_no_number_is_named(frame, tmp_path):
     def lost(actual, predicted):
         return float("nan")
