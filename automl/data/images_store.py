@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from automl.data.images import Decoded, decode, image_size, read_file
-from automl.data.images_cache import DESCRIPTION, room_for, set_bound, trim
+from automl.data.images_cache import DESCRIPTION, Hold, room_for, set_bound, trim
 from automl.data.images_pixels import (
     LARGEST_SIDE,
     PixelStore,
@@ -95,13 +95,17 @@ def store_pixels(
         key = hashlib.sha256(json.dumps([_VERSION, side, wanted]).encode()).hexdigest()[:24]
         folder = cache / f"pixels-{key}"
         reused = (folder / DESCRIPTION).is_file()
+        held: Hold | None = None
         if most_bytes is not None:
             set_bound(cache, most_bytes)
         if not reused:
             close_stores()  # of earlier searches of this process
             _make_room(cache, len(wanted) * side * side * 3)
-            _decode_all([(digest, by_hash[digest]) for digest in wanted], folder, side, (pool, report))
-    store = open_store(folder)
+            made = [(digest, by_hash[digest]) for digest in wanted]
+            held = _decode_all(made, folder, side, (pool, report))
+        store = open_store(folder)
+        if held is not None:
+            held.release()
     failed: dict[str, str] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["broken"]
     row_of = {str(digest): row for row, digest in enumerate(store.hashes)}
     broken = {**unreadable, **{name: failed[digest] for name, digest in hashes.items() if digest in failed}}
@@ -208,7 +212,8 @@ def _make_room(cache: Path, wanted: int) -> None:
 
 def _decode_all(
     files: Sequence[tuple[str, Path]], folder: Path, side: int, work: tuple[ThreadPoolExecutor, Report]
-) -> None:
+) -> Hold:
+    """Make the store in ``folder``; what is given back keeps it there."""
     pool, report = work
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     progress = _Progress(len(files), "decoding images", report)
@@ -227,6 +232,8 @@ def _decode_all(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        (partial / DESCRIPTION).touch()
+        held = Hold(partial)  # other searches make no room of what is being written
         pixels = np.lib.format.open_memmap(
             partial / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(files), side, side, 3)
         )
@@ -254,6 +261,7 @@ def _decode_all(
             shutil.rmtree(partial, ignore_errors=True)
         else:
             os.replace(partial, folder)
+        return held
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise StorageError(

@@ -6,7 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from automl.data import images_store
+from automl.data.images import Decoded, decode
 from automl.data.images_cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
 
 
@@ -45,6 +48,22 @@ def test_decoded_images_that_are_worked_with_stay(tmp_path: Path) -> None:
     with room_for(tmp_path, 400) as enough:
         assert enough
     assert not folder.exists()
+
+
+def test_images_that_are_being_decoded_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, asked = tmp_path / "cache", []
+
+    def decode_beside_another_search(path: Path, side: int) -> Decoded:
+        with room_for(cache, 1 << 20) as enough:
+            asked.append(enough)
+        return decode(path, side)
+
+    monkeypatch.setattr(images_store, "decode", decode_beside_another_search)
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    stored = images_store.store_pixels([tmp_path / "a.png"], cache, most_bytes=1 << 20)
+    assert asked == [False]
+    assert stored.store.pixels.shape == (1, 40, 40, 3)
+    assert [folder.name for folder in cache.glob("pixels-*")] == [stored.store.folder.name]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"bytes": null}'])
