@@ -30,6 +30,7 @@ from automl.errors import DataError, UsageError
 
 SAMPLE_BYTES = 1 << 17
 _MAX_CELL = 1 << 27
+_POINTS = r"^\s*[+-]?([1-9][0-9]{0,2}([.][0-9]{3})+|[0-9]{1,3})\s*$"
 TEXT = "text"  # of a known column: its cells are taken as they stand
 
 
@@ -263,11 +264,24 @@ def _typed_frame(
             blanks.append(f"{name!r} ({blank})")
         if style in (",", "1,000"):
             commas[name] = style
+    if dialect.decimal is None and dialect.delimiter != ",":
+        some = "," in commas.values()
+        for i, (name, column) in enumerate(zip(names, cells.columns, strict=True)):
+            expected = dialect.columns.get(name) == "," if dialect.columns else some
+            if expected and name not in commas and _has_points_between_thousands(column):
+                columns[i] = _typed(column, replace(dialect, decimal=","), None)[0]
+                commas[name] = ","
     if blanks:
         notes.append(f"Cells without a value were found in number columns: {listed(blanks)}.")
     frame: pd.DataFrame = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(names))]).to_pandas()
     frame.columns = pd.Index(names)
     return frame
+
+
+def _has_points_between_thousands(column: Any) -> bool:
+    """Whether points may stand between thousands, as beside decimal commas: 999 and 1.234, but no 1.5."""
+    some = pc.any(pc.match_substring(column, ".")).as_py()
+    return bool(some and pc.all(pc.match_substring_regex(column, _POINTS)).as_py())
 
 
 def _comma_notes(commas: Mapping[str, str]) -> list[str]:

@@ -205,6 +205,18 @@ def test_other_columns_without_name_are_kept_and_noted(tmp_path: Path) -> None:
     assert len(table.notes) == 2
 
 
+def test_points_beside_decimal_commas_stand_between_thousands(tmp_path: Path) -> None:
+    rows = ["1,5;999;1.5;0.123", "2,25;1.234;2.5;0.456", "1.000,5;;3.25;0.789", "7;1.234.567;4.5;0.5"]
+    read = read_table(write(tmp_path, "\n".join(["a;b;c;d", *rows])))
+    assert read.frame["a"].tolist() == [1.5, 2.25, 1000.5, 7.0]
+    assert read.frame["b"].fillna(0).tolist() == [999, 1234, 0, 1234567]
+    assert read.frame["c"].tolist() == [1.5, 2.5, 3.25, 4.5]
+    assert read.frame["d"].tolist() == [0.123, 0.456, 0.789, 0.5]
+    alone = write(tmp_path, "b;a;c\n1.234;7,5;1.500\n")
+    assert read_table(alone, minimum_rows=1, written=read.commas).frame.iloc[0].tolist() == [1234, 7.5, 1.5]
+    assert read_table(write(tmp_path, "b;c\n1.234;1.5\n"), minimum_rows=1).frame["b"].tolist() == [1.234]
+
+
 def test_odd_names_are_kept(tmp_path: Path) -> None:
     names = ["naïve 🙂", "x" * 300, "a[0] <b>", "日本"]
     path = tmp_path / "data.csv"
