@@ -202,12 +202,14 @@ def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_process(tmp_path):
     assert automl("predict", "breast_cancer", "breast_cancer.csv", folder=tmp_path).stdout.startswith("class")
 
 
-def test_why_no_rows_are_untouched_is_true_of_the_table(tmp_path: Path) -> None:
-    """Folds of one's own leave no row over, however many there are."""
+def test_what_is_said_of_the_table_is_true(tmp_path: Path) -> None:
+    """Folds of one's own leave no row over, however many there are; a date is one column, not its parts."""
     label = ["yes" if row % 3 else "no" for row in range(5_200)]
     table = pd.DataFrame({"x": range(5_200), "fold": [row % 2 for row in range(5_200)], "label": label})
+    table["day"] = pd.date_range("2001-01-01", periods=5_200, freq="D").astype(str)
     table.to_csv(tmp_path / "rows.csv", index=False)
     asked = ("--trials", "1", "--executor", "inline", "--fold-column", "fold", "--keep", "x")
     said = automl("search", "rows.csv", "-t", "label", *asked, folder=tmp_path).stderr
+    assert "5,200 rows, 1 number, 1 date" in said
     assert "none was set aside" in said
     assert "below 5,000 rows" not in said

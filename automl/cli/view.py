@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from automl.cli.events import EventLog
 from automl.cli.live import Running, Snapshot
 from automl.cli.terminal import printable
+from automl.data.table import Kind
 from automl.errors import SearchInterrupted
 from automl.following import trial_line
 from automl.splits import TEST_ROWS_FROM
@@ -347,14 +348,12 @@ def memory_in_use() -> int:
 def describe_data(prepared: Prepared, name: str) -> list[str]:
     """What was read and decided, one line per decision with its reason."""
     task = prepared.task
-    features = prepared.layout.features
-    counts = (
-        *((features.numbers, "number"), (features.categories, "category")),
-        *((features.texts, "text"), (features.images, "image")),
-    )
-    shown = ", ".join(counted(len(names), what) for names, what in counts if names)
+    kinds = [column.kind for column in prepared.layout.columns]
+    used = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE, Kind.IMAGE)
+    shown = ", ".join(counted(kinds.count(kind), kind.value) for kind in used if kind in kinds)
+    rows = f"{prepared.rows:,} images" if kinds == [Kind.IMAGE] else f"{prepared.rows:,} rows, {shown}"
     lines = [
-        f"{name}: {prepared.rows:,} rows, {shown}",
+        f"{name}: {rows}",
         f"  task    {task.name}: {prepared.choice.reason}",
         f"  metric  {task.metric.name}: {prepared.choice.metric_reason}",
         f"  split   {prepared.problem.split.reason}",

@@ -168,6 +168,7 @@ def importance_plot(importances: Sequence[Importance], metric: str, most: int = 
         axes.barh(places, values, height=0.62, color=SERIES[0], alpha=0.45)
         axes.errorbar(values, places, xerr=[low, high], fmt="none", ecolor=INK, elinewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
+        axes.locator_params(axis="x", nbins=4)  # the numbers may be long
         category_axis(axes, [item.feature for item in shown])
         # from the right end: beside long names the axis is shorter than its title
         axes.set_xlabel(f"{label(metric, 24)} worse by, when shuffled", loc="right")

@@ -62,7 +62,7 @@ def _how_good(subject: Subject) -> str:
         )
     return (
         f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen by "
-        "these rows, so expect a little less on new ones."
+        "these rows, so expect it to be a little worse on new ones."
     )
 
 

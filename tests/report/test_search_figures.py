@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from subjects import Searched
 
+from automl.report.explain import Importance
+from automl.report.figures import importance_plot
 from automl.report.search_figures import front_plot, history_plot
 from automl.report.style import Plot
 from automl.report.subject import Subject
@@ -60,3 +63,11 @@ def test_the_champion_is_named_inside_the_plot(subject: Subject, milliseconds: f
     )
     (named,) = [text for text in figure.axes[0].texts if text.get_text() == "champion"]
     assert named.get_horizontalalignment() == side
+
+
+def test_long_numbers_of_an_axis_do_not_touch() -> None:
+    figure = importance_plot([Importance("a name", "number", 687_009.0, 632_439.0, 729_784.0)], "rmse")
+    figure.draw_without_rendering()
+    drawn = [text.get_window_extent() for text in figure.axes[0].get_xticklabels() if text.get_text()]
+    assert len(drawn) > 2
+    assert all(left.x1 < right.x0 for left, right in pairwise(drawn))
