@@ -94,9 +94,15 @@ class SearchFolder:
         ------
         UsageError
             When another process holds it; the message names that process.
+        StorageError
+            When the lock cannot be written.
         """
         if self._lock is not None:
             return
+        with _disk_errors(self.path):
+            self._take_lock()
+
+    def _take_lock(self) -> None:
         file = (self.path / _LOCK).open("a+", encoding="utf-8")
         if not _try_lock(file):
             file.close()

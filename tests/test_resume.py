@@ -17,7 +17,7 @@ from automl.controller import _test_digest
 from automl.errors import DataError, SearchInterrupted, SpaceError, StorageError, UsageError
 from automl.following import NOBODY
 from automl.optimizer import Optimizer
-from automl.outset import given_settings, plain_settings
+from automl.outset import Outset, given_settings, plain_settings
 from automl.preparation import prepare
 from automl.search_folder import SearchFolder, unfinished_folders
 from automl.settings import Settings
@@ -225,6 +225,16 @@ def test_a_damaged_result_is_named(table: Path) -> None:
     (trial / "result.json").write_text("{")
     with pytest.raises(StorageError, match="00001"):
         automl.resume(store=table.parent / "mlruns")
+
+
+def test_a_lock_that_cannot_be_written_is_a_fault_of_the_disk(tmp_path: Path) -> None:
+    outset = Outset("x", {}, "", "", "", 1, 1, "cpu", None, 0.0)
+    with SearchFolder.create(tmp_path, outset, "x") as folder:
+        path = folder.path
+    (path / "lock").unlink()
+    (path / "lock").mkdir()
+    with pytest.raises(StorageError, match="cannot be written"):
+        SearchFolder.open(path).claim()
 
 
 def test_a_folder_that_cannot_be_read_stands_in_nobody_s_way(tmp_path: Path) -> None:
