@@ -151,6 +151,7 @@ class _Run:
         self.folder = Path(ticket.folder) / "model"
         self.finished: list[_FittedFold] = []
         self._reported = 0.0
+        self._said: list[str] = []
 
     def result(self) -> Result:
         """The whole trial; raises what goes wrong."""
@@ -185,6 +186,7 @@ class _Run:
             model_bytes=folder_bytes(self.folder),
             curves=_curves(self.finished),
             facts=_mean_facts([fold.context.facts for fold in self.finished]),
+            notes=self._notes(),
         )
 
     def _prepare(self, family: Family, params: Any) -> None:
@@ -200,6 +202,12 @@ class _Run:
             stop_requested=self.control.stop_requested,
         )
         family.prepare(params, tables, context)
+        self._said += context.notes
+
+    def _notes(self) -> tuple[str, ...]:
+        """What the fits said, each sentence once."""
+        said = [*self._said, *(note for fold in self.finished for note in fold.context.notes)]
+        return tuple(dict.fromkeys(said))
 
     def _fit_one(self, family: Family, params: Any, fold: tuple[int, Fold], *, left: int) -> None:
         """One fold, with its share of the time that is left."""

@@ -96,6 +96,9 @@ class Recording:
         if best is not None:
             self._tracker.best_so_far(trial.number, best)
         self._watcher.finished(trial, best)
+        if trial.result is not None:
+            for note in trial.result.notes:
+                self._watcher.warned(f"#{trial.number} {trial.candidate.family}: {note}")
 
     def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
         """Put on record what an earlier process could not."""

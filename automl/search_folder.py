@@ -321,6 +321,7 @@ def _plain_result(result: Result, pruned_loss: float | None) -> dict[str, Any]:
         "peak_bytes": result.peak_bytes,
         "curves": [[curve.name, list(curve.steps), list(curve.values)] for curve in result.curves],
         "facts": {name: float(value) for name, value in result.facts.items()},
+        "notes": list(result.notes),
         "error": result.error,
         "traceback": result.traceback,
         "ended": int(time.time() * 1000),
@@ -350,6 +351,7 @@ def _kept(folder: Path) -> KeptTrial:
             peak_bytes=body["peak_bytes"],
             curves=tuple(Curve(name, tuple(steps), tuple(values)) for name, steps, values in body["curves"]),
             facts=body["facts"],
+            notes=tuple(body.get("notes", ())),
             error=body["error"],
             traceback=body["traceback"],
         )

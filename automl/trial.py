@@ -113,6 +113,8 @@ class Result:
         Where the folds' models were saved (a path), or ``""``.
     peak_bytes:
         Peak resident memory of the worker during the trial.
+    notes:
+        What the person who searches should be told of a trial that went well.
     error:
         One line: the reason when the status is not ``done``.
     """
@@ -132,6 +134,7 @@ class Result:
     peak_bytes: int = 0
     curves: tuple[Curve, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     error: str = ""
     traceback: str = ""
 

@@ -64,6 +64,8 @@ class FitContext:
         Whether the controller asked this trial to stop.
     curves, facts:
         Filled by the fit: learning curves and numbers worth recording (``best_iteration`` …).
+    notes:
+        Filled by the fit: what the person who searches should be told, in whole sentences.
     """
 
     seed: int = 0
@@ -78,6 +80,7 @@ class FitContext:
     stop_requested: Callable[[], bool] = lambda: False
     curves: list[Curve] = field(default_factory=list)
     facts: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def seconds_left(self) -> float:

@@ -296,7 +296,8 @@ def trial_note(trial: Trial, result: Result, metric: str) -> str:
     )
     if scores.train is not None:
         text += f" (training rows {score_text(scores.train)})"
-    return f"{text}, {result.seconds:.1f} s, {result.model_bytes / 1e6:.1f} MB."
+    text += f", {result.seconds:.1f} s, {result.model_bytes / 1e6:.1f} MB."
+    return " ".join([text, *map(as_markdown, result.notes)])
 
 
 def as_markdown(text: object) -> str:

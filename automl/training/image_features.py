@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+_log = logging.getLogger(__name__)
 _BATCH = 32
 _SAVE_SECONDS = 20.0
 _MEMORY_BYTES = 256 << 20
@@ -68,11 +70,12 @@ class View:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where and how long a net may run."""
+    """Where and how long a net may run, and whom to tell when the GPU's memory is too small."""
 
     threads: int | None = None
     device: str = "cpu"
     should_stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = _log.warning
 
 
 def view_of(
@@ -153,12 +156,14 @@ def _fill(
         return end
 
     kept = 0
+    room = runtime.Room(_BATCH, around.device, around.say)
     for start in range(0, len(wanted), _BATCH):
         if around.should_stop():
             keep(kept)
             raise TrialStopped(f"stopped after the features of {start:,} of {len(wanted):,} images")
         rows = wanted[start : start + _BATCH]
-        done.append(_outputs(np.asarray(pictures.pixels[rows]), pictures.aspects[rows], view, around))
+        images = (np.asarray(pictures.pixels[rows]), pictures.aspects[rows])
+        done.append(_outputs(images, view, around.threads, room))
         if start == 0:  # before all are computed for nothing
             shelf.make_room(done[0].nbytes // len(rows) * len(wanted))
         if time.monotonic() - saved > _SAVE_SECONDS:
@@ -167,21 +172,44 @@ def _fill(
 
 
 def _outputs(
-    pixels: npt.NDArray[np.uint8], aspects: npt.NDArray[np.float32], view: View, around: Surroundings
+    images: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]],
+    view: View,
+    threads: int | None,
+    room: runtime.Room,
 ) -> Halves:
+    """Of ``(pixels, aspects)``, in as many batches as the device's memory asks for."""
+    pixels, aspects = images
+
+    def step(batch: int, device: str) -> Halves:
+        starts = range(0, len(pixels), batch)
+        found = [_run(pixels[i : i + batch], aspects[i : i + batch], view, device) for i in starts]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    with runtime.threads(threads):
+        return room.run(step)
+
+
+def _run(pixels: npt.NDArray[np.uint8], aspects: npt.NDArray[np.float32], view: View, device: str) -> Halves:
     import torch
 
-    net, dtype = _frozen(view.backbone, view.weights, around.device)
+    net, dtype = _frozen(view.backbone, view.weights, device)
     backbone = backbone_named(view.backbone)
-    with runtime.threads(around.threads), torch.inference_mode():
-        shown = show(pixels, still_boxes(aspects, view.view), view.px, flip=view.flip).to(around.device)
+    with torch.inference_mode():
+        shown = show(pixels, still_boxes(aspects, view.view), view.px, flip=view.flip).to(device)
         images = normalised(shown, backbone.mean, backbone.deviation, dtype)
         trunk: Any = net
         if view.cut:
             maps = trunk.run(images, end=view.cut)
-            return np.asarray(maps.to(torch.float16).permute(0, 2, 3, 1).contiguous().cpu().numpy())
-        found = torch.cat([part.float() for part in trunk.summaries(images)], dim=1)
-        return np.asarray(found.clamp(-60_000, 60_000).to(torch.float16).cpu().numpy())
+            return _as_halves(maps.permute(0, 2, 3, 1))
+        return _as_halves(torch.cat([part.float() for part in trunk.summaries(images)], dim=1))
+
+
+def _as_halves(values: torch.Tensor) -> Halves:
+    """Kept inside what half precision can hold."""
+    import torch
+
+    halves = values.float().clamp(-60_000, 60_000).to(torch.float16)
+    return np.asarray(halves.contiguous().cpu().numpy())
 
 
 @lru_cache(maxsize=3)
@@ -218,11 +246,11 @@ def _remembered(pictures: Pictures, view: View, around: Surroundings) -> Halves:
             _memory.move_to_end(key)
             return _memory[key]
         parts = []
+        room = runtime.Room(_BATCH, around.device, around.say)
         for start in range(0, len(pictures), _BATCH):
             if around.should_stop():
                 raise TrialStopped(f"stopped after the features of {start:,} of {len(pictures):,} images")
-            pixels, aspects = pictures.take(slice(start, start + _BATCH))
-            parts.append(_outputs(pixels, aspects, view, around))
+            parts.append(_outputs(pictures.take(slice(start, start + _BATCH)), view, around.threads, room))
         values = np.concatenate(parts)
         if values.nbytes <= _MEMORY_BYTES:
             _memory[key] = values

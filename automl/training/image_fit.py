@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -28,9 +26,6 @@ from automl.training.image_weights import frozen_trunk
 from automl.training.table_net import OutputScale
 from automl.training.trunk import SmallNet, Trunk
 
-_log = logging.getLogger(__name__)
-_SMALLEST_BATCH = 8
-
 
 def fit_image_net(
     plan: NetTraining, inputs: Table, target: Encoded, task: Task, context: FitContext
@@ -43,19 +38,10 @@ def fit_image_net(
         When there was no time for a single epoch.
     """
     runtime.keep_large_blocks()
-    device = context.device
-    batch = plan.batch_size
-    while True:
-        with suppress(torch.cuda.OutOfMemoryError):
-            return _fit(replace(plan, batch_size=batch), inputs, target, task, context, device)
-        # Not before the error is dropped: it holds the net and all that the failed step had on the GPU.
-        torch.cuda.empty_cache()
-        if batch > _SMALLEST_BATCH:
-            batch //= 2
-            _log.warning("The GPU's memory is too small: batches of %d images now.", batch)
-        else:
-            device = "cpu"
-            _log.warning("The GPU's memory is too small for any batch: this net is trained on the CPU.")
+    room = runtime.Room(plan.batch_size, context.device, context.notes.append)
+    return room.run(
+        lambda batch, device: _fit(replace(plan, batch_size=batch), inputs, target, task, context, device)
+    )
 
 
 def prepare_net(plan: NetTraining, tables: Sequence[Table], context: FitContext) -> None:
@@ -67,7 +53,7 @@ def prepare_net(plan: NetTraining, tables: Sequence[Table], context: FitContext)
         When the time was too short; what was computed is kept for the next trial.
     """
     side = stored_side(tables[0].images[0])
-    around = Surroundings(context.threads, context.device, context.should_stop)
+    around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
     with runtime.seeded(context.seed, "cpu"):
         _, view = _built(plan, side, 1, OutputScale("regression", 1))
     plain = _views(replace(view, cut=0), 2 if plan.flip else 1) if plan.c else ()
@@ -86,7 +72,7 @@ def _fit(
     side = stored_side(inputs.images[0])
     pictures = [pictures_of(column, side) for column in inputs.images]
     scale = OutputScale.fit(task, target)
-    around = Surroundings(context.threads, device, context.should_stop)
+    around = Surroundings(context.threads, device, context.should_stop, context.notes.append)
     with runtime.threads(context.threads), runtime.seeded(context.seed, device):
         net, view = _built(plan, side, len(pictures), scale)
         learnt = _views(view, plan.views)

@@ -103,7 +103,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     """
     side = stored_side(inputs.images[0])
     learnt, shown = _readings(plan, side)
-    around = Surroundings(context.threads, context.device, context.should_stop)
+    around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
     scale = OutputScale.fit(task, target)
     pictures = [pictures_of(column, side) for column in inputs.images]
     rows = [_features(pictures, view, plan.pooling, around) for view in learnt]
@@ -127,7 +127,7 @@ def prepare_probe(plan: ProbePlan, tables: Sequence[Table], context: FitContext)
         When the time was too short; what was computed is kept for the next trial.
     """
     side = stored_side(tables[0].images[0])
-    around = Surroundings(context.threads, context.device, context.should_stop)
+    around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
     learnt, shown = _readings(plan, side)
     for table in tables:
         # Rows that are only predicted need the views that they are predicted by.

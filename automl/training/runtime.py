@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
@@ -98,3 +100,42 @@ def keep_large_blocks() -> None:
     if not mallopt(_MMAP_THRESHOLD, 1 << 29):
         mallopt(_MMAP_THRESHOLD, 1 << 25)
     mallopt(_TRIM_THRESHOLD, 1 << 30)
+
+
+@dataclass
+class Room:
+    """How large a batch the GPU's memory takes: half of it whenever that runs out, and the CPU at last.
+
+    Attributes
+    ----------
+    batch, device:
+        What is tried next; what was too large once is not tried again.
+    say:
+        Is told of every change, for the person who searches.
+    smallest:
+        Images of a batch that is no longer halved.
+    """
+
+    batch: int
+    device: str
+    say: Callable[[str], None]
+    smallest: int = 8
+
+    def run(self, step: Callable[[int, str], T]) -> T:
+        """``step(batch, device)``, repeated until there is room for it."""
+        import torch
+
+        while True:
+            try:
+                return step(self.batch, self.device)
+            except torch.cuda.OutOfMemoryError:
+                if self.device == "cpu":
+                    raise
+            # Not before the error is dropped: it holds the net and all that the failed step had on the GPU.
+            torch.cuda.empty_cache()
+            if self.batch > self.smallest:
+                self.batch = max(self.smallest, self.batch // 2)
+                self.say(f"The GPU's memory is too small: batches of {self.batch} images from here on.")
+            else:
+                self.device = "cpu"
+                self.say("The GPU's memory is too small for any batch: the CPU computes from here on.")
