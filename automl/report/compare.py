@@ -155,7 +155,7 @@ def paired_gain(
         gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
     finite = np.array([value for value in gains if np.isfinite(value)])
     if len(finite) < 20:
-        return gain, gain, gain
+        return gain, float("-inf"), float("inf")  # too few draws have a score to say more
     low, high = np.quantile(finite, [0.025, 0.975])
     return gain, float(low), float(high)
 
