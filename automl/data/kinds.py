@@ -143,6 +143,8 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool) -> Decision:
     if not len(finite):
         return _left_out(name, Kind.CONSTANT, "no finite value")
     same = bool((finite == finite[0]).all())
+    if same and abs(finite[0]) >= EXACT and column.dtype.kind in "iu":  # these may differ yet
+        same = column.nunique() == 1
     if same and not keep and (reason := _constant_reason(1, missing, len(values))):
         return _left_out(name, Kind.CONSTANT, reason)
     if same:

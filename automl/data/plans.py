@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from automl.data.cells import (
     NUMBER,
+    PLACEHOLDERS,
     Words,
     is_numeric,
     numbers,
@@ -182,6 +183,11 @@ class CategoryPlan(Plan):
     def level_names(self) -> tuple[tuple[str, ...], ...]:
         """Its levels."""
         return (self.levels,)
+
+    @property
+    def reads_words(self) -> bool:
+        """Where a level might be read as another number, or as none: ``1,000`` or ``-``."""
+        return any("," in level or level in PLACEHOLDERS for level in self.levels)
 
     @cached_property
     def _known(self) -> Any:

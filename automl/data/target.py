@@ -118,7 +118,8 @@ def _values(
     present = column.notna().to_numpy()
     if pd.api.types.is_bool_dtype(column.dtype):
         return np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present, []
-    if is_numeric(column) and not (column.dtype.kind == "u" and column.max() >= 2**63):
+    large = column.dtype.kind == "u" and present.any() and column.max() >= 2**63
+    if is_numeric(column) and not large:
         if column.dtype.kind in "iu":
             return np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present, []
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)

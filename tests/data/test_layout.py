@@ -113,8 +113,23 @@ WRITTEN = {
     "quoted decimal commas": (",", ['"1,5"', '"2,25"', '"54,728"'] * 9),
     "thousands": (";", ["1,234,567", "957,348", "12"] * 9),
     "versions": (",", ["3.1b", "1.0", "2.5", "1.3"] * 30),
+    "levels like numbers": (";", ["1,000", "-", "2", "2,500", "x"] * 9),
     "codes": (",", [f"{i % 9 + 1}{'ef'[i % 4 > 0]}{i % 7 + 1}" for i in range(120)]),
 }
+
+
+def test_placeholders_that_are_levels_stay_levels_beside_numbers_alone(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("x\n" + "-\n1\nx\n" * 9)
+    layout = Layout.infer(read_table(path).frame)
+    path.write_text("x\n-\n1\n")
+    new = read_table(path, written=layout.written).frame
+    assert layout.encode(new).table.codes[:, 0].tolist() == [0, 1]
+
+
+def test_whole_numbers_that_differ_beyond_what_floats_hold_are_no_constant() -> None:
+    frame = pd.DataFrame({"x": np.arange(50) % 3 + 10**17, "y": np.full(50, 10**17), "z": np.arange(50) / 7})
+    assert kinds_of(Layout.infer(frame)) == {"x": Kind.CATEGORY, "y": Kind.CONSTANT, "z": Kind.NUMBER}
 
 
 @pytest.mark.parametrize("case", WRITTEN)

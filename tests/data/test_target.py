@@ -116,6 +116,11 @@ def test_classes_that_are_numbers_kept_as_text_come_back_as_text(held: Any) -> N
     assert choose_task(result.values, metric="rmse").task.name == "regression"
 
 
+@pytest.mark.parametrize("dtype", ["UInt64", "Int64", "boolean", "string"])
+def test_a_target_without_a_value_is_refused_whatever_its_type(dtype: str) -> None:
+    assert "missing in 9 of 9 rows" in refusal(pd.array([pd.NA] * 9, dtype=dtype))
+
+
 def test_one_number_in_two_spellings_is_one_class() -> None:
     assert set(clean(["1", "1.0", "2"] * 9).values.tolist()) == {1.0, 2.0}
 
