@@ -19,6 +19,7 @@ DESCRIPTION = "store.json"
 FEATURES = "features-"
 _BOUND = "bound.json"
 _LOCK = "room.lock"
+_GONE = ".gone"
 
 
 def set_bound(cache: Path, most_bytes: int) -> None:
@@ -78,10 +79,22 @@ def _trimmed(cache: Path, most: int, keep: Path | None, starts: str) -> bool:
     for entry in sorted(sizes, key=_used_at):
         if total <= most:
             break
-        if entry != keep and entry.name.startswith(starts) and not _in_use(entry):
-            shutil.rmtree(entry, ignore_errors=True)
+        if entry != keep and entry.name.startswith(starts) and not _in_use(entry) and _removed(entry):
             total -= sizes[entry]
     return total <= most
+
+
+def _removed(folder: Path) -> bool:
+    """Loses its name before its files: a process that is killed meanwhile leaves nothing half there."""
+    gone = folder if folder.suffix == _GONE else folder.with_name(folder.name + _GONE)
+    try:
+        if gone != folder:
+            shutil.rmtree(gone, ignore_errors=True)
+            os.replace(folder, gone)
+    except OSError:
+        return not folder.exists()
+    shutil.rmtree(gone, ignore_errors=True)
+    return True
 
 
 def _folders(cache: Path) -> list[Path]:

@@ -178,12 +178,14 @@ def _decoded_now(images: Strings, side: int) -> Pictures:
         picture = images[place]
         try:
             if isinstance(picture, str):
+                if not picture:
+                    raise DataError("no path is given")
                 content = read_file(Path(picture))
                 return hashlib.sha256(content).hexdigest(), decode(content, side)
             made = decode(picture, side)
             return hashlib.sha256(made.pixels.tobytes()).hexdigest(), made
         except DataError as error:
-            broken[picture if isinstance(picture, str) else f"image {place}"] = str(error)
+            broken[(picture if isinstance(picture, str) else "") or f"image {place}"] = str(error)
             return "", None
 
     with bombs_are_errors(), ThreadPoolExecutor(usable_threads()) as pool:

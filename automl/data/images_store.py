@@ -30,6 +30,7 @@ from automl.errors import DataError, StorageError
 
 LEAST_SIDE = 32
 _VERSION = 1
+_ARRAYS = ("pixels.npy", "aspects.npy", "hashes.npy")
 _SIZES_SAMPLED = 1000
 _PROGRESS_SECONDS = 0.1
 
@@ -94,7 +95,7 @@ def store_pixels(
         side = _affordable_side(side, len(wanted), most_bytes)
         key = hashlib.sha256(json.dumps([_VERSION, side, wanted]).encode()).hexdigest()[:24]
         folder = cache / f"pixels-{key}"
-        reused = (folder / DESCRIPTION).is_file()
+        reused = _is_whole(folder)
         held: Hold | None = None
         if most_bytes is not None:
             set_bound(cache, most_bytes)
@@ -201,6 +202,11 @@ def _affordable_side(side: int, images: int, most_bytes: int | None) -> int:
     return smaller
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether a store has all its files: cleaners of disks take some of them."""
+    return all((folder / name).is_file() for name in (DESCRIPTION, *_ARRAYS))
+
+
 def _make_room(cache: Path, wanted: int) -> None:
     with room_for(cache, wanted) as enough:
         if not enough:
@@ -257,9 +263,10 @@ def _decode_all(
             "decode_ms": 1000 * float(np.mean(spent)),
         }
         (partial / DESCRIPTION).write_text(json.dumps(body), encoding="utf-8")
-        if folder.exists():  # another search was faster
+        if _is_whole(folder):  # another search was faster
             shutil.rmtree(partial, ignore_errors=True)
         else:
+            shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
         return held
     except OSError as error:

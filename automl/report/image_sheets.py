@@ -11,6 +11,7 @@ import numpy.typing as npt
 from automl.data.images_pixels import Pictures, pictures_of, stored_side
 from automl.predictor import Predictor
 from automl.report.evidence import Evidence
+from automl.report.style import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +107,8 @@ def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=90)
+    with drawing():
+        figure.savefig(content, format="png", dpi=90)
     return content.getvalue()
 
 

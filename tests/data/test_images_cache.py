@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from automl.data import images_store
+from automl.data import images_cache, images_store
 from automl.data.images import Decoded, decode
 from automl.data.images_cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
+from automl.data.images_pixels import close_stores
 
 
 def fill(cache: Path, name: str, size: int, used: float) -> Path:
@@ -64,6 +65,36 @@ def test_images_that_are_being_decoded_stay(tmp_path: Path, monkeypatch: pytest.
     assert asked == [False]
     assert stored.store.pixels.shape == (1, 40, 40, 3)
     assert [folder.name for folder in cache.glob("pixels-*")] == [stored.store.folder.name]
+
+
+def test_a_removal_that_is_killed_leaves_no_half_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path, "pixels-a", 400, 1.0)
+    set_bound(tmp_path, 100)
+
+    def killed(path: Path, **_: bool) -> None:
+        if path.exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images_cache.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trim(tmp_path)
+    assert not folder.exists()
+    trim(tmp_path)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize("lost", [DESCRIPTION, "aspects.npy"])
+def test_images_whose_store_lost_a_file_are_decoded_anew(tmp_path: Path, lost: str) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    first = images_store.store_pixels([tmp_path / "a.png"], tmp_path / "cache")
+    (first.store.folder / lost).unlink()
+    close_stores()
+    again = images_store.store_pixels([tmp_path / "a.png"], tmp_path / "cache")
+    assert not again.reused
+    assert again.store.pixels.shape == (1, 40, 40, 3)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"bytes": null}'])

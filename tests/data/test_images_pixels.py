@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from automl.data.images_pixels import pictures_of
+from automl.errors import DataError
 
 
 def test_files_of_the_current_folder_are_not_taken_for_a_store(
@@ -19,3 +20,8 @@ def test_files_of_the_current_folder_are_not_taken_for_a_store(
     Image.new("RGB", (40, 30), "red").save("a.png")
     images = np.array(["a.png"], dtype=object)
     assert pictures_of(images, 16).take(slice(None))[0][0, 0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_blank_cell_is_called_what_it_is() -> None:
+    with pytest.raises(DataError, match=r"2 of 2 images .* such as image 0 \(no path is given\)"):
+        pictures_of(np.array(["", ""], dtype=object), 16)
