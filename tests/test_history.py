@@ -182,6 +182,17 @@ mlflow.pyfunc.load_model("models:/flowers@champion")
     assert not before.exists()
 
 
+def test_a_store_that_was_moved_to_a_folder_of_odd_characters_still_has_its_models(
+    finished_trials: Any, tmp_path: Path
+) -> None:
+    search = write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path)
+    odd = tmp_path / "50%20 #1"
+    shutil.move(tmp_path / "mlruns", odd)
+    assert history.load("flowers", store=odd).folder.is_relative_to(odd)
+    assert history.load(search.run_ids[1], store=odd).folder.is_relative_to(odd)
+    assert history.promote("flowers", search.run_ids[1], store=odd).endswith("2")
+
+
 def test_a_copied_store_leaves_the_original_alone(finished_trials: Any, tmp_path: Path) -> None:
     write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path)
     shutil.copytree(tmp_path / "mlruns", tmp_path / "copy")

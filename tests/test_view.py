@@ -16,8 +16,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from automl.cli.events import EventLog
 from automl.cli.live import HEAD, Running, Snapshot, picture
-from automl.cli.view import LiveView
+from automl.cli.view import LiveView, View
+from automl.errors import StorageError
 from automl.trial import Candidate, Progress, Result, Scores, Status, Trial
 
 _SHORT = ("--trials", "5", "--families", "linear,extra_trees", "--seed", "3")
@@ -245,3 +247,13 @@ def test_the_bar_of_decoding_is_written_over_by_the_next_line():
     assert rows[0][-2].strip() == ""
     assert len(rows[0][-2]) >= max(len(part.rstrip()) for part in rows[0][:-2])
     assert rows[0][-1] == "short"
+
+
+def test_events_that_nobody_can_take_any_more_are_a_fault_of_storage(tmp_path: Path) -> None:
+    pipe = tmp_path / "events"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    view = View(EventLog(str(pipe)))
+    os.close(reader)
+    with pytest.raises(StorageError, match=r"--events .*events cannot be written"), view:
+        view.started(Trial(0, Candidate("dummy")))

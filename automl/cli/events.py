@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UsageError
+from automl.errors import StorageError, UsageError
 from automl.trial import Progress, Trial
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ class EventLog:
     Raises
     ------
     UsageError
-        When the file cannot be written.
+        When the file cannot be opened.
+    StorageError
+        When a line cannot be written later: the disk is full, or the reader of a pipe went away.
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as the search
@@ -100,13 +104,18 @@ class EventLog:
 
     def failed(self, error: BaseException) -> None:
         """The search ended without a result."""
-        self._write("failed", error=f"{type(error).__name__}: {error}")
+        with suppress(StorageError):  # that may be the very error
+            self._write("failed", error=f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """Nothing more is written."""
-        self._file.close()
+        with suppress(OSError):  # of a line that was refused before
+            self._file.close()
 
     def _write(self, event: str, **values: Any) -> None:
         body = {"event": event, "time": round(time.time(), 3), **values}
-        self._file.write(json.dumps(body, default=str) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(body, default=str) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(f"--events {self._path} cannot be written ({error.strerror}).") from error

@@ -228,7 +228,7 @@ def mend_moved(location: StoreLocation) -> bool:
 
 
 def _replace_prefix(connection: sqlite3.Connection, before: str, after: str) -> None:
-    for old, new in ((before, after), (Path(before).as_uri(), Path(after).as_uri())):
+    for old, new in ((before, artifact_uri(Path(after))), (Path(before).as_uri(), Path(after).as_uri())):
         for table, column in _LOCATIONS:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
