@@ -135,6 +135,10 @@ def test_thousands_separators_are_read_and_noted(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, 'a,b\n"1,234",x\n"12,345,678.5",y\n5,z\n'))
     assert table.frame["a"].tolist() == [1234.0, 12345678.5, 5.0]
     assert any("thousands" in note for note in table.notes)
+    powers = read_table(write(tmp_path, 'a,b\n"42,000",x\n1e+05,y\n'))  # R writes 100000 so
+    assert powers.frame["a"].tolist() == [42_000.0, 100_000.0]
+    decimals = read_table(write(tmp_path, 'a,b\n"4,125",x\n"1,5e-05",y\n'))
+    assert decimals.frame["a"].tolist() == [4.125, 1.5e-05]
 
 
 @pytest.mark.parametrize("bad", ["4", "4,5,6"])
