@@ -27,6 +27,7 @@ from automl.errors import DataError, did_you_mean
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5
 _MANY_CLASSES = 1_000
+_NUMBERS = (int, float, np.integer, np.floating)
 _LARGEST = 1e37  # squares and sums of more would not fit
 
 
@@ -116,6 +117,8 @@ def _values(
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = pd.Series(np.asarray(column), index=column.index)
     present = column.notna().to_numpy()
+    if column.dtype.kind == "O":
+        column = _typed_numbers(column, present)
     if pd.api.types.is_bool_dtype(column.dtype):
         return np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present, []
     large = column.dtype.kind == "u" and present.any() and column.max() >= 2**63
@@ -154,6 +157,21 @@ def _values(
     if len(kinds) > 1 or kinds != {str}:
         raw = text.to_numpy(zero_copy_only=False)
     return np.where(present, raw, ""), present, remark
+
+
+def _typed_numbers(column: pd.Series[Any], present: npt.NDArray[np.bool_]) -> pd.Series[Any]:
+    """Python's own numbers among None, as databases give them, in a type for numbers; else the column."""
+    kinds = _types(column[present])
+    whole = all(issubclass(kind, int | np.integer) for kind in kinds)
+    if not kinds or bool in kinds or not all(issubclass(kind, _NUMBERS) for kind in kinds):
+        return column
+    try:
+        numbers = pd.Series(np.asarray(column.where(present, np.nan), dtype=np.float64), index=column.index)
+        if whole:
+            return column.where(present, pd.NA).astype("Int64")
+    except (OverflowError, TypeError, ValueError):
+        return column
+    return numbers if kinds <= {float, np.float64} or not (numbers.abs() >= EXACT).any() else column
 
 
 def _types(present: pd.Series[Any]) -> set[type]:

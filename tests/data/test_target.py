@@ -116,6 +116,26 @@ def test_classes_that_are_numbers_kept_as_text_come_back_as_text(held: Any) -> N
     assert choose_task(result.values, metric="rmse").task.name == "regression"
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([None, 3, 1, 3, 1] * 4, "int64"),
+        ([np.int64(3), 1, pd.NA, np.float32(1)] * 5, "int64"),
+        ([3.5, None, 1] * 5, "float64"),
+        ([2**53, 2**53 + 1] * 5, "int64"),
+        ([2**63, 2**63 + 1] * 5, "object"),
+        ([True, 2, 3] * 5, "object"),
+    ],
+)
+def test_numbers_in_a_column_of_objects_stay_numbers(values: list[Any], dtype: str) -> None:
+    column = pd.Series(values, dtype="object", index=[0] * len(values))
+    cleaned = clean_target(pd.DataFrame({"y": column}), "y")
+    known = [value for value in values if not pd.isna(value)]
+    assert cleaned.values.dtype == dtype
+    assert cleaned.values.tolist() == (known if dtype != "object" else [str(value) for value in known])
+    assert dtype == "object" or not any("text" in note for note in cleaned.notes)
+
+
 @pytest.mark.parametrize("dtype", ["UInt64", "Int64", "boolean", "string"])
 def test_a_target_without_a_value_is_refused_whatever_its_type(dtype: str) -> None:
     assert "missing in 9 of 9 rows" in refusal(pd.array([pd.NA] * 9, dtype=dtype))
