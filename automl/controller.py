@@ -50,6 +50,7 @@ from automl.tracker import (
     SearchRecord,
     StoreLocation,
     Tracker,
+    default_uri,
     locate_store,
     open_store,
 )
@@ -129,7 +130,8 @@ class RunningSearch:
         self.resumed = folder
         self.clock = Clock(self.settings.seconds, spent=used + folder.spent, crowding=crowding())
         if self.settings.tracking_uri is None:
-            self.settings = replace(self.settings, tracking_uri=folder.outset.tracking_uri)
+            own = folder.outset.tracking_uri or default_uri(self.settings.store)
+            self.settings = replace(self.settings, tracking_uri=own)
 
     def _tracked(
         self,
@@ -179,7 +181,8 @@ class RunningSearch:
         if self.interrupted:
             parts.tracker.interrupt()
         shutil.rmtree(folder.path / "champion", ignore_errors=True)
-        ended = Ended(self.settings, self.clock, prepared, loop, self.interrupted)
+        asked = _chosen_families(self.settings)
+        ended = Ended(self.settings, self.clock, prepared, loop, asked, self.interrupted)
         return deliver(ended, parts.tracker, folder.path)
 
     def _loop(self, parts: _Parts) -> Loop:

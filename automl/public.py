@@ -17,7 +17,7 @@ from automl.outcome import SearchResult
 from automl.outset import given_settings
 from automl.search_folder import SearchFolder, unfinished_folders
 from automl.settings import PREFERENCES, Settings, budget_of, check_choice, memory_limit, search_name
-from automl.tracker import locate_store
+from automl.tracker import default_uri, locate_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +209,7 @@ def resume(
         settings = replace(
             settings,
             store=Path(store),
-            tracking_uri=tracking_uri or outset.tracking_uri,
+            tracking_uri=tracking_uri or outset.tracking_uri or default_uri(store),
             memory_bytes=min(settings.memory_bytes, memory_limit(None)),
         )
         clock = Clock(settings.seconds, spent=started + folder.spent, crowding=crowding())

@@ -161,6 +161,14 @@ def test_a_run_of_someone_else_is_not_taken_for_ours(finished_trials: Any, tmp_p
         history.load(foreign, store=tmp_path / "mlruns")
 
 
+def test_a_search_whose_name_looks_like_a_run_id_is_found(finished_trials: Any, tmp_path: Path) -> None:
+    name = "5d41402abc4b2a76b9719d911017c592"
+    search = write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path, name=name)
+    assert len(history.leaderboard(name, store=tmp_path / "mlruns")) == len(finished_trials.trials)
+    assert history.load(name, store=tmp_path / "mlruns").name == name
+    assert history.load(search.ids.run_id, store=tmp_path / "mlruns").name == name
+
+
 def test_a_moved_store_still_loads_and_goes_on(finished_trials: Any, tmp_path: Path) -> None:
     before, after = tmp_path / "before" / "mlruns", tmp_path / "after" / "mlruns"
     search = write_search(open_store(None, before), finished_trials, tmp_path)

@@ -156,6 +156,17 @@ def test_a_store_that_was_moved_is_resumed_where_it_is(table: Path) -> None:
     assert len(automl.resume(store=table.parent / "moved").leaderboard) == 9
 
 
+def test_a_search_goes_on_in_its_own_store_whatever_the_environment_names(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search(table, watcher=Interrupting(3))
+    elsewhere = table.parent / "elsewhere" / "mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}")
+    result = automl.resume(store=table.parent / "mlruns")
+    assert result.ids.tracking_uri.endswith("/mlruns/mlflow.db")
+    assert not elsewhere.exists()
+
+
 def test_a_frame_and_a_function_have_to_be_given_again(table: Path) -> None:
     def right(actual: Any, predicted: Any) -> float:
         return float(np.mean(actual == predicted))

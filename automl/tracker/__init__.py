@@ -10,7 +10,7 @@ from automl.tracker.record import (
     SearchRecord,
     SearchSummary,
 )
-from automl.tracker.store import StoreLocation, locate_store, open_store
+from automl.tracker.store import StoreLocation, default_uri, locate_store, open_store
 from automl.tracker.writer import Tracker
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SearchSummary",
     "StoreLocation",
     "Tracker",
+    "default_uri",
     "locate_store",
     "open_store",
 ]

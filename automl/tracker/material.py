@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-_BEGINNING = re.compile(r"[0-9a-f]{6,31}")
+_BEGINNING = re.compile(r"[0-9a-f]{6,32}")
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def run_of_id(record: Record, given: str) -> Run | None:
         When there is no run of this id, or more than one begins so.
     """
     text = given.rstrip("…").lower()
-    if is_run_id(text):
-        return record.run(text)
     if _BEGINNING.fullmatch(text) is None or given in record.names():
         return None
+    if is_run_id(text):
+        return record.run(text)
     found = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
     if len(found) > 1:
         raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")

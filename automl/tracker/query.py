@@ -113,9 +113,9 @@ class Record:
     def search_run(self, name: str) -> Run:
         """The latest run of the search of this name, or the search's run of this id."""
         with storage_errors(f"look up {name!r}"):
-            if is_run_id(name):
-                return self._search_of(self._run(name))
             experiment = self.client.get_experiment_by_name(name)
+            if experiment is None and is_run_id(name):
+                return self._search_of(self._run(name))
             runs = [] if experiment is None else self._parents([experiment.experiment_id])
         if not runs:
             raise self.unknown(name)

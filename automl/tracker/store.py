@@ -132,6 +132,12 @@ def locate_store(
     return StoreLocation(uri, folder, None, folder / "artifacts")
 
 
+def default_uri(root: str | os.PathLike[str]) -> str | None:
+    """Of the database in ``root``, where ``MLFLOW_TRACKING_URI`` would name another place; else None."""
+    folder = Path(root).absolute().resolve()
+    return _sqlite_uri(folder / _DATABASE) if os.environ.get("MLFLOW_TRACKING_URI") else None
+
+
 def _check_driver(location: StoreLocation) -> None:
     """Databases other than SQLite need a package that is not part of the installation."""
     if location.database is not None or location.artifacts is None:
