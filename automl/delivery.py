@@ -29,12 +29,19 @@ from automl.trial import Status, Trial
 
 @dataclass(frozen=True)
 class Ended:
-    """A search whose trials are over."""
+    """A search whose trials are over.
+
+    Attributes
+    ----------
+    families:
+        Those that were asked for; a budget of a few seconds leaves all but the quickest out.
+    """
 
     settings: Settings
     clock: Clock
     prepared: Prepared
     loop: Loop
+    families: tuple[str, ...]
     interrupted: bool
 
 
@@ -139,12 +146,13 @@ def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
 def _was_too_short(ended: Ended, broken: tuple[Status, ...]) -> bool:
     """Whether there were other families than the simplest, and time is why none of them has a score."""
     simple = {"dummy", "linear"}
+    if ended.interrupted or {*ended.families} <= simple:
+        return False
     trials = ended.loop.history.values()
     scored = {trial.candidate.family for trial in trials if trial.scores is not None}
     failed = {trial.candidate.family for trial in trials if trial.result and trial.result.status in broken}
-    return (
-        not ended.interrupted and scored <= simple and bool({*ended.loop.optimizer.spaces} - simple - failed)
-    )
+    others = {*ended.loop.optimizer.spaces} - simple
+    return scored <= simple and (not others or bool(others - failed))
 
 
 def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
