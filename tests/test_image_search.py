@@ -131,6 +131,16 @@ def test_words_too_long_for_a_file_name_no_image(shapes: Path, place: Path) -> N
     assert (table.rows, table.features.images) == (16, ())
 
 
+@pytest.mark.parametrize("kinds", [{}, {"photo": "image"}])
+def test_path_objects_are_paths(shapes: Path, place: Path, kinds: dict[str, str]) -> None:
+    files = [shapes / name / f"{number}.jpg" for name in ("square", "round") for number in range(8)]
+    frame = pd.DataFrame({"photo": [*files, shapes / "lost.jpg"], "shape": [*"ab" * 8, "a"]})
+    prepared = prepare(Settings(frame, target="shape", store=place, kinds=kinds))
+    table = prepared.problem.table
+    assert (table.rows, table.features.images) == (16, ("photo",))
+    assert all("#" in str(reference) for reference in table.images[0])
+
+
 def test_folders_named_by_numbers_are_classes_all_the_same(tmp_path: Path, place: Path) -> None:
     generator = np.random.default_rng(3)
     for kind in range(2):

@@ -114,7 +114,15 @@ def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         frame.columns = pd.Index(text_names(frame.columns))
         notes.append("Column names that were no text were made text.")
     refuse_duplicates(list(frame.columns), "The frame")
+    for name, column in frame.items():
+        if column.dtype == object and any(isinstance(cell, os.PathLike) for cell in column.iloc[:1000]):
+            frame[name] = _paths_as_text(column)
     return frame, notes
+
+
+def _paths_as_text(column: pd.Series[Any]) -> pd.Series[Any]:
+    cells = [os.fspath(cell) if isinstance(cell, os.PathLike) else cell for cell in column]
+    return pd.Series(cells, index=column.index, dtype=object)
 
 
 def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str], Mapping[str, str]]:
