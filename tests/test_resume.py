@@ -159,7 +159,7 @@ def test_a_store_that_was_moved_is_resumed_where_it_is(table: Path) -> None:
 def test_a_search_goes_on_in_its_own_store_whatever_the_environment_names(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search(table, watcher=Interrupting(3))
+    search(table, trials=3, watcher=Interrupting(1))
     elsewhere = table.parent / "elsewhere" / "mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}")
     result = automl.resume(store=table.parent / "mlruns")
