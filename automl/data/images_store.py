@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -196,7 +197,7 @@ def _affordable_side(side: int, images: int, most_bytes: int | None) -> int:
     smaller = int((most_bytes * 2 / 3 / images / 3) ** 0.5) // 8 * 8
     if smaller < LEAST_SIDE:
         raise StorageError(
-            f"{images:,} images need a cache of {images * LEAST_SIDE**2 * 4.5 / 2**20:,.0f} MiB at least. "
+            f"{images:,} images need a cache of {math.ceil(images * LEAST_SIDE**2 * 4.5 / 2**20):,} MiB at least. "
             "Next: raise --cache-size."
         )
     return smaller
