@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 
 import numpy as np
@@ -225,7 +226,9 @@ def test_a_trial_is_on_the_front_where_no_other_beats_it_in_both():
     assert front(best_first, "size") == {4}
 
 
-def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(binary, tmp_path):
+def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(
+    binary, tmp_path, monkeypatch
+):
     from automl.budget import Clock
     from automl.report.afterwards import leave_pages
     from automl.tracker import locate_store
@@ -248,5 +251,11 @@ def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_sma
     given = {"evidence": result.evidence, "predictor": result.predictor}
     leave_pages(location, result.run_id, clock=Clock(60, spent=55), **given)  # five seconds are left
     assert read_file(record, result.run_id, "report.html") is None
+    monkeypatch.setattr(os, "getloadavg", lambda: (3.0 * os.cpu_count(), 0.0, 0.0), raising=False)
+    leave_pages(
+        location, result.run_id, clock=Clock(300, spent=285), **given
+    )  # other programs take their part
+    assert read_file(record, result.run_id, "report.html") is None
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
     leave_pages(location, result.run_id, clock=Clock(300, spent=285), **given)
     assert b"What drives it" in read_file(record, result.run_id, "report.html")
