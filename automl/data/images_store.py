@@ -196,9 +196,9 @@ def _affordable_side(side: int, images: int, most_bytes: int | None) -> int:
         return side
     smaller = int((most_bytes * 2 / 3 / images / 3) ** 0.5) // 8 * 8
     if smaller < LEAST_SIDE:
+        least = math.ceil(images * LEAST_SIDE**2 * 4.5 / 2**20)
         raise StorageError(
-            f"{images:,} images need a cache of {math.ceil(images * LEAST_SIDE**2 * 4.5 / 2**20):,} MiB at least. "
-            "Next: raise --cache-size."
+            f"{images:,} images need a cache of {least:,} MiB at least. Next: raise --cache-size."
         )
     return smaller
 
