@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.errors import DataError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -24,7 +26,16 @@ class PyfuncModel:
         self.predictor = predictor
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.Series | pd.DataFrame:
-        """Labels or values; with ``params={"proba": True}`` the probability of each class."""
+        """Labels or values; with ``params={"proba": True}`` the probability of each class.
+
+        Raises
+        ------
+        DataError
+            When MLflow, which hands over the columns of the signature only, found none of them in the data.
+        """
+        if not len(data.columns):
+            needed = ", ".join(map(repr, self.predictor.layout.inputs))
+            raise DataError(f"The data has none of the columns that the model needs: {needed[:500]}.")
         if params and params.get("proba"):
             return self.predictor.predict_proba(data)
         return self.predictor.predict(data)

@@ -17,7 +17,7 @@ import pytest
 from searched import write_search
 
 from automl import history
-from automl.errors import StorageError
+from automl.errors import DataError, StorageError
 from automl.following import NOBODY, Recording
 from automl.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
@@ -169,6 +169,18 @@ def test_the_champion_is_registered_under_the_searchs_name(recorded: Any, client
     assert {metric.key: metric.value for metric in logged.metrics}["test_accuracy"] == 0.9
     outputs = client.get_run(recorded.ids.run_id).outputs.model_outputs
     assert [item.model_id for item in outputs] == [logged.model_id]
+
+
+def test_the_pyfunc_refuses_rows_without_any_of_its_columns(recorded: Any) -> None:
+    import mlflow
+
+    place = next(recorded.location.artifacts.glob("*/models/*/artifacts"))
+    model = mlflow.pyfunc.load_model(str(place))
+    frame = recorded.finished.frame.drop(columns=recorded.finished.layout.target_name)
+    for rows in (frame.to_numpy(), frame.add_prefix("other ")):
+        with pytest.raises(DataError, match="none of the columns that the model needs"):
+            model.predict(rows)
+    assert len(model.predict(frame.head(0))) == 0
 
 
 def test_the_pyfunc_predicts_as_the_predictor_in_a_fresh_process(recorded: Any, tmp_path: Path) -> None:
