@@ -250,7 +250,13 @@ def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
 
     def call(target: npt.NDArray[Any], predictions: npt.NDArray[np.floating]) -> float:
         actual = np.eye(task.n_outputs)[target] if task.labels else np.asarray(target)[:, None]
-        return float(function(task.decode(actual), task.decode(predictions)))
+        given = function(task.decode(actual), task.decode(predictions))
+        try:
+            return float(given)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"The metric function {name} gave {repr(given)[:200]}, which is no number."
+            ) from None
 
     name = getattr(function, "__name__", "")
     if not name.isidentifier() or name in METRICS:  # a lambda; "f1" on record means the one built in

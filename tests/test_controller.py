@@ -122,6 +122,14 @@ def test_a_function_named_like_a_metric_or_not_at_all_is_on_record_as_custom(fra
     assert (named.metric, unnamed.metric) == ("custom_f1_macro", "custom")
 
 
+def test_a_metric_function_that_gives_no_number_is_named(frame, tmp_path):
+    def forgotten(actual, predicted):
+        np.mean(predicted == actual)
+
+    with pytest.raises(UsageError, match="metric function forgotten gave None"):
+        search(frame.drop(columns=["value"]), tmp_path, target="label", metric=forgotten, trials=1)
+
+
 def test_f1_tunes_its_threshold_and_predict_obeys_it(frame, tmp_path):
     result = search(frame.drop(columns="value"), tmp_path, target="label", metric="f1")
     assert result.best.validation > 0.6
