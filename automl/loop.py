@@ -202,7 +202,9 @@ class Loop:
     def _candidate(self, number: int) -> Candidate | None:
         if self.trials is not None:
             if number >= self.trials:
-                self.end_reason = f"{self.trials} trials were asked for"
+                self.end_reason = (
+                    f"{self.trials} trials were asked for" if self.trials > 1 else "one trial was asked for"
+                )
                 return None
             if not self._tell_up_to(number - LAG):
                 return None
