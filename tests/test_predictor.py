@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,7 @@ def test_many_rows_are_predicted_in_chunks(
     frame = finished_trials.frame
     whole = predictor.predict_proba(frame)
     monkeypatch.setattr("automl.predictor._CHUNK_ROWS", 40)
+    caplog.set_level(logging.INFO, "automl.predictor")
     pd.testing.assert_frame_equal(predictor.predict_proba(frame), whole)
 
 
@@ -202,6 +204,7 @@ def test_what_is_wrong_with_rows_is_told_of_all_chunks(
     predictor: Predictor, finished_trials: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     monkeypatch.setattr("automl.predictor._CHUNK_ROWS", 40)
+    caplog.set_level(logging.INFO, "automl.predictor")
     column = finished_trials.layout.inputs[0]
     frame = finished_trials.frame.astype({column: object}).reset_index(drop=True)
     frame.loc[[3, 77], column] = np.inf

@@ -10,7 +10,7 @@ import string
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -319,8 +319,8 @@ def test_labels_come_back_as_they_were(labels: list[Any], through_a_file: bool) 
 
 
 @pytest.fixture(scope="module")
-def aligned(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Predictor]:
-    """A table of every kind and a model of it."""
+def aligned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[pd.DataFrame, Predictor]]:
+    """A table of every kind and a model of it, which keeps to itself what is odd of the rows."""
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
@@ -333,7 +333,11 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Pre
         }
     )
     frame["y"] = np.where(frame["number"] + random.normal(size=80) > 0, "yes", "no")
-    return frame.drop(columns="y"), trained(frame, "y", tmp_path_factory.mktemp("aligned"))
+    logger = logging.getLogger("automl.predictor")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    yield frame.drop(columns="y"), trained(frame, "y", tmp_path_factory.mktemp("aligned"))
+    logger.setLevel(before)
 
 
 CASTS = {
@@ -349,7 +353,6 @@ CASTS = {
 @few(120)
 @given(st.data())
 def test_predictions_do_not_depend_on_order_types_extras_or_index(aligned: Any, data: st.DataObject) -> None:
-    logging.getLogger("automl.predictor").setLevel(logging.ERROR)
     frame, model = aligned
     rows = data.draw(st.lists(st.integers(0, 79), max_size=9))
     other = frame.iloc[rows].copy()
