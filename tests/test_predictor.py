@@ -196,7 +196,6 @@ def test_many_rows_are_predicted_in_chunks(
     frame = finished_trials.frame
     whole = predictor.predict_proba(frame)
     monkeypatch.setattr("automl.predictor._CHUNK_ROWS", 40)
-    caplog.set_level(logging.INFO, "automl.predictor")
     pd.testing.assert_frame_equal(predictor.predict_proba(frame), whole)
 
 
