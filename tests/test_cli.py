@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import still_running
 
 _SHORT = ("--trials", "5", "--families", "linear,lightgbm", "--seed", "3")
 
@@ -197,7 +198,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_process(tmp_path):
         rest = process.stderr.read()
         assert process.wait(60) == 130, rest
     assert "Best:" in rest
-    _, alive = psutil.wait_procs(children, timeout=5)
+    alive = still_running(children, seconds=5)
     assert not alive
     assert automl("predict", "breast_cancer", "breast_cancer.csv", folder=tmp_path).stdout.startswith("class")
 

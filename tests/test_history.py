@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from processes import still_running
 from searched import write_search
 
 from automl import history
@@ -283,7 +284,7 @@ raise SystemExit(serve_ui("flowers", announce=announce, store={str(root)!r}))
         code_of_end = process.wait(timeout=60)
         process.stdout.close()
     assert code_of_end == 0
-    _, alive = psutil.wait_procs(family, timeout=10)
+    alive = still_running(family, seconds=10)
     assert not alive
 
 

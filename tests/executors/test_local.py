@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import still_running
 
 from automl.executors.launch import SpawnLauncher
 from automl.executors.local import LocalExecutor
@@ -134,7 +135,7 @@ def test_workers_die_with_a_killed_controller(tmp_path: Path, problem: Path, mis
         started = psutil.Process(process.pid).children(recursive=True)
         assert len(started) >= 3, "servers and workers"
         process.kill()
-    _, left = psutil.wait_procs(started, timeout=10)
+    left = still_running(started, seconds=10)
     assert not left, left
 
 

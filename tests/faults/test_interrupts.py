@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import still_running
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="POSIX signals"),
@@ -60,7 +61,7 @@ def test_the_first_signal_keeps_the_best_and_the_search_can_be_resumed(
     assert "Best:" in rest
     assert "automl resume wine" in rest
     assert "Traceback" not in rest
-    _, alive = psutil.wait_procs(children, timeout=5)
+    alive = still_running(children, seconds=5)
     assert not alive
     assert automl(wine, "predict", "wine", "wine.csv").returncode == 0
     listed = automl(wine, "resume", "--list").stdout
@@ -77,7 +78,7 @@ def test_the_second_signal_ends_at_once(wine: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert time.monotonic() - began < 15, "it does not wait for trials or the store"
-    _, alive = psutil.wait_procs(children, timeout=5)
+    alive = still_running(children, seconds=5)
     assert not alive
     assert automl(wine, "resume", "--list").stdout.startswith("wine: ")
 
@@ -87,11 +88,11 @@ def test_a_killed_controller_leaves_no_process_and_is_offered_by_the_same_comman
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    alive = still_running(children, seconds=10)
     assert not alive
     again = automl(wine, *SEARCH, "--trials", "6")
     assert again.returncode == 0, again.stderr
-    assert "`automl resume wine` goes on with it" in again.stderr, (
+    assert "`automl resume wine` goes on; this is a new search" in again.stderr, (
         "said in one line where nobody can be asked"
     )
     resumed = automl(wine, "resume", "wine")
