@@ -11,7 +11,6 @@ import numpy.typing as npt
 from automl.data.images_pixels import Pictures, pictures_of, stored_side
 from automl.predictor import Predictor
 from automl.report.evidence import Evidence
-from automl.report.style import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,6 +105,8 @@ def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
 
 
 def _png(figure: Figure) -> bytes:
+    from automl.report.style import drawing
+
     content = io.BytesIO()
     with drawing():
         figure.savefig(content, format="png", dpi=90)
