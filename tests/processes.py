@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import psutil
 
@@ -23,3 +26,18 @@ def _runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def search_through(
+    words: Sequence[str], disturb: Callable[[], None], *, folder: Path, seconds: float
+) -> None:
+    """Run ``automl`` in a folder and disturb it once a linear model has ended; it has to end well."""
+    command = [sys.executable, "-m", "automl", *words]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "linear" in line:
+                break
+        disturb()
+        rest = process.stderr.read()
+        assert process.wait(seconds) == 0, rest

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import search_through
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX signals")]
 SEARCH = ("search", "wine.csv", "--target", "class", "--families", "linear,lightgbm", "--folds", "3")
@@ -96,19 +97,15 @@ def test_a_locked_database_is_waited_for_then_refused(wine: Path) -> None:
 
 def test_a_database_that_is_locked_for_a_while_costs_nothing(wine: Path) -> None:
     assert automl(wine, *SEARCH, "--trials", "2").returncode == 0
-    command = [sys.executable, "-m", "automl", *SEARCH, "--trials", "6", "--name", "held"]
-    with subprocess.Popen(command, cwd=wine, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "linear" in line:
-                break
+
+    def lock() -> None:
         other = sqlite3.connect(wine / "mlruns" / "mlflow.db", isolation_level=None, timeout=30)
         other.execute("BEGIN IMMEDIATE")
         time.sleep(3)
         other.execute("ROLLBACK")
         other.close()
-        rest = process.stderr.read()
-        assert process.wait(120) == 0, rest
+
+    search_through((*SEARCH, "--trials", "6", "--name", "held"), lock, folder=wine, seconds=120)
     rows = json.loads(automl(wine, "leaderboard", "held", "--json").stdout)
     assert sorted(row["trial"] for row in rows) == list(range(6))
 
@@ -173,18 +170,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_a_server_that_is_away_for_twenty_seconds_gets_every_trial(wine: Path, server: Server) -> None:
     arguments = (*SEARCH, "--trials", "12", "--tracking-uri", server.address)
-    with subprocess.Popen(
-        [sys.executable, "-m", "automl", *arguments], cwd=wine, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "linear" in line:
-                break
+
+    def pause() -> None:
         server.stop()
         time.sleep(20)
         server.start()
-        rest = process.stderr.read()
-        assert process.wait(200) == 0, rest
+
+    search_through(arguments, pause, folder=wine, seconds=200)
     done = automl(wine, "leaderboard", "wine", "--json", "--tracking-uri", server.address)
     rows = json.loads(done.stdout)
     assert sorted(row["trial"] for row in rows) == list(range(12))

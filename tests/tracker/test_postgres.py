@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import search_through
 
 from automl import examples, history
 
@@ -82,16 +83,16 @@ def wine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def command(uri: str, name: str, *words: str) -> list[str]:
-    search = ("search", "wine.csv", "--target", "class", "--name", name, "--tracking-uri", uri)
-    return [sys.executable, "-m", "automl", *search, *words]
+def arguments(uri: str, name: str, *words: str) -> tuple[str, ...]:
+    return ("search", "wine.csv", "--target", "class", "--name", name, "--tracking-uri", uri, *words)
 
 
 def test_a_search_is_recorded_read_back_and_keeps_the_password_to_itself(
     postgres: Postgres, wine: Path
 ) -> None:
     words = ("--trials", "3", "--families", "linear,extra_trees", "--json")
-    done = subprocess.run(command(postgres.uri, "wine", *words), capture_output=True, text=True, timeout=250)
+    command = [sys.executable, "-m", "automl", *arguments(postgres.uri, "wine", *words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["tracking_uri"] == postgres.uri.replace(PASSWORD, "***")
@@ -105,18 +106,13 @@ def test_a_search_is_recorded_read_back_and_keeps_the_password_to_itself(
 
 def test_a_database_that_is_away_for_a_while_gets_every_trial(postgres: Postgres, wine: Path) -> None:
     words = ("--trials", "8", "--families", "linear,extra_trees,lightgbm")
-    with subprocess.Popen(
-        command(postgres.uri, "away", *words), stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "linear" in line:
-                break
+
+    def pause() -> None:
         postgres.stop()
         time.sleep(5)
         postgres.start()
-        rest = process.stderr.read()
-        assert process.wait(250) == 0, rest
+
+    search_through(arguments(postgres.uri, "away", *words), pause, folder=wine, seconds=250)
     board = history.leaderboard("away", tracking_uri=postgres.uri)
     assert sorted(board["trial"]) == list(range(8))
     assert set(board["state"]) == {"done"}
