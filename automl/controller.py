@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, crowding, trial_seconds
-from automl.delivery import Ended, deliver
+from automl.delivery import QUICK, Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import (
     DataError,
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 HURRY_SECONDS = 8.0
 IMAGE_TRIALS = 40
 WEIGHTS_VARIABLE = "AUTOML_WEIGHTS_DIR"
-QUICK = ("dummy", "linear")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
 from automl.trial import Status, Trial
 
+QUICK = ("dummy", "linear")
+"""The families that a budget of a few seconds is for."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -145,7 +148,7 @@ def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
 
 def _was_too_short(ended: Ended, broken: tuple[Status, ...]) -> bool:
     """Whether there were other families than the simplest, and time is why none of them has a score."""
-    simple = {"dummy", "linear"}
+    simple = {*QUICK}
     if ended.interrupted or {*ended.families} <= simple:
         return False
     trials = ended.loop.history.values()
