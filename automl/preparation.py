@@ -19,6 +19,7 @@ from automl.data.dates import points_in_time
 from automl.data.digest import duplicate_groups, frame_digest
 from automl.data.images_table import PART, table_digest
 from automl.data.layout import Layout
+from automl.data.outcome import Outcome
 from automl.data.readers import ReadTable, read_table
 from automl.data.table import Kind, Table
 from automl.data.target import CleanTarget, clean_target
@@ -122,7 +123,7 @@ def prepare(
     task = choice.task
     target = task.encode(clean.values)
     layout, encoded, findings = _examined(clean, target_name, task, source)
-    layout = replace(layout, commas=read.commas)
+    layout = replace(layout.with_commas(read.commas), target_numbers=clean.numbers)
     if encoded.images and layout.features.kinds != {Kind.IMAGE}:
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
@@ -181,12 +182,13 @@ def _examined(
     """The columns, their encoding and what the checks say of them; copies of the target are left out."""
     frame, settings = clean.frame, source.settings
     exclude = (PART,) if source.split_given else ()
-    layout = infer_layout(frame, settings, exclude)
+    outcome = Outcome.of(clean.values, classes=bool(task.labels))
+    layout = infer_layout(frame, settings, exclude, outcome)
     table = source.refer(layout.encode(frame).table)
     findings = check_frame(frame, clean.values, task, layout, table=table)
     copies = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
     if copies:
-        layout = infer_layout(frame, replace(settings, drop=(*settings.drop, *copies)), exclude)
+        layout = infer_layout(frame, replace(settings, drop=(*settings.drop, *copies)), exclude, outcome)
         columns = (
             replace(column, reason="a copy of the target") if column.name in copies else column
             for column in layout.columns
@@ -267,8 +269,10 @@ def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")
 
 
-def infer_layout(frame: pd.DataFrame, settings: Settings, exclude: tuple[str, ...] = ()) -> Layout:
-    """The columns of the training rows, as the settings have them; ``exclude`` are no inputs either."""
+def infer_layout(
+    frame: pd.DataFrame, settings: Settings, exclude: tuple[str, ...] = (), outcome: Outcome | None = None
+) -> Layout:
+    """The columns of the training rows, as the settings have them; ``exclude`` are not inputs either."""
     unknown = [kind for kind in settings.kinds.values() if kind not in set(Kind)]
     if unknown:
         raise UsageError(f"There is no column kind {unknown[0]!r}. {did_you_mean(unknown[0], Kind)}")
@@ -279,6 +283,7 @@ def infer_layout(frame: pd.DataFrame, settings: Settings, exclude: tuple[str, ..
         drop=settings.drop,
         keep=settings.keep,
         exclude=tuple(column for column in (settings.group, settings.fold_column, *exclude) if column),
+        outcome=outcome,
     )
 
 
@@ -356,7 +361,7 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     frame, name = given.read.frame, layout.target_name
     if name not in frame.columns:
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
-    clean = clean_target(frame, name, task=task.name, known=True)
+    clean = clean_target(frame, name, task=task.name, known=True, numbers=layout.target_numbers)
     what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
     table = with_image_numbers(given.refer(layout.encode(clean.frame).table), layout.image_numbers)
     return TestPart(table, task.encode(clean.values), what)

@@ -93,9 +93,14 @@ class ClassificationTask(Task):
         return len(self.labels)
 
     def encode(self, target: npt.NDArray[Any]) -> Encoded:
-        """Codes in the order of ``labels``; text is compared trimmed and without case."""
-        index = {_label_key(label): code for code, label in enumerate(self.labels)}
-        known = {value: index.get(_label_key(value), -1) for value in set(target.tolist())}
+        """Codes in the order of ``labels``; text is compared trimmed, and without case where need be."""
+        exact = {_label_key(label): code for code, label in enumerate(self.labels)}
+        counts = Counter(key.casefold() for key in exact)
+        folded = {key.casefold(): code for key, code in exact.items() if counts[key.casefold()] == 1}
+        known = {
+            value: exact.get(key := _label_key(value), folded.get(key.casefold(), -1))
+            for value in set(target.tolist())
+        }
         codes = np.array([known[value] for value in target.tolist()], dtype=np.int64)
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
@@ -329,7 +334,7 @@ def _default_metric(name: str, target: npt.NDArray[Any]) -> tuple[Metric, str]:
 
 
 def _distinct(target: npt.NDArray[Any]) -> list[Label]:
-    """Distinct values as Python scalars; spellings that differ in case or blanks count once."""
+    """Distinct values as Python scalars; spellings that differ in blanks count once."""
     seen: dict[str, Label] = {}
     for value, _ in Counter(target.tolist()).most_common():
         seen.setdefault(_label_key(value), _scalar(value))
@@ -348,7 +353,7 @@ def _scalar(value: Any) -> Label:
 def _label_key(value: Any) -> str:
     plain = _scalar(value)
     if isinstance(plain, str):
-        return plain.strip().casefold()
+        return plain.strip()
     if isinstance(plain, bool):
         return "true" if plain else "false"
     return repr(int(plain)) if float(plain).is_integer() else repr(plain)
@@ -357,10 +362,10 @@ def _label_key(value: Any) -> str:
 def _ordered_labels(values: list[Label]) -> tuple[Label, ...]:
     """Ascending; of two words like no and yes, the affirmative one last."""
     if len(values) == 2:
-        keys = [_label_key(value) for value in values]
+        keys = [_label_key(value).casefold() for value in values]
         for negative, positive in zip(_NEGATIVE_WORDS, _POSITIVE_WORDS, strict=True):
             if set(keys) == {negative, positive}:
-                return tuple(sorted(values, key=lambda value: _label_key(value) == positive))
+                return tuple(sorted(values, key=lambda value: _label_key(value).casefold() == positive))
     if all(isinstance(value, bool) or _is_number(value) for value in values):
         return tuple(sorted(values, key=lambda value: (float(value), str(value))))
     return tuple(sorted(values, key=str))

@@ -128,14 +128,15 @@ def parse_numbers(text: Words, *, decimal: str = ".") -> tuple[Array, Mask]:
     Missing words and placeholders such as ``?`` count as missing, not as bad.
     """
     if decimal == ",":
+        text = _where_grouped(text, ".", _DECIMAL_COMMA)
         text = pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
     elif decimal == "1,000":
-        text = pc.replace_substring(text, ",", "")
+        text = pc.replace_substring(_where_grouped(text, ",", _THOUSANDS), ",", "")
     try:
         return _floats(text), np.zeros(len(text), dtype=np.bool_)
     except pa.ArrowInvalid:
         pass
-    text = _without_placeholders(text)
+    text = without_placeholders(text)
     try:
         return _floats(text), np.zeros(len(text), dtype=np.bool_)
     except pa.ArrowInvalid:
@@ -149,7 +150,15 @@ def parse_numbers(text: Words, *, decimal: str = ".") -> tuple[Array, Mask]:
 NUMBER = re.compile(r"^(?i:[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?)$")
 _DECIMAL_COMMA = r"^[+-]?([0-9]+|[0-9]{1,3}([.][0-9]{3})+)(,[0-9]+)?([eE][+-]?[0-9]+)?$"
 _THOUSANDS = r"^[+-]?([1-9][0-9]{0,2}(,[0-9]{3})+([.][0-9]+)?|[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?)$"
-UNITS = ("$", "€", "£", "¥", "%")
+
+
+def _where_grouped(text: Words, sign: str, pattern: str) -> Words:
+    """The words, but not a number where a sign stands elsewhere than between thousands."""
+    if not pc.any(pc.match_substring(text, sign)).as_py():
+        return text
+    text = without_placeholders(text)
+    astray = pc.and_(pc.match_substring(text, sign), pc.invert(pc.match_substring_regex(text, pattern)))
+    return pc.if_else(pc.fill_null(astray, False), pa.scalar("not a number", text.type), text)
 
 
 def _floats(text: Words) -> Array:
@@ -157,7 +166,7 @@ def _floats(text: Words) -> Array:
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64).copy()
 
 
-def _without_placeholders(text: Words) -> Words:
+def without_placeholders(text: Words) -> Words:
     """The words, null where they stand for "no value"."""
     named = pc.is_in(text, value_set=pa.array([*MISSING_WORDS, *PLACEHOLDERS], text.type))
     return pc.if_else(named, pa.scalar(None, text.type), text)
@@ -166,7 +175,7 @@ def _without_placeholders(text: Words) -> Words:
 def looks_numeric(text: Words) -> bool:
     """Whether the first word might be a number: a cheap test before the whole column is parsed."""
     for value in text[:1000].drop_null()[:1].to_pylist():
-        return bool(value[:1] in "+-.?0123456789 \t$€£¥" or value[:3].lower() in ("inf", "nan", "nat"))
+        return bool(value[:1] in "+-.?0123456789 \t" or value[:3].lower() in ("inf", "nan", "nat"))
     return True
 
 
@@ -175,7 +184,7 @@ def decimal_style(text: Words, *, european: bool = False) -> str | None:
 
     ``european`` says that 1,234 is rather a decimal comma: values are separated by something else.
     """
-    text = _without_placeholders(text)
+    text = without_placeholders(text)
     with_comma = pc.any(pc.match_substring(text, ",")).as_py()
     if not with_comma:
         return None
@@ -185,24 +194,6 @@ def decimal_style(text: Words, *, european: bool = False) -> str | None:
     if pc.all(pc.match_substring_regex(text, _DECIMAL_COMMA)).as_py():
         return ","
     return None
-
-
-def unit_of(text: Words) -> str:
-    """What every word carries beside a number: the sign of a currency, ``%``, or a unit such as ``kg``."""
-    text = _without_placeholders(text).drop_null()
-    first = text[:1].to_pylist()
-    if not first:
-        return ""
-    ending = re.search(r"[0-9]\s?([^\W\d_]{1,12})$", first[0])
-    for unit in (*UNITS, *(ending.groups() if ending else ())):
-        if unit in first[0] and pc.all(pc.match_substring(text, unit)).as_py():
-            return str(unit)
-    return ""
-
-
-def without_unit(text: Words, unit: str) -> Words:
-    """The words without that sign or unit and the blank beside it."""
-    return pc.utf8_trim_whitespace(pc.replace_substring(text, unit, "", max_replacements=1)) if unit else text
 
 
 def has_leading_zeros(text: Words) -> bool:

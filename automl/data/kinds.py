@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.data.amounts import PLAIN, Amounts, find_amounts, notation_of
 from automl.data.cells import (
     EXACT,
     Words,
@@ -19,8 +19,6 @@ from automl.data.cells import (
     is_numeric,
     looks_numeric,
     parse_numbers,
-    unit_of,
-    without_unit,
     words,
 )
 from automl.data.dates import (
@@ -32,22 +30,21 @@ from automl.data.dates import (
     is_compact_date,
     moments,
 )
+from automl.data.durations import find_durations
+from automl.data.ids import id_reason
 from automl.data.levels import MAXIMUM, Counted, bounded_levels, count_levels, ordered
+from automl.data.number_plans import DurationPlan, NumberPlan
+from automl.data.outcome import Outcome
 from automl.data.parts import examples, find_parts
-from automl.data.plans import CategoryPlan, ImagePlan, NumberPlan, Plan, TextPlan
+from automl.data.plans import CategoryPlan, ImagePlan, Plan, TextPlan
 from automl.data.structured import ClockPlan, DatePlan
-from automl.data.table import Array, Column, Kind
+from automl.data.table import Column, Kind
 from automl.errors import DataError
 
 IMAGE_SUFFIXES = r"(?i)\.(jpe?g|png|bmp|gif|tiff?|webp)$"
 FEW_LEVELS = 20
-_FARTHEST = 1e300  # differences of numbers beyond it may not fit
-# An integer column must be longer than this before mere order makes it an id.
-_ORDERED_ROWS = 20
-_ID_NAME = re.compile(
-    r"(?:^|[^A-Za-z])(?:id|uid|uuid|guid|key|index|idx)$|[a-z](?:ID|Id)$|^(?:ID|Id|id)[_ ]", re.A
-)
-_TIME_NAME = re.compile(r"year|date|time|month|week|day|age", re.I)
+_MOST_WORDS = 10  # different ones among numbers
+_LONGEST_WORD = 30
 _CJK = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
@@ -59,7 +56,14 @@ class Decision:
     plan: Plan | None = None
 
 
-def decide(name: str, column: pd.Series[Any], *, forced: Kind | None = None, keep: bool = False) -> Decision:
+def decide(
+    name: str,
+    column: pd.Series[Any],
+    *,
+    forced: Kind | None = None,
+    keep: bool = False,
+    outcome: Outcome | None = None,
+) -> Decision:
     """The kind of a training column and what is made of it.
 
     Parameters
@@ -68,6 +72,8 @@ def decide(name: str, column: pd.Series[Any], *, forced: Kind | None = None, kee
         The kind that the user asked for.
     keep:
         Do not leave the column out for looking like an id or a constant.
+    outcome:
+        The target of the rows, by which numbers that may only name rows are looked at.
     """
     if forced in (Kind.ID, Kind.CONSTANT):
         return _left_out(name, forced, "asked for")
@@ -80,8 +86,8 @@ def decide(name: str, column: pd.Series[Any], *, forced: Kind | None = None, kee
     if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
         return _dates(name, column, DateReading("iso"), "dates")
     if is_numeric(column) or column.dtype.kind == "m":
-        return _numbers(name, column, keep)
-    return _words(name, column, keep)
+        return _numbers(name, column, keep, outcome)
+    return _words(name, column, keep, outcome)
 
 
 def _left_out(name: str, kind: Kind, reason: str) -> Decision:
@@ -91,10 +97,10 @@ def _left_out(name: str, kind: Kind, reason: str) -> Decision:
 def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
     plan: Plan
     if kind is Kind.NUMBER:
-        text = None if is_numeric(column) else words(column)
-        unit = "" if text is None else unit_of(text)
-        style = "." if text is None else decimal_style(without_unit(text, unit)) or "."
-        plan = NumberPlan(name, style, unit, lenient=True)
+        text = None if is_numeric(column) or column.dtype.kind == "m" else words(column)
+        amounts = None if text is None else find_amounts(text)
+        plain = PLAIN if text is None else notation_of(decimal_style(text))
+        plan = NumberPlan(name, plain if amounts is None else amounts.notation, lenient=True)
         if np.isnan(plan.encode(column).numbers[0]).all():
             raise DataError(f"Column {name!r} was declared a number, but none of its values is one. Drop it.")
     elif kind is Kind.CATEGORY:
@@ -135,7 +141,7 @@ def _constant_reason(distinct: int, missing: int, rows: int) -> str | None:
     return "one value only" if not missing else f"one value only, {missing} missing"
 
 
-def _numbers(name: str, column: pd.Series[Any], keep: bool) -> Decision:
+def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> Decision:
     plan = NumberPlan(name)
     values = plan.encode(column).numbers[0]
     finite = values[np.isfinite(values)]
@@ -155,30 +161,12 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool) -> Decision:
             return _dates(name, column, DateReading("%Y%m%d"), "whole numbers that write dates as 20190323")
         if np.abs(finite).max() >= EXACT and column.dtype.kind in "iu":
             return _codes(name, column, "whole numbers beyond 2^53, which a float cannot hold")
-        if (reason := _id_reason(name, values, missing)) is not None:
-            return _left_out(name, Kind.ID, f"{reason}; --keep {name} keeps it")
+        verdict = id_reason(name, values, missing, outcome)
+        if verdict.is_id:
+            return _left_out(name, Kind.ID, f"{verdict.reason}; --keep {name} keeps it")
+        if verdict.reason:
+            return Decision(Column(name, Kind.NUMBER, verdict.reason), plan)
     return Decision(Column(name, Kind.NUMBER, "whole numbers" if whole else "numbers"), plan)
-
-
-def _id_reason(name: str, values: Array, missing: int) -> str | None:
-    """Why whole numbers only name their rows, or None."""
-    rows = len(values)
-    if missing or rows < 5:
-        return None
-    values = np.clip(values, -_FARTHEST, _FARTHEST)
-    steps = np.diff(values)
-    if not _TIME_NAME.search(name) and rows > _ORDERED_ROWS and ((steps > 0).all() or (steps < 0).all()):
-        return "all different whole numbers in rising or falling order"
-    spread = float(values.max() - values.min())
-    dense = spread == rows - 1 and values.min() in (0, 1)
-    nameless = name.startswith("Unnamed: ")  # a shuffled table's row numbers
-    if not dense and not nameless and not _ID_NAME.search(name):
-        return None
-    if len(np.unique(values)) < rows:
-        return None
-    if dense:
-        return "every number of a sequence once"
-    return "all different whole numbers, " + ("without a name" if nameless else "named as an id")
 
 
 def _codes(name: str, column: pd.Series[Any], reason: str) -> Decision:
@@ -209,12 +197,16 @@ def _empty_cells(column: pd.Series[Any]) -> int:
     return int(column.isna().sum()) if column.dtype.kind == "M" else int(words(column).null_count)
 
 
-def _words(name: str, column: pd.Series[Any], keep: bool) -> Decision:
+def _words(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> Decision:
     text = words(column)
     if text.null_count == len(text):
         return _left_out(name, Kind.CONSTANT, "blanks only")
     mixed = _mixture(column)
-    decision = _numeric_words(name, text, keep) or _special_words(name, column, text)
+    decision = (
+        _numeric_words(name, text, keep, outcome)
+        or _special_words(name, column, text)
+        or _amounts(name, text, keep)
+    )
     if decision is None:
         decision = _free_words(name, text, keep)
     if mixed:
@@ -233,32 +225,64 @@ def _mixture(column: pd.Series[Any]) -> str:
     return "mixed types, read as text: " + ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
-def _numeric_words(name: str, text: Words, keep: bool) -> Decision | None:
+def _numeric_words(name: str, text: Words, keep: bool, outcome: Outcome | None) -> Decision | None:
     """Numbers kept as text: only if every word is a number or blank."""
     if not looks_numeric(text):
         return None
-    unit = unit_of(text)
-    text = without_unit(text, unit)
     if has_leading_zeros(text):
         if bool(pc.all(pc.match_substring_regex(text, "^[0-9]+$")).as_py()):
             return _codes(name, _as_series(text), "digits with leading zeros")
         return None
-    style = decimal_style(text) or "."
-    values, bad = parse_numbers(text, decimal=style)
+    style = decimal_style(text)
+    values, bad = parse_numbers(text, decimal=style or ".")
     if bad.any() or np.isnan(values).all():
         return None
     if (np.abs(values) >= EXACT).any() and pc.any(
         pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")
     ).as_py():
         return _codes(name, _as_series(text), "whole numbers beyond 2^53, which a float cannot hold")
-    decision = _numbers(name, pd.Series(values), keep)
+    decision = _numbers(name, pd.Series(values), keep, outcome)
     if isinstance(decision.plan, NumberPlan):
-        blanks = f", {text.null_count} blank" if text.null_count else ""
-        signs = {",": ", decimal comma", "1,000": ", commas between thousands"}.get(style, "")
-        units = f", in {unit}" if unit else ""
-        column = Column(name, Kind.NUMBER, f"numbers kept as text{units}{signs}{blanks}")
-        return Decision(column, NumberPlan(name, style, unit))
+        notation = notation_of(style)
+        reason = f"{_kept_as_text(decision.column.reason)}{notation.described}{_blanks(text)}"
+        return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, notation))
     return decision
+
+
+def _kept_as_text(reason: str) -> str:
+    return "numbers kept as text" if reason in ("numbers", "whole numbers") else f"{reason}, kept as text"
+
+
+def _blanks(text: Words) -> str:
+    return f", {text.null_count} blank" if text.null_count else ""
+
+
+def _amounts(name: str, text: Words, keep: bool) -> Decision | None:
+    """Numbers with units and in other notations, perhaps with a few words among them."""
+    found = find_amounts(text)
+    if found is None or np.isnan(found.values).all():
+        return None
+    among = _words_among(text, found)
+    if among is None:
+        return None
+    known = found.values[~np.isnan(found.values)]
+    if len(np.unique(known)) < 2 and not found.notation.several and not among and not keep:
+        return _left_out(name, Kind.CONSTANT, f"one value only, {examples(text, 1)}")
+    counted = {word: int(pc.sum(pc.equal(text, word)).as_py()) for word in among}
+    said = ", ".join(f"{word!r} ({count})" for word, count in counted.items())
+    beside = f"; {sum(counted.values())} words beside the numbers: {said}" if said else ""
+    reason = f"numbers kept as text{found.notation.described}{_blanks(text)}{beside}"
+    return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, found.notation, among))
+
+
+def _words_among(text: Words, found: Amounts) -> tuple[str, ...] | None:
+    """The words in place of numbers; None where they make the column something else than numbers."""
+    if not found.bad.any():
+        return ()
+    others = pc.unique(text.filter(pa.array(found.bad)))
+    plainly = pc.all(pc.match_substring_regex(others, f"^[^0-9]{{1,{_LONGEST_WORD}}}$")).as_py()
+    few = len(np.unique(found.values[~np.isnan(found.values)])) <= FEW_LEVELS
+    return tuple(others.to_pylist()) if plainly and len(others) <= _MOST_WORDS and not few else None
 
 
 def _as_series(text: Words) -> pd.Series[Any]:
@@ -283,6 +307,10 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
         return _dates(name, column, reading, reason)
     if find_clock(text):
         return Decision(Column(name, Kind.NUMBER, "times of day, as hours"), ClockPlan(name))
+    style = find_durations(text)
+    if style is not None and len(pc.unique(valid)) > 1:
+        reason = f"durations such as {examples(text, 1)}, as seconds"
+        return Decision(Column(name, Kind.NUMBER, reason), DurationPlan(name, style))
     return None
 
 

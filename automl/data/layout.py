@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from automl.data.amounts import PLAIN, notation_of
 from automl.data.cells import is_numeric
 from automl.data.delimited import TEXT
 from automl.data.kinds import Decision, decide
 from automl.data.names import listed, refuse_duplicates, text_names, unique_name
-from automl.data.plans import NumberPlan, Pieces, Plan
+from automl.data.number_plans import NumberPlan
+from automl.data.outcome import Outcome
+from automl.data.plans import Pieces, Plan
 from automl.data.structured import DatePlan, plan_from_json
 from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
+from automl.data.target_numbers import TargetNumbers
 from automl.errors import DataError, UsageError, did_you_mean
 
 LARGEST = 1e37  # float32 ends at 3.4e38, and differences must fit
@@ -64,6 +68,8 @@ class Layout:
         :mod:`automl.image_numbers`); :meth:`encode` leaves that to whoever has nets.
     commas:
         What commas meant in the number columns of the file that was read: ``,`` or ``1,000``.
+    target_numbers:
+        How the target's numbers were written, where they were kept as text; predictions are in their unit.
     """
 
     columns: tuple[Column, ...]
@@ -73,6 +79,7 @@ class Layout:
     ignored: tuple[str, ...] = ()
     image_numbers: Mapping[str, Any] | None = None
     commas: Mapping[str, str] = field(default_factory=dict)
+    target_numbers: TargetNumbers | None = None
 
     @classmethod
     def infer(
@@ -84,6 +91,7 @@ class Layout:
         drop: Collection[str] = (),
         keep: Collection[str] = (),
         exclude: Collection[str] = (),
+        outcome: Outcome | None = None,
     ) -> Layout:
         """Decide on every column of the training rows.
 
@@ -95,6 +103,8 @@ class Layout:
             Columns to leave out, and columns to keep although they look like ids or constants.
         exclude:
             Columns with another role: groups, folds.
+        outcome:
+            The target of these rows, by which columns that look like ids are looked at.
         """
         kinds = kinds or {}
         refuse_duplicates([str(name) for name in frame.columns], "The table")
@@ -109,12 +119,30 @@ class Layout:
             if name in drop:
                 decisions.append(Decision(Column(name, Kind.ID, "left out on request")))
             else:
-                decisions.append(decide(str(name), frame[name], forced=kinds.get(name), keep=name in keep))
+                decisions.append(
+                    decide(
+                        str(name),
+                        frame[name],
+                        forced=kinds.get(name),
+                        keep=name in keep,
+                        outcome=outcome,
+                    )
+                )
         if all(decision.plan is None for decision in decisions):
             decisions = [_kept_after_all(decision, frame, {*kinds, *drop}) for decision in decisions]
         columns = tuple(decision.column for decision in decisions)
         plans = tuple(decision.plan for decision in decisions if decision.plan is not None)
         return cls(columns, plans, _differences(frame, plans), target or "", tuple(sorted(ignored)))
+
+    def with_commas(self, commas: Mapping[str, str]) -> Layout:
+        """This layout of a file whose number columns had these commas, so that frames may hold their text."""
+        plans = tuple(
+            replace(plan, notation=notation_of(commas[plan.column]))
+            if isinstance(plan, NumberPlan) and plan.column in commas and plan.notation == PLAIN
+            else plan
+            for plan in self.plans
+        )
+        return replace(self, plans=plans, commas=commas)
 
     @cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -240,7 +268,9 @@ class Layout:
 
     @cached_property
     def _number_columns(self) -> tuple[str, ...]:
-        return tuple(plan.column for plan in self.plans if isinstance(plan, NumberPlan))
+        return tuple(
+            plan.column for plan in self.plans if isinstance(plan, NumberPlan) and not plan.category_names
+        )
 
     def _place(self, plan: Plan, pieces: Pieces, numbers: Array) -> None:
         start = self._places[plan.column]
@@ -272,6 +302,7 @@ class Layout:
             "differences": [[item.later, item.earlier, item.name] for item in self.differences],
             **({} if self.image_numbers is None else {"image_numbers": dict(self.image_numbers)}),
             **({"commas": dict(self.commas)} if self.commas else {}),
+            **({} if self.target_numbers is None else {"target_numbers": self.target_numbers.to_json()}),
         }
 
     @classmethod
@@ -293,6 +324,7 @@ class Layout:
             tuple(data["ignored"]),
             data.get("image_numbers"),
             data.get("commas", {}),
+            TargetNumbers.from_json(data["target_numbers"]) if "target_numbers" in data else None,
         )
 
 

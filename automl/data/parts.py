@@ -9,12 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.data.amounts import cuts_numbers
 from automl.data.cells import Words
 from automl.data.levels import KEEP_ALL, bounded_levels, count_levels
 from automl.data.structured import WHOLE, Part, PartsPlan, split_parts
 
 SHARE = 0.9  # of the values must have the structure
 SAMPLE = 5_000
+_LOOKED_AT = 500
+_CUT = 0.05  # of the words may hold what only looks like one number
 _SEPARATORS = "/|_:;-.@#,\\ "
 _UUID = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 # letters (may be none), then anything, then the last number: C85, C23 C25, A/5 21171, 113803
@@ -36,7 +39,7 @@ def find_parts(text: Words, column: str, whole: tuple[str, ...] = ()) -> PartsPl
         return None
     for find in (_by_numbers, _by_skeleton, _by_separator, lambda _: _CODE):
         pattern = find(sample)
-        if pattern is not None and _matching(sample, pattern) >= SHARE:
+        if pattern is not None and _matching(sample, pattern) >= SHARE and not _cuts_numbers(sample, pattern):
             plan = _informative(valid, column, pattern, whole)
             if plan is not None:
                 return plan
@@ -45,6 +48,18 @@ def find_parts(text: Words, column: str, whole: tuple[str, ...] = ()) -> PartsPl
 
 def _matching(sample: Words, pattern: str) -> float:
     return float(pc.mean(pc.cast(pc.match_substring_regex(sample, pattern), pa.float64())).as_py() or 0.0)
+
+
+def _cuts_numbers(sample: Words, pattern: str) -> bool:
+    """Whether a pattern takes amounts apart: thousands from hundreds, a number from its fraction."""
+    cut = 0
+    words = sample.to_pylist()[:_LOOKED_AT]
+    for word in words:
+        match = re.match(pattern, word)
+        if match is not None:
+            borders = {place for group in range(1, len(match.groups()) + 1) for place in match.span(group)}
+            cut += cuts_numbers(word, borders)
+    return cut > _CUT * len(words)
 
 
 def _by_numbers(sample: Words) -> str | None:

@@ -18,15 +18,11 @@ from automl.data.cells import (
     PLACEHOLDERS,
     Words,
     is_numeric,
-    numbers,
-    parse_numbers,
     raw_words,
     text_of,
-    without_unit,
     words,
 )
 from automl.data.table import Array, Codes, Strings
-from automl.errors import DataError
 
 # False and True as pandas, people and numbers write them: even places are False.
 _TRUTHS = ("False", "True", "false", "true", "0", "1", "FALSE", "TRUE")
@@ -94,65 +90,6 @@ class Plan(ABC):
     def to_json(self) -> dict[str, Any]:
         """Plain data from which :func:`plan_from_json` makes the same plan."""
         return {"type": self.type, **asdict(self)}
-
-
-@dataclass(frozen=True)
-class NumberPlan(Plan):
-    """A number as it is.
-
-    Attributes
-    ----------
-    decimal:
-        How text is read: ``.``, ``,`` or ``1,000`` (commas between thousands).
-    unit:
-        A sign that text carries beside the number, such as ``$`` or ``%``; empty for none.
-    lenient:
-        Text that is no number is missing (the user asked for a number) instead of an error.
-    """
-
-    type: ClassVar[str] = "number"
-    decimal: str = "."
-    unit: str = ""
-    lenient: bool = False
-
-    @property
-    def number_names(self) -> tuple[str, ...]:
-        """The column's own name."""
-        return (self.column,)
-
-    def encode(self, column: pd.Series[Any]) -> Pieces:
-        """Numbers; text is parsed.
-
-        Raises
-        ------
-        DataError
-            For text that is no number.
-        """
-        if is_numeric(column):
-            return Pieces([numbers(column)])
-        if column.dtype.kind == "m":
-            seconds = column.to_numpy(dtype="timedelta64[us]")
-            values = seconds.astype(np.int64) / 1e6
-            values[np.isnat(seconds)] = np.nan
-            return Pieces([values])
-        if pd.api.types.is_bool_dtype(column.dtype):
-            return Pieces([column.to_numpy(dtype=np.float64, na_value=np.nan)])
-        text = words(column)
-        values, bad = parse_numbers(without_unit(text, self.unit), decimal=self.decimal)
-        count = int(bad.sum())
-        if not count:
-            return Pieces([values])
-        row = int(np.flatnonzero(bad)[0])
-        sample = text[row].as_py()
-        if self.lenient:
-            return Pieces(
-                [values],
-                notes=[f"Column {self.column!r}: {count} values such as {sample!r} are no numbers: missing."],
-            )
-        raise DataError(
-            f"Column {self.column!r} held numbers in training, but {count} of {len(column)} values are none: "
-            f"{sample!r} in row {row}. Next: repair them or leave them blank."
-        )
 
 
 @dataclass(frozen=True)

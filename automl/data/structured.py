@@ -11,9 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.data.amounts import Notation
 from automl.data.cells import Words, parse_numbers, words
 from automl.data.dates import ISO, DateReading, date_fields, hours, moments
-from automl.data.plans import CategoryPlan, ImagePlan, NumberPlan, Pieces, Plan, TextPlan, codes_of
+from automl.data.number_plans import DurationPlan, NumberPlan, notation_of_format_1
+from automl.data.plans import CategoryPlan, ImagePlan, Pieces, Plan, TextPlan, codes_of
 from automl.errors import DataError
 
 
@@ -169,7 +171,16 @@ def split_parts(text: Words, pattern: str) -> list[Words]:
 
 _PLANS: dict[str, type[Plan]] = {
     plan.type: plan
-    for plan in (NumberPlan, CategoryPlan, TextPlan, ImagePlan, DatePlan, ClockPlan, PartsPlan)
+    for plan in (
+        NumberPlan,
+        DurationPlan,
+        CategoryPlan,
+        TextPlan,
+        ImagePlan,
+        DatePlan,
+        ClockPlan,
+        PartsPlan,
+    )
 }
 
 
@@ -182,6 +193,10 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
             f"The model has a column of type {data['type']!r}, which this version of automl does not know. "
             "Next: load it with the version that saved it."
         )
+    if kind is NumberPlan and "notation" in data:
+        body["notation"] = Notation.from_json(data["notation"])
+    elif kind is NumberPlan:
+        body["notation"] = notation_of_format_1(body.pop("decimal"), body.pop("unit"))
     if kind is DatePlan:
         body["reading"] = DateReading(**data["reading"])
     if kind is PartsPlan:

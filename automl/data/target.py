@@ -12,21 +12,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import (
-    EXACT,
-    decimal_style,
-    has_leading_zeros,
-    is_numeric,
-    looks_numeric,
-    parse_numbers,
-    words,
-)
+from automl.data.cells import EXACT, is_numeric, parse_numbers, words
+from automl.data.durations import DURATIONS, seconds_of
 from automl.data.names import listed
+from automl.data.spellings import join_slips
+from automl.data.target_numbers import (
+    TargetNumbers,
+    find_target_numbers,
+    refuse_dates,
+    refuse_units,
+    refuse_words,
+)
 from automl.errors import DataError, did_you_mean
 
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5
 _MANY_CLASSES = 1_000
+_SINGLES_SHARE = 0.05  # of the rows may be the only ones of their class
 _NUMBERS = (int, float, np.integer, np.floating)
 _LARGEST = 1e37  # squares and sums of more would not fit
 
@@ -43,15 +45,33 @@ class CleanTarget:
         ``(rows,)`` labels or numbers in their own type: bool, int64, float64, or str as objects.
     notes:
         What was dropped or changed.
+    numbers:
+        How the numbers were written, where text or durations were read as numbers.
     """
 
     frame: pd.DataFrame
     values: Values
     notes: tuple[str, ...] = ()
+    numbers: TargetNumbers | None = None
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A target's values in their own type, where they are present, remarks, and how numbers were written."""
+
+    values: Values
+    present: npt.NDArray[np.bool_]
+    remarks: tuple[str, ...] = ()
+    numbers: TargetNumbers | None = None
 
 
 def clean_target(
-    frame: pd.DataFrame, target: str, *, task: str | None = None, known: bool = False
+    frame: pd.DataFrame,
+    target: str,
+    *,
+    task: str | None = None,
+    known: bool = False,
+    numbers: TargetNumbers | None = None,
 ) -> CleanTarget:
     """The usable rows of a frame and their target.
 
@@ -61,6 +81,8 @@ def clean_target(
         ``classification``, ``binary``, ``multiclass``, ``regression``, or None when it is still open.
     known:
         The rows are judged, not learned from: constant targets and rare classes are fine.
+    numbers:
+        How the target's numbers were written where a model learned from them.
 
     Raises
     ------
@@ -71,8 +93,8 @@ def clean_target(
         alone = len(frame.columns) == 1
         hint = " Next: if that is the whole header, name what separates it with --delimiter." if alone else ""
         raise DataError(f"There is no target column {target!r}. {did_you_mean(target, frame.columns)}{hint}")
-    values, present, remarks = _values(frame[target], target, task)
-    notes = [*remarks]
+    column = _read(frame[target], target, task, numbers)
+    values, present, notes = column.values, column.present, [*column.remarks]
     missing = int((~present).sum())
     if missing:
         share = missing / len(frame)
@@ -87,15 +109,15 @@ def clean_target(
         _refuse_extremes(values, target)
     classes = task != "regression" and (task is not None or _looks_like_classes(values))
     if values.dtype.kind == "O":
-        values, spelled = _one_spelling(values)
+        values, spelled = join_slips(values)
         notes += spelled
     if known:
-        return CleanTarget(frame, values, tuple(notes))
+        return CleanTarget(frame, values, tuple(notes), column.numbers)
     if classes:
         frame, values, rare = _without_singles(frame, values, target)
         notes += rare
     _refuse_constant(values, target)
-    return CleanTarget(frame, values, tuple(notes))
+    return CleanTarget(frame, values, tuple(notes), column.numbers)
 
 
 def _looks_like_classes(values: Values) -> bool:
@@ -110,53 +132,85 @@ def _looks_like_classes(values: Values) -> bool:
     return distinct <= (20 if len(values) >= 1000 else 10) and distinct <= len(values) / 5
 
 
-def _values(
-    column: pd.Series[Any], target: str, task: str | None
-) -> tuple[Values, npt.NDArray[np.bool_], list[str]]:
-    """Values in their own type, where they are present, and remarks."""
+def _read(column: pd.Series[Any], target: str, task: str | None, numbers: TargetNumbers | None) -> _Column:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = pd.Series(np.asarray(column), index=column.index)
     present = column.notna().to_numpy()
     if column.dtype.kind == "O":
         column = _typed_numbers(column, present)
     if pd.api.types.is_bool_dtype(column.dtype):
-        return np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present, []
+        return _Column(np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present)
+    open_task = task in (None, "regression")
+    if column.dtype.kind == "m" and open_task:
+        seconds = TargetNumbers(duration=DURATIONS)
+        said = "The target's durations are numbers: predictions are in seconds."
+        return _Column(seconds_of(column), present, (said,), seconds)
     large = column.dtype.kind == "u" and present.any() and column.max() >= 2**63
     if is_numeric(column) and not large:
+        if open_task and task is None:
+            refuse_dates(column, None, target)
         if column.dtype.kind in "iu":
-            return np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present, []
+            return _Column(np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present)
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _whole_if_classes(values, present, task), present, []
+        return _Column(_whole_if_classes(values, present, task), present)
     kinds = _types(column[present])
     if kinds == {bool} or kinds == {np.bool_}:
-        return np.where(present, column.to_numpy(), False).astype(np.bool_), present, []
+        return _Column(np.where(present, column.to_numpy(), False).astype(np.bool_), present)
+    return _read_words(column, target, task, numbers)
+
+
+def _read_words(
+    column: pd.Series[Any], target: str, task: str | None, numbers: TargetNumbers | None
+) -> _Column:
+    """Text: numbers where all of it is, else labels."""
     text = words(column)
     present = text.is_valid().to_numpy(zero_copy_only=False)
-    parsed = _parsed(text, task)
-    if parsed is not None:
-        present &= ~np.isnan(parsed)
-        known = parsed[present]
-        spelled_once = pc.count_distinct(text.filter(pa.array(present))).as_py() == len(np.unique(known))
-        if task == "regression" or not spelled_once or not _looks_like_classes(known):
-            return np.where(present, parsed, 0), present, ["The target's numbers were kept as text."]
+    open_task = task in (None, "regression")
+    if open_task:
+        refuse_dates(column, text, target)
+        numbers = numbers or find_target_numbers(text, exact=task is None)
+    spelled_as_classes = False
+    if open_task and numbers is not None:
+        values, bad = numbers.read(text)
+        known = values[present & ~np.isnan(values)]
+        spelled_once = pc.count_distinct(text.filter(pa.array(~np.isnan(values)))).as_py() == len(
+            np.unique(known)
+        )
+        spelled_as_classes = spelled_once and _looks_like_classes(known)
+        if task == "regression" or not spelled_as_classes:
+            refuse_units(numbers, text, target)
+            refuse_words(numbers, text, target)
+            present &= ~np.isnan(values)
+            return _Column(np.where(present, values, 0), present, (numbers.described,), numbers)
+        spelled_as_classes = not bad.any()
+        if spelled_as_classes:
+            present &= ~np.isnan(values)
     if task == "regression":
         bad = np.flatnonzero(parse_numbers(text)[1])
-        sample = text[int(bad[0])].as_py() if len(bad) else ""
+        sample, row = (text[int(bad[0])].as_py(), int(bad[0])) if len(bad) else ("", 0)
         raise DataError(
-            f"A regression needs numbers, but the target {target!r} holds {len(bad)} values that are none, "
-            f"such as {sample!r} in row {int(bad[0]) if len(bad) else 0}. Next: clean them, or use --task "
-            "classification."
+            f"A regression needs numbers, but {len(bad)} of {len(text) - text.null_count} values of the target "
+            f"{target!r} are text, such as {sample[:60]!r} in row {row} (counted from 0). Next: correct them, "
+            "choose another --target, or use --task classification."
         )
+    return _labels(column, text, present, kept_as_text=spelled_as_classes)
+
+
+def _labels(
+    column: pd.Series[Any], text: Any, present: npt.NDArray[np.bool_], *, kept_as_text: bool
+) -> _Column:
+    """The labels as they are written; those of several types by their text."""
+    kinds = _types(column[column.notna()])
     raw = column.to_numpy(dtype=object)
-    remark = (
-        [] if parsed is None else ["The target's classes are numbers kept as text, and so are predictions."]
-    )
+    remarks: tuple[str, ...] = ()
+    if kept_as_text:
+        remarks = ("The target's classes are numbers kept as text, and so are predictions.",)
     if len(kinds) > 1:
         names = sorted(kind.__name__ for kind in kinds)
-        remark = [f"The target holds values of several types ({', '.join(names)}): all are read as text."]
+        remarks = (f"The target holds values of several types ({', '.join(names)}): all are read as text.",)
     if len(kinds) > 1 or kinds != {str}:
         raw = text.to_numpy(zero_copy_only=False)
-    return np.where(present, raw, ""), present, remark
+    return _Column(np.where(present, raw, ""), present, remarks)
 
 
 def _typed_numbers(column: pd.Series[Any], present: npt.NDArray[np.bool_]) -> pd.Series[Any]:
@@ -192,19 +246,6 @@ def _whole_if_classes(
     return np.where(present, values, 0).astype(np.int64) if whole else values
 
 
-def _parsed(text: Any, task: str | None) -> npt.NDArray[np.float64] | None:
-    """Numbers kept as text, unless they are codes with leading zeros or classes were asked for."""
-    if task not in (None, "regression") or not looks_numeric(text) or has_leading_zeros(text):
-        return None
-    values, bad = parse_numbers(text, decimal=decimal_style(text) or ".")
-    if bad.any() or np.isnan(values).all():
-        return None
-    large = task is None and bool((np.abs(values) >= EXACT).any())
-    if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py():
-        return None  # as floats some of them would be one class
-    return values
-
-
 def _refuse_extremes(values: Values, target: str) -> None:
     rows = np.flatnonzero(np.abs(values) > _LARGEST)
     if not len(rows):
@@ -224,22 +265,6 @@ def _refuse_constant(values: Values, target: str) -> None:
             f"The target {target!r} holds one value only ({shown} in {len(values)} rows): nothing to learn. "
             "Next: choose another --target."
         )
-
-
-def _one_spelling(values: Values) -> tuple[Values, list[str]]:
-    """Labels that differ in case or blanks only, as their most frequent spelling."""
-    codes, distinct = pd.factorize(values)
-    counts = np.bincount(codes, minlength=len(distinct))
-    chosen: dict[str, str] = {}
-    for i in np.argsort(-counts, kind="stable"):
-        chosen.setdefault(distinct[i].strip().casefold(), distinct[i].strip())
-    spelled = np.array([chosen[label.strip().casefold()] for label in distinct], dtype=object)
-    changed = [i for i, label in enumerate(distinct) if label != spelled[i]]
-    if not changed:
-        return values, []
-    rows = int(sum(counts[i] for i in changed))
-    pairs = [f"{distinct[i]!r} as {spelled[i]!r}" for i in changed]
-    return spelled[codes], [f"Spellings of the same class were joined in {rows} rows: {listed(pairs)}."]
 
 
 def _without_singles(
@@ -262,6 +287,13 @@ def _without_singles(
             f"{'it' if len(single) == 1 else 'them'}, or join classes."
         )
     kept = counts[codes] > 1
+    if len(single) > max(1, _SINGLES_SHARE * len(values)):
+        raise DataError(
+            f"{len(single)} of the {len(distinct)} values of the target {target!r} stand in one row only, "
+            f"such as {listed(_shown(distinct[single[:3]]))}: as classes they cannot be learned and judged, and "
+            f"{len(single) / len(values):.0%} of the rows would be left out. Next: choose another --target, "
+            "join rare classes, or, if it is a quantity, write it as numbers and pass --task regression."
+        )
     what = "class has" if len(single) == 1 else "classes have"
     notes.append(f"{len(single)} {what} a single row, which was left out: {names}.")
     return frame.loc[kept], values[kept], notes

@@ -49,7 +49,7 @@ def test_case_33_a_nearly_perfect_predictor_is_warned_of_with_its_score(cli, wri
 def test_case_34_mixed_types_are_counted_and_the_rule_is_stated(cli, write, frame):
     name = write(frame.assign(m=["n.v." if i == 5 else i * 0.5 for i in range(60)]))
     search(cli, name).worked("'m' holds numbers but for 1 of 60 values", "'n.v.' in row 5", "--kind m=number")
-    search(cli, name, "y", "--kind", "m=number").worked("1 values such as 'n.v.' are no numbers: missing")
+    search(cli, name, "y", "--kind", "m=number").worked("1 values such as 'n.v.' are not numbers: missing")
 
 
 def test_case_34_a_frame_with_mixed_types_is_read_as_text():

@@ -86,7 +86,7 @@ def test_many_classes_ask_whether_it_is_a_regression() -> None:
     ],
 )
 def test_labels_keep_their_own_type_through_the_task(values: Any, kind: type) -> None:
-    result = clean(values)
+    result = clean(values, task="classification")
     task = choose_task(result.values, requested="classification").task
     assert {type(label) for label in task.labels} == {kind}
     decoded = task.decode(np.eye(2)[task.encode(result.values).astype(int)])

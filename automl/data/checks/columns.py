@@ -12,11 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import distinct_codes, is_numeric, looks_numeric, parse_numbers, words
+from automl.data.amounts import find_amounts
+from automl.data.cells import distinct_codes, is_numeric, parse_numbers, words
 from automl.data.checks.finding import NOTE, WARNING, Finding
+from automl.data.ids import IN_DOUBT
 from automl.data.layout import Layout
 from automl.data.names import listed
-from automl.data.plans import CategoryPlan, NumberPlan
+from automl.data.number_plans import NumberPlan
+from automl.data.plans import CategoryPlan, Plan
 from automl.data.structured import DatePlan
 from automl.data.table import Column, Kind, Table
 
@@ -33,6 +36,7 @@ Rows = npt.NDArray[np.int64]
 def column_findings(frame: pd.DataFrame, layout: Layout, table: Table, rows: Rows) -> list[Finding]:
     """Findings about every column; ``rows`` are the ones to look at where all would take long."""
     columns = {column.name: column for column in layout.columns}
+    plans = {plan.column: plan for plan in layout.plans}
     found = [*_left_out(layout)]
     for plan in layout.plans:
         column, cells = columns[plan.column], frame[plan.column]
@@ -47,8 +51,10 @@ def column_findings(frame: pd.DataFrame, layout: Layout, table: Table, rows: Row
             continue
         if "mixed types" in column.reason:
             found.append(_mixed_types(column))
-        elif column.kind is Kind.NUMBER and column.reason.startswith("numbers kept as text"):
-            found.append(_numbers_as_text(column))
+        elif column.kind is Kind.NUMBER and "kept as text" in column.reason:
+            found += _numbers_as_text(column, frame[column.name], plans[column.name])
+        elif column.reason.startswith(IN_DOUBT):
+            found.append(_maybe_id(column))
         elif column.kind in (Kind.CATEGORY, Kind.TEXT, Kind.ID):
             found += _nearly_numbers(column.name, frame[column.name].iloc[rows], rows)
     found += _missing(frame, layout)
@@ -177,13 +183,56 @@ def _mixed_types(column: Column) -> Finding:
     )
 
 
-def _numbers_as_text(column: Column) -> Finding:
+def _numbers_as_text(column: Column, cells: pd.Series[Any], plan: Plan) -> Iterable[Finding]:
+    name = column.name
+    if isinstance(plan, NumberPlan) and plan.words:
+        yield _words_beside_numbers(name, words(cells), plan)
+        return
+    if isinstance(plan, NumberPlan) and plan.notation.several:
+        units = plan.notation.read(words(cells)).units
+        counts = np.bincount(units[units >= 0], minlength=len(plan.notation.levels))
+        said = [f"{unit!r} ({rows})" for unit, rows in zip(plan.notation.levels, counts, strict=True)]
+        yield Finding(
+            "mixed_units",
+            name,
+            WARNING,
+            f"Column {name!r} holds numbers in several units: {listed(said)}. They are used as they stand, "
+            "with the unit as a category beside them.",
+            "Convert them into one unit.",
+        )
+        return
+    yield Finding(
+        "numbers_as_text",
+        name,
+        NOTE,
+        f"Column {name!r} holds {column.reason}: it is used as a number.",
+        f"If it is a code, use --kind {name}=category.",
+    )
+
+
+def _words_beside_numbers(name: str, text: Any, plan: NumberPlan) -> Finding:
+    among = pc.is_in(text, value_set=pa.array(plan.words, text.type))
+    present, count = len(text) - text.null_count, int(pc.sum(among).as_py())
+    row = int(pc.index(among, True).as_py())
+    counts = pc.value_counts(text.filter(among)).to_pylist()
+    said = listed([f"{item['values']!r} ({item['counts']})" for item in counts])
     return Finding(
         "numbers_as_text",
+        name,
+        WARNING if count <= _LITTLE_DIRT * present else NOTE,
+        f"Column {name!r} holds numbers but for {count} of {present} values: {said}, first "
+        f"{text[row].as_py()[:40]!r} in row {row}. It is used as a number, with these words as a category.",
+        f"If they mean no value, use --kind {name}=number or name them with --missing.",
+    )
+
+
+def _maybe_id(column: Column) -> Finding:
+    return Finding(
+        "maybe_id",
         column.name,
-        NOTE,
-        f"Column {column.name!r} holds {column.reason}: it is used as a number.",
-        f"If it is a code, use --kind {column.name}=category.",
+        WARNING,
+        f"Column {column.name!r} holds {column.reason}.",
+        f"If it only names the rows, or the order of the file tells the target, use --drop {column.name}.",
     )
 
 
@@ -195,7 +244,8 @@ def _nearly_numbers(name: str, cells: pd.Series[Any], rows: Rows) -> Iterable[Fi
     present = len(text) - text.null_count
     if present < 20 or not _looks_numeric_anywhere(text):
         return
-    _, bad = parse_numbers(text)
+    amounts = find_amounts(text)
+    bad = parse_numbers(text)[1] if amounts is None else amounts.bad
     share = bad.sum() / present
     if not 0 < share <= _DIRT:
         return
@@ -213,7 +263,8 @@ def _nearly_numbers(name: str, cells: pd.Series[Any], rows: Rows) -> Iterable[Fi
 def _looks_numeric_anywhere(text: Any) -> bool:
     """A cheap look at the first, middle and last words before all of them are parsed."""
     some = text.drop_null()
-    return any(looks_numeric(some[place:]) for place in (0, len(some) // 2, len(some) - 1))
+    looked_at = [some[place].as_py() for place in (0, len(some) // 2, len(some) - 1)]
+    return any(sign.isdigit() for word in looked_at for sign in word[:12])
 
 
 def _missing(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
