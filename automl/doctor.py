@@ -12,7 +12,7 @@ from automl.data.checks.finding import ERROR, SEVERITIES, WARNING
 from automl.data.table import Column
 from automl.errors import DataError
 from automl.preparation import Prepared, infer_layout, prepare, read_data
-from automl.settings import Settings, search_name
+from automl.settings import Settings, given_words, search_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +107,7 @@ def check(
     delimiter: str | None = None,
     decimal: str | None = None,
     skip_bad_rows: bool = False,
+    missing: Sequence[str] | None = None,
 ) -> CheckReport:
     """Check a table before anything is trained on it; a search runs the same checks.
 
@@ -115,8 +116,8 @@ def check(
     data, target, test, task, metric, group, time_column, fold_column, kinds, drop, keep:
         As in :func:`automl.search`. Without a target only the columns are checked; with ``test`` its rows
         are compared with those of the data.
-    encoding, delimiter, decimal, skip_bad_rows:
-        How a text file is written.
+    encoding, delimiter, decimal, skip_bad_rows, missing:
+        How a table is written: as in :func:`automl.search`.
 
     Raises
     ------
@@ -145,19 +146,20 @@ def check(
         delimiter=delimiter,
         decimal=decimal,
         skip_bad_rows=skip_bad_rows,
+        missing=given_words(missing),
     )
     if isinstance(data, str | os.PathLike) and os.path.isdir(data):
         return _report(settings, prepare(settings))
     read = read_data(settings, data)
     if target is None:
-        missing = Finding(
+        unnamed = Finding(
             "no_target",
             None,
             WARNING,
             "No target was named: only the columns were checked.",
             "Name it with --target.",
         )
-        return _columns_only(settings, read.frame, read.notes, missing)
+        return _columns_only(settings, read.frame, read.notes, unnamed)
     try:
         prepared = prepare(settings, read=read)
     except DataError as error:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.data.layout import Layout
+from automl.data.missing import frame_without_words, missing_words
 from automl.data.table import Table
 from automl.decision import apply_weights
 from automl.errors import AutoMLError, ModelFileError, UsageError
@@ -382,11 +383,11 @@ def _as_frame(data: Data, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
-        return data
+        return data if layout.missing is None else frame_without_words(data, missing_words(layout.missing))
     if isinstance(data, str | os.PathLike):
         from automl.data.readers import read_table
 
-        read = read_table(Path(data), minimum_rows=0, written=layout.written)
+        read = read_table(Path(data), minimum_rows=0, written=layout.written, missing=layout.missing)
         for note in read.notes:
             _log.info("%s", note)
         return read.frame

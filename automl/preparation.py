@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from automl.data.dates import points_in_time
 from automl.data.digest import duplicate_groups, frame_digest
 from automl.data.images_table import PART, table_digest
 from automl.data.layout import Layout
+from automl.data.missing import LabelColumn
 from automl.data.outcome import Outcome
 from automl.data.readers import ReadTable, read_table
 from automl.data.table import Kind, Table
@@ -123,7 +123,12 @@ def prepare(
     task = choice.task
     target = task.encode(clean.values)
     layout, encoded, findings = _examined(clean, target_name, task, source)
-    layout = replace(layout.with_commas(read.commas), target_numbers=clean.numbers)
+    layout = replace(
+        layout.with_commas(read.commas),
+        target_numbers=clean.numbers,
+        label_words=read.label_words,
+        missing=settings.missing,
+    )
     if encoded.images and layout.features.kinds != {Kind.IMAGE}:
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
@@ -208,15 +213,20 @@ def _examined(
     return layout, table, worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
 
 
-def read_data(settings: Settings, source: Any, written: Mapping[str, str] | None = None) -> ReadTable:
-    """The table in a file or frame, read as the settings say."""
+def read_data(settings: Settings, source: Any, like: Layout | None = None) -> ReadTable:
+    """The table in a file or frame, read as the settings say, and as the data with layout ``like`` was."""
+    labels = None if settings.target is None else LabelColumn(settings.target)
+    if like is not None:
+        labels = LabelColumn(like.target_name, like.label_words)
     return read_table(
         source,
         encoding=settings.encoding,
         delimiter=settings.delimiter,
         decimal=settings.decimal,
         skip_bad_rows=settings.skip_bad_rows,
-        written=written,
+        written=None if like is None else like.written,
+        missing=settings.missing,
+        labels=labels,
     )
 
 
@@ -354,7 +364,7 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     settings = replace(source.settings, source=source.settings.test)
     given = open_source(
         settings,
-        lambda: read_data(settings, settings.source, layout.written),
+        lambda: read_data(settings, settings.source, layout),
         like=source.images,
         report=report,
     )

@@ -16,7 +16,15 @@ from automl.notebook import notebook_view
 from automl.outcome import SearchResult
 from automl.outset import given_settings
 from automl.search_folder import SearchFolder, unfinished_folders
-from automl.settings import PREFERENCES, Settings, budget_of, check_choice, memory_limit, search_name
+from automl.settings import (
+    PREFERENCES,
+    Settings,
+    budget_of,
+    check_choice,
+    given_words,
+    memory_limit,
+    search_name,
+)
 from automl.tracker import default_uri, locate_store
 
 if TYPE_CHECKING:
@@ -62,6 +70,7 @@ def search(
     delimiter: str | None = None,
     decimal: str | None = None,
     skip_bad_rows: bool = False,
+    missing: Sequence[str] | None = None,
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = "mlruns",
     watcher: SearchWatcher | None = None,
@@ -108,6 +117,9 @@ def search(
         Bound of decoded images and their features, which the store keeps between searches.
     weights_dir:
         Folder with published weights of image backbones; default: torch's own, by ``TORCH_HOME``.
+    missing:
+        Words that stand for no value, beside blank cells: ``usual`` for the usual ones, ``blank`` for none.
+        Default: the usual ones in files, none in frames.
     tracking_uri, store:
         MLflow's tracking URI; default ``MLFLOW_TRACKING_URI``, else the local folder ``store``.
     watcher, started:
@@ -161,6 +173,7 @@ def search(
         delimiter=delimiter,
         decimal=decimal,
         skip_bad_rows=skip_bad_rows,
+        missing=given_words(missing),
     )
     clock = Clock(seconds, spent=started, crowding=crowding())
     return _run(RunningSearch(settings, clock, watcher or NOBODY), shown=watcher is None)

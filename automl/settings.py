@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Settings:
     delimiter: str | None = None
     decimal: str | None = None
     skip_bad_rows: bool = False
+    missing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in _WHOLE:
@@ -135,6 +136,19 @@ def search_name(source: Any, given: str | None) -> str:
         cleaned = re.sub(r"[/:.%\"'\\\s\x00-\x1f]+", "_", stem or path.resolve().name).strip("_")
         return cleaned[:200] or "search"
     return "frame"
+
+
+def given_words(words: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The words that count as missing as they are recorded; an empty list is ``blank``.
+
+    Raises
+    ------
+    UsageError
+        For one text instead of a list of words.
+    """
+    if isinstance(words, str):
+        raise UsageError(f"missing takes a list of words, not the text {words!r}: missing=[{words!r}].")
+    return None if words is None else tuple(map(str, words)) or ("blank",)
 
 
 def budget_of(time: str | float | None, trials: int | None) -> tuple[float | None, int | None]:

@@ -23,6 +23,11 @@ def pairs(given: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def _words(context: click.Context, option: click.Parameter, given: str | None) -> tuple[str, ...] | None:
+    """``NA,n/d`` as ``("NA", "n/d")``, nothing as ``()``; None where the option was not given."""
+    return None if given is None else names(given)
+
+
 def names(given: str | None) -> tuple[str, ...]:
     """``a,b`` as ``("a", "b")``."""
     return tuple(name.strip() for name in (given or "").split(",") if name.strip())
@@ -31,6 +36,12 @@ def names(given: str | None) -> tuple[str, ...]:
 def dialect_options(command: F) -> F:
     """The options that say how a text file is written."""
     for option in (
+        click.option(
+            "--missing",
+            metavar="A,B",
+            callback=_words,
+            help="Words that mean no value; 'usual' adds the usual ones. [default: usual]",
+        ),
         click.option("--skip-bad-rows", is_flag=True, help="Leave rows out that have too many fields."),
         click.option("--decimal", help="Decimal mark of a text file. [default: detected]"),
         click.option("--delimiter", help="Delimiter of a text file. [default: detected]"),

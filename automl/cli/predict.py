@@ -16,6 +16,8 @@ from automl.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.data.layout import Layout
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -52,7 +54,8 @@ def predict(
         _refuse_place(Path(out))
     with _remarks_to_stderr():
         predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-        rows = _read(data, dialect, predictor.layout.written) if any(dialect.values()) else data
+        given = any(value not in (None, False) for value in dialect.values())
+        rows = _read(data, dialect, predictor.layout) if given else data
         if proba:
             predicted = predictor.predict_proba(rows, image_root=image_root)
         else:
@@ -67,10 +70,12 @@ def predict(
     click.echo(f"Wrote {len(predicted):,} predictions to {out}.", err=True)
 
 
-def _read(data: str, dialect: dict[str, Any], written: dict[str, str]) -> pd.DataFrame:
+def _read(data: str, dialect: dict[str, Any], layout: Layout) -> pd.DataFrame:
     from automl.data.readers import read_table
 
-    read = read_table(data, minimum_rows=0, written=written, **dialect)
+    missing = layout.missing if dialect["missing"] is None else dialect["missing"]
+    given = {**dialect, "missing": missing}
+    read = read_table(data, minimum_rows=0, written=layout.written, **given)
     for note in read.notes:
         click.echo(f"note: {note}", err=True)
     return read.frame

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,47 +15,40 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from automl.data.cells import (
-    EXACT,
-    MISSING_WORDS,
-    Words,
-    decimal_style,
-    has_leading_zeros,
-    looks_numeric,
-    parse_numbers,
-)
-from automl.data.names import fill_blank_names, is_row_number, listed, refuse_duplicates
+from automl.data.cells import Words
+from automl.data.dialect import Dialect
+from automl.data.missing import Quoting, count_words, label_words, missing_words, without_words
+from automl.data.names import fill_blank_names, is_row_number, refuse_duplicates
 from automl.data.sniffing import Header, delimiter_name, find_delimiter, read_header, to_utf8
+from automl.data.typed_columns import TypedColumns
 from automl.errors import DataError, UsageError
 
 SAMPLE_BYTES = 1 << 17
 _MAX_CELL = 1 << 27
-_POINTS = r"^\s*[+-]?([1-9][0-9]{0,2}([.][0-9]{3})+|[0-9]{1,3})\s*$"
-TEXT = "text"  # of a known column: its cells are taken as they stand
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """How a text table is written; None where it is to be detected.
+class DelimitedTable:
+    """What a text table holds.
 
     Attributes
     ----------
-    columns:
-        How columns were written where a model learned from them (see
-        :attr:`automl.data.layout.Layout.written`): what a few new rows leave open follows it.
+    notes:
+        What was detected.
+    commas:
+        What they meant in number columns: see :class:`automl.data.readers.ReadTable`.
+    label_words:
+        Words of the column of labels that count as missing elsewhere.
     """
 
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: str | None = None
-    skip_bad_rows: bool = False
-    columns: Mapping[str, str] = field(default_factory=dict)
+    frame: pd.DataFrame
+    notes: list[str]
+    commas: dict[str, str]
+    label_words: tuple[str, ...] = ()
 
 
-def read_delimited(
-    data: bytes, name: str, dialect: Dialect
-) -> tuple[pd.DataFrame, list[str], dict[str, str]]:
-    """The frame that the bytes of a text table hold, notes on what was detected, and what commas meant."""
+def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
+    """The frame that the bytes of a text table hold, and what was detected."""
     _check_dialect(dialect)
     notes: list[str] = []
     data, encoding = to_utf8(data, name, dialect.encoding)
@@ -78,11 +71,13 @@ def read_delimited(
     header = read_header(data, name, delimiter)
     names = _column_names(header, name, notes)
     cells = _split(data, name, delimiter, header, dialect, notes)
-    commas: dict[str, str] = {}
-    frame = _typed_frame(cells, names, replace(dialect, delimiter=delimiter), notes, commas)
+    labels = _labels(cells, names, dialect, lambda key, words: _quoting(data, header, delimiter, key, words))
+    typed = TypedColumns(names, replace(dialect, delimiter=delimiter), labels)
+    frame = typed.frame(cells, notes)
     if dialect.decimal is None:
-        notes += _comma_notes(commas)
-    return _without_index_column(frame, header, notes), notes, commas
+        notes += typed.comma_notes()
+    frame = _without_index_column(frame, header, notes)
+    return DelimitedTable(frame, notes, typed.commas, tuple(labels))
 
 
 def _check_dialect(dialect: Dialect) -> None:
@@ -125,7 +120,7 @@ def _is_number(text: str) -> bool:
 
 
 def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dialect, notes: list[str]) -> Any:
-    """All cells as text, missing ones null: a pyarrow table with the columns 0, 1, …"""
+    """All cells as text, blank ones null: a pyarrow table with the columns 0, 1, …"""
     keys = [str(i) for i in range(len(header.names))]
     quotes = data.count(b'"', header.end)
     if quotes % 2:
@@ -146,7 +141,7 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
                 ),
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(keys, pa.string()),
-                    null_values=list(MISSING_WORDS),
+                    null_values=[""],
                     strings_can_be_null=True,
                 ),
             )
@@ -252,111 +247,59 @@ def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, 
             )
 
 
-def _typed_frame(
-    cells: Any, names: list[str], dialect: Dialect, notes: list[str], commas: dict[str, str]
-) -> pd.DataFrame:
-    columns = []
-    blanks: list[str] = []
-    for name, column in zip(names, cells.columns, strict=True):
-        typed, style, blank = _typed(column, dialect, dialect.columns.get(name))
-        columns.append(typed)
-        if blank:
-            blanks.append(f"{name!r} ({blank})")
-        if style in (",", "1,000"):
-            commas[name] = style
-    if dialect.decimal is None and dialect.delimiter != ",":
-        some = "," in commas.values()
-        for i, (name, column) in enumerate(zip(names, cells.columns, strict=True)):
-            expected = dialect.columns.get(name) == "," if dialect.columns else some
-            if expected and name not in commas and _has_points_between_thousands(column):
-                columns[i] = _typed(column, replace(dialect, decimal=","), None)[0]
-                commas[name] = ","
-    if blanks:
-        notes.append(f"Cells without a value were found in number columns: {listed(blanks)}.")
-    frame: pd.DataFrame = pa.Table.from_arrays(columns, names=[str(i) for i in range(len(names))]).to_pandas()
-    frame.columns = pd.Index(names)
-    return frame
+def _labels(
+    cells: Any, names: list[str], dialect: Dialect, quoting: Callable[[str, list[str]], Quoting | None]
+) -> dict[str, int]:
+    """The words in the column of labels that are labels although they count as missing elsewhere, by rows."""
+    column = dialect.labels
+    if column is None or dialect.missing is not None or column.name not in names:
+        return {}
+    key = str(names.index(column.name))
+    text = cells.column(key).combine_chunks()
+    counts = count_words(text, missing_words(None))
+    if column.words is not None:
+        return {word: counts.get(word, 0) for word in column.words}
+    if not counts:
+        return {}
+    return {word: counts[word] for word in label_words(text, list(counts), quoting(key, list(counts)))}
 
 
-def _has_points_between_thousands(column: Any) -> bool:
-    """Whether points may stand between thousands, as beside decimal commas: 999 and 1.234, but no 1.5."""
-    some = pc.any(pc.match_substring(column, ".")).as_py()
-    return bool(some and pc.all(pc.match_substring_regex(column, _POINTS)).as_py())
+def _quoting(data: bytes, header: Header, delimiter: str, key: str, words: list[str]) -> Quoting | None:
+    """Which of the words stand without quotes in a column, and whether its most frequent other word does.
 
-
-def _comma_notes(commas: Mapping[str, str]) -> list[str]:
-    decimal, thousands = ([repr(n) for n, style in commas.items() if style == s] for s in (",", "1,000"))
-    notes = []
-    if decimal:
-        notes.append(f"Decimal commas were detected in {listed(decimal)}; --decimal overrides.")
-    if thousands:
-        notes.append(f"Commas were read as thousands separators in {listed(thousands)}.")
-    return notes
-
-
-def _typed(column: Any, dialect: Dialect, known: str | None) -> tuple[Any, str | None, int]:
-    """A text column as whole numbers, numbers or truth values if every cell is one; else as it is.
-
-    Codes with leading zeros and whole numbers that float64 cannot hold stay text, and so does what is
-    ``known`` as text. Returns the column, the style of its commas, and how many cells were blanks or
-    placeholders.
+    None where nothing at all is quoted.
     """
-    text: Words = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    decimal = dialect.decimal
-    if known == TEXT:
-        return text, None, 0
-    if text.null_count == len(text):
-        return text.cast(pa.float64()), None, 0
-    truth = _truth_values(text)
-    if truth is not None:
-        return truth, None, 0
-    if not looks_numeric(text):
-        return text, None, 0
-    if decimal != "," or not pc.any(pc.match_substring(text, ".")).as_py():
-        try:
-            return _exact(text, pc.cast(text, pa.float64())), None, 0
-        except pa.ArrowInvalid:
-            pass
-    trimmed = pc.utf8_trim_whitespace(text)
-    style = decimal
-    if decimal is None:
-        style = decimal_style(trimmed, european=known == "," if known else dialect.delimiter != ",")
-    parsed, bad = parse_numbers(trimmed, decimal=style or ".")
-    if bad.any() or np.isnan(parsed).all():
-        return text, None, 0
-    numbers = _exact(trimmed, pa.array(parsed, from_pandas=True))
-    if numbers is trimmed:
-        return text, None, 0
-    blank = max(0, int(np.isnan(parsed).sum()) - text.null_count)
-    return numbers, style, blank
-
-
-def _exact(text: Words, numbers: Any) -> Any:
-    """The numbers, as integers where the text writes integers; the text where they would lose digits."""
-    values = numbers.to_numpy(zero_copy_only=False)
-    known = values[~np.isnan(values)]
-    if not (known == np.floor(known)).all():
-        return numbers
-    if has_leading_zeros(text):
-        return text
-    large = bool(len(known)) and float(np.abs(known).max()) >= EXACT
-    if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py() and text.null_count:
-        return text
-    try:
-        return pc.cast(text, pa.int64())
-    except pa.ArrowInvalid:  # written with a point, or too long
-        return (
-            text if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py() else numbers
-        )
-
-
-def _truth_values(text: Words) -> Any | None:
-    first = text[0].as_py() if text[0].is_valid else text.drop_null()[0].as_py()
-    if first.lower() not in ("true", "false"):
+    if data.find(b'"', header.end) < 0:
         return None
-    lower = pc.utf8_lower(text)
-    known = pc.is_in(lower, value_set=pa.array(["true", "false"], lower.type))
-    return pc.equal(lower, "true") if pc.all(pc.or_(known, pc.is_null(lower))).as_py() else None
+
+    def column(nulls: list[str]) -> Words:
+        read = arrow_csv.read_csv(
+            pa.BufferReader(pa.py_buffer(data)[header.end :]),
+            read_options=arrow_csv.ReadOptions(
+                column_names=[str(i) for i in range(len(header.names))], block_size=_MAX_CELL
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda row: "skip"
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=[key],
+                column_types={key: pa.string()},
+                null_values=nulls,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        return read.column(key).combine_chunks()
+
+    plain = column([])
+    others = pc.value_counts(without_words(plain, ["", *words]).drop_null())
+    if not len(others):
+        return Quoting({}, others_quoted=False)
+    common = others.field(0)[int(np.argmax(others.field(1).to_numpy()))].as_py()
+    marked = column([*words, common])
+    bare = pc.value_counts(plain.filter(pc.is_null(marked)))
+    counts = {item["values"]: item["counts"] for item in bare.to_pylist()}
+    return Quoting({word: counts.get(word, 0) for word in words}, others_quoted=common not in counts)
 
 
 def _without_index_column(frame: pd.DataFrame, header: Header, notes: list[str]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from automl.data.amounts import PLAIN, notation_of
 from automl.data.cells import is_numeric
-from automl.data.delimited import TEXT
+from automl.data.dialect import TEXT
 from automl.data.kinds import Decision, decide
 from automl.data.names import listed, refuse_duplicates, text_names, unique_name
 from automl.data.number_plans import NumberPlan
@@ -70,6 +70,10 @@ class Layout:
         What commas meant in the number columns of the file that was read: ``,`` or ``1,000``.
     target_numbers:
         How the target's numbers were written, where they were kept as text; predictions are in their unit.
+    label_words:
+        Words of the target that are classes, although they count as missing elsewhere.
+    missing:
+        Words that count as missing, as the user gave them; None for the usual ones of files.
     """
 
     columns: tuple[Column, ...]
@@ -80,6 +84,8 @@ class Layout:
     image_numbers: Mapping[str, Any] | None = None
     commas: Mapping[str, str] = field(default_factory=dict)
     target_numbers: TargetNumbers | None = None
+    label_words: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
 
     @classmethod
     def infer(
@@ -302,6 +308,8 @@ class Layout:
             "differences": [[item.later, item.earlier, item.name] for item in self.differences],
             **({} if self.image_numbers is None else {"image_numbers": dict(self.image_numbers)}),
             **({"commas": dict(self.commas)} if self.commas else {}),
+            **({"label_words": list(self.label_words)} if self.label_words else {}),
+            **({} if self.missing is None else {"missing": list(self.missing)}),
             **({} if self.target_numbers is None else {"target_numbers": self.target_numbers.to_json()}),
         }
 
@@ -325,6 +333,8 @@ class Layout:
             data.get("image_numbers"),
             data.get("commas", {}),
             TargetNumbers.from_json(data["target_numbers"]) if "target_numbers" in data else None,
+            tuple(data.get("label_words", ())),
+            tuple(data["missing"]) if "missing" in data else None,
         )
 
 

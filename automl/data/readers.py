@@ -6,7 +6,7 @@ import gzip
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from automl.data.delimited import Dialect, read_delimited
+from automl.data.delimited import read_delimited
+from automl.data.dialect import Dialect
+from automl.data.missing import (
+    LabelColumn,
+    frame_without_words,
+    labels_in_cells,
+    missing_words,
+    said_of_words,
+)
 from automl.data.names import fill_blank_names, refuse_duplicates, text_names
 from automl.data.sniffing import CHUNK, refuse_format
 from automl.errors import DataError, MissingDependencyError, UsageError
@@ -44,12 +52,15 @@ class ReadTable:
         The file's name, or ``frame``.
     commas:
         What commas meant in number columns of a text file: ``,`` decimal, ``1,000`` between thousands.
+    label_words:
+        Words of the column of labels that count as missing elsewhere, such as ``None``.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
     name: str
     commas: Mapping[str, str] = field(default_factory=dict)
+    label_words: tuple[str, ...] = ()
 
 
 def read_table(
@@ -61,6 +72,8 @@ def read_table(
     skip_bad_rows: bool = False,
     minimum_rows: int = 2,
     written: Mapping[str, str] | None = None,
+    missing: Sequence[str] | None = None,
+    labels: LabelColumn | None = None,
 ) -> ReadTable:
     """A table from a file (csv, tsv, txt, gz of them, parquet, xlsx) or a DataFrame.
 
@@ -74,6 +87,11 @@ def read_table(
         Fewer rows are refused; 0 for data to predict.
     written:
         How the columns were written in training (:attr:`automl.data.layout.Layout.written`).
+    missing:
+        Words that count as missing beside blank cells, ``usual`` for the usual ones. None: the usual ones in
+        files, none in frames, whose reader has decided that.
+    labels:
+        The column in which such words may be names of classes, unless ``missing`` is given.
 
     Raises
     ------
@@ -82,26 +100,32 @@ def read_table(
     MissingDependencyError
         For xlsx without openpyxl.
     """
-    commas: Mapping[str, str] = {}
+    given = None if missing is None else tuple(missing)
     if isinstance(source, pd.DataFrame):
-        frame, notes = _checked_frame(source)
-        name = "frame"
+        table = _whole_frame(source, "frame", given)
     elif isinstance(source, str | os.PathLike):
-        path = Path(source)
-        name = path.name
-        dialect = Dialect(encoding, delimiter, decimal, skip_bad_rows, written or {})
-        frame, notes, commas = _read_file(path, dialect)
+        dialect = Dialect(encoding, delimiter, decimal, skip_bad_rows, written or {}, given, labels)
+        table = _read_file(Path(source), dialect)
     else:
         raise UsageError(
             f"A table is a path or a pandas DataFrame, not {type(source).__name__}. "
             "Next: pass pandas.DataFrame(...)."
         )
-    if len(frame) < minimum_rows:
+    rows = len(table.frame)
+    if rows < minimum_rows:
         raise DataError(
-            f"{name} has {len(frame)} row{'' if len(frame) == 1 else 's'} below its header; at least "
+            f"{table.name} has {rows} row{'' if rows == 1 else 's'} below its header; at least "
             f"{minimum_rows} are needed. Next: check that the file is complete."
         )
-    return ReadTable(frame, tuple(notes), name, commas)
+    return table
+
+
+def _whole_frame(source: pd.DataFrame, name: str, missing: tuple[str, ...] | None) -> ReadTable:
+    """A table from something that has its types already."""
+    frame, notes = _checked_frame(source)
+    if missing is not None:
+        frame = frame_without_words(frame, missing_words(missing))
+    return ReadTable(frame, tuple(notes), name)
 
 
 def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -125,7 +149,7 @@ def _paths_as_text(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(cells, index=column.index, dtype=object)
 
 
-def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str], Mapping[str, str]]:
+def _read_file(path: Path, dialect: Dialect) -> ReadTable:
     name = str(path)
     suffix = _suffix(path)
     _check_path(path)
@@ -140,10 +164,10 @@ def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str], M
         )
     if suffix == ".parquet":
         refuse_format(head, name, "parquet")
-        return *_read_parquet(path), {}
+        return _whole_frame(_read_parquet(path), path.name, dialect.missing)
     if suffix == ".xlsx":
         refuse_format(head, name, "xlsx")
-        return *_read_excel(path), {}
+        return _read_excel(path, dialect)
     if suffix.endswith(".gz"):
         if not head.startswith(b"\x1f\x8b"):
             raise DataError(f"{name} is not gzip. Next: remove .gz from its name if it is not compressed.")
@@ -157,7 +181,8 @@ def _read_file(path: Path, dialect: Dialect) -> tuple[pd.DataFrame, list[str], M
     refuse_format(data[:4096], name, "text")
     if dialect.delimiter is None and suffix.startswith(".tsv") and b"\t" in data[:CHUNK].split(b"\n", 1)[0]:
         dialect = replace(dialect, delimiter="\t")
-    return read_delimited(data, name, dialect)
+    table = read_delimited(data, name, dialect)
+    return ReadTable(table.frame, tuple(table.notes), path.name, table.commas, table.label_words)
 
 
 def _suffix(path: Path) -> str:
@@ -234,7 +259,7 @@ def refuse_bomb(name: str, unpacked: int, packed: int) -> None:
         )
 
 
-def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -253,11 +278,10 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
     if not isinstance(frame.index, pd.RangeIndex):
         named = [str(name) for name in frame.index.names if name is not None and name not in frame.columns]
         frame = frame.reset_index(drop=len(named) < frame.index.nlevels)
-    checked, notes = _checked_frame(frame)
-    return checked, notes
+    return pd.DataFrame(frame)
 
 
-def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _read_excel(path: Path, dialect: Dialect) -> ReadTable:
     try:
         import openpyxl  # noqa: F401
     except ImportError as error:
@@ -268,7 +292,9 @@ def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
         with zipfile.ZipFile(path) as archive:
             size = sum(item.file_size for item in archive.infolist())
         refuse_bomb(str(path), size, path.stat().st_size)
-        sheets: dict[Any, pd.DataFrame] = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
+        sheets: dict[Any, pd.DataFrame] = pd.read_excel(
+            path, sheet_name=None, header=None, engine="openpyxl", keep_default_na=False, na_values=[""]
+        )
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
         raise DataError(f"{path} is no complete xlsx file: {error}. Next: save or fetch it again.") from error
     sheet, raw = next(iter(sheets.items()), ("", pd.DataFrame()))
@@ -278,7 +304,17 @@ def _read_excel(path: Path) -> tuple[pd.DataFrame, list[str]]:
         )
     names = ["" if pd.isna(value) else str(value) for value in raw.iloc[0]]
     refuse_duplicates([name for name in names if name.strip()], str(path))
-    frame = raw.iloc[1:].reset_index(drop=True).infer_objects()
+    frame = raw.iloc[1:].reset_index(drop=True)
     frame.columns = pd.Index(fill_blank_names(names))
     notes = [f"Read the first of {len(sheets)} sheets ({sheet!r})."] if len(sheets) > 1 else []
-    return frame, notes
+    missing, labels = missing_words(dialect.missing), dialect.labels
+    kept: dict[str, int] = {}
+    if labels is not None and dialect.missing is None and labels.name in frame:
+        kept = labels_in_cells(frame[labels.name], missing)
+        kept = kept if labels.words is None else dict.fromkeys(labels.words, 0)
+    cleaned = frame_without_words(frame, missing)
+    if kept and labels is not None:
+        others = [word for word in missing if word not in kept]
+        cleaned[labels.name] = frame_without_words(frame[[labels.name]], others)[labels.name]
+        notes += said_of_words({}, labels.name, kept)
+    return ReadTable(cleaned.infer_objects(), tuple(notes), path.name, label_words=tuple(kept))

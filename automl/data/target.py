@@ -186,12 +186,12 @@ def _read_words(
         if spelled_as_classes:
             present &= ~np.isnan(values)
     if task == "regression":
-        bad = np.flatnonzero(parse_numbers(text)[1])
-        sample, row = (text[int(bad[0])].as_py(), int(bad[0])) if len(bad) else ("", 0)
+        odd = np.flatnonzero(parse_numbers(text)[1])
+        sample, row = (text[int(odd[0])].as_py(), int(odd[0])) if len(odd) else ("", 0)
         raise DataError(
-            f"A regression needs numbers, but {len(bad)} of {len(text) - text.null_count} values of the target "
-            f"{target!r} are text, such as {sample[:60]!r} in row {row} (counted from 0). Next: correct them, "
-            "choose another --target, or use --task classification."
+            f"A regression needs numbers, but {len(odd)} of {len(text) - text.null_count} values of the "
+            f"target {target!r} are text, such as {sample[:60]!r} in row {row} (counted from 0). Next: "
+            "correct them, choose another --target, or use --task classification."
         )
     return _labels(column, text, present, kept_as_text=spelled_as_classes)
 
@@ -290,9 +290,10 @@ def _without_singles(
     if len(single) > max(1, _SINGLES_SHARE * len(values)):
         raise DataError(
             f"{len(single)} of the {len(distinct)} values of the target {target!r} stand in one row only, "
-            f"such as {listed(_shown(distinct[single[:3]]))}: as classes they cannot be learned and judged, and "
-            f"{len(single) / len(values):.0%} of the rows would be left out. Next: choose another --target, "
-            "join rare classes, or, if it is a quantity, write it as numbers and pass --task regression."
+            f"such as {listed(_shown(distinct[single[:3]]))}: as classes they cannot be learned and judged, "
+            f"and {len(single) / len(values):.0%} of the rows would be left out. Next: choose another "
+            "--target, join rare classes, or, if it is a quantity, write it as numbers and pass --task "
+            "regression."
         )
     what = "class has" if len(single) == 1 else "classes have"
     notes.append(f"{len(single)} {what} a single row, which was left out: {names}.")

@@ -175,6 +175,7 @@ _REPEATED = (
     "delimiter",
     "decimal",
     "skip_bad_rows",
+    "missing",
 )
 """What a search is repeated with; where its record lies and how much of it is kept is for who repeats it."""
 _USUAL = {"workers": 0, "executor": "local", "device": "auto", "prefer": "best", "skip_bad_rows": False}
@@ -205,7 +206,7 @@ def _option(name: str, value: object) -> list[str]:
         return [name]
     if isinstance(value, dict):
         return [f"{name} {shlex.quote(f'{key}={item}')}" for key, item in value.items()]
-    if isinstance(value, list) and name not in ("--families", "--without"):
+    if isinstance(value, list) and name not in ("--families", "--without", "--missing"):
         return [f"{name} {shlex.quote(str(item))}" for item in value]
     joined = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return [f"{name} {shlex.quote(joined)}"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.data.digest import frame_digest
 from automl.data.images_table import table_digest
+from automl.data.missing import LabelColumn
 from automl.data.readers import read_table
 from automl.data.target import clean_target
 from automl.errors import DataError, UsageError
@@ -51,7 +52,8 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
         return Rows(None, "the search had a DataFrame, or its file is gone; pass the file with --data")
     configuration = material.search.configuration
     try:
-        read = read_table(path, **_reading(configuration))
+        labels = LabelColumn(material.search.target)
+        read = read_table(path, labels=labels, **_reading(configuration))
         clean = clean_target(read.frame, material.search.target, task=configuration.get("task"))
     except DataError as error:
         if data is not None:
@@ -93,7 +95,8 @@ def read_image_rows(material: Material, evidence: Evidence, data: str | None, st
         store=store,
         **_reading(given),
     )
-    source = open_source(settings, lambda: read_table(path, **_reading(given)))
+    labels = LabelColumn(material.search.target)
+    source = open_source(settings, lambda: read_table(path, labels=labels, **_reading(given)))
     clean = clean_target(source.read.frame, material.search.target, task=settings.task)
     digest = table_digest(source.images, clean.frame, frame_digest)
     return _compared(clean.frame, digest, evidence, path, given=data is not None)
@@ -137,5 +140,5 @@ def _found(material: Material) -> Path | None:
 
 
 def _reading(configuration: dict[str, Any]) -> dict[str, Any]:
-    names = ("encoding", "delimiter", "decimal", "skip_bad_rows")
+    names = ("encoding", "delimiter", "decimal", "skip_bad_rows", "missing")
     return {name: configuration[name] for name in names if name in configuration}

@@ -1,0 +1,189 @@
+"""Columns of a text table with their types, by rules that lose nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from automl.data.cells import (
+    EXACT,
+    Words,
+    decimal_style,
+    has_leading_zeros,
+    looks_numeric,
+    parse_numbers,
+)
+from automl.data.dialect import TEXT, Dialect
+from automl.data.missing import count_words, missing_words, said_of_words, without_words
+from automl.data.names import listed
+
+_POINTS = r"^\s*[+-]?([1-9][0-9]{0,2}([.][0-9]{3})+|[0-9]{1,3})\s*$"
+
+
+@dataclass
+class TypedColumns:
+    """Columns of text on their way to a frame.
+
+    Attributes
+    ----------
+    labels:
+        Rows of the words that are labels in the column of labels.
+    commas:
+        What commas meant in number columns.
+    """
+
+    names: list[str]
+    dialect: Dialect
+    labels: Mapping[str, int]
+    commas: dict[str, str] = field(default_factory=dict)
+
+    def frame(self, cells: Any, notes: list[str]) -> pd.DataFrame:
+        """The columns with their types; what was found is added to ``notes``."""
+        dialect, names = self.dialect, self.names
+        columns = []
+        blanks: list[str] = []
+        words: dict[str, dict[str, int]] = {}
+        for name, column in zip(names, cells.columns, strict=True):
+            missing = self._missing(name)
+            found = _typed(column, dialect, dialect.columns.get(name), missing)
+            columns.append(found.values)
+            if found.blanks:
+                blanks.append(f"{name!r} ({found.blanks})")
+            if found.style in (",", "1,000"):
+                self.commas[name] = found.style
+            if pa.types.is_string(found.values.type) and found.values.null_count > column.null_count:
+                words[name] = count_words(column.combine_chunks(), missing)
+        if dialect.decimal is None and dialect.delimiter != ",":
+            some = "," in self.commas.values()
+            for i, (name, column) in enumerate(zip(names, cells.columns, strict=True)):
+                expected = dialect.columns.get(name) == "," if dialect.columns else some
+                if expected and name not in self.commas and _has_points_between_thousands(column):
+                    again = _typed(column, replace(dialect, decimal=","), None, self._missing(name))
+                    columns[i] = again.values
+                    self.commas[name] = ","
+        if blanks:
+            notes.append(f"Cells without a value were found in number columns: {listed(blanks)}.")
+        notes += said_of_words(words, "" if dialect.labels is None else dialect.labels.name, self.labels)
+        keys = [str(i) for i in range(len(names))]
+        frame: pd.DataFrame = pa.Table.from_arrays(columns, names=keys).to_pandas()
+        frame.columns = pd.Index(names)
+        return frame
+
+    def _missing(self, name: str) -> tuple[str, ...]:
+        """The words that count as missing in a column."""
+        every = missing_words(self.dialect.missing)
+        if self.dialect.labels is None or name != self.dialect.labels.name:
+            return every
+        return tuple(word for word in every if word not in self.labels)
+
+    def comma_notes(self) -> list[str]:
+        """Sentences on what commas meant."""
+        decimal, thousands = (
+            [repr(name) for name, style in self.commas.items() if style == wanted]
+            for wanted in (",", "1,000")
+        )
+        notes = []
+        if decimal:
+            notes.append(f"Decimal commas were detected in {listed(decimal)}; --decimal overrides.")
+        if thousands:
+            notes.append(f"Commas were read as thousands separators in {listed(thousands)}.")
+        return notes
+
+
+def _has_points_between_thousands(column: Any) -> bool:
+    """Whether points may stand between thousands, as beside decimal commas: 999 and 1.234, but no 1.5."""
+    some = pc.any(pc.match_substring(column, ".")).as_py()
+    return bool(some and pc.all(pc.match_substring_regex(column, _POINTS)).as_py())
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column with its type, the style of its commas, and how many cells were blanks or placeholders."""
+
+    values: Any
+    style: str | None = None
+    blanks: int = 0
+
+
+def _typed(column: Any, dialect: Dialect, known: str | None, missing: tuple[str, ...]) -> _Column:
+    """A text column as whole numbers, numbers or truth values if every cell is one; else as it is.
+
+    Codes with leading zeros and whole numbers that float64 cannot hold stay text, and so does what is
+    ``known`` as text. Words that count as missing are null.
+    """
+    raw: Words = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    decimal = dialect.decimal
+    points = decimal == "," and pc.any(pc.match_substring(raw, ".")).as_py()
+    if known != TEXT and not points and looks_numeric(raw):
+        found = _plain_numbers(raw)
+        if found is not None:
+            return _Column(found)
+    text = without_words(raw, missing)
+    if known == TEXT:
+        return _Column(text)
+    if text.null_count == len(text):
+        return _Column(text.cast(pa.float64()))
+    truth = _truth_values(text)
+    if truth is not None:
+        return _Column(truth)
+    if not looks_numeric(text):
+        return _Column(text)
+    if not points and (found := _plain_numbers(text)) is not None:
+        return _Column(found)
+    trimmed = pc.utf8_trim_whitespace(text)
+    style = decimal
+    if decimal is None:
+        style = decimal_style(trimmed, european=known == "," if known else dialect.delimiter != ",")
+    parsed, bad = parse_numbers(trimmed, decimal=style or ".")
+    if bad.any() or np.isnan(parsed).all():
+        return _Column(text)
+    numbers = _exact(trimmed, pa.array(parsed, from_pandas=True))
+    if numbers is trimmed:
+        return _Column(text)
+    return _Column(numbers, style, max(0, int(np.isnan(parsed).sum()) - text.null_count))
+
+
+def _plain_numbers(text: Words) -> Any | None:
+    """Numbers as programs write them, or None where a word is something else."""
+    if text.null_count == len(text):
+        return None
+    try:
+        numbers = pc.cast(text, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    unknown = pc.any(pc.is_nan(numbers)).as_py()  # a word that counts as missing, or not
+    return None if unknown else _exact(text, numbers)
+
+
+def _exact(text: Words, numbers: Any) -> Any:
+    """The numbers, as integers where the text writes integers; the text where they would lose digits."""
+    values = numbers.to_numpy(zero_copy_only=False)
+    known = values[~np.isnan(values)]
+    if not (known == np.floor(known)).all():
+        return numbers
+    if has_leading_zeros(text):
+        return text
+    large = bool(len(known)) and float(np.abs(known).max()) >= EXACT
+    if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py() and text.null_count:
+        return text
+    try:
+        return pc.cast(text, pa.int64())
+    except pa.ArrowInvalid:  # written with a point, or too long
+        return (
+            text if large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py() else numbers
+        )
+
+
+def _truth_values(text: Words) -> Any | None:
+    first = text[0].as_py() if text[0].is_valid else text.drop_null()[0].as_py()
+    if first.lower() not in ("true", "false"):
+        return None
+    lower = pc.utf8_lower(text)
+    known = pc.is_in(lower, value_set=pa.array(["true", "false"], lower.type))
+    return pc.equal(lower, "true") if pc.all(pc.or_(known, pc.is_null(lower))).as_py() else None
