@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from automl.data.table import Array, Codes
 from automl.data.units import NO_UNIT, Mark, Scale, is_currency, scales_of
 
 _SAMPLE = 500
+_LIKELY_MARKS = 100  # so many are looked at, the frequent ones first
 _MOSTLY = 0.8  # of the cells must be amounts: then the others are words among them
 
 # Signs that look alike are read alike: blanks of every width, every dash for a minus, every apostrophe.
@@ -178,9 +179,10 @@ def find_amounts(text: Words) -> Amounts | None:
     sample = valid.take(pa.array(np.arange(0, len(valid), step)[:_SAMPLE]))
     if not len(sample) or _Parts.of(sample).share < _MOSTLY:
         return None
-    parts = _Parts.of(pc.unique(valid))
+    counted = pc.value_counts(valid)
+    parts = _Parts.of(counted.field(0)).with_known_marks(counted.field(1).to_numpy())
     coded = pc.any(pc.match_substring_regex(parts.written, "^0[0-9]+$")).as_py()  # 007 is not a quantity
-    notation = None if coded or parts.share < _MOSTLY / 2 else _notation(parts)
+    notation = None if coded or not parts.marks else _notation(parts)
     amounts = None if notation is None else notation.read(text)
     return amounts if amounts is not None and amounts.bad.sum() <= (1 - _MOSTLY) * len(valid) else None
 
@@ -252,6 +254,23 @@ class _Parts:
     def share(self) -> float:
         """Of the words that are amounts."""
         return float(np.mean(self.codes >= 0)) if len(self.codes) else 0.0
+
+    def with_known_marks(self, rows: npt.NDArray[np.int64]) -> _Parts:
+        """These parts without rare marks that are no units, such as those of ``#DIV/0!``.
+
+        Parameters
+        ----------
+        rows:
+            ``(words,)`` how often each word stands there.
+        """
+        counts = np.bincount(self.codes + 1, weights=rows, minlength=len(self.marks) + 1)[1:]
+        kept: list[Mark] = []
+        for code in np.argsort(-counts, kind="stable")[:_LIKELY_MARKS]:
+            if scales_of([*kept, self.marks[code]]) is not None:
+                kept.append(self.marks[code])
+        places = {mark: place for place, mark in enumerate(kept)}
+        renumbered = np.array([*(places.get(mark, -1) for mark in self.marks), -1], dtype=np.int32)
+        return replace(self, codes=renumbered[self.codes], marks=tuple(kept))
 
     def _numbers_of_amounts(self) -> Words:
         return self.written.filter(pa.array((self.codes >= 0) & np.isnan(self.fixed)))

@@ -14,7 +14,7 @@ _FARTHEST = 1e300  # differences of numbers beyond it may not fit
 # A column must be longer than this before mere order makes it an id.
 _ORDERED_ROWS = 20
 _EVEN = 0.9  # of the steps are the same: a sequence with a few gaps
-_ID_NAME = re.compile(r"(?:^|[^A-Za-z])(?:id|uid|uuid|guid)$|[a-z](?:ID|Id)$|^(?:ID|Id|id)[_ ]", re.A)
+_ID_NAME = re.compile(r"(?:^|[^A-Za-z])(?i:id|uid|uuid|guid)$|[a-z](?:ID|Id)$|^(?:ID|Id|id)[_ ]", re.A)
 # Also the end of names of measurements: heat_index, price_index, rank_key.
 _VAGUE_NAME = re.compile(r"(?:^|[^A-Za-z])(?:key|index|idx)$", re.A)
 _TIME_NAME = re.compile(r"year|date|time|month|week|day|age", re.I)

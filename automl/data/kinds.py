@@ -280,7 +280,9 @@ def _words_among(text: Words, found: Amounts) -> tuple[str, ...] | None:
     if not found.bad.any():
         return ()
     others = pc.unique(text.filter(pa.array(found.bad)))
-    plainly = pc.all(pc.match_substring_regex(others, f"^[^0-9]{{1,{_LONGEST_WORD}}}$")).as_py()
+    plainly = pc.all(
+        pc.match_substring_regex(others, f"^(#.{{1,{_LONGEST_WORD}}}|[^0-9]{{1,{_LONGEST_WORD}}})$")
+    ).as_py()
     few = len(np.unique(found.values[~np.isnan(found.values)])) <= FEW_LEVELS
     return tuple(others.to_pylist()) if plainly and len(others) <= _MOST_WORDS and not few else None
 

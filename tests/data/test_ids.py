@@ -1,0 +1,81 @@
+"""Row numbers are left out; measurements that look like them are looked at first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.data.layout import Layout
+from automl.data.outcome import Outcome
+from automl.data.table import Column, Kind
+
+ROWS = 240
+random = np.random.default_rng(4)
+DEPTH = np.cumsum(random.integers(2, 9, ROWS)) + 100
+NOISE = Outcome(random.normal(size=ROWS), False)
+
+
+def column(name: str, values: object, outcome: Outcome | None) -> Column:
+    frame = pd.DataFrame({name: values, "other": random.normal(size=ROWS)})
+    return Layout.infer(frame, outcome=outcome).columns[0]
+
+
+def told_by(values: np.ndarray, *, classes: bool = False) -> Outcome:
+    signal = np.sin(np.argsort(np.argsort(values)) / 30) + random.normal(scale=0.2, size=ROWS)
+    return Outcome.of(np.where(signal > 0, "a", "b") if classes else signal, classes=classes)
+
+
+@pytest.mark.parametrize("classes", [False, True])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("depth", DEPTH),
+        ("depth", DEPTH[::-1].copy()),
+        ("epoch", 1_700_000_000 + np.cumsum(random.integers(1, 900, ROWS))),
+        ("heat_index", random.permutation(DEPTH)),
+        ("price key", random.permutation(DEPTH * 7)),
+        ("rank", random.permutation(ROWS) + 1),
+    ],
+)
+def test_a_measurement_that_tells_of_the_target_is_kept_and_that_is_said(
+    name: str, values: np.ndarray, classes: bool
+) -> None:
+    found = column(name, values, told_by(values, classes=classes))
+    assert found.kind is Kind.NUMBER
+    assert "may only name the rows" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("n", np.arange(ROWS)),
+        ("n", np.arange(ROWS) * 10 + 500),
+        ("n", np.delete(np.arange(ROWS + 12), np.arange(0, 240, 20))),
+        ("id", random.permutation(DEPTH)),
+        ("ID", DEPTH),
+        ("customer_id", random.permutation(DEPTH)),
+        ("Unnamed: 0", random.permutation(ROWS)),
+    ],
+)
+def test_row_numbers_and_named_ids_are_left_out_whatever_they_tell(name: str, values: np.ndarray) -> None:
+    assert column(name, values, told_by(np.asarray(values))).kind is Kind.ID
+
+
+@pytest.mark.parametrize("values", [DEPTH, random.permutation(ROWS) + 1])
+def test_numbers_that_tell_nothing_are_left_out(values: np.ndarray) -> None:
+    found = column("ticket", values, NOISE)
+    assert found.kind is Kind.ID
+    assert "nothing of the target" in found.reason
+    assert "--keep ticket" in found.reason
+
+
+def test_without_a_target_they_are_kept_in_doubt() -> None:
+    assert "kept in doubt" in column("depth", DEPTH, None).reason
+
+
+def test_noise_is_seldom_taken_for_a_relation() -> None:
+    told = [
+        Outcome(np.random.default_rng(seed).normal(size=ROWS), False).is_told_by(DEPTH) for seed in range(300)
+    ]
+    assert sum(told) <= 12  # 3 are expected by chance
