@@ -118,6 +118,8 @@ def prepare(
     clean = clean_target(read.frame, target_name, task=settings.task)
     frame = clean.frame
     choice = _choose(clean.values, settings)
+    if clean.numbers is not None and clean.numbers.unit:
+        choice = replace(choice, reason=f"{choice.reason}, in {clean.numbers.unit}")
     if settings.task is not None and not task_given:
         choice = replace(choice, reason="a folder is a class")
     task = choice.task

@@ -16,13 +16,14 @@ from automl.data.table import Array
 DURATIONS, HOURS, MINUTES = "hours:minutes:seconds", "hours:minutes", "minutes:seconds"
 # 3:04:05, 45:10 (minutes), 0 days 00:12:30 as pandas writes them, PT3H4M as ISO 8601 does, 1h 20m
 _CLOCK = r"^-?(?:[0-9]+ days?,? ?\+?)?[0-9]{1,4}:[0-5]?[0-9](?::[0-5]?[0-9](?:[.][0-9]+)?)?$"
+_FRACTION = r"^-?[0-9]{1,4}:[0-5]?[0-9][.,][0-9]+$"  # of seconds: 18:08.5
 _SHORT = r"^-?[0-9]{1,4}:[0-5][0-9]$"
 _ISO = r"^-?P(?:[0-9]+D)?(?:T(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+(?:[.][0-9]+)?S)?)?$"
 _LETTERS = (
     r"^(?i:(?:[0-9]+ ?d(?:ays?)? ?)?(?:[0-9]+ ?h(?:ours?|rs?)? ?)?(?:[0-9]+ ?m(?:in(?:ute)?s?)? ?)?"
     r"(?:[0-9]+(?:[.][0-9]+)? ?s(?:ec(?:ond)?s?)?)?)$"
 )
-_LIKE = re.compile(f"{_CLOCK}|{_ISO}|{_LETTERS}")
+_LIKE = re.compile(f"{_CLOCK}|{_FRACTION}|{_ISO}|{_LETTERS}")
 
 
 def seconds_of(column: pd.Series[Any]) -> Array:
@@ -36,7 +37,7 @@ def seconds_of(column: pd.Series[Any]) -> Array:
 def find_durations(text: Words) -> str | None:
     """The style in which every word is a duration, or None.
 
-    ``8:30`` means hours and minutes, unless some word has more than 24 in front or three numbers.
+    ``8:30`` means hours and minutes, unless some word has more than 24 in front, three numbers or fractions.
     """
     distinct: list[str] = without_placeholders(text).unique().drop_null().to_pylist()
     if not distinct or not all(_LIKE.match(word) for word in distinct):
@@ -62,13 +63,19 @@ def read_durations(text: Words, style: str = DURATIONS) -> tuple[Array, Mask]:
     text = without_placeholders(text)
     distinct = text.dictionary_encode()
     words = distinct.dictionary
-    zero = pa.scalar("00", words.type)
-    ends = (zero, words) if style == MINUTES else (words, zero)
-    whole = pc.binary_join_element_wise(*ends, pa.scalar(":", words.type))
-    whole = pc.if_else(pc.match_substring_regex(words, _SHORT), whole, words).to_pylist()
+    words = pc.replace_substring(words, ",", ".") if _has_fractions(words) else words
+    zero, colon = pa.scalar("00", words.type), pa.scalar(":", words.type)
+    minutes = pc.binary_join_element_wise(zero, words, colon)
+    short = minutes if style == MINUTES else pc.binary_join_element_wise(words, zero, colon)
+    whole = pc.if_else(pc.match_substring_regex(words, _SHORT), short, words)
+    whole = pc.if_else(pc.match_substring_regex(words, _FRACTION), minutes, whole).to_pylist()
     like = [word if _LIKE.match(word) else None for word in whole]
     parsed = pd.to_timedelta(pd.Series(like, dtype="object"), errors="coerce")
     seconds = np.append(seconds_of(parsed), np.nan)
     values = seconds[distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
     bad = np.isnan(values) & np.asarray(text.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
     return values, bad
+
+
+def _has_fractions(words: Words) -> bool:
+    return bool(pc.any(pc.match_substring_regex(words, "[0-9]:[0-9]{1,2},[0-9]+$")).as_py())

@@ -44,7 +44,7 @@ from automl.errors import DataError
 IMAGE_SUFFIXES = r"(?i)\.(jpe?g|png|bmp|gif|tiff?|webp)$"
 FEW_LEVELS = 20
 _MOST_WORDS = 10  # different ones among numbers
-_LONGEST_WORD = 30
+_WORD_OR_ERROR = r"^([^0-9]{1,30}|#\S{1,30})$"  # spreadsheets write #DIV/0!
 _CJK = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
@@ -206,6 +206,7 @@ def _words(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | Non
         _numeric_words(name, text, keep, outcome)
         or _special_words(name, column, text)
         or _amounts(name, text, keep)
+        or _durations(name, text)
     )
     if decision is None:
         decision = _free_words(name, text, keep)
@@ -275,14 +276,20 @@ def _amounts(name: str, text: Words, keep: bool) -> Decision | None:
     return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, found.notation, among))
 
 
+def _durations(name: str, text: Words) -> Decision | None:
+    style = find_durations(text)
+    if style is None or len(pc.unique(text.drop_null())) < 2:
+        return None
+    reason = f"durations such as {examples(text, 1)}, as seconds"
+    return Decision(Column(name, Kind.NUMBER, reason), DurationPlan(name, style))
+
+
 def _words_among(text: Words, found: Amounts) -> tuple[str, ...] | None:
     """The words in place of numbers; None where they make the column something else than numbers."""
     if not found.bad.any():
         return ()
     others = pc.unique(text.filter(pa.array(found.bad)))
-    plainly = pc.all(
-        pc.match_substring_regex(others, f"^(#.{{1,{_LONGEST_WORD}}}|[^0-9]{{1,{_LONGEST_WORD}}})$")
-    ).as_py()
+    plainly = pc.all(pc.match_substring_regex(others, _WORD_OR_ERROR)).as_py()
     few = len(np.unique(found.values[~np.isnan(found.values)])) <= FEW_LEVELS
     return tuple(others.to_pylist()) if plainly and len(others) <= _MOST_WORDS and not few else None
 
@@ -309,10 +316,6 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
         return _dates(name, column, reading, reason)
     if find_clock(text):
         return Decision(Column(name, Kind.NUMBER, "times of day, as hours"), ClockPlan(name))
-    style = find_durations(text)
-    if style is not None and len(pc.unique(valid)) > 1:
-        reason = f"durations such as {examples(text, 1)}, as seconds"
-        return Decision(Column(name, Kind.NUMBER, reason), DurationPlan(name, style))
     return None
 
 

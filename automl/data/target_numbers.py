@@ -94,11 +94,11 @@ def find_target_numbers(text: Words, *, exact: bool) -> TargetNumbers | None:
             # as floats some of them would be one class
             codes = large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py()
             return None if codes else TargetNumbers(notation_of(style))
-    duration = find_durations(text)
-    if duration is not None:
-        return TargetNumbers(duration=duration)
     found = find_amounts(text)
-    return None if found is None else TargetNumbers(found.notation)
+    if found is not None:
+        return TargetNumbers(found.notation)
+    duration = find_durations(text)
+    return None if duration is None else TargetNumbers(duration=duration)
 
 
 def refuse_units(numbers: TargetNumbers, text: Words, target: str) -> None:

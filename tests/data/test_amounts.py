@@ -149,8 +149,8 @@ def test_a_word_among_numbers_is_a_category_beside_them() -> None:
     table = layout.encode(pd.DataFrame({"x": ["n/d", "2.5"]})).table
     assert np.isnan(table.numbers[0, 0])
     assert (table.numbers[1, 0], table.codes[:, 0].tolist()) == (2.5, [0, -1])
-    with pytest.raises(DataError, match="'k.A.' in row 0"):
-        layout.encode(pd.DataFrame({"x": ["k.A."]}))
+    with pytest.raises(DataError, match="'later' in row 0"):
+        layout.encode(pd.DataFrame({"x": ["later"]}))
 
 
 def test_models_of_the_first_format_keep_their_notation() -> None:

@@ -29,6 +29,8 @@ def words(cells: list[str | None]) -> pa.Array:
         (["8:30", "17:05"], HOURS, [30600.0, 61500.0]),
         (["24:31", "45:10"], MINUTES, [1471.0, 2710.0]),
         (["58:10", "1:02:03"], MINUTES, [3490.0, 3723.0]),
+        (["18:08.5", "1:29:02.1"], DURATIONS, [1088.5, 5342.1]),
+        (["8:08,5", "9:10"], MINUTES, [488.5, 550.0]),
     ],
 )
 def test_a_duration_is_read_in_seconds(cells: list[str], style: str, seconds: list[float]) -> None:
