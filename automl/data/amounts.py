@@ -31,12 +31,13 @@ _ALIKE = (
 )
 _RUN = re.compile("[0-9](?:[0-9.,' ]*[0-9])?")
 _BLANKS = str.maketrans(dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | {"\u2019": "'"})
+_DASHES = (("/-$", ""), (",-+$", ""))  # as in Rs. 500/- and € 12,-
 _ODD = "[^\\x20-\\x7e]|`"
 _CELL = (
     r"^(?P<open>\(?) ?(?P<about>(?:[~≈]|(?i:ca|c|approx|about|circa)[.]? )?) ?(?P<limit>(?:[<>]=?|[≤≥])?) ?"
-    r"(?P<first>[+-]?) ?(?P<before>(?:[^\s0-9.,'()+<>~≈/-][^0-9()+<>-]{0,7}?)?) ?(?P<second>[+-]?) ?"
+    r"(?P<first>[+-]?) ?(?P<before>(?:[^\s0-9.,'()+<>~≈/-][^0-9()+<>-]{0,7}?[.]?)?) ?(?P<second>[+-]?) ?"
     r"(?P<number>(?:[0-9](?:[0-9.,' ]*[0-9])?[.,]?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,3})?) ?"
-    r"(?P<after>(?:[^\s0-9.,'()+-][^0-9()]{0,15}?[²³23]?|/ ?[0-9]{1,6})?) ?(?P<last>-?) ?(?P<close>\)?)$"
+    r"(?P<after>(?:[^\s0-9.,'()+-][^0-9()]{0,15}?[²³23]?|/ ?[0-9]{1,6}|[+])?) ?(?P<last>-?) ?(?P<close>\)?)$"
 )
 _ANGLE = (
     r"^(?P<first>-?) ?(?P<degrees>[0-9]{1,3}) ?° ?(?P<minutes>[0-9]{1,2}(?:[.][0-9]+)?) ?['′]"
@@ -325,6 +326,8 @@ def _pattern(notation: Notation) -> str:
 
 def _plain(words: Words) -> Words:
     """The words with signs that look alike written alike."""
+    for pattern, sign in _DASHES:
+        words = pc.replace_substring_regex(words, pattern, sign)
     if not pc.any(pc.match_substring_regex(words, _ODD)).as_py():
         return words
     if pc.any(pc.match_substring_regex(words, "[\uff01-\uff5e]")).as_py():  # as wide as Chinese signs

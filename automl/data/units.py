@@ -20,9 +20,9 @@ _MULTIPLIERS = {
     "k": 1e3, "K": 1e3, "tsd": 1e3, "Tsd": 1e3, "M": 1e6, "m": 1e6, "mn": 1e6, "Mn": 1e6, "mln": 1e6,
     "MM": 1e6, "mio": 1e6, "Mio": 1e6, "million": 1e6, "B": 1e9, "b": 1e9, "bn": 1e9, "Bn": 1e9,
     "mrd": 1e9, "Mrd": 1e9, "billion": 1e9, "T": 1e12, "tn": 1e12, "trillion": 1e12,
-    "thousand": 1e3, "lakh": 1e5, "L": 1e5, "crore": 1e7, "cr": 1e7, "Cr": 1e7,
+    "thousand": 1e3, "lakh": 1e5, "Lakh": 1e5, "L": 1e5, "crore": 1e7, "Crore": 1e7, "cr": 1e7, "Cr": 1e7,
 }  # fmt: skip
-_WORDS_AS_WELL = frozenset(("L", "cr", "Cr"))  # of these only beside a currency
+_AMBIGUOUS = frozenset(("m", "B", "b", "T", "L", "cr", "Cr"))  # also metres, bytes, litres, credits
 # By quantity: its own unit, and one of each other unit in it. A month and a year are the Gregorian means.
 _DAY = 1 / 86_400  # of one second
 _MEASURES: dict[str, dict[str, float]] = {
@@ -49,11 +49,6 @@ _MEASURES: dict[str, dict[str, float]] = {
              "wk": 7, "week": 7, "weeks": 7, "month": 30.436875, "months": 30.436875, "mo": 30.436875,
              "yr": 365.2425, "yrs": 365.2425, "year": 365.2425, "years": 365.2425},
 }  # fmt: skip
-_STANDING = (
-    "% ‰ ° °C °F °K C F K pp bp bps x dB mmHg pH ppm ppb mg/dl mg/dL mmol/l mmol/L g/dl g/dL U/l IU cal kcal "
-    "kJ km/h kmh mph m/s kn bpm pcs pc CR DR Cr Dr"
-)
-_OTHERS = frozenset(_STANDING.split())
 _ORDINALS = frozenset(("st", "nd", "rd", "th"))
 _NORTH_SOUTH = {"N": 1.0, "S": -1.0}
 _EAST_WEST = {"E": 1.0, "W": -1.0, "O": -1.0}
@@ -90,10 +85,11 @@ class Scale:
 
 
 def scales_of(marks: Collection[Mark]) -> dict[Mark, Scale] | None:
-    """How the numbers beside these marks become comparable, or None where a mark is no unit that is known.
+    """How the numbers beside these marks become comparable, or None where a mark can be no unit.
 
-    One mark alone may be any word behind the numbers. Several must all be known; those of one quantity (``g``
-    and ``kg``, ``K`` and ``M``, ``N`` and ``S``) are converted to one unit, others keep a unit each.
+    Those of one quantity (``g`` and ``kg``, ``K`` and ``M``, ``N`` and ``S``) are converted to one unit,
+    others keep a unit each. What stands before a number must be a currency; what stands behind it may be any
+    word, but where there are several a single capital is a code (``12A`` and ``7B``), a slash a fraction.
     """
     if any(mark.before and not is_currency(mark.before) for mark in marks) or len(marks) > MOST_UNITS:
         return None
@@ -159,11 +155,8 @@ def _converted(endings: Collection[str]) -> dict[str, Scale] | None:
 def _counted(endings: Collection[str], *, money: bool) -> dict[str, Scale] | None:
     """Thousands, millions and the like, some numbers perhaps without."""
     named = {ending for ending in endings if ending}
-    if (
-        not money
-        and (named == {"m"} or not named <= {*_MULTIPLIERS} - _WORDS_AS_WELL)
-        and not _all_money(named)
-    ):
+    plain = named <= {*_MULTIPLIERS} and not named <= _AMBIGUOUS
+    if not (money or plain or _all_money(named)):
         return None
     found = {ending: _multiplied(ending) if ending else (1.0, "") for ending in endings}
     scales = {ending: Scale(*pair) for ending, pair in found.items() if pair is not None}
@@ -188,13 +181,8 @@ def _multiplied(ending: str) -> tuple[float, str] | None:
 
 
 def _known(ending: str) -> Scale | None:
-    """A unit that stands for itself among others; ``1st`` and ``2nd`` are plain numbers.
-
-    A single capital is rather a code, as in ``12A`` and ``7B``.
-    """
+    """A unit that stands for itself among others; ``1st`` and ``2nd`` are plain numbers."""
     if not ending or ending in _ORDINALS:
         return Scale()
-    if len(ending) == 1 and ending.isupper():
-        return None
-    measured = any(ending in factors for factors in _MEASURES.values())
-    return Scale(1.0, ending) if measured or ending in _OTHERS or is_currency(ending) else None
+    code = len(ending) == 1 and ending.isupper()
+    return None if code or ending.startswith("/") else Scale(1.0, ending)

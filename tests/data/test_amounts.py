@@ -44,6 +44,9 @@ READ = {
     "points of ten": (["8/10", "7.5/10"], [8.0, 7.5], "/10"),
     "exponents": (["1e-3 mg", "2E+4 mg"], [0.001, 20000.0], "mg"),
     "wide digits": (["￥１２３", "￥５"], [123.0, 5.0], "¥"),
+    "strokes for no cents": (["Rs. 1,500/-", "Rs. 20/-"], [1500.0, 20.0], "Rs."),
+    "dashes for no cents": (["€ 1.500,-", "€ 12,50"], [1500.0, 12.5], "€"),
+    "at least": (["1,000+", "50+"], [1000.0, 50.0], "+"),
     "ordinals": (["1st", "2nd", "3rd", "11th"], [1.0, 2.0, 3.0, 11.0], ""),
 }
 
@@ -61,6 +64,7 @@ def test_a_notation_is_read_whole(case: str) -> None:
 
 CONVERTED = {
     "thousands and millions": (["1.5K", "2.0M", "300K"], [1500.0, 2e6, 300e3], ""),
+    "lakh and crore": (["1.5 Lakh", "2 Cr"], [1.5e5, 2e7], ""),
     "some without": (["$950", "$1.2k", "$3M"], [950.0, 1200.0, 3e6], "$"),
     "German ones": (["3,5 Mio. €", "200 Tsd. €"], [3.5e6, 2e5], "€"),
     "words": (["5 million", "3 billion"], [5e6, 3e9], ""),
@@ -92,6 +96,12 @@ def test_units_that_cannot_be_converted_are_a_category_beside_the_number() -> No
     assert table.codes[:3, 0].tolist() == [0, 1, 0]
     again = Layout.from_json(json.loads(json.dumps(layout.to_json())))
     assert again.encode(frame.head()).table.codes[:, 0].tolist() == [0, 1, 0, 1, 0]
+
+
+def test_words_behind_numbers_that_nobody_can_convert_are_units_too() -> None:
+    frame = pd.DataFrame({"m": [f"{i / 7:.2f} {['km/kg', 'kmpl'][i % 2]}" for i in range(90)]})
+    layout = Layout.infer(frame)
+    assert (layout.features.numbers, layout.features.levels) == (("m",), (("km/kg", "kmpl"),))
 
 
 def test_limits_of_detection_are_told_apart_from_values() -> None:
@@ -127,7 +137,7 @@ def test_codes_ranges_and_dates_are_no_amounts(cells: list[str]) -> None:
 def test_a_number_is_never_cut(sample: str) -> None:
     place = next(i for i, sign in enumerate(sample) if sign.isdigit()) + 1
     assert cuts_numbers(sample, {place})
-    values = [sample.replace("914", f"{100 + i}").replace("20", f"{i}") + "ab"[i % 2] for i in range(90)]
+    values = ["lot " + sample.replace("914", f"{100 + i}").replace("20", f"{i}") for i in range(90)]
     layout = Layout.infer(pd.DataFrame({"s": values, "x": np.linspace(0, 1, 90)}))
     assert layout.features.numbers == ("x",)
 
