@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.data.images import SUFFIXES
 from automl.data.images_folder import refuse_path
+from automl.data.images_formats import PATH_SUFFIXES
 from automl.data.images_table import unlabelled_folder
 from automl.data.layout import Layout
 from automl.data.table import Kind
@@ -39,7 +39,7 @@ def image_frame(data: Any, layout: Layout) -> pd.DataFrame | None:
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         if not path.is_dir():
-            if path.suffix.lower() not in SUFFIXES:
+            if path.suffix.lower() not in PATH_SUFFIXES:
                 return None
             data = [path]
     elif not isinstance(data, list | tuple):

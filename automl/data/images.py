@@ -9,12 +9,14 @@ import stat
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.images_formats import FORMATS, foreign_format, reads_heif
 from automl.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.uint8]
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 # Pillow's own limit, above which it warns of a decompression bomb: 9,459 × 9,459.
 MOST_PIXELS = 89_478_485
 MOST_BYTES = 512 << 20
@@ -77,7 +78,7 @@ def decode(picture: Picture | bytes, side: int) -> Decoded:
         if isinstance(picture, np.ndarray):
             return _squeezed(_from_array(picture), side)
         content = picture if isinstance(picture, bytes) else read_file(Path(picture))
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_formats(reads_heif())) as image:
             _check_size(image)
             # JPEG decodes at a half, a quarter or an eighth for next to nothing, as long as that is enough.
             image.draft(None, (2 * side, 2 * side))
@@ -96,12 +97,12 @@ def image_size(content: bytes) -> tuple[int, int]:
     Raises
     ------
     DataError
-        For what is no image.
+        For what is not an image.
     """
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_formats(reads_heif())) as image:
             return image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"more than {MOST_PIXELS:,} pixels: taken for a decompression bomb") from error
@@ -132,13 +133,29 @@ def read_file(path: Path) -> bytes:
         raise DataError(f"cannot be read: {error.strerror or error}") from error
 
 
+@cache
+def _formats(heif: bool) -> tuple[str, ...]:
+    """Pillow's names of the formats that are read; no other decoder is begun, whatever a file holds."""
+    from PIL import Image
+
+    Image.init()
+    if not heif:
+        return tuple(name for name in FORMATS if name in Image.OPEN)
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+    return (*(name for name in FORMATS if name in Image.OPEN), "HEIF")
+
+
 def _reason(error: BaseException, content: bytes) -> str:
     words = " ".join(str(error).split())
     if "cannot identify image file" in words:
+        if foreign := foreign_format(content):
+            return f"not read: {foreign}"
         head = content[:40].strip()
         if head[:1] in (b"<", b"{") or b" ".join(head.split()).decode("ascii", "replace").isprintable():
-            return "no image: the file holds text"
-        return "no image that can be identified"
+            return "not an image: the file holds text"
+        return "not an image that can be identified"
     if "truncated" in words.lower():
         return f"cut off: {words}"
     return f"damaged: {words or type(error).__name__}"

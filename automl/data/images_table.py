@@ -14,10 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.data.checks import Finding
-from automl.data.images import SUFFIXES
 from automl.data.images_folder import IMAGE, LABEL, refuse_path, scan_classes, scan_images
+from automl.data.images_formats import PATH_SUFFIXES, remedy_for
 from automl.data.images_pixels import PixelStore
 from automl.data.images_store import Report, store_pixels
+from automl.data.images_walk import Scan, counted
 from automl.data.names import listed
 from automl.data.table import Strings, Table
 from automl.errors import DataError
@@ -98,7 +99,7 @@ def read_folder(root: Path) -> FolderTable:
     else:
         given = ", ".join(f"{parts[part]:,} {part}" for part in ("train", "val", "test") if part in parts)
         notes.append(f"The folder's own split is kept: {given}.")
-    return FolderTable(frame, root, tuple(notes), tuple(_refused(scan.refused)))
+    return FolderTable(frame, root, tuple(notes), tuple(_left_aside(scan)))
 
 
 def unlabelled_folder(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -106,7 +107,8 @@ def unlabelled_folder(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     scan = scan_images(root)
     paths = [file.path for file in scan.files]
     index = pd.Index(paths, name=IMAGE_FILE)
-    notes = [*scan.notes(), *(finding.evidence for finding in _refused(scan.refused))]
+    aside = [f"{finding.evidence} {finding.remedy}" for finding in _left_aside(scan)]
+    notes = [*scan.notes(), *aside]
     return pd.DataFrame({IMAGE: [str(root / path) for path in paths]}, index=index), tuple(notes)
 
 
@@ -225,7 +227,7 @@ def _looks_like_paths(column: pd.Series[Any]) -> bool:
     head = column.dropna().iloc[:1000]
     if not len(head):
         return False
-    ends = [isinstance(value, str) and value.strip().lower().endswith(SUFFIXES) for value in head]
+    ends = [isinstance(value, str) and value.strip().lower().endswith(PATH_SUFFIXES) for value in head]
     return sum(ends) >= _SHARE * len(ends)
 
 
@@ -262,12 +264,20 @@ def _quarantined(broken: Mapping[str, str], rows: int, unnamed: int, total: int)
     ]
 
 
-def _refused(refused: Mapping[str, str]) -> list[Finding]:
-    if not refused:
-        return []
-    files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
-    evidence = f"{files} not opened: {_by_reason(refused)}."
-    return [Finding("refused_images", None, "warning", evidence, "Copy the files into the folder.")]
+def _left_aside(scan: Scan) -> list[Finding]:
+    """What was not opened, though people may count on it."""
+    found = []
+    if refused := scan.refused:
+        were = "1 file or folder was" if len(refused) == 1 else f"{len(refused)} files or folders were"
+        evidence = f"{were} not opened: {_by_reason(refused)}."
+        found.append(
+            Finding("refused_images", None, "warning", evidence, "Copy them into the folder, or rename them.")
+        )
+    if unread := scan.unread():
+        evidence = f"Images in formats that are not read were left out: {counted(unread)}."
+        remedy = remedy_for(set(unread))
+        found.append(Finding("unread_images", None, "warning", evidence, f"{remedy[0].upper()}{remedy[1:]}."))
+    return found
 
 
 def _first(broken: Mapping[str, str]) -> str:

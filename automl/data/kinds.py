@@ -32,6 +32,7 @@ from automl.data.dates import (
 )
 from automl.data.durations import find_durations
 from automl.data.ids import id_reason
+from automl.data.images_formats import PATH_PATTERN
 from automl.data.levels import MAXIMUM, Counted, bounded_levels, count_levels, ordered
 from automl.data.number_plans import DurationPlan, NumberPlan
 from automl.data.outcome import Outcome
@@ -41,7 +42,6 @@ from automl.data.structured import ClockPlan, DatePlan
 from automl.data.table import Column, Kind
 from automl.errors import DataError
 
-IMAGE_SUFFIXES = r"(?i)\.(jpe?g|png|bmp|gif|tiff?|webp)$"
 FEW_LEVELS = 20
 _MOST_WORDS = 10  # different ones among numbers
 _WORD_OR_ERROR = r"^([^0-9]{1,30}|#\S{1,30})$"  # spreadsheets write #DIV/0!
@@ -307,7 +307,7 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
         if pc.all(known).as_py() and pc.count_distinct(pc.utf8_lower(valid)).as_py() == 2:
             return _truth(name, pd.Series([True, False]), keep=True)
     head = valid[:1000]
-    if float(pc.mean(pc.cast(pc.match_substring_regex(head, IMAGE_SUFFIXES), pa.float64())).as_py()) >= 0.9:
+    if float(pc.mean(pc.cast(pc.match_substring_regex(head, PATH_PATTERN), pa.float64())).as_py()) >= 0.9:
         return Decision(Column(name, Kind.IMAGE, "paths of image files"), ImagePlan(name))
     found = find_date_reading(text)
     if found is not None:

@@ -1,0 +1,85 @@
+"""Which files count as images: the suffixes and Pillow's formats that are read, and those left alone."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+# Pictures made of pixels, by their names in Pillow, which decodes them without other programs. Deliberately
+# not all that Pillow opens: EPS and WMF are drawings (for EPS it starts Ghostscript, which runs what the file
+# says), PSD holds layers, MPEG and FLI are films, FITS, HDF5, GRIB and BUFR measurements, DDS and the like
+# textures of games. PDF it only writes.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "AVIF": (".avif", ".avifs"),
+    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "ICO": (".ico",),
+    "PCX": (".pcx",),
+    "QOI": (".qoi",),
+    "SGI": (".sgi",),
+    "TGA": (".tga",),
+}
+SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+# Of Apple's phones; read where the extra is installed.
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+HEIF_REMEDY = "convert to JPEG, or pip install 'automl[heic]' to read .heic"
+# What a path in a table ends in when it names an image, be it one that cannot be read.
+PATH_SUFFIXES = SUFFIXES + HEIF_SUFFIXES
+# The same as a pattern for whole columns.
+PATH_PATTERN = rf"(?i)\.({'|'.join(suffix[1:] for suffix in PATH_SUFFIXES)})$"
+# People take these for pictures as well, so that leaving them out deserves more than a note.
+_UNREAD = frozenset(
+    (
+        *(*HEIF_SUFFIXES, ".heics", ".heifs", ".jxl", ".jxr", ".wdp", ".svg", ".eps", ".ps"),
+        *(".wmf", ".emf", ".psd", ".xcf", ".dds", ".icns", ".cur", ".xbm", ".xpm", ".ras", ".pcd", ".exr"),
+        *(".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dcm", ".dicom", ".fits"),
+        *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
+    )
+)
+
+
+def reads_heif() -> bool:
+    """Whether the extra that decodes pictures of Apple's phones is installed."""
+    return find_spec("pillow_heif") is not None
+
+
+def read_suffixes() -> tuple[str, ...]:
+    """The suffixes that are read in this environment."""
+    return PATH_SUFFIXES if reads_heif() else SUFFIXES
+
+
+def is_unread_picture(suffix: str) -> bool:
+    """Whether people would expect files of this suffix among the images, and they are not."""
+    return suffix in _UNREAD and suffix not in read_suffixes()
+
+
+def remedy_for(suffixes: set[str]) -> str:
+    """What to do so that pictures of these suffixes are read."""
+    if suffixes <= {*HEIF_SUFFIXES, ".heics", ".heifs"}:
+        return HEIF_REMEDY
+    if suffixes & set(HEIF_SUFFIXES):
+        return "convert to JPEG or PNG; pip install 'automl[heic]' reads .heic"
+    return "convert to JPEG or PNG"
+
+
+def foreign_format(content: bytes) -> str:
+    """What a file is that begins like a known format which is not read, or an empty string."""
+    if content[4:8] == b"ftyp":
+        brand = content[8:12]
+        if brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"):
+            return "a damaged HEIC image" if reads_heif() else f"a HEIC image; {HEIF_REMEDY}"
+        if brand in (b"avif", b"avis"):
+            return "an AVIF image, damaged or of a kind that this version of Pillow cannot read"
+        return "a film"
+    for head, name in ((b"%!PS", "PostScript"), (b"%PDF", "PDF"), (b"8BPS", "Photoshop")):
+        if content.startswith(head):
+            return f"a {name} file; convert it to PNG"
+    if content.startswith(b"\xc5\xd0\xd3\xc6"):
+        return "a PostScript file; convert it to PNG"
+    return ""
