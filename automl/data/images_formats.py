@@ -28,7 +28,7 @@ FORMATS = {
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # Of Apple's phones; read where the extra is installed.
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
-HEIF_REMEDY = "convert to JPEG, or pip install 'automl[heic]' to read .heic"
+_HEIF_EXTRA = "pip install 'automl[heic]' to read .heic"
 # What a path in a table ends in when it names an image, be it one that cannot be read.
 PATH_SUFFIXES = SUFFIXES + HEIF_SUFFIXES
 # The same as a pattern for whole columns.
@@ -61,11 +61,8 @@ def is_unread_picture(suffix: str) -> bool:
 
 def remedy_for(suffixes: set[str]) -> str:
     """What to do so that pictures of these suffixes are read."""
-    if suffixes <= {*HEIF_SUFFIXES, ".heics", ".heifs"}:
-        return HEIF_REMEDY
-    if suffixes & set(HEIF_SUFFIXES):
-        return "convert to JPEG or PNG; pip install 'automl[heic]' reads .heic"
-    return "convert to JPEG or PNG"
+    remedy = f"convert {', '.join(sorted(suffixes))} to JPEG or PNG"
+    return f"{remedy}, or {_HEIF_EXTRA}" if suffixes & set(HEIF_SUFFIXES) else remedy
 
 
 def foreign_format(content: bytes) -> str:
@@ -73,7 +70,11 @@ def foreign_format(content: bytes) -> str:
     if content[4:8] == b"ftyp":
         brand = content[8:12]
         if brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"):
-            return "a damaged HEIC image" if reads_heif() else f"a HEIC image; {HEIF_REMEDY}"
+            return (
+                "a damaged HEIC image"
+                if reads_heif()
+                else f"a HEIC image; convert it to JPEG, or {_HEIF_EXTRA}"
+            )
         if brand in (b"avif", b"avis"):
             return "an AVIF image, damaged or of a kind that this version of Pillow cannot read"
         return "a film"

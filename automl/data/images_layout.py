@@ -75,6 +75,8 @@ def _of_parts(tree: Tree, tops: Sequence[Path], parts: dict[str, str]) -> list[C
     tops_of = {
         part: [top for top in tops if parts.get(top.name) == part] for part in (TRAIN, VAL, TEST, PREDICT)
     }
+    strangers = [top for top in tops if top.name not in parts]
+    _refuse_classes_beside(tree, tops_of[TRAIN], strangers)
     found: list[ClassFolder] = []
     for top in tops_of[TRAIN]:
         level = _unwrapped(tree, top, lambda folder: False)
@@ -95,7 +97,7 @@ def _of_parts(tree: Tree, tops: Sequence[Path], parts: dict[str, str]) -> list[C
         _refuse_repeated(tree, [folder for folder, _, _ in found])
     for top in tops_of[PREDICT]:
         _leave_out(tree, top, "is to be predicted")
-    _judge_strangers(tree, [top for top in tops if top.name not in parts], [folder for folder, _, _ in found])
+    _judge_strangers(tree, strangers, [folder for folder, _, _ in found])
     return found
 
 
@@ -138,6 +140,19 @@ def _say_parts(tree: Tree, parts: dict[str, str]) -> None:
     if any(name.lower() != part for name, part in parts.items()):
         said = ", ".join(f"{name!r} is {part}" for name, part in sorted(parts.items()))
         tree.scan.layout.append(f"The folders are the parts of a split: {said}.")
+
+
+def _refuse_classes_beside(tree: Tree, trains: Sequence[Path], strangers: Sequence[Path]) -> None:
+    """Refuse images in train itself, as in the folders beside it: then all of them may be classes."""
+    beside = [folder for folder in strangers if tree.listing(folder).images]
+    if beside and (classes := [top for top in trains if tree.listing(top).images]):
+        raise _refusal(
+            tree,
+            f"{tree.name(classes[0])!r} has the name of a part of a split, but holds images, as "
+            f"{tree.name(beside[0])!r} does: are they classes?",
+            "rename classes that have the name of a part (train, val, test), or sort the images of the part "
+            "into class folders",
+        )
 
 
 def _judge_strangers(tree: Tree, strangers: Sequence[Path], classes: Sequence[Path]) -> None:

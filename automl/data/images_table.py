@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +92,9 @@ def read_folder(root: Path) -> FolderTable:
             PART: [file.part for file in scan.files],
         }
     )
-    notes = [f"{len(frame):,} images in {frame[LABEL].nunique()} classes.", *scan.notes()]
+    suffixes = Counter(Path(file.path).suffix.lower() for file in scan.files)
+    mixed = f" ({counted(suffixes)})" if len(suffixes) > 1 else ""
+    notes = [f"{len(frame):,} images in {frame[LABEL].nunique()} classes{mixed}.", *scan.notes()]
     parts = frame[PART].value_counts()
     if parts.index.tolist() == [""]:
         frame = frame.drop(columns=PART)
@@ -271,7 +273,7 @@ def _left_aside(scan: Scan) -> list[Finding]:
         were = "1 file or folder was" if len(refused) == 1 else f"{len(refused)} files or folders were"
         evidence = f"{were} not opened: {_by_reason(refused)}."
         found.append(
-            Finding("refused_images", None, "warning", evidence, "Copy them into the folder, or rename them.")
+            Finding("refused_images", None, "warning", evidence, "Copy what links lead to into the folder.")
         )
     if unread := scan.unread():
         evidence = f"Images in formats that are not read were left out: {counted(unread)}."

@@ -131,15 +131,13 @@ class Tree:
         found = [counted(others)] if others else []
         if refused:
             path, why = next(iter(sorted(refused.items())))
-            links = [path for path, why in refused.items() if "link" in why]
-            what = "links" if len(links) == len(refused) else "entries"
-            found.append(f"{len(refused)} {what} that cannot be followed, such as {path!r} ({why})")
+            found.append(f"{len(refused):,} not opened, such as {path!r} ({why})")
         if not found:
             return ""
         remedy = ""
         if unread := {suffix for suffix in others if is_unread_picture(suffix)}:
-            remedy = f" Of the images that are not read, {remedy_for(unread)}."
-        if refused:
+            remedy = f" To use them, {remedy_for(unread)}."
+        if any("link" in why for why in refused.values()):
             remedy += " Links are followed within the folder only: copy the files into it."
         return f" Found: {' and '.join(found)}.{remedy}"
 
