@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -13,3 +15,18 @@ def photo(kind: int, generator: np.random.Generator) -> Image.Image:
     pixels = generator.normal(110, 25, (48, 64, 3))
     pixels[inside, 0 if kind else 1] += 80
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def lay(root: Path, *places: str) -> Path:
+    """Make these files below ``root``; a place that ends in a slash is a folder of two pictures."""
+    generator = np.random.default_rng(len(places))
+    for place in places:
+        for path in (
+            (root / place / "1.png", root / place / "2.png") if place.endswith("/") else (root / place,)
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.suffix == ".png":
+                Image.fromarray(generator.integers(0, 255, (8, 8, 3)).astype(np.uint8)).save(path)
+            else:
+                path.write_bytes(b"x")
+    return root

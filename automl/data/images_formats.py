@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 # Pictures made of pixels, by their names in Pillow, which decodes them without other programs. Deliberately
@@ -34,16 +35,15 @@ PATH_SUFFIXES = SUFFIXES + HEIF_SUFFIXES
 # The same as a pattern for whole columns.
 PATH_PATTERN = rf"(?i)\.({'|'.join(suffix[1:] for suffix in PATH_SUFFIXES)})$"
 # People take these for pictures as well, so that leaving them out deserves more than a note.
-_UNREAD = frozenset(
-    (
-        *(*HEIF_SUFFIXES, ".heics", ".heifs", ".jxl", ".jxr", ".wdp", ".svg", ".eps", ".ps"),
-        *(".wmf", ".emf", ".psd", ".xcf", ".dds", ".icns", ".cur", ".xbm", ".xpm", ".ras", ".pcd", ".exr"),
-        *(".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dcm", ".dicom", ".fits"),
-        *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
-    )
+UNREAD_SUFFIXES = (
+    *(".heics", ".heifs", ".jxl", ".jxr", ".wdp", ".svg", ".eps", ".ps"),
+    *(".wmf", ".emf", ".psd", ".xcf", ".dds", ".icns", ".cur", ".xbm", ".xpm", ".ras", ".pcd", ".exr"),
+    *(".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".dcm", ".dicom", ".fits"),
+    *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"),
 )
 
 
+@cache
 def reads_heif() -> bool:
     """Whether the extra that decodes pictures of Apple's phones is installed."""
     return find_spec("pillow_heif") is not None
@@ -56,7 +56,7 @@ def read_suffixes() -> tuple[str, ...]:
 
 def is_unread_picture(suffix: str) -> bool:
     """Whether people would expect files of this suffix among the images, and they are not."""
-    return suffix in _UNREAD and suffix not in read_suffixes()
+    return suffix in (*UNREAD_SUFFIXES, *HEIF_SUFFIXES) and suffix not in read_suffixes()
 
 
 def remedy_for(suffixes: set[str]) -> str:
@@ -81,6 +81,8 @@ def foreign_format(content: bytes) -> str:
     for head, name in ((b"%!PS", "PostScript"), (b"%PDF", "PDF"), (b"8BPS", "Photoshop")):
         if content.startswith(head):
             return f"a {name} file; convert it to PNG"
+    if b"<svg" in content[:1000]:
+        return "an SVG drawing; convert it to PNG"
     if content.startswith(b"\xc5\xd0\xd3\xc6"):
         return "a PostScript file; convert it to PNG"
     return ""

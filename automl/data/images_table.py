@@ -15,7 +15,7 @@ import pandas as pd
 
 from automl.data.checks import Finding
 from automl.data.images_folder import IMAGE, LABEL, refuse_path, scan_classes, scan_images
-from automl.data.images_formats import PATH_SUFFIXES, remedy_for
+from automl.data.images_formats import PATH_SUFFIXES, UNREAD_SUFFIXES, remedy_for
 from automl.data.images_pixels import PixelStore
 from automl.data.images_store import Report, store_pixels
 from automl.data.images_walk import Scan, counted
@@ -229,8 +229,11 @@ def _looks_like_paths(column: pd.Series[Any]) -> bool:
     head = column.dropna().iloc[:1000]
     if not len(head):
         return False
-    ends = [isinstance(value, str) and value.strip().lower().endswith(PATH_SUFFIXES) for value in head]
-    return sum(ends) >= _SHARE * len(ends)
+    words = [value.strip().lower() if isinstance(value, str) else "" for value in head]
+    ends = [word.endswith(PATH_SUFFIXES) for word in words]
+    # Beside paths that are read, others are set aside by name rather than making a text of the column.
+    unread = [word.endswith(UNREAD_SUFFIXES) for word in words if any(ends)]
+    return sum(ends) + sum(unread) >= _SHARE * len(ends)
 
 
 def _cells(column: pd.Series[Any]) -> Strings:
