@@ -283,7 +283,9 @@ def _stores(tree: Tree, tops: Sequence[Path]) -> list[Path]:
     targets = set(tree.links.values())
 
     def is_mostly_linked(store: Path) -> bool:
-        images = [(tree.root / path).resolve() for path in tree.images_below(store)]
+        found = [tree.root / path for path in tree.images_below(store)]
+        resolved = {folder: folder.resolve() for folder in {image.parent for image in found}}
+        images = [resolved[image.parent] / image.name for image in found]
         reached = sum(not targets.isdisjoint((image, *image.parents)) for image in images)
         return 2 * reached >= len(images)
 

@@ -206,9 +206,9 @@ class Tree:
                 target = entry.resolve(strict=True)
                 if not target.is_relative_to(self._real_root):
                     return "a link that leads out of the folder"
-                if entry.parent.resolve().is_relative_to(target):
-                    return "a link back to a folder that it lies in"
                 mode = target.stat().st_mode
+                if stat.S_ISDIR(mode) and entry.parent.resolve().is_relative_to(target):
+                    return "a link back to a folder that it lies in"
                 self.links[entry] = target
         except (OSError, RuntimeError):  # RuntimeError: a loop of links, up to Python 3.12
             return "a broken link, or one that leads to itself"
