@@ -282,6 +282,8 @@ def ui_server(
     address = f"http://{_HOST}:{chosen}"
     # In the environment: a database's password is not for the list of processes.
     environment = {**_UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": location.uri}
+    # Where uvicorn looks for modules first: the working directory otherwise, also with PYTHONSAFEPATH.
+    environment["UVICORN_APP_DIR"] = str(location.root)
     return UiServer(address, address + path, _ui_command(location, chosen), environment)
 
 
@@ -309,6 +311,8 @@ _UI_ENVIRONMENT = {
     # One worker and no job runner: 0.4 GB of memory instead of 1.6.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A file of the working directory, such as random.py, is not to stand for a library in the server.
+    "PYTHONSAFEPATH": "1",
 }
 
 

@@ -268,8 +268,11 @@ def announce(page):
 
 raise SystemExit(serve_ui("flowers", announce=announce, store={str(root)!r}))
 """
+    for name in ("random", "numpy", "types", "importlib"):  # the server takes none of them for a library
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('a file of the user was imported')\n")
+    command = [sys.executable, "-P", "-c", code]
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     address = process.stdout.readline().strip()

@@ -36,10 +36,16 @@ LIGHT = (
 )
 # Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
 HEAVY = ("torch", "torch._dynamo", "tabm", "safetensors.torch")
+# The package itself may lie where the import path does not lead: `python -m automl` in a copy of its source.
 _CODE = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "import sys, json; path, home = json.loads(sys.argv[1]); "
+    "sys.path[:] = path if home in path else [home, *path]; import automl; sys.path[:] = path; "
     "from automl.executors.fork_server import main; main(sys.argv[2])"
 )
+_HOME = str(Path(__file__).resolve().parents[2])
+# A file of the working directory, such as random.py, is not to stand for a library in a child or in its own
+# children: multiprocessing's resource tracker, whatever a library starts with `python -c`.
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 _MOST_FAILURES = 3
 _END_SECONDS = 2.0
 _KILLED = 9  # SIGKILL, which Windows has no name for
@@ -160,10 +166,10 @@ class ForkLauncher:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
         theirs = [pair[1] for pair in pairs]
         given = json.dumps({**self._modules, "fds": [end.fileno() for end in theirs]})
-        paths = json.dumps([path or os.getcwd() for path in sys.path])
+        paths = json.dumps([[path or os.getcwd() for path in sys.path], _HOME])
         # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
         # A look for GPUs must not initialise CUDA, which no child of this process could use then.
-        environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+        environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), **SAFE_PATH}
         environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -302,7 +308,7 @@ class SpawnLauncher:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=run, args=(theirs,), daemon=True)
-        with _without_main_module():
+        with _without_main_module(), _safe_path():
             process.start()
         theirs.close()
         self._count += 1
@@ -347,3 +353,18 @@ def _without_main_module() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Start children with :data:`SAFE_PATH`: spawn copies the environment, and takes no other."""
+    before = {name: os.environ.get(name) for name in SAFE_PATH}
+    os.environ.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
