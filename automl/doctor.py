@@ -106,6 +106,7 @@ def check(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    header: int | None = None,
     skip_bad_rows: bool = False,
     missing: Sequence[str] | None = None,
 ) -> CheckReport:
@@ -116,7 +117,7 @@ def check(
     data, target, test, task, metric, group, time_column, fold_column, kinds, drop, keep:
         As in :func:`automl.search`. Without a target only the columns are checked; with ``test`` its rows
         are compared with those of the data.
-    encoding, delimiter, decimal, skip_bad_rows, missing:
+    encoding, delimiter, decimal, header, skip_bad_rows, missing:
         How a table is written: as in :func:`automl.search`.
 
     Raises
@@ -145,6 +146,7 @@ def check(
         encoding=encoding,
         delimiter=delimiter,
         decimal=decimal,
+        header=header,
         skip_bad_rows=skip_bad_rows,
         missing=given_words(missing),
     )

@@ -225,6 +225,7 @@ def read_data(settings: Settings, source: Any, like: Layout | None = None) -> Re
         encoding=settings.encoding,
         delimiter=settings.delimiter,
         decimal=settings.decimal,
+        header=settings.header,
         skip_bad_rows=settings.skip_bad_rows,
         written=None if like is None else like.written,
         missing=settings.missing,

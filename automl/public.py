@@ -69,6 +69,7 @@ def search(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    header: int | None = None,
     skip_bad_rows: bool = False,
     missing: Sequence[str] | None = None,
     tracking_uri: str | None = None,
@@ -117,6 +118,9 @@ def search(
         Bound of decoded images and their features, which the store keeps between searches.
     weights_dir:
         Folder with published weights of image backbones; default: torch's own, by ``TORCH_HOME``.
+    encoding, delimiter, decimal, header, skip_bad_rows:
+        How a text file is written, ``header`` by the number of the line that holds the column names; and
+        whether rows that do not fit are left out.
     missing:
         Words that stand for no value, beside blank cells: ``usual`` for the usual ones, ``blank`` for none.
         Default: the usual ones in files, none in frames.
@@ -172,6 +176,7 @@ def search(
         encoding=encoding,
         delimiter=delimiter,
         decimal=decimal,
+        header=header,
         skip_bad_rows=skip_bad_rows,
         missing=given_words(missing),
     )

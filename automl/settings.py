@@ -18,7 +18,7 @@ from automl.wording import without_password
 LEAST_MEMORY = 256 * 1024**2
 PREFERENCES = ("best", "fast", "small")
 _COLUMNS = ("target", "group", "time_column", "fold_column", "weight")
-_WHOLE = ("trials", "folds", "workers", "seed")
+_WHOLE = ("trials", "folds", "workers", "seed", "header")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Settings:
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    header: int | None = None
     skip_bad_rows: bool = False
     missing: tuple[str, ...] | None = None
 

@@ -43,6 +43,9 @@ def dialect_options(command: F) -> F:
             help="Words that mean no value; 'usual' adds the usual ones. [default: usual]",
         ),
         click.option("--skip-bad-rows", is_flag=True, help="Leave rows out that have too many fields."),
+        click.option(
+            "--header", type=int, metavar="LINE", help="Line of a text file that names the columns, from 1."
+        ),
         click.option("--decimal", help="Decimal mark of a text file. [default: detected]"),
         click.option("--delimiter", help="Delimiter of a text file. [default: detected]"),
         click.option("--encoding", help="Encoding of a text file. [default: detected]"),

@@ -17,9 +17,11 @@ import pyarrow.csv as arrow_csv
 
 from automl.data.cells import Words
 from automl.data.dialect import Dialect
+from automl.data.encodings import Decoded, to_utf8
 from automl.data.missing import Quoting, count_words, label_words, missing_words, without_words
 from automl.data.names import fill_blank_names, is_row_number, refuse_duplicates
-from automl.data.sniffing import Header, delimiter_name, find_delimiter, read_header, to_utf8
+from automl.data.preamble import find_start, without_blanks_before_quotes
+from automl.data.sniffing import Header, delimiter_name, read_header
 from automl.data.typed_columns import TypedColumns
 from automl.errors import DataError, UsageError
 
@@ -51,24 +53,21 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     """The frame that the bytes of a text table hold, and what was detected."""
     _check_dialect(dialect)
     notes: list[str] = []
-    data, encoding = to_utf8(data, name, dialect.encoding)
-    if encoding is not None:
-        notes.append(f"Encoding {encoding} was detected; --encoding overrides.")
+    decoded = to_utf8(data, name, dialect.encoding, skip_bad_rows=dialect.skip_bad_rows)
+    data = decoded.data
+    notes += decoded.notes
     if data.isspace() or not data:
         raise DataError(f"{name} holds nothing but blanks. Next: check that it was written completely.")
-    if b"\n" not in data and b"\r" in data:
+    if b"\n" not in data and b"\r" in data:  # of UTF-16
         data = data.replace(b"\r", b"\n")
     if (place := data.find(b"\0")) >= 0:
         line = data[:place].count(b"\n") + 1
         raise DataError(
             f"{name}, line {line}: a NUL byte, which no text table holds. Next: write the file again."
         )
-    declared = re.match(rb"sep=([,;|\t])\r?\n", data)  # the first line that Excel writes for itself
-    data = data[declared.end() :] if declared else data
-    delimiter = dialect.delimiter or (declared[1].decode() if declared else find_delimiter(_sample(data)))
-    if dialect.delimiter is None and delimiter != ",":
-        notes.append(f"Delimiter {delimiter_name(delimiter)} was detected; --delimiter overrides.")
+    data, delimiter = _table_of(data, name, dialect, notes)
     header = read_header(data, name, delimiter)
+    _refuse_lost_header(decoded, header, name)
     names = _column_names(header, name, notes)
     cells = _split(data, name, delimiter, header, dialect, notes)
     labels = _labels(cells, names, dialect, lambda key, words: _quoting(data, header, delimiter, key, words))
@@ -80,9 +79,37 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     return DelimitedTable(frame, notes, typed.commas, tuple(labels))
 
 
+def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tuple[bytes, str]:
+    """The data with blank lines above its header, blanks before quotes removed; and what separates values."""
+    declared = re.match(rb"sep=([,;|\t])\r?\n", data)  # the first line that Excel writes for itself
+    named = dialect.delimiter or (declared[1].decode() if declared else None)
+    if declared:
+        data = b"\n" + data[declared.end() :]
+    start = find_start(data, _sample(data), name, delimiter=named, header=dialect.header)
+    if start.note is not None:
+        notes.append(start.note)
+    if dialect.delimiter is None and start.delimiter != ",":
+        notes.append(f"Delimiter {delimiter_name(start.delimiter)} was detected; --delimiter overrides.")
+    trimmed = without_blanks_before_quotes(start.data, start.delimiter)
+    if trimmed is not None:
+        notes.append("Blanks between delimiters and quotes were removed.")
+    return trimmed or start.data, start.delimiter
+
+
+def _refuse_lost_header(decoded: Decoded, header: Header, name: str) -> None:
+    """Raise when the line of the column names is one that was left out for its bytes."""
+    if decoded.left_out and decoded.left_out[0] <= header.lines:
+        raise DataError(
+            f"{name}, line {decoded.left_out[0]}: it is written in another encoding than the rest and stands "
+            "where the column names are, so it cannot be left out. Next: repair that line."
+        )
+
+
 def _check_dialect(dialect: Dialect) -> None:
     if dialect.delimiter is not None and len(dialect.delimiter.encode()) != 1:
         raise UsageError(f"A delimiter is one character, not {dialect.delimiter!r}.")
+    if dialect.header is not None and dialect.header < 1:
+        raise UsageError(f"--header is the number of a line, 1 or more, not {dialect.header}.")
     if dialect.decimal not in (None, ".", ","):
         raise UsageError(f"The decimal sign is '.' or ',', not {dialect.decimal!r}.")
     if dialect.decimal == "," and dialect.delimiter == ",":
@@ -197,7 +224,7 @@ def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: st
     if len(set(counts)) == 1 and len(counts) > 1:
         hint = (
             f"The rows after it have {counts[0]} too. Next: if the delimiter is another one, name it with "
-            "--delimiter; else complete the header."
+            "--delimiter; if another line names the columns, name it with --header; else complete the header."
         )
     return DataError(
         f"{name}, line {line}: {counts[0]} value{'' if counts[0] == 1 else 's'} where the header names "

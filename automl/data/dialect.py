@@ -21,6 +21,8 @@ class Dialect:
         :attr:`automl.data.layout.Layout.written`): what a few new rows leave open follows it.
     missing:
         Words that count as missing beside blanks; None for the usual ones.
+    header:
+        Number of the line that holds the column names, from 1.
     labels:
         The column in which such words may be names of classes, where ``missing`` is None.
     """
@@ -32,3 +34,4 @@ class Dialect:
     columns: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] | None = None
     labels: LabelColumn | None = None
+    header: int | None = None

@@ -69,6 +69,7 @@ def read_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    header: int | None = None,
     skip_bad_rows: bool = False,
     minimum_rows: int = 2,
     written: Mapping[str, str] | None = None,
@@ -81,8 +82,10 @@ def read_table(
     ----------
     encoding, delimiter, decimal:
         How a text file is written; None to detect. ``decimal`` is ``"."`` or ``","``.
+    header:
+        Number of the line of a text file that holds the column names, from 1; None to detect.
     skip_bad_rows:
-        Leave out rows with too many or too few values, and note how many.
+        Leave out rows with too many or too few values or in another encoding, and note how many.
     minimum_rows:
         Fewer rows are refused; 0 for data to predict.
     written:
@@ -104,7 +107,16 @@ def read_table(
     if isinstance(source, pd.DataFrame):
         table = _whole_frame(source, "frame", given)
     elif isinstance(source, str | os.PathLike):
-        dialect = Dialect(encoding, delimiter, decimal, skip_bad_rows, written or {}, given, labels)
+        dialect = Dialect(
+            encoding,
+            delimiter,
+            decimal,
+            skip_bad_rows,
+            columns=written or {},
+            missing=given,
+            labels=labels,
+            header=header,
+        )
         table = _read_file(Path(source), dialect)
     else:
         raise UsageError(

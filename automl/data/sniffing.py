@@ -1,15 +1,14 @@
-"""What the bytes of a file are: format, encoding, delimiter, header."""
+"""What the bytes of a file are: format, delimiter, header."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
 from collections import Counter
 from dataclasses import dataclass
 
-from automl.errors import DataError, UsageError
+from automl.errors import DataError
 
 DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
@@ -74,61 +73,6 @@ def refuse_format(head: bytes, name: str, expected: str) -> None:
         raise DataError(f"{name} is not {expected}: its content is {found}. Next: {remedy}.")
 
 
-def to_utf8(data: bytes, name: str, encoding: str | None) -> tuple[bytes, str | None]:
-    """The file as UTF-8 without a byte order mark, and the encoding found where it is another one."""
-    if encoding is not None:
-        return _decode_as(data, name, encoding), None
-    if data.startswith(codecs.BOM_UTF8):
-        data = data[3:]
-    elif data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return _decode_as(data, name, "utf-32"), "utf-32"
-    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return _decode_as(data, name, "utf-16"), "utf-16"
-    elif (found := _wide_encoding(data[:4096])) is not None:
-        return _decode_as(data, name, found), found
-    if data.isascii() or (place := _first_bad_byte(data, "utf-8")) is None:
-        return data, None
-    found = "cp1252" if _first_bad_byte(data, "cp1252") is None else "latin-1"
-    return data.decode(found).encode("utf-8"), f"{found} (byte {place} is not UTF-8)"
-
-
-def _wide_encoding(head: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of Latin text is zero."""
-    if len(head) < 4:
-        return None
-    half = len(head) // 2
-    if head[1::2].count(0) > 0.7 * half and head[0::2].count(0) < 0.1 * half:
-        return "utf-16-le"
-    if head[0::2].count(0) > 0.7 * half and head[1::2].count(0) < 0.1 * half:
-        return "utf-16-be"
-    return None
-
-
-def _decode_as(data: bytes, name: str, encoding: str) -> bytes:
-    try:
-        text = data.decode(encoding)
-    except LookupError as error:
-        raise UsageError(
-            f"There is no encoding {encoding!r}. Try utf-8, utf-16, cp1252 or latin-1 (--encoding)."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name} is not {encoding}: byte {error.start} ({data[error.start : error.start + 1]!r}) "
-            "cannot be read. Next: leave --encoding out to detect it, or name the right one, such as cp1252."
-        ) from error
-    return text.removeprefix("\ufeff").encode("utf-8", "replace")
-
-
-def _first_bad_byte(data: bytes, encoding: str) -> int | None:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for start in range(0, len(data), CHUNK):
-        try:
-            decoder.decode(data[start : start + CHUNK], final=start + CHUNK >= len(data))
-        except UnicodeDecodeError as error:
-            return max(0, start + error.start - (0 if start == 0 else len(decoder.getstate()[0])))
-    return None
-
-
 def find_delimiter(sample: str) -> str:
     """The delimiter that gives the first lines equally many values; a comma where there is none."""
     scores: list[tuple[float, int, str]] = []
@@ -147,7 +91,7 @@ def find_delimiter(sample: str) -> str:
 def _field_counts(sample: str, delimiter: str) -> list[int]:
     counts = []
     try:
-        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
+        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True):
             if row:
                 counts.append(len(row))
             if len(counts) == 200:

@@ -174,6 +174,7 @@ _REPEATED = (
     "encoding",
     "delimiter",
     "decimal",
+    "header",
     "skip_bad_rows",
     "missing",
 )

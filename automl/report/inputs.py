@@ -140,5 +140,5 @@ def _found(material: Material) -> Path | None:
 
 
 def _reading(configuration: dict[str, Any]) -> dict[str, Any]:
-    names = ("encoding", "delimiter", "decimal", "skip_bad_rows", "missing")
+    names = ("encoding", "delimiter", "decimal", "header", "skip_bad_rows", "missing")
     return {name: configuration[name] for name in names if name in configuration}

@@ -96,6 +96,118 @@ def test_a_wrong_encoding_names_the_byte(tmp_path: Path) -> None:
         read_table(path, encoding="klingon")
 
 
+WORDS = {
+    "shift_jis": ["東京都", "大阪府", "北海道", "ポートタワー"],
+    "euc_jp": ["東京都", "大阪府", "さくら", "ポート"],
+    "gbk": ["北京", "上海", "广州", "深圳"],
+    "big5": ["台北", "高雄", "台中", "新竹"],
+    "euc_kr": ["서울", "부산", "대구", "인천"],
+    "cp1251": ["Москва", "Казань", "САМАРА", "Тверь"],
+    "koi8_r": ["Москва", "Казань", "САМАРА", "Тверь"],
+    "cp1250": ["Łódź", "Kraków", "Gdańsk", "Poznań"],
+    "cp1253": ["Αθήνα", "Θεσσαλονίκη", "Πάτρα", "Βόλος"],
+    "cp1254": ["İstanbul", "Muğla", "Şırnak", "Eskişehir"],
+    "cp1252": ["Málaga", "Cádiz", "León", "Jaén"],
+    "mac_roman": ["Málaga", "Cádiz", "León", "Jaén"],
+    "iso8859_15": ["prix 5 €", "cœur", "été", "Noël"],
+}
+
+
+@pytest.mark.parametrize("encoding", WORDS)
+def test_a_few_words_of_a_table_tell_its_encoding(tmp_path: Path, encoding: str) -> None:
+    rows = [f"{i},{word},{i % 7},plain text" for i, word in enumerate(["Oslo", *WORDS[encoding]] * 5)]
+    table = read_table(write(tmp_path, "\n".join(["id,town,x,note", *rows]).encode(encoding)))
+    assert list(table.frame["town"])[1:5] == WORDS[encoding]
+    assert ("a guess between cp1254 and cp1252" if encoding == "cp1254" else "(clear; ") in table.notes[0]
+
+
+def test_a_guess_is_said_with_its_alternative(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "a,b\nŠibenik,1\nx,2\n".encode("cp1250")))
+    assert "(a guess between cp1250 and mac_roman; byte 4" in table.notes[0]
+    assert "pass --encoding" in table.notes[0]
+
+
+def test_bytes_that_spell_no_words_are_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(0).integers(128, 256, (40, 8)).astype(np.uint8)
+    content = b"a,b\n" + b"".join(row.tobytes() + b",1\n" for row in random)
+    assert "line 2: byte 4 is not UTF-8, and in no encoding" in refused(write(tmp_path, content))
+
+
+@pytest.mark.parametrize(("rest", "pasted"), [("utf-8", "cp1252"), ("cp1252", "utf-8")])
+def test_lines_in_another_encoding_are_named_or_left_out(tmp_path: Path, rest: str, pasted: str) -> None:
+    rows = [f'{i},"a\n{town}"\n'.encode(rest) for i, town in enumerate(["Málaga", "Cádiz", "León"] * 9)]
+    content = b"a,b\n" + b"".join(rows) + '99,"b\nJaén"\n'.encode(pasted) + b"100,c\n"
+    path = write(tmp_path, content)
+    assert f"{rest} but for 1 line in another encoding: line 57 holds b'Ja" in refused(path)
+    table = read_table(path, skip_bad_rows=True)
+    assert table.frame["a"].tolist() == [*range(27), 100]
+    assert any(f"1 row was left out that is not {rest}: line 57" in note for note in table.notes)
+
+
+def test_a_header_in_another_encoding_is_not_left_out(tmp_path: Path) -> None:
+    rows = "".join(f"{town},1\n" for town in ["Málaga", "Cádiz", "León"] * 9).encode()
+    assert "cannot be left out" in refused(write(tmp_path, b"Ja\xe9n,b\n" + rows), skip_bad_rows=True)
+
+
+def test_a_byte_that_contradicts_the_sample_is_named_with_its_line(tmp_path: Path) -> None:
+    rows = [f"{i},{word}\n".encode("cp1252") for i, word in enumerate(["Málaga", "Cádiz"] * 80_000)]
+    rows[99_000] = b"99000,\x81\x8d\n"
+    assert "line 99002: byte" in refused(write(tmp_path, b"a,b\n" + b"".join(rows)))
+
+
+TABLE = "id;town;x\n" + "".join(f"{i};t{i % 3};{i / 4}\n" for i in range(12))
+
+
+@pytest.mark.parametrize(
+    "above", ["Report of sales, north;;\n", "Sales\n\n", "# by Anna; 2024\n# v2\n", "A\nB\n"]
+)
+def test_lines_that_are_plainly_above_the_table_are_skipped_and_said(tmp_path: Path, above: str) -> None:
+    table = read_table(write(tmp_path, above + TABLE))
+    assert table.frame.shape == (12, 3)
+    assert list(table.frame) == ["id", "town", "x"]
+    assert "not part of the table" in table.notes[0]
+
+
+@pytest.mark.parametrize("first", ["Sales;north;of 2024", "Sales;north;2024"])
+def test_a_title_that_may_be_the_header_asks_for_the_line(tmp_path: Path, first: str) -> None:
+    path = write(tmp_path, f"{first}\n{TABLE}")
+    assert "line 2: 'id;town;x' are words" in refused(path)
+    assert list(read_table(path, header=2).frame) == ["id", "town", "x"]
+    assert len(read_table(path, header=1).frame) == 13
+
+
+def test_the_line_of_the_header_can_be_named(tmp_path: Path) -> None:
+    assert "--header" in refused(write(tmp_path, "By;Anna\nOn;Monday\n" + TABLE))
+    path = write(tmp_path, "By;Anna\nOn;Monday\n" + TABLE + "1;2\n")
+    assert "line 16: 2 values" in refused(path, header=3)
+    assert read_table(path, header=3, skip_bad_rows=True).frame.shape == (12, 3)
+    assert "has 16 lines, and --header names line 90" in refused(path, header=90)
+    with pytest.raises(UsageError, match="1 or more"):
+        read_table(path, header=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("#id,name\n1,x\n2,y\n3,z\n", ["#id", "name"]),
+        ("# of items\n1\n2\n3\n", ["# of items"]),
+        ("note\nNice day\nBad day\n", ["note"]),
+        ("a,\nAnna,\nBert,\n", ["a"]),
+        ("name,kind\nAnna,x\nBert,y\nCarl,z\n", ["name", "kind"]),
+        ("name,size\nAnna,NA\nBert,1\nCarl,2\nDora,3\n", ["name", "size"]),
+    ],
+)
+def test_a_header_is_not_taken_for_a_title(tmp_path: Path, text: str, names: list[str]) -> None:
+    assert list(read_table(write(tmp_path, text)).frame) == names
+
+
+def test_blanks_before_quotes_are_no_part_of_cells(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, 'a, "b",c\n1, "x, ""y""\nz", 3\n2,  "w", 4\n5" pipe, plain,5\n'))
+    assert list(table.frame["b"]) == ['x, "y"\nz', "w", " plain"]
+    assert list(table.frame["a"]) == ["1", "2", '5" pipe']
+    assert "Blanks between delimiters and quotes were removed." in table.notes
+
+
 @pytest.mark.parametrize(("delimiter", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "pipe")])
 def test_delimiters_are_detected_and_noted(tmp_path: Path, delimiter: str, name: str) -> None:
     table = read_table(write(tmp_path, PLAIN.replace(",", delimiter), "data.txt"))

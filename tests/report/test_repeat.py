@@ -49,6 +49,7 @@ _EVERYTHING: dict[str, Any] = {
     "encoding": "latin-1",
     "delimiter": "\t",
     "decimal": ",",
+    "header": 3,
     "skip_bad_rows": True,
 }
 _ELSEWHERE = {"weight", "store", "tracking_uri", "memory_bytes", "keep_models_bytes", "cache_bytes"}
