@@ -48,6 +48,7 @@ class TestPart:
     table: Table
     target: Encoded
     source: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def prepare(
         target_name,
         choice,
         test,
-        read.notes,
+        read.notes if test is None else (*read.notes, *test.notes),
         findings,
         frame[list(layout.inputs)].head(1000),
         data_digest,
@@ -215,7 +216,9 @@ def _examined(
     return layout, table, worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
 
 
-def read_data(settings: Settings, source: Any, like: Layout | None = None) -> ReadTable:
+def read_data(
+    settings: Settings, source: Any, like: Layout | None = None, expected_encoding: str | None = None
+) -> ReadTable:
     """The table in a file or frame, read as the settings say, and as the data with layout ``like`` was."""
     labels = None if settings.target is None else LabelColumn(settings.target)
     if like is not None:
@@ -230,6 +233,7 @@ def read_data(settings: Settings, source: Any, like: Layout | None = None) -> Re
         written=None if like is None else like.written,
         missing=settings.missing,
         labels=labels,
+        expected_encoding=expected_encoding,
     )
 
 
@@ -367,7 +371,7 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     settings = replace(source.settings, source=source.settings.test)
     given = open_source(
         settings,
-        lambda: read_data(settings, settings.source, layout),
+        lambda: read_data(settings, settings.source, layout, source.read.encoding),
         like=source.images,
         report=report,
     )
@@ -377,7 +381,10 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     clean = clean_target(frame, name, task=task.name, known=True, numbers=layout.target_numbers)
     what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
     table = with_image_numbers(given.refer(layout.encode(clean.frame).table), layout.image_numbers)
-    return TestPart(table, task.encode(clean.values), what)
+    notes = (note for note in given.read.notes if note not in source.read.notes)
+    return TestPart(
+        table, task.encode(clean.values), what, tuple(f"{given.read.name}: {note}" for note in notes)
+    )
 
 
 def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | None:

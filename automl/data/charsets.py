@@ -177,7 +177,7 @@ def detect(words: list[bytes], expected: str | None = None) -> Detected | None:
         if text is None or (weight := _weight(text, encoding)) is None:
             continue
         texts[encoding], scores[encoding] = text, weight + prior
-        if encoding == expected:
+        if _KNOWN_AS.get(encoding, encoding) == expected:
             scores[encoding] += _CLEAR
     if not scores:
         return None

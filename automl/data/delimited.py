@@ -41,19 +41,28 @@ class DelimitedTable:
         What they meant in number columns: see :class:`automl.data.readers.ReadTable`.
     label_words:
         Words of the column of labels that count as missing elsewhere.
+    encoding:
+        What was detected; None for UTF-8, and where it was named or marked.
     """
 
     frame: pd.DataFrame
     notes: list[str]
     commas: dict[str, str]
     label_words: tuple[str, ...] = ()
+    encoding: str | None = None
 
 
 def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     """The frame that the bytes of a text table hold, and what was detected."""
     _check_dialect(dialect)
     notes: list[str] = []
-    decoded = to_utf8(data, name, dialect.encoding, skip_bad_rows=dialect.skip_bad_rows)
+    decoded = to_utf8(
+        data,
+        name,
+        dialect.encoding,
+        expected=dialect.expected_encoding,
+        skip_bad_rows=dialect.skip_bad_rows,
+    )
     data = decoded.data
     notes += decoded.notes
     if data.isspace() or not data:
@@ -76,7 +85,7 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     if dialect.decimal is None:
         notes += typed.comma_notes()
     frame = _without_index_column(frame, header, notes)
-    return DelimitedTable(frame, notes, typed.commas, tuple(labels))
+    return DelimitedTable(frame, notes, typed.commas, tuple(labels), decoded.encoding)
 
 
 def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tuple[bytes, str]:

@@ -23,6 +23,8 @@ class Dialect:
         Words that count as missing beside blanks; None for the usual ones.
     header:
         Number of the line that holds the column names, from 1.
+    expected_encoding:
+        What the file that a model learns from was detected as: it decides where several fit.
     labels:
         The column in which such words may be names of classes, where ``missing`` is None.
     """
@@ -35,3 +37,4 @@ class Dialect:
     missing: tuple[str, ...] | None = None
     labels: LabelColumn | None = None
     header: int | None = None
+    expected_encoding: str | None = None

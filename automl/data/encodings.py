@@ -22,6 +22,8 @@ class Decoded:
     ----------
     notes:
         Which encoding was detected, how sure that is, and which rows were left out.
+    encoding:
+        The one that was detected by the words.
     left_out:
         Numbers of lines that are blank now, because they were written in another encoding.
     """
@@ -29,10 +31,20 @@ class Decoded:
     data: bytes
     notes: tuple[str, ...] = ()
     left_out: tuple[int, ...] = ()
+    encoding: str | None = None
 
 
-def to_utf8(data: bytes, name: str, encoding: str | None, *, skip_bad_rows: bool = False) -> Decoded:
+def to_utf8(
+    data: bytes,
+    name: str,
+    encoding: str | None,
+    *,
+    expected: str | None = None,
+    skip_bad_rows: bool = False,
+) -> Decoded:
     """The file's text, read in ``encoding`` or in the one that is detected.
+
+    ``expected`` is what a file of the same origin was detected as: it decides where several fit.
 
     Raises
     ------
@@ -57,7 +69,7 @@ def to_utf8(data: bytes, name: str, encoding: str | None, *, skip_bad_rows: bool
     words = sample_words(data, place)
     odd = [word for word in words if not _is_utf8(word)]
     whole = len(words) - len(odd)
-    found = None if marked or 2 * len(odd) <= whole else detect(odd)
+    found = None if marked or 2 * len(odd) <= whole else detect(odd, expected)
     if found is None and (marked or 2 * len(odd) <= whole):
         return _without(_not_utf8(data), data, name, _UTF8, skip_bad_rows)
     if found is None or (whole > len(odd) and found.encoding not in {*WIDE, *LATIN}):
@@ -70,7 +82,7 @@ def to_utf8(data: bytes, name: str, encoding: str | None, *, skip_bad_rows: bool
             return _without(damaged, data, name, _UTF8, skip_bad_rows)
         repaired = _without(pasted, data, name, found.encoding, skip_bad_rows)
     text = _decode_found(repaired.data, name, found.encoding)
-    return Decoded(text, (_said(found, place), *repaired.notes), repaired.left_out)
+    return Decoded(text, (_said(found, place), *repaired.notes), repaired.left_out, found.encoding)
 
 
 def _said(found: Detected, place: int) -> str:

@@ -54,6 +54,8 @@ class ReadTable:
         What commas meant in number columns of a text file: ``,`` decimal, ``1,000`` between thousands.
     label_words:
         Words of the column of labels that count as missing elsewhere, such as ``None``.
+    encoding:
+        Of a text file whose words told it; None for UTF-8, and where it was named or marked.
     """
 
     frame: pd.DataFrame
@@ -61,6 +63,7 @@ class ReadTable:
     name: str
     commas: Mapping[str, str] = field(default_factory=dict)
     label_words: tuple[str, ...] = ()
+    encoding: str | None = None
 
 
 def read_table(
@@ -75,6 +78,7 @@ def read_table(
     written: Mapping[str, str] | None = None,
     missing: Sequence[str] | None = None,
     labels: LabelColumn | None = None,
+    expected_encoding: str | None = None,
 ) -> ReadTable:
     """A table from a file (csv, tsv, txt, gz of them, parquet, xlsx) or a DataFrame.
 
@@ -95,6 +99,8 @@ def read_table(
         files, none in frames, whose reader has decided that.
     labels:
         The column in which such words may be names of classes, unless ``missing`` is given.
+    expected_encoding:
+        What a file of the same origin was detected as: it decides where several encodings fit.
 
     Raises
     ------
@@ -116,6 +122,7 @@ def read_table(
             missing=given,
             labels=labels,
             header=header,
+            expected_encoding=expected_encoding,
         )
         table = _read_file(Path(source), dialect)
     else:
@@ -194,7 +201,9 @@ def _read_file(path: Path, dialect: Dialect) -> ReadTable:
     if dialect.delimiter is None and suffix.startswith(".tsv") and b"\t" in data[:CHUNK].split(b"\n", 1)[0]:
         dialect = replace(dialect, delimiter="\t")
     table = read_delimited(data, name, dialect)
-    return ReadTable(table.frame, tuple(table.notes), path.name, table.commas, table.label_words)
+    return ReadTable(
+        table.frame, tuple(table.notes), path.name, table.commas, table.label_words, table.encoding
+    )
 
 
 def _suffix(path: Path) -> str:

@@ -55,6 +55,37 @@ def test_case_06_a_wrong_encoding_names_the_byte(cli, write, frame):
     search(cli, name, "y", "--encoding", "utf-8").refused(3, "byte 2", "--encoding")
 
 
+def in_cyrillic(frame):
+    return frame.assign(town=["Москва", "Казань", "Самара"] * 20).to_csv(index=False)
+
+
+def test_case_06_one_search_reads_files_in_several_encodings(cli, write, frame):
+    text = in_cyrillic(frame)
+    new = write(text, "new.csv")
+    old = write(text.encode("cp1251"))
+    words = ("Encoding cp1251 was detected (clear;", "new.txt: Encoding koi8_r was detected")
+    search(cli, old, "y", "--test", write(text.encode("koi8_r"), "new.txt")).worked(*words)
+    done = cli("predict", "data", new)
+    done.worked()
+    assert "never seen" not in done.err
+    assert "unseen" not in done.err
+
+
+def test_case_06_lines_in_another_encoding_are_refused_or_left_out(cli, write, frame):
+    name = write(in_cyrillic(frame).encode() + "1,2,3,no,León\n".encode("cp1252"))
+    search(cli, name).refused(3, "utf-8 but for 1 line", "line 62", "--skip-bad-rows", "--encoding")
+    search(cli, name, "y", "--skip-bad-rows").worked("1 row was left out", "60 rows")
+
+
+def test_case_09_lines_above_the_header_are_skipped_or_asked_for(cli, write, frame):
+    text = frame.to_csv(index=False)
+    search(cli, write(f"Report of May\n\n{text}")).worked("first 2 lines are not part of the table")
+    name = write(f"By,Anna\nOn,Monday\n{text}")
+    search(cli, name).refused(3, "--header")
+    search(cli, name, "y", "--header", "3").worked("60 rows")
+    cli("predict", "data", name, "--header", "3").worked()
+
+
 @pytest.mark.parametrize(("delimiter", "called"), [(";", "semicolon"), ("\t", "tab"), ("|", "pipe")])
 def test_case_07_delimiters_are_detected_and_printed(cli, write, frame, delimiter, called):
     search(cli, write(frame.to_csv(index=False, sep=delimiter))).worked(f"Delimiter {called}", "--delimiter")

@@ -47,6 +47,7 @@ import pytest
         (("--spaces", "nowhere.yaml"), 2, "nowhere.yaml does not exist"),
         (("--encoding", "klingon"), 2, "utf-8"),
         (("--delimiter", ";;"), 2, "one character"),
+        (("--header", "0"), 2, "the number of a line, 1 or more"),
         (("--decimal", ";"), 2, "'.' or ','"),
         (("--store", "data.csv"), 6, "data.csv"),
         (("--tracking-uri", "file:///tmp/x"), 2, "sqlite:"),

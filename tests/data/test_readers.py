@@ -127,6 +127,13 @@ def test_a_guess_is_said_with_its_alternative(tmp_path: Path) -> None:
     assert "pass --encoding" in table.notes[0]
 
 
+def test_what_a_file_of_the_same_origin_was_written_in_decides_a_guess(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b\nŠibenik,1\nx,2\n".encode("cp1250"))
+    assert "(clear" in read_table(path, expected_encoding="cp1250").notes[0]
+    assert list(read_table(path, expected_encoding="cp1251").frame["a"]) == ["Šibenik", "x"]
+    assert read_table(write(tmp_path, "a,b\nМосква,1\nx,2\n"), expected_encoding="cp1251").notes == ()
+
+
 def test_bytes_that_spell_no_words_are_refused(tmp_path: Path) -> None:
     random = np.random.default_rng(0).integers(128, 256, (40, 8)).astype(np.uint8)
     content = b"a,b\n" + b"".join(row.tobytes() + b",1\n" for row in random)
