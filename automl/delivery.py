@@ -11,6 +11,8 @@ import numpy as np
 
 from automl.budget import Clock
 from automl.choose import Champion, choose_champion, grouped_causes
+from automl.data.digest import row_hashes
+from automl.data.repeats import find_repeats
 from automl.decision import apply_weights
 from automl.ensemble import weighted_mean
 from automl.intervals import Interval, bootstrap_interval
@@ -68,8 +70,10 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     known = _known_rows(ended, champion)
     test = _test_score(prepared, champion, known, loop.history)
     if known is not None and prepared.test is not None and ended.settings.test is None:
-        # They equal no training row: the score of new rows stays what it was.
-        known = known.extended(prepared.test.table, prepared.test.target, prepared.task)
+        # Those that equal no training row: the score of new rows stays what it was.
+        unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
+        table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
+        known = known.extended(table, target, prepared.task)
     predictor = _built(work / "champion", ended, champion, known)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
@@ -141,7 +145,7 @@ def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
     if predictor.known is not None:
         warnings.append(
             "Training rows repeat and the repeats agree: where a new row equals one, its known target counts "
-            "too. No score here shows that gain, since repeats were kept on one side."
+            "too. No score here shows that gain, since copies were kept on one side."
         )
     return warnings
 
@@ -159,13 +163,13 @@ def _was_too_short(ended: Ended, broken: tuple[Status, ...]) -> bool:
 
 
 def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
-    """What repeated rows are worth, where the user did not say which rows belong together."""
-    settings, problem = ended.settings, ended.prepared.problem
-    if settings.group or settings.time_column or settings.fold_column:
+    """What copies are worth, where the user did not say which rows belong together."""
+    problem = ended.prepared.problem
+    if ended.settings.names_folds:
         return None
-    return KnownRows.measured(
-        problem.table, problem.target, problem.task, problem.split.scored, champion.held_out
-    )
+    if find_repeats(problem.table, ended.prepared.layout.plans).natural.any():
+        return None  # the models have learned from these rows' equals
+    return KnownRows.measured(problem.table, problem.target, problem.task, problem.split, champion.held_out)
 
 
 def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | None) -> Predictor:

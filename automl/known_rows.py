@@ -1,10 +1,12 @@
 """New rows that equal training rows: what is known of them joins what the models predict.
 
-Exact duplicates stay on one side of every fold, so that no score profits from rows that a model has seen,
-and the models are chosen for rows that are new. Where a table repeats itself and the repeats agree, new data
-will repeat it too: a row equal to a training row is then answered mostly with that row's target, the nearest
+Copies stay on one side of every fold, so that no score profits from rows that a model has seen, and the
+models are chosen for rows that are new. Where a table repeats itself and the repeats agree, new data will
+repeat it too: a row equal to a training row is then answered mostly with that row's target, the nearest
 neighbour at distance zero. How much its twins count is measured on the training rows themselves: each row's
-twins without the row, against the held-out predictions that were made without any of them.
+twins without the row, against the held-out predictions that were made without any of them. Rows whose twins
+stood on the other side (combinations of few values, see :mod:`automl.data.repeats`, or folds that were given)
+measure nothing and are not kept: the models have learned from their twins already.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy.typing as npt
 from automl.data.digest import row_hashes
 from automl.data.table import Table
 from automl.preprocess.saved import Saved
+from automl.splits import Split
 from automl.tasks import Encoded, Task
 
 Predictions = npt.NDArray[np.floating]
@@ -55,21 +58,28 @@ class KnownRows(Saved):
 
     @classmethod
     def measured(
-        cls, table: Table, target: Encoded, task: Task, scored: npt.NDArray[np.int64], held_out: Predictions
+        cls,
+        table: Table,
+        target: Encoded,
+        task: Task,
+        split: Split,
+        held_out: Predictions,
     ) -> KnownRows | None:
         """What twins are worth on these training rows, or None where they do not clearly help.
 
         Parameters
         ----------
         table, target:
-            All training rows; duplicates of the scored ones were on the scored ones' side.
-        scored, held_out:
-            Row numbers ``(scored,)`` and their held-out predictions ``(scored, n_outputs)``.
+            All training rows.
+        split, held_out:
+            The folds, and the predictions ``(scored, n_outputs)`` of the rows that they hold out.
         """
         if table.rows * task.n_outputs > MOST_CELLS:
             return None
         hashes, group, counts = np.unique(row_hashes(table), return_inverse=True, return_counts=True)
-        twins = counts[group[scored]] > 1
+        apart = _stood_apart(group, split)
+        scored = split.scored
+        twins = (counts[group[scored]] > 1) & ~apart[group[scored]]
         if twins.sum() < FEWEST_TWINS:
             return None
         answers = _answers(target, task)
@@ -91,10 +101,14 @@ class KnownRows(Saved):
         if task.labels:
             means = means.astype(np.float32)
         share = best[0] / float(alone.mean())  # of a loss that is above 0, as something was saved
-        return cls(hashes.astype(np.uint64), means, counts.astype(np.int32), best[1], share)
+        kept = ~apart
+        return cls(hashes[kept].astype(np.uint64), means[kept], counts[kept].astype(np.int32), best[1], share)
 
     def extended(self, table: Table, target: Encoded, task: Task) -> KnownRows:
-        """These rows and further ones, which count alike; predictions for rows that are new do not change."""
+        """These rows and further ones that no model has seen, which count alike.
+
+        Predictions for rows that are new do not change.
+        """
         hashes, group = np.unique(np.concatenate([self.hashes, row_hashes(table)]), return_inverse=True)
         weights = np.concatenate([self.counts, np.ones(table.rows, dtype=np.int32)])
         answers = np.concatenate([self.means, _answers(target, task)])
@@ -113,6 +127,18 @@ class KnownRows(Saved):
         place = at[found]
         joined[found] = _blend(joined[found], self.means[place], self.counts[place] * self.evidence)
         return joined
+
+
+def _stood_apart(group: npt.NDArray[np.int64], split: Split) -> npt.NDArray[np.bool_]:
+    """Per group whether one of its rows trained a model that judged another one of them."""
+    fold = np.full(len(group), -1, dtype=np.int64)
+    for number, part in enumerate(split.folds):
+        fold[part.valid] = number
+    lowest = np.full(int(group.max(initial=-1)) + 1, len(split.folds), dtype=np.int64)
+    highest = np.full_like(lowest, -1)
+    np.minimum.at(lowest, group, fold)
+    np.maximum.at(highest, group, fold)
+    return np.asarray(lowest != highest)
 
 
 def _answers(target: Encoded, task: Task) -> npt.NDArray[np.float64]:

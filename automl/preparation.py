@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.cells import distinct_codes
 from automl.data.checks import Finding, check_frame, worst_first
 from automl.data.checks.drift import check_drift
 from automl.data.checks.finding import NOTE, WARNING
-from automl.data.dates import points_in_time
-from automl.data.digest import duplicate_groups, frame_digest
+from automl.data.digest import frame_digest
 from automl.data.images_table import PART, table_digest
 from automl.data.layout import Layout
 from automl.data.missing import LabelColumn
 from automl.data.outcome import Outcome
 from automl.data.readers import ReadTable, read_table
+from automl.data.repeats import find_repeats
 from automl.data.table import Kind, Table
 from automl.data.target import CleanTarget, clean_target
 from automl.errors import DataError, UsageError, did_you_mean
@@ -29,6 +28,7 @@ from automl.image_source import Report, Source, judged_part, open_source
 from automl.metrics import METRICS, Metric
 from automl.problem import Problem
 from automl.settings import Settings
+from automl.split_plan import explained, plan_split
 from automl.splits import RowNumbers, Split, SplitPlan, hold_out_test, make_split
 from automl.tasks import Encoded, Task, TaskChoice, choose_task
 
@@ -136,9 +136,9 @@ def prepare(
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
     parts = source.parts(frame)
-    plan = replace(_plan(frame, encoded, settings), judged=judged_part(parts))
-    table, kept_target, kept_plan, test = encoded, target, plan, None
-    rest: RowNumbers | None = None
+    repeats = find_repeats(encoded, layout.plans)
+    plan = replace(plan_split(frame, encoded, repeats, settings), judged=judged_part(parts))
+    table, kept_target, kept_plan, test, rest = encoded, target, plan, None, None
     if settings.test is not None and _test_of(parts) is not None:
         raise UsageError("The folder has a test part of its own: leave --test out, or move that part away.")
     if settings.test is not None:
@@ -149,7 +149,7 @@ def prepare(
         rest, apart = held
         test = _kept_apart(table, target, apart, given=_test_of(parts) is not None)
         table, kept_target, kept_plan = table.take(rest), target[rest], plan.take(rest)
-    split = make_split(kept_target, task, kept_plan)
+    split = explained(make_split(kept_target, task, kept_plan), kept_plan, repeats)
     data_digest = table_digest(source.images, frame, frame_digest)
     problem = Problem(
         table,
@@ -193,7 +193,8 @@ def _examined(
     outcome = Outcome.of(clean.values, classes=bool(task.labels))
     layout = infer_layout(frame, settings, exclude, outcome)
     table = source.refer(layout.encode(frame).table)
-    findings = check_frame(frame, clean.values, task, layout, table=table)
+    dealt = not (settings.names_folds or source.split_given)
+    findings = check_frame(frame, clean.values, task, layout, table=table, dealt=dealt)
     copies = [finding.column for finding in findings if finding.code == "target_copy" and finding.column]
     if copies:
         layout = infer_layout(frame, replace(settings, drop=(*settings.drop, *copies)), exclude, outcome)
@@ -302,45 +303,6 @@ def infer_layout(
         exclude=tuple(column for column in (settings.group, settings.fold_column, *exclude) if column),
         outcome=outcome,
     )
-
-
-def _plan(frame: pd.DataFrame, table: Table, settings: Settings) -> SplitPlan:
-    named = [settings.group, settings.time_column, settings.fold_column]
-    if sum(column is not None for column in named) > 1:
-        raise UsageError("Choose one of --group, --time-column and --fold-column.")
-    images = table.features.kinds == {Kind.IMAGE}
-    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, images=images)
-    if settings.group is not None:
-        return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
-    if settings.fold_column is not None:
-        return replace(plan, assigned=_codes(frame, settings.fold_column))
-    if settings.time_column is not None:
-        return replace(plan, times=_times(frame, settings.time_column))
-    groups = duplicate_groups(table)
-    return replace(plan, groups=groups if len(np.unique(groups)) < len(groups) else None)
-
-
-def _codes(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
-    missing = int(frame[column].isna().sum())
-    if missing:
-        row = int(np.flatnonzero(frame[column].isna().to_numpy())[0])
-        raise DataError(
-            f"Column {column!r} has {missing} missing values (first in row {row}): every row needs its "
-            "group or fold. Fill them, or leave the column out."
-        )
-    return distinct_codes(frame[column])
-
-
-def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    values = frame[column]
-    times = points_in_time(values)
-    bad = np.flatnonzero(~np.isfinite(times))
-    if len(bad):
-        raise DataError(
-            f"--time-column {column!r}: {len(bad)} values are no time (first in row {int(bad[0])}: "
-            f"{values.iloc[int(bad[0])]!r}). Fill or remove them."
-        )
-    return times
 
 
 def _refuse_weights(frame: pd.DataFrame, column: str) -> None:

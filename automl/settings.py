@@ -84,6 +84,11 @@ class Settings:
                 f"--memory {self.memory_bytes} bytes is less than one worker needs: give it 512MB or more."
             )
 
+    @property
+    def names_folds(self) -> bool:
+        """Whether a column decides which rows stand in which fold."""
+        return any(column is not None for column in (self.group, self.time_column, self.fold_column))
+
     def plain(self) -> dict[str, Any]:
         """The choices as plain data, for the record; frames and callables by what they are."""
         body = {key: value for key, value in self.__dict__.items() if key not in ("source", "test")}

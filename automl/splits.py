@@ -76,7 +76,7 @@ class SplitPlan:
     groups:
         ``(rows,)`` codes; rows of one group stay on one side.
     groups_named:
-        Whether the user named the groups (else they are exact duplicates).
+        Whether the user named the groups (else they are copies, see :mod:`automl.data.repeats`).
     times:
         ``(rows,)`` values to sort by; folds then train on the past and judge on what follows.
     assigned:
@@ -158,6 +158,8 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
     if not plan.groups_named:
         test &= ~_oversized(plan.groups, rows, TEST_SHARE)
     test[_needed_to_train(task, target, plan.groups, test)] = False
+    if not test.any():
+        return None
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 
@@ -206,7 +208,8 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
         dealt = _deal(strata, plan.groups, max(2, round(1 / share)), seed)
         held = dealt == 0
         if not plan.groups_named:
-            held &= ~_oversized(plan.groups, len(target), share)
+            small = held & ~_oversized(plan.groups, len(target), share)
+            held = small if small.any() else held
         dealt = np.where(held, 0, -1)
         scheme = "groups" if plan.groups_named else "holdout"
     else:
@@ -219,8 +222,9 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
             folds.append(Fold(np.flatnonzero(dealt != number), valid))
     if not folds:
         raise DataError(
-            "No row is left to judge on: every class of the target, or every group, has a single row. "
-            "Give more rows of each class, merge classes, or choose another --target or --task."
+            "No row is left to judge on: each class of the target has a single row, or all its rows stand "
+            "in one group (of --group, or of equal inputs). Next: give more rows of each class, merge "
+            "classes, or choose another --target or --task."
         )
     return Split(tuple(folds), scheme, reason)
 

@@ -67,6 +67,7 @@ LAYERS = {
     "problem": 3,
     "search_space": 3,
     "spaces": 3,
+    "split_plan": 9,
     "splits": 3,
     "store": 3,
     "trial": 3,

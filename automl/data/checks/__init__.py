@@ -37,6 +37,7 @@ def check_frame(
     layout: Layout,
     *,
     table: Table | None = None,
+    dealt: bool = True,
 ) -> tuple[Finding, ...]:
     """Everything worth knowing about clean training rows and their target, the worst first.
 
@@ -48,13 +49,15 @@ def check_frame(
         ``(rows,)`` labels or numbers, as :func:`automl.data.target.clean_target` gives them.
     table:
         The encoded frame, where the caller has it already.
+    dealt:
+        Whether a search deals the rows into folds itself; else a column or the data's own parts do.
     """
     table = layout.encode(frame).table if table is None else table
     classes = bool(task.labels)
     rows = _sample(len(frame))
     found = leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
     found += target_findings(values, classes, layout.target_name)
-    found += row_findings(table, values, classes)
+    found += row_findings(table, layout.plans, values, classes=classes, dealt=dealt)
     found += column_findings(frame, layout, table, rows)
     return worst_first(found)
 
@@ -63,7 +66,7 @@ def check_columns(frame: pd.DataFrame, layout: Layout) -> tuple[Finding, ...]:
     """What can be said about the columns alone, where there is no target that could be used."""
     table = layout.encode(frame).table
     found = column_findings(frame, layout, table, _sample(len(frame)))
-    return worst_first(found + row_findings(table, None, False))
+    return worst_first(found + row_findings(table, layout.plans))
 
 
 def _sample(rows: int) -> npt.NDArray[np.int64]:

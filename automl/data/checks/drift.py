@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.data.checks.finding import NOTE, WARNING, Finding, worst_first
-from automl.data.digest import duplicate_groups
 from automl.data.layout import Layout
+from automl.data.repeats import find_repeats
 from automl.data.structured import DatePlan
 from automl.data.table import Array, Features, Table
 
@@ -45,7 +45,7 @@ def check_drift(layout: Layout, table: Table, test: Table, *, seed: int = 0) -> 
         ``drift`` with the area under the curve (0.5: the parts cannot be told apart) where it exceeds 0.6,
         one ``drift`` per column that carries it, and ``overlap`` for rows that are in both parts.
     """
-    found = [*_overlap(table, test)]
+    found = [*_overlap(layout, table, test)]
     if min(table.rows, test.rows) < _FEW_ROWS:
         return worst_first(found)
     parts = _parts(table, test, np.random.default_rng(seed))
@@ -195,8 +195,8 @@ def _shown(value: float, is_date: bool) -> str:
     return str(np.datetime64(int(value), "D")) if is_date else f"{value:,.5g}"
 
 
-def _overlap(table: Table, test: Table) -> Iterable[Finding]:
-    """Rows of the test part whose inputs are in the data, too."""
+def _overlap(layout: Layout, table: Table, test: Table) -> Iterable[Finding]:
+    """Rows of the test part whose inputs are in the data, too; copies may be the same rows."""
     if not table.features.kinds:
         return
     both = Table(
@@ -206,16 +206,19 @@ def _overlap(table: Table, test: Table) -> Iterable[Finding]:
         tuple(np.concatenate(pair) for pair in zip(table.texts, test.texts, strict=True)),
         tuple(np.concatenate(pair) for pair in zip(table.images, test.images, strict=True)),
     )
-    groups = duplicate_groups(both)
-    known = np.isin(groups[table.rows :], groups[: table.rows])
+    repeats = find_repeats(both, layout.plans)
+    known = np.isin(repeats.groups[table.rows :], repeats.groups[: table.rows])
     count = int(known.sum())
     if count:
         share = count / test.rows
+        natural = known & repeats.natural[table.rows :]
+        copies = (count - int(natural.sum())) / test.rows
+        nature = ", as columns of few values make them" if natural.any() else ""
         yield Finding(
             "overlap",
             None,
-            WARNING if share > 0.01 else NOTE,
+            WARNING if copies > 0.01 else NOTE,
             f"{count} of {test.rows} rows of the test part ({share:.1%}) have the inputs of a row in the "
-            f"data (the first is row {int(known.argmax())}).",
+            f"data (the first is row {int(known.argmax())}){nature}.",
             "If they are the same rows, the score on the test part flatters: remove them from one of both.",
         )

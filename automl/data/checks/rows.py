@@ -10,24 +10,39 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.data.checks.finding import NOTE, WARNING, Finding
-from automl.data.digest import duplicate_groups
+from automl.data.plans import Plan
+from automl.data.repeats import Repeats, find_repeats
 from automl.data.table import Rows, Table
 
 FEW_ROWS = 100
 _LITTLE_LOST = 0.001  # of the rows or the variance: not worth a word
 
 
-def row_findings(table: Table, values: npt.NDArray[Any] | None, classes: bool) -> list[Finding]:
-    """Findings about encoded rows and their target, where there is one."""
+def row_findings(
+    table: Table,
+    plans: Iterable[Plan],
+    values: npt.NDArray[Any] | None = None,
+    *,
+    classes: bool = False,
+    dealt: bool = True,
+) -> list[Finding]:
+    """Findings about encoded rows and their target, where there is one.
+
+    Parameters
+    ----------
+    plans:
+        Of the user's columns.
+    dealt:
+        Whether a search deals the rows into folds itself.
+    """
     found = [*_few_rows(table)]
     if not table.features.kinds:
         return found
-    groups = duplicate_groups(table)
-    repeated = len(groups) - int(groups.max(initial=-1)) - 1
-    if repeated:
-        found.append(_duplicates(groups, repeated, values))
+    repeats = find_repeats(table, plans)
+    if repeats.repeated:
+        found.append(_duplicates(repeats, values, dealt))
         if values is not None:
-            found += _conflicts(groups, values, classes)
+            found += _conflicts(repeats.groups, values, classes)
     return found
 
 
@@ -51,7 +66,8 @@ def _few_rows(table: Table) -> Iterable[Finding]:
         )
 
 
-def _duplicates(groups: Rows, repeated: int, values: npt.NDArray[Any] | None) -> Finding:
+def _duplicates(repeats: Repeats, values: npt.NDArray[Any] | None, dealt: bool) -> Finding:
+    groups, repeated = repeats.groups, repeats.repeated
     same = ""
     if values is not None:
         codes = pd.factorize(values)[0].astype(np.int64)
@@ -59,15 +75,36 @@ def _duplicates(groups: Rows, repeated: int, values: npt.NDArray[Any] | None) ->
         alike = len(groups) - pairs
         same = f", {alike:,} of them with the same target" if alike < repeated else ", target included"
     first = int(np.flatnonzero(pd.Series(groups).duplicated())[0])
-    share = repeated / len(groups)
+    nature = f"; {repeats.described}, as columns of few values do" if repeats.natural.any() else ""
     return Finding(
         "duplicates",
         None,
-        WARNING if share > 0.05 else NOTE,
-        f"{repeated} of {len(groups)} rows ({share:.1%}) repeat the inputs of another{same}; "
-        f"the first is row {first}.",
-        "They stay in one fold, so that no row is judged by its own copy. Drop them if they are mistakes.",
+        WARNING if repeats.copies / len(groups) > 0.05 else NOTE,
+        f"{repeated} of {len(groups)} rows ({repeated / len(groups):.1%}) repeat the inputs of "
+        f"another{same}; the first is row {first}{nature}.",
+        _what_becomes_of_them(repeats, dealt),
     )
+
+
+def _what_becomes_of_them(repeats: Repeats, dealt: bool) -> str:
+    if not dealt:
+        return (
+            "The folds or parts that were given decide where they stand: a row that trains may be the copy "
+            "of one that judges. Drop them if they are mistakes."
+        )
+    said = []
+    if repeats.natural.any():
+        said.append(
+            "Combinations of values are dealt into the folds row by row, since new rows will repeat them "
+            "too. If they are copies of records, drop them, or name the record with --group."
+        )
+    if repeats.copies:
+        which = "The others" if said else "They"
+        said.append(
+            f"{which} stay on one side of every fold, so that no row is judged by its own copy. Drop them if "
+            "they are mistakes."
+        )
+    return " ".join(said)
 
 
 def _conflicts(groups: Rows, values: npt.NDArray[Any], classes: bool) -> Iterable[Finding]:
