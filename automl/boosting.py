@@ -32,6 +32,7 @@ _LEAST_TRAVEL = 50.0
 # An improvement of the held-out loss (log loss, or errors in standard deviations) that is worth waiting for.
 # Without a least one, separable classes improve for thousands of rounds in the fifth digit.
 _NOTABLE, _NOTABLE_LEAST = 1e-3, 1e-4
+_FEWEST_COLUMNS = 3
 _KEPT = 2e-4  # and the least relative one for which rounds stay in the model
 
 
@@ -45,6 +46,15 @@ def objective_of(task: Task) -> str:
 def prediction_threads(rows: int, trees: int) -> int:
     """Threads for a prediction: 1 where others cost more than they save, else 0, the library's own."""
     return 0 if rows * trees > _WORTH_THREADS else 1
+
+
+def column_share(share: float, columns: int) -> float:
+    """The share of the columns that a tree is given: of few columns more, so that a tree sees three at least.
+
+    A tree that is given one column of two adds up what each says alone. No sum of such trees learns what only
+    both together tell, such as whether they differ.
+    """
+    return share if round(share * columns) >= _FEWEST_COLUMNS else min(1.0, _FEWEST_COLUMNS / columns)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A copy tells a model what its original is, so copies are kept on one side of every fold. Where columns have
 few values, equal rows are different records: a new row will mostly equal one of them, and a fold that holds
-out all rows of a combination judges something else than new rows (with two binary columns, even the opposite).
+out all rows of a combination judges something else than new rows (with two binary columns, the opposite).
 
 Three observations decide, none of which reads the target:
 
@@ -12,8 +12,8 @@ Three observations decide, none of which reads the target:
 - Combinations are common where most open rows equal another one. That share is also the chance that a new row
   equals one that is known (I. J. Good 1953, "The population frequencies of species").
 - Values that combine freely make near misses: pairs of rows that agree in all columns but one are more
-  frequent than pairs that agree in all, or these are as frequent as chance makes them, column by column. Copies
-  make neither.
+  frequent than pairs that agree in all, or these are as frequent as chance makes them, column by column.
+  Copies make neither.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from automl.boosting import (
     FoldData,
     Preparation,
     RoundControl,
+    column_share,
     objective_of,
     prediction_threads,
 )
@@ -115,7 +116,7 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     control = RoundControl.of(
         data, task, context, learning_rate=params.learning_rate, n_rounds=params.n_rounds
     )
-    booster = lightgbm.Booster(_library_params(params, task, context), train)
+    booster = lightgbm.Booster(_library_params(params, data, task, context), train)
     if valid is not None:
         booster.add_valid(valid, "valid")
     _boost(booster, control)
@@ -133,10 +134,11 @@ def load(folder: Path) -> FittedLightGBM:
     return FittedLightGBM(BoosterInputs.load(folder, "inputs"), booster)
 
 
-def _library_params(params: Params, task: Task, context: FitContext) -> dict[str, Any]:
+def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[objective_of(task)]
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
+    values["feature_fraction"] = column_share(params.feature_fraction, data.train.values.shape[1])
     if task.name == "multiclass":
         values["num_class"] = task.n_outputs
     return {

@@ -13,6 +13,7 @@ from automl.boosting import (
     FoldData,
     Preparation,
     RoundControl,
+    column_share,
     objective_of,
     prediction_threads,
 )
@@ -89,7 +90,7 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         data, task, context, learning_rate=params.learning_rate, n_rounds=params.n_rounds
     )
     booster = xgboost.train(
-        _library_params(params, task, context),
+        _library_params(params, data, task, context),
         train,
         num_boost_round=control.max_rounds,
         evals=[] if valid is None else [(valid, "valid")],
@@ -110,10 +111,11 @@ def load(folder: Path) -> FittedXGBoost:
     return FittedXGBoost(BoosterInputs.load(folder, "inputs"), booster)
 
 
-def _library_params(params: Params, task: Task, context: FitContext) -> dict[str, Any]:
+def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[objective_of(task)]
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
+    values["colsample_bytree"] = column_share(params.colsample_bytree, data.train.values.shape[1])
     # Leaves bound a tree that grows by loss, depth one that grows by level; 0 is no bound.
     values["max_leaves" if params.grow_policy == "depthwise" else "max_depth"] = 0
     if task.name == "multiclass":

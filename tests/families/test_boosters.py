@@ -259,6 +259,23 @@ def test_the_contract_of_families_is_kept(name: str) -> None:
     check_family(family(name), space=load_space(name, family(name).params))
 
 
+@pytest.mark.parametrize(
+    ("name", "share"), [("lightgbm", "feature_fraction"), ("xgboost", "colsample_bytree")]
+)
+@pytest.mark.parametrize("columns", [2, 3])
+def test_a_share_of_few_columns_keeps_what_two_of_them_say_together(
+    name: str, share: str, columns: int
+) -> None:
+    codes = np.random.default_rng(0).integers(0, 2, (400, columns)).astype(np.int32)
+    target = (codes[:, 0] != codes[:, 1]).astype(np.int64)
+    features = Features((), tuple("abc"[:columns]), (("no", "yes"),) * columns)
+    rows = Table(features, np.empty((400, 0)), codes)
+    first, second = np.arange(0, 400, 2), np.arange(1, 400, 2)
+    context = FitContext(seed=0, valid=(rows.take(second), target[second]))
+    model = fitted(name, (rows.take(first), target[first]), BINARY, context, **{share: 0.42})
+    assert (model.predict(rows).argmax(axis=1) == target).mean() > 0.95
+
+
 @pytest.mark.parametrize("name", BOOSTERS)
 def test_features_of_two_columns_find_a_comparison(name: str) -> None:
     generator = np.random.default_rng(0)
