@@ -27,6 +27,7 @@ from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
 from automl.trial import Status, Trial
+from automl.unlearned import unlearned_warnings
 
 QUICK = ("dummy", "linear")
 """The families that a budget of a few seconds is for."""
@@ -117,14 +118,14 @@ def _result(
         champion.predict_ms_per_1000_rows,
         champion.model_bytes,
         "interrupted" if ended.interrupted else loop.end_reason or "done",
-        tuple(_warnings(ended, predictor)),
+        tuple(_warnings(ended, champion, predictor)),
         predictor,
         tuple(best_first(rows, metric.greater_is_better)),
         ended.interrupted,
     )
 
 
-def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
+def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[str]:
     trials = ended.loop.history
     warnings = []
     broken = (Status.FAILED, Status.OOM)
@@ -137,6 +138,7 @@ def _warnings(ended: Ended, predictor: Predictor) -> list[str]:
             "Without untouched rows the validation score is optimistic: the champion was chosen by it. "
             "Pass --test FILE for an honest one."
         )
+    warnings += unlearned_warnings(ended.prepared.problem, champion, trials)
     causes = grouped_causes(
         {n: trial for n, trial in trials.items() if trial.result and trial.result.status in broken}
     )

@@ -45,6 +45,7 @@ LAYERS = {
     "smaller": 9,
     "settings": 9,
     "tracker": 9,
+    "unlearned": 9,
     "evaluate": 8,
     "member": 8,
     "predictor": 8,

@@ -1,0 +1,68 @@
+"""A champion that looks at no feature: what is said of it, on noise, on groups, on folds that invert."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import automl
+
+
+def searched(frame, tmp_path, *, family="extra_trees", **options):
+    return automl.search(
+        frame,
+        target="y",
+        trials=2,
+        families=["dummy", family],
+        executor="inline",
+        tracking_uri=f"sqlite:///{tmp_path}/store.db",
+        **options,
+    )
+
+
+def persons(rows: int = 400) -> pd.DataFrame:
+    """A trait of each of 20 persons, whose label has nothing to do with it."""
+    rng = np.random.default_rng(0)
+    person = rng.permutation(np.arange(rows) % 20)
+    trait, label = rng.normal(size=20), rng.permutation(np.arange(20) % 2)
+    frame = pd.DataFrame({"trait": trait[person] + rng.normal(scale=0.01, size=rows), "person": person})
+    return frame.assign(y=label[person])
+
+
+def test_a_baseline_that_wins_over_models_that_fit_names_both_scores_and_both_causes(tmp_path):
+    result = searched(persons(), tmp_path, family="lightgbm", group="person")
+    assert result.best.family == "dummy"
+    said = next(text for text in result.warnings if "looks at no feature" in text)
+    assert "on rows that it trained on and" in said
+    assert "learn noise by heart" in said
+    assert "--group COLUMN" in said
+    assert said in json.loads(json.dumps(result.to_json()))["warnings"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_pure_noise_is_not_called_worse_than_chance(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(size=(300, 4))).add_prefix("x").assign(y=rng.integers(0, 2, 300))
+    result = searched(frame, tmp_path)
+    assert not any("worse than chance" in text for text in result.warnings)
+    for text in result.warnings:
+        assert "looks at no feature" not in text or "the features say nothing of new rows" in text
+
+
+def test_held_out_scores_that_are_the_opposite_of_the_truth_are_said_to_be(tmp_path):
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+    frame = pd.DataFrame({"a": first, "b": second, "combination": first * 2 + second, "y": first ^ second})
+    result = searched(frame, tmp_path, group="combination")
+    assert result.best.family == "dummy"
+    assert any("worse than chance" in text for text in result.warnings)
+
+
+def test_a_champion_that_learned_is_not_questioned(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(200, 3))).add_prefix("x")
+    result = searched(frame.assign(y=frame["x0"] > 0), tmp_path)
+    assert not any("looks at no feature" in text or "worse than chance" in text for text in result.warnings)
