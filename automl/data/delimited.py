@@ -9,18 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from automl.data.cells import Words
 from automl.data.dialect import Dialect
 from automl.data.encodings import Decoded, to_utf8
-from automl.data.missing import Quoting, count_words, label_words, missing_words, without_words
 from automl.data.names import fill_blank_names, is_row_number, refuse_duplicates
 from automl.data.preamble import find_start, without_blanks_before_quotes
+from automl.data.quotes import Quotes
 from automl.data.sniffing import Header, delimiter_name, read_header
 from automl.data.typed_columns import TypedColumns
 from automl.errors import DataError, UsageError
@@ -79,13 +77,13 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     _refuse_lost_header(decoded, header, name)
     names = _column_names(header, name, notes)
     cells = _split(data, name, delimiter, header, dialect, notes)
-    labels = _labels(cells, names, dialect, lambda key, words: _quoting(data, header, delimiter, key, words))
-    typed = TypedColumns(names, replace(dialect, delimiter=delimiter), labels)
+    quotes = Quotes(data, header.end, cells.num_rows, len(names), delimiter)
+    typed = TypedColumns(names, replace(dialect, delimiter=delimiter), quotes)
     frame = typed.frame(cells, notes)
     if dialect.decimal is None:
         notes += typed.comma_notes()
     frame = _without_index_column(frame, header, notes)
-    return DelimitedTable(frame, notes, typed.commas, tuple(labels), decoded.encoding)
+    return DelimitedTable(frame, notes, typed.commas, tuple(typed.label_words), decoded.encoding)
 
 
 def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tuple[bytes, str]:
@@ -281,61 +279,6 @@ def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, 
                 f"{name}, line {line}: a quoted cell runs over {most + 1} lines that look like rows, so its "
                 "quote was probably never closed. Next: close the quote on that line."
             )
-
-
-def _labels(
-    cells: Any, names: list[str], dialect: Dialect, quoting: Callable[[str, list[str]], Quoting | None]
-) -> dict[str, int]:
-    """The words in the column of labels that are labels although they count as missing elsewhere, by rows."""
-    column = dialect.labels
-    if column is None or dialect.missing is not None or column.name not in names:
-        return {}
-    key = str(names.index(column.name))
-    text = cells.column(key).combine_chunks()
-    counts = count_words(text, missing_words(None))
-    if column.words is not None:
-        return {word: counts.get(word, 0) for word in column.words}
-    if not counts:
-        return {}
-    return {word: counts[word] for word in label_words(text, list(counts), quoting(key, list(counts)))}
-
-
-def _quoting(data: bytes, header: Header, delimiter: str, key: str, words: list[str]) -> Quoting | None:
-    """Which of the words stand without quotes in a column, and whether its most frequent other word does.
-
-    None where nothing at all is quoted.
-    """
-    if data.find(b'"', header.end) < 0:
-        return None
-
-    def column(nulls: list[str]) -> Words:
-        read = arrow_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(data)[header.end :]),
-            read_options=arrow_csv.ReadOptions(
-                column_names=[str(i) for i in range(len(header.names))], block_size=_MAX_CELL
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda row: "skip"
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=[key],
-                column_types={key: pa.string()},
-                null_values=nulls,
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-        return read.column(key).combine_chunks()
-
-    plain = column([])
-    others = pc.value_counts(without_words(plain, ["", *words]).drop_null())
-    if not len(others):
-        return Quoting({}, others_quoted=False)
-    common = others.field(0)[int(np.argmax(others.field(1).to_numpy()))].as_py()
-    marked = column([*words, common])
-    bare = pc.value_counts(plain.filter(pc.is_null(marked)))
-    counts = {item["values"]: item["counts"] for item in bare.to_pylist()}
-    return Quoting({word: counts.get(word, 0) for word in words}, others_quoted=common not in counts)
 
 
 def _without_index_column(frame: pd.DataFrame, header: Header, notes: list[str]) -> pd.DataFrame:

@@ -50,30 +50,12 @@ class LabelColumn:
     words: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Quoting:
-    """How often a word stands without quotes, and whether the column's other words do."""
+def is_label(word: str, rows: int, of: int) -> bool:
+    """Whether a word that counts as missing is rather a label, by how many of a target's rows have it.
 
-    bare: Mapping[str, int]
-    others_quoted: bool
-
-
-def label_words(text: Words, missing: Sequence[str], quoting: Quoting | None) -> tuple[str, ...]:
-    """Which words, of those that count as missing, are labels in a target.
-
-    One that always stands in quotes is a label, and one without quotes among quoted labels is none (so R
-    writes them). Where nothing is quoted, ``None`` is one if it repeats, and ``NA`` if it fills a twentieth
-    of the rows.
+    ``None`` is one if it repeats, ``NA`` if it fills a twentieth of the rows; others never are.
     """
-    found = []
-    for word, rows in count_words(text, missing).items():
-        if quoting is not None and not quoting.bare.get(word, 0):
-            found.append(word)
-        elif quoting is not None and quoting.others_quoted:
-            continue
-        elif (word == _NONE and rows > 1) or (word in _NAMES and rows >= _FREQUENT * len(text)):
-            found.append(word)
-    return tuple(found)
+    return (word == _NONE and rows > 1) or (word in _NAMES and rows >= _FREQUENT * of)
 
 
 def count_words(text: Words, missing: Sequence[str]) -> dict[str, int]:
@@ -115,8 +97,7 @@ def said_of_words(found: Mapping[str, Mapping[str, int]], labels: str, kept: Map
 
 
 def labels_in_cells(column: pd.Series[Any], missing: Sequence[str]) -> dict[str, int]:
-    """As :func:`label_words` for cells that know no quotes, with the rows of each."""
+    """The words that are labels in a target whose cells know no quotes, with the rows of each."""
     cells = column[[isinstance(cell, str) for cell in column]]
-    text = pa.array(np.asarray(cells, dtype=object), pa.large_string())
-    counts = count_words(text, missing)
-    return {word: counts[word] for word in label_words(text, missing, None)}
+    counts = count_words(pa.array(np.asarray(cells, dtype=object), pa.large_string()), missing)
+    return {word: rows for word, rows in counts.items() if is_label(word, rows, len(column))}

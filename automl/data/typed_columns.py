@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,8 +19,9 @@ from automl.data.cells import (
     parse_numbers,
 )
 from automl.data.dialect import TEXT, Dialect
-from automl.data.missing import count_words, missing_words, said_of_words, without_words
+from automl.data.missing import count_words, is_label, missing_words, said_of_words, without_words
 from automl.data.names import listed
+from automl.data.quotes import Quotes
 
 _POINTS = r"^\s*[+-]?([1-9][0-9]{0,2}([.][0-9]{3})+|[0-9]{1,3})\s*$"
 
@@ -32,55 +32,74 @@ class TypedColumns:
 
     Attributes
     ----------
-    labels:
-        Rows of the words that are labels in the column of labels.
     commas:
         What commas meant in number columns.
+    label_words:
+        Rows of the words that count as missing elsewhere and are labels in the column of labels.
     """
 
     names: list[str]
     dialect: Dialect
-    labels: Mapping[str, int]
+    quotes: Quotes
     commas: dict[str, str] = field(default_factory=dict)
+    label_words: dict[str, int] = field(default_factory=dict)
 
     def frame(self, cells: Any, notes: list[str]) -> pd.DataFrame:
         """The columns with their types; what was found is added to ``notes``."""
-        dialect, names = self.dialect, self.names
+        dialect, names, missing = self.dialect, self.names, missing_words(self.dialect.missing)
         columns = []
         blanks: list[str] = []
         words: dict[str, dict[str, int]] = {}
-        for name, column in zip(names, cells.columns, strict=True):
-            missing = self._missing(name)
+        for place, (name, column) in enumerate(zip(names, cells.columns, strict=True)):
             found = _typed(column, dialect, dialect.columns.get(name), missing)
-            columns.append(found.values)
+            values = found.values
             if found.blanks:
                 blanks.append(f"{name!r} ({found.blanks})")
             if found.style in (",", "1,000"):
                 self.commas[name] = found.style
-            if pa.types.is_string(found.values.type) and found.values.null_count > column.null_count:
-                words[name] = count_words(column.combine_chunks(), missing)
+            if pa.types.is_string(values.type) and values.null_count > column.null_count:
+                raw = column.combine_chunks()
+                values = self._with_words(place, raw, values)
+                gone = pc.and_(pc.is_null(values), pc.is_valid(raw))
+                words[name] = count_words(raw.filter(gone), missing)
+            columns.append(values)
         if dialect.decimal is None and dialect.delimiter != ",":
             some = "," in self.commas.values()
             for i, (name, column) in enumerate(zip(names, cells.columns, strict=True)):
                 expected = dialect.columns.get(name) == "," if dialect.columns else some
                 if expected and name not in self.commas and _has_points_between_thousands(column):
-                    again = _typed(column, replace(dialect, decimal=","), None, self._missing(name))
-                    columns[i] = again.values
+                    columns[i] = _typed(column, replace(dialect, decimal=","), None, missing).values
                     self.commas[name] = ","
         if blanks:
             notes.append(f"Cells without a value were found in number columns: {listed(blanks)}.")
-        notes += said_of_words(words, "" if dialect.labels is None else dialect.labels.name, self.labels)
+        notes += said_of_words(words, "" if dialect.labels is None else dialect.labels.name, self.label_words)
         keys = [str(i) for i in range(len(names))]
         frame: pd.DataFrame = pa.Table.from_arrays(columns, names=keys).to_pandas()
         frame.columns = pd.Index(names)
         return frame
 
-    def _missing(self, name: str) -> tuple[str, ...]:
-        """The words that count as missing in a column."""
-        every = missing_words(self.dialect.missing)
-        if self.dialect.labels is None or name != self.dialect.labels.name:
-            return every
-        return tuple(word for word in every if word not in self.labels)
+    def _with_words(self, place: int, raw: Words, values: Words) -> Words:
+        """The words of a text column with those that do not mean missing here: quoted ones, and labels."""
+        if self.dialect.missing is not None:
+            return values
+        gone = np.asarray(pc.and_(pc.is_null(values), pc.is_valid(raw)).to_numpy(zero_copy_only=False))
+        kept, others_quoted = np.zeros(len(gone), dtype=np.bool_), False
+        if self.quotes.tell:
+            counted = pc.value_counts(values.drop_null())
+            most = int(np.argmax(counted.field(1).to_numpy())) if len(counted) else 0
+            common = [counted.field(0)[most].as_py()] if len(counted) else []
+            named = pc.unique(raw.filter(pa.array(gone))).to_pylist()
+            bare = self.quotes.bare(place, [*named, *common])
+            kept = gone & ~bare
+            others_quoted = bool(common) and not bare[~gone].any()
+        labels = self.dialect.labels
+        if labels is not None and labels.name == self.names[place]:
+            for word, rows in count_words(raw.filter(pa.array(gone & ~kept)), missing_words(None)).items():
+                known = labels.words is not None and word in labels.words
+                if known or (labels.words is None and not others_quoted and is_label(word, rows, len(raw))):
+                    kept |= gone & np.asarray(pc.fill_null(pc.equal(raw, word), False))
+            self.label_words = count_words(raw.filter(pa.array(kept)), missing_words(None))
+        return pc.if_else(pa.array(kept), raw, values) if kept.any() else values
 
     def comma_notes(self) -> list[str]:
         """Sentences on what commas meant."""

@@ -67,6 +67,16 @@ def test_words_and_their_rows_are_named_for_levels(tmp_path: Path) -> None:
     assert kept.value_counts().to_dict() == {"None": 9, "Attached": 9, "NA": 9}
 
 
+def test_a_quoted_word_is_a_level_beside_the_bare_one_that_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text('"x","region"\n' + '1,"NA"\nNA,"EMEA"\n3,NA\n4,"APAC"\n' * 9)
+    frame = read_table(path).frame
+    assert frame["region"].value_counts().to_dict() == {"NA": 9, "EMEA": 9, "APAC": 9}
+    assert frame["x"].isna().sum() == 9
+    path.write_text('"x","region"\n' + '"1","NA"\n"2","EMEA"\n' * 9)  # quotes everywhere tell nothing
+    assert read_table(path).frame["region"].isna().sum() == 9
+
+
 def test_a_sheet_has_the_same_words_as_a_text(tmp_path: Path) -> None:
     pytest.importorskip("openpyxl")
     frame = pd.DataFrame({"x": [1.5, "NA", 3.0] * 20, "y": ["None", "Basic", "Pro"] * 20})
