@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _REPEATED_BELOW = 5_000
+_NO_CONCERN = re.compile("kept as text|predictions are in")
 _DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes is left to the models
 
 
@@ -111,27 +113,19 @@ def prepare(
     source = open_source(
         settings, lambda: read_data(settings, settings.source) if read is None else read, report=report
     )
-    task_given = settings.task is not None
+    a_folder_is_a_class = settings.task is None and source.settings.task is not None
     read, settings = source.read, source.settings
     target_name = _target_name(read.frame, settings)
     if settings.weight is not None:
         _refuse_weights(read.frame, settings.weight)
     clean = clean_target(read.frame, target_name, task=settings.task)
     frame = clean.frame
-    choice = _choose(clean.values, settings)
-    if clean.numbers is not None and clean.numbers.unit:
-        choice = replace(choice, reason=f"{choice.reason}, in {clean.numbers.unit}")
-    if settings.task is not None and not task_given:
+    choice = _choose(clean, settings)
+    if a_folder_is_a_class:
         choice = replace(choice, reason="a folder is a class")
     task = choice.task
     target = task.encode(clean.values)
     layout, encoded, findings = _examined(clean, target_name, task, source)
-    layout = replace(
-        layout.with_commas(read.commas),
-        target_numbers=clean.numbers,
-        label_words=read.label_words,
-        missing=settings.missing,
-    )
     if encoded.images and layout.features.kinds != {Kind.IMAGE}:
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
@@ -188,7 +182,7 @@ def _examined(
     clean: CleanTarget, target_name: str, task: Task, source: Source
 ) -> tuple[Layout, Table, tuple[Finding, ...]]:
     """The columns, their encoding and what the checks say of them; copies of the target are left out."""
-    frame, settings = clean.frame, source.settings
+    frame, settings, read = clean.frame, source.settings, source.read
     exclude = (PART,) if source.split_given else ()
     outcome = Outcome.of(clean.values, classes=bool(task.labels))
     layout = infer_layout(frame, settings, exclude, outcome)
@@ -211,9 +205,15 @@ def _examined(
             f"dropped{copied}. Next: use --keep COLUMN or --kind COLUMN=KIND to keep one."
         )
     changed = [
-        Finding("target", target_name, NOTE if "kept as text" in note else WARNING, note)
+        Finding("target", target_name, NOTE if _NO_CONCERN.search(note) else WARNING, note)
         for note in clean.notes
     ]
+    layout = replace(
+        layout.with_commas(read.commas),
+        target_numbers=clean.numbers,
+        label_words=read.label_words,
+        missing=settings.missing,
+    )
     return layout, table, worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
 
 
@@ -260,7 +260,14 @@ def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
     return settings.target
 
 
-def _choose(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
+def _choose(clean: CleanTarget, settings: Settings) -> TaskChoice:
+    """The task, and the unit of its predictions beside the reason."""
+    choice = _choose_task(clean.values, settings)
+    unit = "" if clean.numbers is None else clean.numbers.unit
+    return replace(choice, reason=f"{choice.reason}, in {unit}") if unit else choice
+
+
+def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     """The task; a metric that is a Python function gets labels (or values) and their predictions."""
     if settings.metric is None or isinstance(settings.metric, str):
         return choose_task(values, requested=settings.task, metric=settings.metric)

@@ -70,10 +70,11 @@ def unlearned_warnings(problem: Problem, champion: Champion, trials: Mapping[int
         worst = min(inverted, key=lambda number: agreements[number].correlation)
         said.append(
             f"Held-out predictions of trial #{worst} ({trials[worst].candidate.family}) are worse than "
-            f"chance, beyond noise: they run against the truth (correlation "
-            f"{agreements[worst].correlation:.2f}). Rows of pure noise that are independent do not do that: the rows that judge contradict those that "
-            "train, by what sets them apart or, with few groups, by the chance of these. Look for groups "
-            "(--group COLUMN) or an order (--time-column COLUMN), or deal the rows otherwise (--folds)."
+            "chance, beyond noise: they run against the truth (correlation "
+            f"{agreements[worst].correlation:.2f}). Rows of pure noise that are independent do not do that: "
+            "the rows that judge contradict those that train, by what sets them apart or, with few groups, "
+            "by the chance of these. Look for groups (--group COLUMN) or an order (--time-column COLUMN), or "
+            "deal the rows otherwise (--folds)."
         )
     return said
 
