@@ -63,7 +63,8 @@ def raw_words(column: pd.Series[Any]) -> Words:
         return levels.take(pa.array(codes, mask=codes < 0))
     if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
         try:
-            found = pa.array(column.array, from_pandas=True)
+            plain = column.to_numpy() if isinstance(dtype, np.dtype) else column.array
+            found = pa.array(plain, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeError, OverflowError):
             found = None  # several types in one column, or half of a surrogate pair
         if found is not None:

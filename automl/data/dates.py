@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import Words, parse_numbers, words
+from automl.data.cells import Words, is_numeric, parse_numbers, words
 from automl.data.table import Array
 
 FIELDS = ("days", "year", "month", "day", "weekday", "hour")
@@ -33,6 +33,13 @@ _DATE_LIKE = re.compile(
     r"^(?:\w{3,9}[ ,.]+)?[0-9]{1,4}[-/. ]\s?\w{1,9}[-/., ]+[0-9]{1,4}\b"
     r"|^[A-Za-z]{3,9}[. ]+[0-9]{1,2}(?:st|nd|rd|th)?,?\s+[0-9]{4}\b"
 )
+_COMPACT = "^[0-9]{8}$"
+_YEAR_FIRST = r"^[0-9]{4}[/. ][0-9]{1,2}[/. ][0-9]{1,2}([T ].*)?$"
+_MONTH_NAMED = (
+    r"^(?:\p{L}{3,9},? )?(?:[0-9]{1,2}[. -]{1,2}\p{L}{3,9}[. ,-]{1,2}[0-9]{4}"
+    r"|\p{L}{3,9}[. ]{1,2}[0-9]{1,2},? [0-9]{4})\b"
+)
+_NUMBERED = r"^(?P<one>[0-9]{1,2})[-/.](?P<two>[0-9]{1,2})[-/.][0-9]{4}(?:[T ].*)?$"
 _TIME = (
     r"^(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2}))?(?::(?P<second>[0-9]{2})(?:[.][0-9]+)?)?"
     r"\s*(?P<half>[AaPp][.]?[Mm][.]?)?$"
@@ -112,6 +119,79 @@ def find_date_reading(text: Words) -> tuple[DateReading, str] | None:
 
 def _share(mask: Any) -> float:
     return float(pc.mean(pc.cast(mask, pa.float64())).as_py() or 0.0)
+
+
+@dataclass(frozen=True)
+class ReadDates:
+    """Dates that were read whatever their spelling.
+
+    Attributes
+    ----------
+    days:
+        ``(rows,)`` since 1970-01-01, NaN where there is no date.
+    exchanged:
+        How many were read with day and month in the other order, since only that makes a date of them.
+    """
+
+    days: Array
+    exchanged: int = 0
+
+
+def read_dates(column: pd.Series[Any], reading: DateReading) -> ReadDates:
+    """Dates in a known spelling, and those that are written otherwise but can mean one day only.
+
+    These are dates of a frame's own types, ISO 8601, whole numbers such as 20190323, a year in front, a month
+    by its name, and two numbers of which one cannot be a month. Day and month are never exchanged otherwise.
+    """
+    if is_numeric(column):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return ReadDates(_compact_days(values))
+    days = moments(column, reading)
+    odd = np.isnan(days) & column.notna().to_numpy()
+    if not odd.any() or column.dtype.kind == "M" or reading.style == "mixed":
+        return ReadDates(days)
+    text = words(column[odd])
+    found = moments_of_words(text, ISO)
+    for pattern, style in ((_COMPACT, "%Y%m%d"), (_YEAR_FIRST, "mixed"), (_MONTH_NAMED, "mixed")):
+        written = _matching(text, pattern) & np.isnan(found)
+        if written.any():
+            found[written] = moments_of_words(text.filter(pa.array(written)), DateReading(style))
+    exchanged = _read_numbered(text, found, reading)
+    days[odd] = found
+    return ReadDates(days, exchanged)
+
+
+def _read_numbered(text: Words, found: Array, reading: DateReading) -> int:
+    """Fill in dates of two numbers and a year, in the known order or the only possible one.
+
+    Returns how many are possible in the other order alone, where the order is known.
+    """
+    written = _matching(text, _NUMBERED) & np.isnan(found)
+    if not written.any():
+        return 0
+    parts = pc.extract_regex(text, pattern=_NUMBERED)
+    first, second = (_whole(parts.field(i), parts.is_valid()) for i in range(2))
+    day_in_front, day_behind = (first > 12) & (second <= 12), (second > 12) & (first <= 12)
+    known = re.match(r"%([dm])\W%[dm]", reading.style)
+    if known is None:
+        written &= day_in_front | day_behind
+    day_first = known is not None and known[1] == "d"
+    found[written] = moments_of_words(text.filter(pa.array(written)), DateReading("mixed", day_first))
+    other = day_behind if day_first else day_in_front
+    return 0 if known is None else int((written & other & ~np.isnan(found)).sum())
+
+
+def _matching(text: Words, pattern: str) -> npt.NDArray[np.bool_]:
+    found = pc.fill_null(pc.match_substring_regex(text, pattern), False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _compact_days(values: Array) -> Array:
+    """Days of whole numbers that write dates as 20190323; NaN for all else."""
+    whole = np.where(np.isfinite(values) & (values == np.floor(values)), values, 0.0)
+    inside = (whole >= 10000101) & (whole <= 99991231)
+    text = pa.array(np.where(inside, whole, 0).astype(np.int64).astype(str).astype(object), pa.large_string())
+    return np.where(inside, moments_of_words(text, DateReading("%Y%m%d")), np.nan)
 
 
 def moments(column: pd.Series[Any], reading: DateReading) -> Array:

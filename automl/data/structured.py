@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from automl.data.amounts import Notation
 from automl.data.cells import Words, parse_numbers, words
-from automl.data.dates import ISO, DateReading, date_fields, hours, moments
+from automl.data.dates import ISO, DateReading, date_fields, hours, read_dates
 from automl.data.number_plans import DurationPlan, NumberPlan, notation_of_format_1
 from automl.data.plans import CategoryPlan, ImagePlan, Pieces, Plan, TextPlan, codes_of
 from automl.errors import DataError
@@ -43,14 +43,22 @@ class DatePlan(Plan):
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
         """The fields; what is no date is missing and counted in a note."""
-        days = moments(column, self.reading)
+        read = read_dates(column, self.reading)
+        days = read.days
         pieces = Pieces(date_fields(days, self.fields), days=days)
+        if read.exchanged:
+            order = "day" if self.reading.style.startswith("%d") else "month"
+            pieces.notes.append(
+                f"Column {self.column!r}: {read.exchanged} dates can only be read with day and month the "
+                f"other way round than in training ({self.reading.described}). If the whole file is written "
+                f"so, its other dates were misread, {order} first: write them as 2024-12-31."
+            )
         missing = np.isnan(days)
         if missing.any() and column.dtype.kind != "M":
             bad = words(column).filter(pa.array(missing)).drop_null()
             if len(bad):
                 pieces.notes.append(
-                    f"Column {self.column!r}: {len(bad)} values, such as {bad[0].as_py()[:60]!r}, are no "
+                    f"Column {self.column!r}: {len(bad)} values, such as {bad[0].as_py()[:60]!r}, are not "
                     f"dates ({self.reading.described}); they count as missing."
                 )
         return pieces

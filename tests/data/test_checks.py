@@ -159,7 +159,7 @@ def test_blank_cells_among_dates_are_missing_and_not_bad(honest: pd.DataFrame, l
     days[::7] = " "
     assert find(honest.assign(day=days), labels) == {}
     days[4] = "unknown"
-    assert "1 values are no dates" in find(honest.assign(day=days), labels)["bad_dates day"].evidence
+    assert "1 values are not dates" in find(honest.assign(day=days), labels)["bad_dates day"].evidence
 
 
 @pytest.mark.parametrize("cells", [([1, 2], [3]), ({"a": 1}, {"b": 2}), (np.ones(2), np.zeros(1))])

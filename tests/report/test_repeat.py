@@ -51,6 +51,7 @@ _EVERYTHING: dict[str, Any] = {
     "decimal": ",",
     "header": 3,
     "skip_bad_rows": True,
+    "missing": ("usual", "n/d"),
 }
 _ELSEWHERE = {"weight", "store", "tracking_uri", "memory_bytes", "keep_models_bytes", "cache_bytes"}
 

@@ -153,7 +153,7 @@ def _no_dates(name: str, plan: DatePlan, text: Any, count: int) -> Finding:
         "bad_dates",
         name,
         WARNING,
-        f"Column {name!r}: {count} values are no dates ({plan.reading.described}), such as "
+        f"Column {name!r}: {count} values are not dates ({plan.reading.described}), such as "
         f"{text[row].as_py()[:40]!r} in row {row}: they count as missing.",
         "Repair them or leave them blank.",
     )
