@@ -15,7 +15,7 @@ from automl.trial import Trial
 from automl.wording import score_text
 
 BASELINE = "dummy"
-CLEAR = 4.0
+CLEAR = 2.0
 """Standard errors by which a score on training rows must beat the baseline."""
 INVERTED = 5.0
 """Standard errors below zero from which held-out predictions are worse than chance ..."""

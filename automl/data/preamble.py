@@ -124,11 +124,11 @@ def _is_table(rows: list[list[str]]) -> bool:
 
 
 def _is_above(line: str, delimiter: str, width: int) -> bool:
-    """A comment of another width, or one text, in the first cell, with nothing beside it."""
+    """A comment of another width, or nothing but one text in the first cell, or nothing at all."""
     cells = next(iter(_rows(line, delimiter)), [])
     if line.startswith("#") and len(cells) != width:
         return True
-    return bool(cells and cells[0]) and not any(cells[1:])
+    return not any(cells[1:])
 
 
 def _is_header(row: list[str]) -> bool:

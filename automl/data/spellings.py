@@ -11,14 +11,14 @@ import pandas as pd
 from automl.data.names import listed
 
 Labels = npt.NDArray[Any]
-_RARE = 0.05  # of the rows of the spelling that it is a slip of
+_RARE = 0.01  # of the rows of the spelling that it is a slip of
 _TRUTHS = frozenset(("yes", "no", "true", "false"))
 
 
 def join_slips(values: Labels) -> tuple[Labels, list[str]]:
     """Labels ``(rows,)`` without blanks around them and without slips of case, and what was said of them.
 
-    A spelling is a slip of a more frequent one where it stands once, or in at most a twentieth of its rows:
+    A spelling is a slip of a more frequent one where it stands once, or in at most a hundredth of its rows:
     ``YES`` among many ``Yes``. Spellings that repeat are classes of their own (``AA``, ``Aa`` and ``aa`` are
     genotypes), but for yes and no, true and false.
     """
