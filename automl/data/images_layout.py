@@ -289,7 +289,9 @@ def _stores(tree: Tree, tops: Sequence[Path]) -> list[Path]:
         reached = sum(not targets.isdisjoint((image, *image.parents)) for image in images)
         return 2 * reached >= len(images)
 
-    return [store for store, linking in sources.items() if len(linking) > 1 and is_mostly_linked(store)]
+    linking = set().union(*sources.values())  # one that links to others itself is a class
+    stores = [store for store, from_these in sources.items() if len(from_these) > 1 and store not in linking]
+    return [store for store in stores if is_mostly_linked(store)]
 
 
 def _linked(tree: Tree, folder: Path, sources: Sequence[Path]) -> bool:

@@ -100,6 +100,14 @@ def test_many_links_to_one_another_are_read_in_no_time(tmp_path: Path) -> None:
     assert labels(tmp_path) == {"cat": 48, "dog": 48}
 
 
+def test_classes_that_link_to_one_another_stay_classes(tmp_path: Path) -> None:
+    names = ("cat", "dog", "fox")
+    lay(tmp_path, *(f"{name}/{name}s/" for name in names))
+    for first, second in ((first, second) for first in names for second in names if first != second):
+        link(tmp_path / first / second, tmp_path / second / f"{second}s")
+    assert labels(tmp_path) == {"cat": 6, "dog": 6, "fox": 6}
+
+
 def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
     lay(tmp_path / "real", "cat/", "dog/")
     link(tmp_path / "pets", tmp_path / "real")
