@@ -14,6 +14,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
+from automl.data.signs import is_spelled_by_signs
+
 _WINDOWS, _WINDOW_BYTES, _MOST_WORDS = 48, 1 << 14, 3000
 # Nothing that these bytes may follow is the second half of a letter of two bytes.
 _TOKEN = re.compile(rb'[^\t\n\r ,;"]+')
@@ -129,9 +131,11 @@ _SIGNS = frozenset("€£¥§°©®™½¼¾²³¹µ«»‹›“”‘’„‚
 _OF_WORDS = frozenset("’·")
 _BAD, _STRANGE, _MISPLACED = math.log(1e-6), math.log(2e-4), math.log(1e-3)
 _SIGN, _ACCENTS_IN_A_ROW = math.log(0.01), math.log(0.15)
+_WORDS_OF_ONE = frozenset("àáâåæèéêìíîòóôöøőùúûвикусоаяійеёжэѝηοוהيو")
 _NEVER_IN_WORDS = frozenset("{}[]\\^`~@$")
 # Per letter: lists of places and languages in 26 languages stay above -5.3 and -8.7, random bytes below -6.2.
 _LEAST, _LEAST_WIDE = -5.8, -10.0
+_SIGNS_ALONE = "cp1252"
 _CLEAR, _CLEAR_TOGETHER = 6.0, 3.0
 
 
@@ -170,6 +174,8 @@ def detect(words: list[bytes], expected: str | None = None) -> Detected | None:
     ``expected`` is what a file of the same origin was written in: it is taken where it is nearly as good.
     """
     joined = b"\n".join(words[:_MOST_WORDS])
+    if expected in (None, _SIGNS_ALONE) and is_spelled_by_signs(joined):
+        return Detected(_SIGNS_ALONE)
     scores: dict[str, float] = {}
     texts: dict[str, str] = {}
     for encoding, prior in PRIORS.items():
@@ -212,7 +218,7 @@ def _weight(text: str, encoding: str) -> float | None:
     """The logarithm of how likely the letters are, those of ASCII left out; None for a text of no words."""
     wide = encoding in _WIDE
     letters: dict[str, int] = {}
-    total, strange = 0.0, 0
+    total, strange, alone = 0.0, 0, 0
     for before, sign, after in zip("\n" + text, text, text[1:] + "\n", strict=False):
         if sign.isascii():
             if not before.isascii() and sign.isalpha() and _clash(before, sign, "LATIN"):
@@ -230,18 +236,27 @@ def _weight(text: str, encoding: str) -> float | None:
             letters[small] = letters.get(small, 0) + 1
             if _clash(before, sign, kind) or (not wide and _odd_place(before, after)):
                 total += _MISPLACED
+            elif not wide and _is_alone(before, small, after):
+                alone += 1
             elif kind == "LATIN" and not before.isascii():
                 total += _ACCENTS_IN_A_ROW
     total += _wide_weight(letters, encoding) if wide else _narrow_weight(letters, encoding)
     beyond = sum(not sign.isascii() for sign in text)
     if strange > 0.2 * beyond or total < (_LEAST_WIDE if wide else _LEAST) * beyond:
         return None
-    return total
+    return total + alone * _MISPLACED
 
 
 def _odd_place(before: str, after: str) -> bool:
     """Between digits, or beside a sign that no word holds: the halves of letters of two bytes."""
     return (before.isdigit() and after.isdigit()) or before in _NEVER_IN_WORDS or after in _NEVER_IN_WORDS
+
+
+def _is_alone(before: str, letter: str, after: str) -> bool:
+    """Beside a digit or nothing at all, where it is no word of one letter: rather a sign, as in ``£5``."""
+    if before.isalpha() or after.isalpha():
+        return False
+    return before.isdigit() or after.isdigit() or letter not in _WORDS_OF_ONE
 
 
 @cache

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from automl.data import readers
 from automl.data.readers import read_table
+from automl.data.signs import is_spelled_by_signs
 from automl.errors import DataError, MissingDependencyError, UsageError
 
 PLAIN = "a,b\n1,x\n2,y\n3,z\n"
@@ -119,6 +120,39 @@ def test_a_few_words_of_a_table_tell_its_encoding(tmp_path: Path, encoding: str)
     table = read_table(write(tmp_path, "\n".join(["id,town,x,note", *rows]).encode(encoding)))
     assert list(table.frame["town"])[1:5] == WORDS[encoding]
     assert ("a guess between cp1254 and cp1252" if encoding == "cp1254" else "(clear; ") in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "€5",
+        "5 €",
+        "£3.50",
+        "10–20",
+        "“good”",
+        "Joe’s",
+        "4 °C",
+        "3 µg",
+        "2½",
+        "m²",
+        "1\u00a0200",
+        "• x",
+        "5±1",
+        "n°2",
+    ],
+)
+def test_signs_without_letters_are_those_of_the_western_page(tmp_path: Path, cell: str) -> None:
+    text = "a,b\n" + "".join(f"{i},{cell}{' a' * (i % 3)}\n" for i in range(30))
+    table = read_table(write(tmp_path, text.encode("cp1252")))
+    assert table.frame["b"][0] == cell
+    assert "cp1252 was detected" in table.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("word", "encoding"), [("hôtel", "cp850"), ("María", "mac_roman"), ("Łódź", "cp1250")]
+)
+def test_letters_of_other_pages_are_no_signs(tmp_path: Path, word: str, encoding: str) -> None:
+    assert not is_spelled_by_signs(word.encode(encoding))
 
 
 def test_a_guess_is_said_with_its_alternative(tmp_path: Path) -> None:
