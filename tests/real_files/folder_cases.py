@@ -27,9 +27,9 @@ def images_wrong(
     r = np.random.default_rng(seed)
     fresh = run.folder / f"fresh-{want.name}"
     for label, colour in colours.items():
-        pictures(fresh, r, colour, 4, "png", 100 * list(colours).index(label))
+        pictures(fresh, r, colour, 4, "jpg", 100 * list(colours).index(label))
     done, got = run.predict_files(want.name, fresh.name)
-    truth = {f"{100 * k + i:03d}.png": label for k, label in enumerate(colours) for i in range(4)}
+    truth = {f"{100 * k + i:03d}.jpg": label for k, label in enumerate(colours) for i in range(4)}
     right = sum(truth.get(Path(path).name) == label for path, label in got.items())
     if done.code or right < at_least * len(truth):
         return [f"{data}: {right} of {len(truth)} new pictures are right, predict {done.code}"]
