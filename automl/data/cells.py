@@ -65,7 +65,7 @@ def raw_words(column: pd.Series[Any]) -> Words:
         try:
             plain = column.to_numpy() if isinstance(dtype, np.dtype) else column.array
             found = pa.array(plain, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeError, OverflowError):
+        except (pa.ArrowInvalid, TypeError, pa.ArrowNotImplementedError, UnicodeError, OverflowError):
             found = None  # several types in one column, or half of a surrogate pair
         if found is not None:
             if isinstance(found, pa.ChunkedArray):
@@ -97,6 +97,8 @@ def distinct_codes(column: pd.Series[Any]) -> npt.NDArray[np.int64]:
 
 def text_of(value: Any) -> str:
     """One value as the text that stands for it whatever the column's type: 3, 3.0 and "3" are equal."""
+    if isinstance(value, np.datetime64):  # whose item may be a whole number of nanoseconds
+        return str(np.datetime_as_string(value)).replace("T", " ")
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, np.ndarray):  # as parquet holds a list
         plain = plain.tolist()

@@ -19,6 +19,7 @@ from automl.data.table import Array
 FIELDS = ("days", "year", "month", "day", "weekday", "hour")
 SAMPLE = 500
 _DAY_MICROSECONDS = 86_400_000_000
+_YEAR_1000 = -354_285.0  # 1000-01-01
 _DATES = (
     "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%d %B %Y",
     "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d-%b-%Y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y", "%d.%m.%y",
@@ -172,9 +173,11 @@ def _read_numbered(text: Words, found: Array, reading: DateReading) -> int:
     parts = pc.extract_regex(text, pattern=_NUMBERED)
     first, second = (_whole(parts.field(i), parts.is_valid()) for i in range(2))
     day_in_front, day_behind = (first > 12) & (second <= 12), (second > 12) & (first <= 12)
-    known = re.match(r"%([dm])\W%[dm]", reading.style)
-    if known is None:
-        written &= day_in_front | day_behind
+    known = re.match(r"%([dm])(\W)%[dm]", reading.style)
+    plain = day_in_front | day_behind | (first == second)
+    if known is not None:  # 3.5. may be another habit than 5/3: the order is known for the same sign alone
+        plain |= _matching(text, rf"^[0-9]{{1,2}}{re.escape(known[2])}")
+    written &= plain
     day_first = known is not None and known[1] == "d"
     found[written] = moments_of_words(text.filter(pa.array(written)), DateReading("mixed", day_first))
     other = day_behind if day_first else day_in_front
@@ -246,8 +249,12 @@ def moments_of_words(text: Words, reading: DateReading) -> Array:
         return _pandas_days(text, "ISO8601", False)
     if reading.style == "mixed":
         return _pandas_days(text, "mixed", reading.day_first)
+    if reading.style == "%Y%m%d":  # strptime takes 2021111 for a date, too
+        text = pc.if_else(pc.match_substring_regex(text, _COMPACT), text, pa.scalar(None, text.type))
     parsed = pc.strptime(text, format=reading.style, unit="us", error_is_null=True)
-    return _days(parsed.to_numpy(zero_copy_only=False).astype("datetime64[us]"))
+    days = _days(parsed.to_numpy(zero_copy_only=False).astype("datetime64[us]"))
+    days[days < _YEAR_1000] = np.nan  # and 21 for the year of %Y
+    return days
 
 
 def _pandas_days(text: Words, format: str, day_first: bool) -> Array:

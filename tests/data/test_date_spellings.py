@@ -90,6 +90,33 @@ def test_far_years_are_read_or_missing_but_break_nothing(year: str) -> None:
     assert layout.encode(pd.DataFrame({"when": spans, "since": ["2020-01-02"]})).table.rows == 1
 
 
+@pytest.mark.parametrize("cell", ["03/05/21", "03.05.2021", "2021111"])
+def test_what_may_mean_two_days_is_missing_and_said(cell: str) -> None:
+    for trained in ("month first", "ISO"):
+        pieces = plan_of(TRAINED[trained]).encode(pd.Series([cell]))
+        assert pieces.days is not None
+        assert np.isnan(pieces.days[0])
+        assert cell in pieces.notes[0]
+
+
+def test_compact_dates_have_eight_digits() -> None:
+    plan = Layout.infer(pd.DataFrame({"when": [20200102, 20200314, 20201125] * 9})).plans[0]
+    days = plan.encode(pd.Series(["20210305", "2021111"])).days
+    assert days is not None
+    assert days[0] == DAY
+    assert np.isnan(days[1])
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "s", "D"])
+def test_numpys_dates_in_a_column_of_objects_are_read_in_any_unit(unit: str) -> None:
+    column = pd.Series([np.datetime64("2021-03-05", unit), None], dtype="object")
+    assert read_dates(column, plan_of(TRAINED["month first"]).reading).days[0] == DAY
+
+
+def test_one_day_whatever_the_order_is_read() -> None:
+    assert read_dates(pd.Series(["05.05.2021"]), plan_of(TRAINED["ISO"]).reading).days[0] == 18752.0
+
+
 def test_zones_are_read_in_utc() -> None:
     column = pd.Series([pd.Timestamp("2021-03-05 09:00", tz="Asia/Tokyo")], dtype="object")
     assert read_dates(column, plan_of(TRAINED["month first"]).reading).days[0] == DAY
