@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import Mask, Words, without_placeholders
+from automl.data.cells import Mask, Words, flags, without_placeholders
 from automl.data.table import Array, Codes
 from automl.data.units import NO_UNIT, Mark, Scale, is_currency, scales_of
 
@@ -101,9 +101,11 @@ class Notation:
 
     def read(self, text: Words) -> Amounts:
         """Words as numbers in this notation; missing words and placeholders are missing, not bad."""
-        distinct = without_placeholders(text).dictionary_encode()
-        places = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        parts = _Parts.of(distinct.dictionary)
+        words = _Distinct.of(text)
+        return self._read(_Parts.of(words.distinct), words.places)
+
+    def _read(self, parts: _Parts, places: Codes) -> Amounts:
+        """The amounts of a column whose cells are these words, by their places; -1 is missing."""
         values = parts.numbers(self)
         known = dict(self.scales) or {Mark(): Scale()}
         units = np.full(len(values), -1, dtype=np.int32)
@@ -175,17 +177,32 @@ def find_amounts(text: Words) -> Amounts | None:
 
     At least 80 % of the words are amounts; the others are marked as bad.
     """
-    valid = without_placeholders(text).drop_null()
+    words = _Distinct.of(text)
+    valid = words.places[words.places >= 0]
     step = max(1, len(valid) // _SAMPLE)
-    sample = valid.take(pa.array(np.arange(0, len(valid), step)[:_SAMPLE]))
+    sample = words.distinct.take(pa.array(valid[::step][:_SAMPLE]))
     if not len(sample) or _Parts.of(sample).share < _MOSTLY:
         return None
-    counted = pc.value_counts(valid)
-    parts = _Parts.of(counted.field(0)).with_known_marks(counted.field(1).to_numpy())
+    parts = _Parts.of(words.distinct)
+    known = parts.with_known_marks(np.bincount(valid, minlength=len(words.distinct)))
     coded = pc.any(pc.match_substring_regex(parts.written, "^0[0-9]+$")).as_py()  # 007 is not a quantity
-    notation = None if coded or not parts.marks else _notation(parts)
-    amounts = None if notation is None else notation.read(text)
+    notation = None if coded or not known.marks else _notation(known)
+    amounts = None if notation is None else notation._read(parts, words.places)
     return amounts if amounts is not None and amounts.bad.sum() <= (1 - _MOSTLY) * len(valid) else None
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """The different words of a column, and where they stand; -1 for missing ones and placeholders."""
+
+    distinct: Words
+    places: Codes
+
+    @classmethod
+    def of(cls, text: Words) -> _Distinct:
+        """Those of a column."""
+        encoded = without_placeholders(text).dictionary_encode()
+        return cls(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False))
 
 
 def _notation(parts: _Parts) -> Notation | None:
@@ -205,10 +222,8 @@ def _notation(parts: _Parts) -> Notation | None:
 def _times(scale: Scale) -> str:
     if scale.factor == -1.0:
         return "negative"
-    whole = scale.factor.is_integer()
-    return (
-        f"{scale.factor:,.0f} {scale.unit}".strip() if whole else f"{scale.factor:.6g} {scale.unit}".strip()
-    )
+    digits = ",.0f" if scale.factor.is_integer() else ".6g"
+    return f"{scale.factor:{digits}} {scale.unit}".strip()
 
 
 @dataclass(frozen=True)
@@ -236,10 +251,10 @@ class _Parts:
         """The parts of every word."""
         text = _plain(words)
         found = pc.extract_regex(text, pattern=_CELL)
-        minus = sum(_flags(pc.equal(found.field(name), "-")) for name in ("first", "second", "last"))
-        opened, closed = (_flags(pc.not_equal(found.field(name), "")) for name in ("open", "close"))
+        minus = sum(flags(pc.equal(found.field(name), "-")) for name in ("first", "second", "last"))
+        opened, closed = (flags(pc.not_equal(found.field(name), "")) for name in ("open", "close"))
         negative = np.asarray(minus + opened, dtype=np.int64)
-        good = _flags(found.is_valid()) & (opened == closed) & (negative <= 1)
+        good = flags(found.is_valid()) & (opened == closed) & (negative <= 1)
         around = [pc.fill_null(found.field(name), "") for name in ("before", "after", "limit")]
         joined = pc.binary_join_element_wise(*around, pa.scalar("\n", text.type)).dictionary_encode()
         codes = np.where(good, joined.indices.to_numpy(zero_copy_only=False), -1)
@@ -337,10 +352,6 @@ def _plain(words: Words) -> Words:
     return pc.utf8_trim_whitespace(words)
 
 
-def _flags(mask: Any) -> npt.NDArray[np.bool_]:
-    return np.asarray(pc.fill_null(mask, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
 def _mark(joined: str) -> Mark:
     """What stands around a number, without blanks."""
     before, after, limit = ("".join(part.split()) for part in joined.split("\n"))
@@ -367,6 +378,6 @@ def _angles(text: Words) -> tuple[Array, list[str | None]]:
         filled = pc.if_else(pc.equal(part, ""), pa.scalar("0", part.type), part)
         parts.append(np.asarray(pc.cast(filled, pa.float64()).to_numpy(zero_copy_only=False)))
     values = parts[0] + parts[1] / 60 + parts[2] / 3600
-    values = np.where(_flags(found.is_valid()), values, np.nan)
-    below = _flags(pc.equal(found.field("first"), "-"))
+    values = np.where(flags(found.is_valid()), values, np.nan)
+    below = flags(pc.equal(found.field("first"), "-"))
     return np.where(below, -values, values), found.field("after").to_pylist()

@@ -125,6 +125,11 @@ def numbers(column: pd.Series[Any]) -> Array:
     return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
+def flags(mask: Any) -> Mask:
+    """A mask of pyarrow's as one of NumPy's; nulls are False."""
+    return np.asarray(pc.fill_null(mask, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
 def parse_numbers(text: Words, *, decimal: str = ".") -> tuple[Array, Mask]:
     """Words as numbers, and a mask of the words that are none (NaN there, as at nulls).
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import Words, is_numeric, parse_numbers, words
+from automl.data.cells import Mask, Words, flags, is_numeric, parse_numbers, words
 from automl.data.table import Array
 
 FIELDS = ("days", "year", "month", "day", "weekday", "hour")
@@ -146,7 +146,7 @@ def read_dates(column: pd.Series[Any], reading: DateReading) -> ReadDates:
     """
     if is_numeric(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return ReadDates(_compact_days(values))
+        return ReadDates(compact_days(values))
     days = moments(column, reading)
     odd = np.isnan(days) & column.notna().to_numpy()
     if not odd.any() or column.dtype.kind == "M" or reading.style == "mixed":
@@ -184,12 +184,11 @@ def _read_numbered(text: Words, found: Array, reading: DateReading) -> int:
     return 0 if known is None else int((written & other & ~np.isnan(found)).sum())
 
 
-def _matching(text: Words, pattern: str) -> npt.NDArray[np.bool_]:
-    found = pc.fill_null(pc.match_substring_regex(text, pattern), False)
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+def _matching(text: Words, pattern: str) -> Mask:
+    return flags(pc.match_substring_regex(text, pattern))
 
 
-def _compact_days(values: Array) -> Array:
+def compact_days(values: Array) -> Array:
     """Days of whole numbers that write dates as 20190323; NaN for all else."""
     whole = np.where(np.isfinite(values) & (values == np.floor(values)), values, 0.0)
     inside = (whole >= 10000101) & (whole <= 99991231)

@@ -18,13 +18,12 @@ from automl.data.dialect import Dialect
 from automl.data.encodings import Decoded, to_utf8
 from automl.data.names import fill_blank_names, is_row_number, refuse_duplicates
 from automl.data.preamble import find_start, without_blanks_before_quotes
-from automl.data.quotes import Quotes
+from automl.data.quotes import MAX_CELL, Quotes
 from automl.data.sniffing import Header, delimiter_name, read_header
 from automl.data.typed_columns import TypedColumns
 from automl.errors import DataError, UsageError
 
 SAMPLE_BYTES = 1 << 17
-_MAX_CELL = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
     skipped: list[str] = []
     if _blank_from(data, header.end):
         return pa.table({key: pa.array([], pa.string()) for key in keys})
-    block = min(max(1 << 20, 256 * header.end), _MAX_CELL)
+    block = min(max(1 << 20, 256 * header.end), MAX_CELL)
     while True:
         try:
             cells = arrow_csv.read_csv(
@@ -181,8 +180,8 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
             )
             break
         except pa.ArrowInvalid as error:
-            if "straddl" in str(error) and block < min(len(data), _MAX_CELL):
-                block = min(8 * block, _MAX_CELL)  # a row that is longer than a block
+            if "straddl" in str(error) and block < min(len(data), MAX_CELL):
+                block = min(8 * block, MAX_CELL)  # a row that is longer than a block
                 skipped.clear()
                 continue
             raise _bad_row(data, name, delimiter, header, str(error)) from error
@@ -213,7 +212,7 @@ def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: st
     width = len(header.names)
     previous = 0
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter)
-    csv.field_size_limit(_MAX_CELL)
+    csv.field_size_limit(MAX_CELL)
     counts: list[int] = []
     for row in reader:
         if row and len(row) != width:
@@ -241,7 +240,7 @@ def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: st
 
 def _refuse_open_quote(data: bytes, name: str, delimiter: str, skip: bool) -> None:
     """Raise for a quote that is opened and never closed (quotes inside plain cells are only text)."""
-    csv.field_size_limit(_MAX_CELL)
+    csv.field_size_limit(MAX_CELL)
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter, strict=True)
     previous = 0
     try:

@@ -96,8 +96,13 @@ def said_of_words(found: Mapping[str, Mapping[str, int]], labels: str, kept: Map
     return notes
 
 
-def labels_in_cells(column: pd.Series[Any], missing: Sequence[str]) -> dict[str, int]:
-    """The words that are labels in a target whose cells know no quotes, with the rows of each."""
+def labels_in_cells(column: pd.Series[Any], known: Sequence[str] | None) -> dict[str, int]:
+    """The words that are labels in a target whose cells know no quotes, with the rows of each.
+
+    ``known`` are those that training found; None to find out.
+    """
     cells = column[[isinstance(cell, str) for cell in column]]
-    counts = count_words(pa.array(np.asarray(cells, dtype=object), pa.large_string()), missing)
+    counts = count_words(pa.array(np.asarray(cells, dtype=object), pa.large_string()), MISSING_WORDS)
+    if known is not None:
+        return {word: rows for word, rows in counts.items() if word in known}
     return {word: rows for word, rows in counts.items() if is_label(word, rows, len(column))}

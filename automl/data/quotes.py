@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from automl.data.cells import Mask
+from automl.data.cells import Mask, flags
 
-_MAX_CELL = 1 << 27
+MAX_CELL = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Quotes:
         read = arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(self.data)[self.start :]),
             read_options=arrow_csv.ReadOptions(
-                column_names=[str(i) for i in range(self.columns)], block_size=_MAX_CELL
+                column_names=[str(i) for i in range(self.columns)], block_size=MAX_CELL
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=lambda row: "skip"
@@ -58,5 +57,4 @@ class Quotes:
                 quoted_strings_can_be_null=False,
             ),
         )
-        nulls = pc.is_null(read.column(key).combine_chunks())
-        return np.asarray(nulls.to_numpy(zero_copy_only=False), dtype=np.bool_)
+        return flags(pc.is_null(read.column(key).combine_chunks()))

@@ -331,8 +331,7 @@ def _read_excel(path: Path, dialect: Dialect) -> ReadTable:
     missing, labels = missing_words(dialect.missing), dialect.labels
     kept: dict[str, int] = {}
     if labels is not None and dialect.missing is None and labels.name in frame:
-        kept = labels_in_cells(frame[labels.name], missing)
-        kept = kept if labels.words is None else dict.fromkeys(labels.words, 0)
+        kept = labels_in_cells(frame[labels.name], labels.words)
     cleaned = frame_without_words(frame, missing)
     if kept and labels is not None:
         others = [word for word in missing if word not in kept]

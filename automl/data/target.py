@@ -147,7 +147,7 @@ def _read(column: pd.Series[Any], target: str, task: str | None, numbers: Target
         return _Column(seconds_of(column), present, (said,), seconds)
     large = column.dtype.kind == "u" and present.any() and column.max() >= 2**63
     if is_numeric(column) and not large:
-        if open_task and task is None:
+        if task is None:
             refuse_dates(column, None, target)
         if column.dtype.kind in "iu":
             return _Column(np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present)
@@ -179,7 +179,7 @@ def _read_words(
         spelled_as_classes = spelled_once and _looks_like_classes(known)
         if task == "regression" or not spelled_as_classes:
             refuse_units(numbers, text, target)
-            refuse_words(numbers, text, target)
+            refuse_words(bad, text, target)
             present &= ~np.isnan(values)
             return _Column(np.where(present, values, 0), present, (numbers.described,), numbers)
         spelled_as_classes = not bad.any()

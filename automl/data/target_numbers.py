@@ -20,7 +20,7 @@ from automl.data.cells import (
     looks_numeric,
     parse_numbers,
 )
-from automl.data.dates import ISO, find_date_reading, is_compact_date, moments, moments_of_words
+from automl.data.dates import compact_days, find_date_reading, is_compact_date, moments_of_words
 from automl.data.durations import find_durations, read_durations
 from automl.data.names import listed
 from automl.data.table import Array
@@ -114,9 +114,9 @@ def refuse_units(numbers: TargetNumbers, text: Words, target: str) -> None:
     )
 
 
-def refuse_words(numbers: TargetNumbers, text: Words, target: str) -> None:
-    """Raise :class:`DataError` naming the cells of a numeric target that are not numbers."""
-    bad = np.flatnonzero(numbers.read(text)[1])
+def refuse_words(odd: Mask, text: Words, target: str) -> None:
+    """Raise :class:`DataError` naming the cells of a numeric target that are not numbers: ``odd`` ones."""
+    bad = np.flatnonzero(odd)
     if not len(bad):
         return
     counts = pc.value_counts(text.take(pa.array(bad)))
@@ -153,16 +153,10 @@ def _date(column: pd.Series[Any], text: Words | None) -> str:
         values = present.to_numpy(dtype=np.float64)
         compact = bool((values == np.floor(values)).all()) and is_compact_date(values)
         many = len(np.unique(values)) > 20
-        return f"{values[0]:.0f}" if compact and many and not np.isnan(_compact(present)).any() else ""
+        return f"{values[0]:.0f}" if compact and many and not np.isnan(compact_days(values)).any() else ""
     found = find_date_reading(text)
     if found is None:
         return ""
     read = ~np.isnan(moments_of_words(text, found[0]))
     valid = len(text) - text.null_count
     return str(text.filter(pa.array(read))[0]) if read.sum() >= _DATES * valid else ""
-
-
-def _compact(present: pd.Series[Any]) -> Array:
-    """Days of dates written as 20190323, NaN for those that no calendar has."""
-    as_dates = pd.to_datetime(present.astype("int64").astype(str), format="%Y%m%d", errors="coerce")
-    return moments(as_dates, ISO)

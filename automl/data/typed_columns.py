@@ -14,6 +14,7 @@ from automl.data.cells import (
     EXACT,
     Words,
     decimal_style,
+    flags,
     has_leading_zeros,
     looks_numeric,
     parse_numbers,
@@ -82,7 +83,7 @@ class TypedColumns:
         """The words of a text column with those that do not mean missing here: quoted ones, and labels."""
         if self.dialect.missing is not None:
             return values
-        gone = np.asarray(pc.and_(pc.is_null(values), pc.is_valid(raw)).to_numpy(zero_copy_only=False))
+        gone = flags(pc.and_(pc.is_null(values), pc.is_valid(raw)))
         kept, others_quoted = np.zeros(len(gone), dtype=np.bool_), False
         if self.quotes.tell:
             counted = pc.value_counts(values.drop_null())
@@ -97,7 +98,7 @@ class TypedColumns:
             for word, rows in count_words(raw.filter(pa.array(gone & ~kept)), missing_words(None)).items():
                 known = labels.words is not None and word in labels.words
                 if known or (labels.words is None and not others_quoted and is_label(word, rows, len(raw))):
-                    kept |= gone & np.asarray(pc.fill_null(pc.equal(raw, word), False))
+                    kept |= gone & flags(pc.equal(raw, word))
             self.label_words = count_words(raw.filter(pa.array(kept)), missing_words(None))
         return pc.if_else(pa.array(kept), raw, values) if kept.any() else values
 
@@ -153,7 +154,7 @@ def _typed(column: Any, dialect: Dialect, known: str | None, missing: tuple[str,
         return _Column(truth)
     if not looks_numeric(text):
         return _Column(text)
-    if not points and (found := _plain_numbers(text)) is not None:
+    if text is not raw and not points and (found := _plain_numbers(text)) is not None:
         return _Column(found)
     trimmed = pc.utf8_trim_whitespace(text)
     style = decimal
