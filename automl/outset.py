@@ -12,12 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from automl import __version__
 from automl.errors import StorageError
 from automl.search_space import SearchSpace
 from automl.settings import Settings
 
 FORMAT = 1
-_PACKAGES = ("automl", "numpy", "optuna", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "tabm")
+_PACKAGES = ("numpy", "optuna", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "tabm")
 # Where the search is kept, and what is free on the machine: neither makes it another search.
 _INCIDENTAL = frozenset({"store", "tracking_uri", "memory_bytes"})
 
@@ -126,7 +127,7 @@ def space_digests(spaces: Mapping[str, SearchSpace]) -> dict[str, str]:
 
 def installed_versions() -> dict[str, str]:
     """Versions of what decides a trial's outcome."""
-    found = {}
+    found = {"automl": __version__}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

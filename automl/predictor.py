@@ -328,7 +328,7 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         "class_weights": list(source.class_weights),
         "known_rows": source.known is not None,
         "facts": dict(source.facts),
-        "versions": dict(_versions()),
+        "versions": library_versions(),
     }
     (folder / _BODY).write_text(json.dumps(body, indent=1), encoding="utf-8")
     if source.known is not None:
@@ -417,7 +417,8 @@ def _cores() -> int:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """The version of this package and of the libraries that a model is made and read with."""
     from importlib.metadata import PackageNotFoundError, version
 
     from automl import __version__

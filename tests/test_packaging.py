@@ -19,7 +19,7 @@ def test_the_wheel_holds_modules_and_search_spaces(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    (wheel,) = tmp_path.glob("automl-*.whl")
+    (wheel,) = tmp_path.glob("automl_on_record-*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "automl").rglob("*.py")}
     spaces = {f"automl/search_spaces/{path.name}" for path in (ROOT / "search_spaces").glob("*.yaml")}

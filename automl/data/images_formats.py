@@ -29,7 +29,7 @@ FORMATS = {
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 # Of Apple's phones; read where the extra is installed.
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
-_HEIF_EXTRA = "pip install 'automl[heic]' to read .heic"
+_HEIF_EXTRA = "pip install pillow-heif to read .heic"
 # What a path in a table ends in when it names an image, be it one that cannot be read.
 PATH_SUFFIXES = SUFFIXES + HEIF_SUFFIXES
 # The same as a pattern for whole columns.

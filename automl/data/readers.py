@@ -307,7 +307,7 @@ def _read_excel(path: Path, dialect: Dialect) -> ReadTable:
         import openpyxl  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            f"Reading {path.name} needs openpyxl, which is not installed. Next: pip install 'automl[excel]'"
+            f"Reading {path.name} needs openpyxl, which is not installed. Next: pip install openpyxl"
         ) from error
     try:
         with zipfile.ZipFile(path) as archive:

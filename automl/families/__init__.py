@@ -44,7 +44,7 @@ def family(name: str) -> Family:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    known, broken = _discovered()
+    known, broken, _ = _discovered()
     if name in known:
         return known[name]
     for plug_in in broken:
@@ -53,10 +53,17 @@ def family(name: str) -> Family:
     raise UsageError(f"There is no model family {name!r}. {did_you_mean(name, known)}")
 
 
+def plug_in_requirement(name: str) -> str | None:
+    """``DISTRIBUTION==VERSION`` of the package that offers a family; None where it is a built-in one."""
+    return _discovered()[2].get(name)
+
+
 @cache
-def _discovered() -> tuple[dict[str, Family], tuple[BrokenFamily, ...]]:
+def _discovered() -> tuple[dict[str, Family], tuple[BrokenFamily, ...], dict[str, str]]:
+    """The families, the plug-ins that are broken, and what to install for the others, by family."""
     found = _built_in()
     broken: list[BrokenFamily] = []
+    offered: dict[str, str] = {}
     for point in sorted(entry_points(group=PLUG_INS), key=lambda item: item.name):
         try:
             plug_in = _family_of(point.load())
@@ -68,7 +75,9 @@ def _discovered() -> tuple[dict[str, Family], tuple[BrokenFamily, ...]]:
             broken.append(BrokenFamily(point.name, f"There is a family {plug_in.name!r} already."))
         else:
             found[plug_in.name] = plug_in
-    return found, tuple(broken)
+            if point.dist is not None:
+                offered[plug_in.name] = f"{point.dist.name}=={point.dist.version}"
+    return found, tuple(broken), offered
 
 
 def _built_in() -> dict[str, Family]:

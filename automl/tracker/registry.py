@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.predictor import Predictor, link_or_copy
+from automl.families import plug_in_requirement
+from automl.predictor import Predictor, library_versions, link_or_copy
 from automl.store import folder_bytes
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.store import local_path
+from automl.tracker.wheel import pack_wheel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -98,6 +100,7 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(predictor.folder, folder / FOLDER, copy_function=link_or_copy)
+    wheel = pack_wheel(folder)
     model = Model(
         run_id=run_id,
         model_id=model_id,
@@ -112,7 +115,16 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
         streamable=False,
     )
     model.save(str(folder / "MLmodel"))
-    _write_environment(folder, [f"automl=={version}", f"mlflow=={VERSION}"])
+    _write_environment(folder, [wheel, f"mlflow=={VERSION}", *_libraries(predictor)])
+
+
+def _libraries(predictor: Predictor) -> list[str]:
+    """The libraries as they are here, and the packages that the members' families come from."""
+    versions = {name: found for name, found in library_versions().items() if name != "automl"}
+    # "2.6.0+cu124" is a build that the public index does not have
+    pinned = [f"{name}=={found.partition('+')[0]}" for name, found in versions.items()]
+    plug_ins = {plug_in_requirement(member.family) for member in predictor.members}
+    return [*pinned, *sorted(filter(None, plug_ins))]
 
 
 def _write_environment(folder: Path, requirements: list[str]) -> None:

@@ -149,7 +149,7 @@ def _check_driver(location: StoreLocation) -> None:
         make_url(location.uri).get_dialect().import_dbapi()
     except ImportError as error:
         package = (
-            "'automl[postgres]'"
+            "'psycopg[binary]' 'sqlalchemy>=2.1'"
             if location.uri.startswith("postgresql:")
             else f"the package that has {error.name}"
         )

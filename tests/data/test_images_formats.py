@@ -65,7 +65,7 @@ def test_what_is_left_out_is_named_with_its_suffix_and_number(tmp_path: Path) ->
     assert folder.notes[1] == "Files that are not images were ignored: 1 without suffix, 1 .txt."
     (finding,) = folder.findings
     assert finding.evidence == "Images in formats that are not read were left out: 2 .heic, 1 .psd."
-    assert "Convert .heic, .psd to JPEG or PNG, or pip install 'automl[heic]'" in finding.remedy
+    assert "Convert .heic, .psd to JPEG or PNG, or pip install pillow-heif" in finding.remedy
     assert [finding.evidence in note for note in unlabelled_folder(tmp_path)[1]] == [False, True]
 
 
