@@ -29,7 +29,7 @@ from automl.image_source import Report, Source, judged_part, open_source
 from automl.metrics import METRICS, Metric
 from automl.problem import Problem
 from automl.settings import Settings
-from automl.split_plan import explained, plan_split
+from automl.split_plan import ask_about_parts, check_classes, explained, given_parts, plan_split
 from automl.splits import RowNumbers, Split, SplitPlan, hold_out_test, make_split
 from automl.tasks import Encoded, Task, TaskChoice, choose_task
 
@@ -129,12 +129,13 @@ def prepare(
     if encoded.images and layout.features.kinds != {Kind.IMAGE}:
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
-    parts = source.parts(frame)
+    parts = source.parts(frame) if source.split_given else given_parts(frame, settings)
+    check_classes(task.labels, target, parts)
     repeats = find_repeats(encoded, layout.plans)
     plan = replace(plan_split(frame, encoded, repeats, settings), judged=judged_part(parts))
     table, kept_target, kept_plan, test, rest = encoded, target, plan, None, None
     if settings.test is not None and _test_of(parts) is not None:
-        raise UsageError("The folder has a test part of its own: leave --test out, or move that part away.")
+        raise UsageError("The data has a test part of its own: leave --test out, or move that part away.")
     if settings.test is not None:
         test = _given_test(source, layout, task, report)
         if settings.seconds is None or settings.seconds >= _DRIFT_SECONDS:
@@ -184,6 +185,7 @@ def _examined(
     """The columns, their encoding and what the checks say of them; copies of the target are left out."""
     frame, settings, read = clean.frame, source.settings, source.read
     exclude = (PART,) if source.split_given else ()
+    ask_about_parts(frame.drop(columns=list(exclude)), settings)
     outcome = Outcome.of(clean.values, classes=bool(task.labels))
     layout = infer_layout(frame, settings, exclude, outcome)
     table = source.refer(layout.encode(frame).table)

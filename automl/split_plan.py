@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.data.cells import distinct_codes
 from automl.data.dates import points_in_time
+from automl.data.given_parts import counts_of, parts_in
+from automl.data.images_parts import TRAIN
 from automl.data.repeats import Repeats
 from automl.data.table import Kind, Table
 from automl.errors import DataError, UsageError
 from automl.settings import Settings
 from automl.splits import Split, SplitPlan
+from automl.tasks import Encoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +42,62 @@ def plan_split(frame: pd.DataFrame, table: Table, repeats: Repeats, settings: Se
     plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, images=images)
     if settings.group is not None:
         return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
+    if given_parts(frame, settings) is not None:
+        return replace(plan, groups=repeats.together)
     if settings.fold_column is not None:
         return replace(plan, assigned=_codes(frame, settings.fold_column))
     if settings.time_column is not None:
         return replace(plan, times=_times(frame, settings.time_column))
     return replace(plan, groups=repeats.together)
+
+
+def given_parts(frame: pd.DataFrame, settings: Settings) -> npt.NDArray[Any] | None:
+    """``train``, ``val`` or ``test`` per row, where the column of ``--fold-column`` says so in words."""
+    return None if settings.fold_column is None else parts_in(frame[settings.fold_column])
+
+
+def ask_about_parts(frame: pd.DataFrame, settings: Settings) -> None:
+    """Ask what a column is for that says which rows train and which test; nobody wants it learned.
+
+    Raises
+    ------
+    UsageError
+        Where there is such a column and no option names it.
+    """
+    named = {settings.target, settings.group, settings.time_column, settings.fold_column}
+    for column in frame.columns:
+        if column in named or column in (*settings.drop, *settings.keep, *settings.kinds):
+            continue
+        parts = parts_in(frame[column])
+        if parts is not None:
+            held = ", ".join(f"{part} {count:,}" for part, count in counts_of(parts).items())
+            name = shlex.quote(str(column))
+            raise UsageError(
+                f"Column {column!r} says which rows are for training ({held}). What is it to be used for? "
+                f"Next: --fold-column {name} trains and judges by it, and scores its test rows once, at "
+                f"the end; --drop {name} uses all rows alike; --keep {name} learns from it as from any other."
+            )
+
+
+def check_classes(labels: Sequence[object], target: Encoded, parts: npt.NDArray[Any] | None) -> None:
+    """Refuse a given split that judges or tests classes which no training row has.
+
+    Raises
+    ------
+    DataError
+        With the classes and how many rows they have.
+    """
+    if parts is None or not labels:
+        return
+    codes = np.asarray(target, dtype=np.int64)
+    counts = np.bincount(codes, minlength=len(labels))
+    unknown = np.setdiff1d(np.flatnonzero(counts), codes[parts == TRAIN])
+    if len(unknown):
+        listed = ", ".join(f"{labels[code]!r} ({counts[code]:,} rows)" for code in unknown[:10])
+        raise DataError(
+            f"{len(unknown)} of {len(labels)} classes have no row for training: {listed}. No model can "
+            "learn them. Next: move some of their rows to the training part, or remove them."
+        )
 
 
 def explained(split: Split, plan: SplitPlan, repeats: Repeats) -> Split:

@@ -79,3 +79,37 @@ def test_noise_is_seldom_taken_for_a_relation() -> None:
         Outcome(np.random.default_rng(seed).normal(size=ROWS), False).is_told_by(DEPTH) for seed in range(300)
     ]
     assert sum(told) <= 12  # 3 are expected by chance
+
+
+def _parcels() -> np.ndarray:
+    """Numbers of nine digits as a land register gives them out: by map sheet, then in small steps."""
+    sheets = random.choice(np.arange(500, 980), 12, replace=False) * 1_000_000
+    return random.permutation(
+        np.concatenate([sheet + np.cumsum(random.integers(5, 90, ROWS // 12)) * 10 for sheet in sheets])
+    )
+
+
+def test_parcel_numbers_name_their_rows_although_a_district_tells_of_the_price() -> None:
+    parcels = _parcels()
+    found = column("PID", parcels, told_by(parcels))
+    assert found.kind is Kind.ID
+    assert "of 9 digits in blocks" in found.reason
+
+
+def test_wide_numbers_without_blocks_are_kept_where_they_tell_of_the_target() -> None:
+    wide = random.permutation(random.integers(10_000_000, 99_000_000, ROWS))
+    assert column("plate", wide, NOISE).kind is Kind.ID
+    assert column("reading", wide, told_by(wide)).kind is Kind.NUMBER
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        1_600_000_000 + random.permutation(np.cumsum(random.integers(1, 90_000, ROWS))),
+        random.permutation(np.round(np.exp(random.normal(16, 2, ROWS))).astype(np.int64)),
+        random.integers(1_000_000, 1_000_200, ROWS),
+    ],
+    ids=["seconds since 1970", "revenues of every width", "repeated"],
+)
+def test_wide_numbers_that_no_register_gives_out_stay_numbers(values: np.ndarray) -> None:
+    assert column("amount", values, NOISE).kind is Kind.NUMBER

@@ -78,7 +78,7 @@ def test_errors_name_the_suffixes_that_were_found(tmp_path: Path) -> None:
         scan_classes(tmp_path)
     with pytest.raises(DataError, match=r"holds no image \(.jpg, .*Found: 2 .heic, 1 .xyz"):
         scan_images(tmp_path / "dog")
-    with pytest.raises(DataError, match=r"a HEIC image; convert it to JPEG, or pip install 'automl\[heic\]'"):
+    with pytest.raises(DataError, match=r"a HEIC image; convert it to JPEG, or pip install pillow-heif"):
         decode(b"\0\0\0\x18ftypheic" + b"\0" * 40, 8)
 
 

@@ -1,0 +1,51 @@
+"""Columns that say which rows are for training and which for testing: ``split``, ``set``, ``is_train``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.images_parts import TEST, TRAIN, VAL, part_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST_WORDS = 8  # different ones in such a column
+_ASKS = re.compile(r"is[_ .-]?(?P<part>train|test)(?:ing)?", re.I)
+_TRUTHS = {"true": True, "yes": True, "1": True, "1.0": True, "y": True, "t": True}
+_TRUTHS |= {"false": False, "no": False, "0": False, "0.0": False, "n": False, "f": False}
+
+
+def parts_in(column: pd.Series[Any]) -> npt.NDArray[Any] | None:
+    """``train``, ``val`` or ``test`` per row where every cell names a part, with ``train`` among them.
+
+    Cells are read as names of folders are (:func:`automl.data.images_parts.part_of`); a column called
+    ``is_train`` or ``is_test`` may hold truth values. None for every other column.
+    """
+    distinct = column.unique()
+    if not 2 <= len(distinct) <= _MOST_WORDS or bool(column.isna().any()):
+        return None
+    asks = _ASKS.fullmatch(str(column.name).strip())
+    parts = {value: _part(value, asks) for value in distinct}
+    found = set(parts.values())
+    if TRAIN not in found or len(found) < 2 or not found <= {TRAIN, VAL, TEST}:
+        return None
+    return np.array(column.map(parts), dtype=object)
+
+
+def counts_of(parts: npt.NDArray[Any]) -> Mapping[str, int]:
+    """Rows of each part, in the order in which they are used."""
+    return {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST) if (parts == part).any()}
+
+
+def _part(value: object, asks: re.Match[str] | None) -> str:
+    if asks is None:
+        return part_of(str(value)) if isinstance(value, str) else ""
+    truth = _TRUTHS.get(str(value).strip().lower())
+    if truth is None:
+        return ""
+    return TRAIN if truth == (asks["part"].lower() == TRAIN) else TEST
