@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -89,14 +89,24 @@ class Allocator:
         Of the draws.
     timed:
         Whether seconds count; without, the same outcomes give the same choices on any machine.
+    ready:
+        Whether a trial of a family could begin now. Where seconds count, one that could not is put off
+        while there is another.
     """
 
     def __init__(
-        self, families: Sequence[str], times: TimeModel, *, seed: int = 0, timed: bool = True
+        self,
+        families: Sequence[str],
+        times: TimeModel,
+        *,
+        seed: int = 0,
+        timed: bool = True,
+        ready: Callable[[str], bool] = lambda family: True,
     ) -> None:
         self._families = list(families)
         self._times = times
         self._timed = timed
+        self._ready = ready
         self._seed = seed
         self._asked = 0
         self._gain: dict[str, float] = {}
@@ -112,13 +122,12 @@ class Allocator:
     def choose(self, seconds_left: float) -> str | None:
         """The family to ask next, or None when none can finish in ``seconds_left``."""
         self._asked += 1
-        while self._opening:
-            family = self._opening.pop(0)
+        ready = self._startable()
+        for family in [name for name in self._opening if name in ready]:
+            self._opening.remove(family)
             if self._fits(family, seconds_left):
                 return family
-        open_families = [
-            name for name in self._families if name != "dummy" and self._fits(name, seconds_left)
-        ]
+        open_families = [name for name in ready if name != "dummy" and self._fits(name, seconds_left)]
         if not open_families:
             return None
         gains = np.array([self._gain.get(name, 0.0) for name in open_families])
@@ -134,17 +143,24 @@ class Allocator:
     def recall(self, family: str) -> None:
         """An earlier process chose ``family`` at this point: be as if it had been chosen here."""
         self._asked += 1
-        while self._opening and self._opening.pop(0) != family:
-            pass
+        if family in self._opening:
+            self._opening.remove(family)
 
     def learn(self, family: str, gain: float) -> None:
         """The ensemble's loss fell by ``gain`` (≥ 0) with a trial of ``family``; a moving average is kept."""
         known = self._gain.get(family)
         self._gain[family] = max(gain, 0.0) if known is None else 0.7 * known + 0.3 * max(gain, 0.0)
 
+    def _startable(self) -> list[str]:
+        """The families whose trials could begin now; all where that is none but the baseline."""
+        if not self._timed:
+            return self._families
+        ready = [name for name in self._families if self._ready(name)]
+        return ready if {*ready} - {"dummy"} else self._families
+
     def _fits(self, family: str, seconds_left: float) -> bool:
         if not self._timed:
             return True
         if not self._times.knows(family):
-            return seconds_left > 1.0
+            return seconds_left > self._times.guess(family)
         return self._times.predict(family) <= seconds_left

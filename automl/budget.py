@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from automl.errors import UsageError
+from automl.pace import Pace
 
+END_SECONDS = 1.6
+"""Processor seconds from the last trial to the end of the process (measured: 1.0 to 1.4 on eleven tables)."""
+END_SHARE = 0.35
+SCARCE = 0.6
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -64,14 +69,14 @@ def trial_seconds(seconds: float, rows: int, *, images: bool = False) -> float:
     return max(8.0, seconds / (3 if images else 6 if rows < 10_000 else 4))
 
 
-def crowding() -> float:
-    """By how much other work slows this process down, 1 to 3: running processes per core, last minute's mean.
+def first_pace() -> Pace:
+    """A guess from the running processes per core, last minute's mean; 1 to a third, measured soon after.
 
     1 where the system keeps no such mean (Windows).
     """
     if not hasattr(os, "getloadavg"):
-        return 1.0
-    return min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), 3.0)
+        return Pace()
+    return Pace(1 / min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), 3.0))
 
 
 class Clock:
@@ -83,13 +88,19 @@ class Clock:
         The budget, or None when trials are counted instead.
     spent:
         Seconds that count as used already (imports before the call, an earlier session).
-    crowding:
-        By how much other work slows this process down (see :func:`crowding`); more is kept for the end.
+    pace:
+        What this search's processes get of the processor; the loop keeps it up to date.
+
+    Attributes
+    ----------
+    owed:
+        Processor seconds of work in the background that the end has to wait for.
     """
 
-    def __init__(self, seconds: float | None, *, spent: float = 0.0, crowding: float = 1.0) -> None:
+    def __init__(self, seconds: float | None, *, spent: float = 0.0, pace: Pace | None = None) -> None:
         self.seconds = seconds
-        self._crowding = crowding
+        self.pace = pace or Pace()
+        self.owed = 0.0
         self._began = time.monotonic() - spent
 
     @property
@@ -107,12 +118,14 @@ class Clock:
         """Seconds kept for the end: choosing, scoring the test part, saving, registering.
 
         The folds' models are deployed as they are, so nothing is fitted then; 2 s or 5 %, at most 20 s,
-        and a fifth of budgets below 10 s. More where the machine is crowded, up to 15 %.
+        and a fifth of budgets below 10 s. More where other work leaves less of the processor: what the end
+        takes of it, by the share that this search gets, up to 35 % of the budget.
         """
         if self.seconds is None:
             return 0.0
-        alone = max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds)
-        return min(max(alone, min(alone * self._crowding, 0.15 * self.seconds)), 20.0)
+        alone = min(max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds), 20.0)
+        need = (END_SECONDS + self.owed) / self.pace.share
+        return max(alone, min(need, END_SHARE * self.seconds))
 
     @property
     def left_for_trials(self) -> float:
@@ -124,14 +137,16 @@ class Clock:
 class TimeModel:
     """What a trial of a family takes, learnt from those that ran.
 
-    The prediction is the 80 % quantile of what the family's trials took (of the last 20), so that four
-    of five trials that are started come back in time. Trials cut short count as what they used.
+    It learns what trials take on a free machine, and predicts what they take at the pace of now: the 80 %
+    quantile of the family's last 20, so that four of five trials that are started come back in time. Trials
+    cut short count as what they used.
     """
 
+    pace: Pace = field(default_factory=Pace)
     _seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def learn(self, family: str, seconds: float) -> None:
-        """A trial of ``family`` took ``seconds``."""
+        """A trial of ``family`` takes ``seconds`` where nothing slows it down."""
         self._seconds[family].append(seconds)
 
     def knows(self, family: str) -> bool:
@@ -139,11 +154,20 @@ class TimeModel:
         return bool(self._seconds[family])
 
     def predict(self, family: str) -> float:
-        """Seconds that four of five trials of ``family`` do not exceed; 0 while nothing is known."""
+        """Seconds that four of five trials of ``family`` do not exceed now; 0 while nothing is known."""
         seen = self._seconds[family][-20:]
-        return float(np.quantile(seen, 0.8)) if seen else 0.0
+        return float(np.quantile(seen, 0.8)) / self.pace.share if seen else 0.0
+
+    def guess(self, family: str) -> float:
+        """Seconds without which no trial of an unknown family should be begun.
+
+        A second on a processor, and where that is scarce half of what the other families took.
+        """
+        seen = [seconds for name, times in self._seconds.items() if name != "dummy" for seconds in times]
+        half = 0.5 * float(np.median(seen)) if seen and self.pace.share < SCARCE else 0.0
+        return max(1.0, half) / self.pace.share
 
     def typical(self, family: str) -> float:
         """Median seconds of a trial of ``family``; that of all families while it is unknown."""
         seen = self._seconds[family][-20:] or [s for times in self._seconds.values() for s in times]
-        return float(np.median(seen)) if seen else 1.0
+        return float(np.median(seen)) / self.pace.share if seen else 1.0

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel, crowding, trial_seconds
+from automl.budget import Clock, TimeModel, trial_seconds
+from automl.capacity import cores, device, patience
 from automl.delivery import QUICK, Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import (
     DataError,
-    MissingDependencyError,
     NoTrialError,
     SearchInterrupted,
     SpaceError,
@@ -40,6 +41,7 @@ from automl.loop import Loop
 from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
 from automl.outset import Outset, plain_settings, space_digests
+from automl.pace import Meter
 from automl.preparation import Prepared, prepare
 from automl.search_folder import SearchFolder, tidy, unfinished_folders
 from automl.settings import Settings
@@ -51,6 +53,7 @@ from automl.tracker import (
     StoreLocation,
     Tracker,
     default_uri,
+    load_mlflow,
     locate_store,
     open_store,
 )
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
 
 HURRY_SECONDS = 8.0
 IMAGE_TRIALS = 40
+_BUSY = 0.6
 WEIGHTS_VARIABLE = "AUTOML_WEIGHTS_DIR"
 
 
@@ -108,8 +112,13 @@ class RunningSearch:
             if self.resumed is not None:
                 stack.enter_context(self.resumed)
             executor = stack.enter_context(self._executor())
-            executor.warm()
+            executor.warm(patience(self.settings, chosen))
+            meter = Meter()
+            meter.read([os.getpid()])
+            if self.clock.pace.share > _BUSY:  # else the data and the first models come first
+                threading.Thread(target=load_mlflow, daemon=True).start()
             prepared = prepare(self.settings, report=self.watcher.preparing)
+            self.clock.pace.learn(*meter.read([os.getpid()]))
             spaces, left_out = _spaces(chosen, prepared, self.settings)
             prepared = replace(prepared, notes=(*prepared.notes, *left_out))
             location = open_store(self.settings.tracking_uri, self.settings.store)
@@ -127,7 +136,7 @@ class RunningSearch:
             return
         folder.claim()
         self.resumed = folder
-        self.clock = Clock(self.settings.seconds, spent=used + folder.spent, crowding=crowding())
+        self.clock = Clock(self.settings.seconds, spent=used + folder.spent, pace=self.clock.pace)
         if self.settings.tracking_uri is None:
             own = folder.outset.tracking_uri or default_uri(self.settings.store)
             self.settings = replace(self.settings, tracking_uri=own)
@@ -186,17 +195,22 @@ class RunningSearch:
 
     def _loop(self, parts: _Parts) -> Loop:
         settings, prepared, spaces = self.settings, parts.prepared, parts.spaces
-        times = TimeModel()
-        problem = prepared.problem
+        times = TimeModel(self.clock.pace)
+        problem, known = prepared.problem, known_families()
+
+        def ready(family: str) -> bool:
+            """Nets of images are what such a search is for: they wait for torch."""
+            return bool(problem.table.images) or parts.executor.loaded(known[family].libraries)
+
         return Loop(
             problem,
             Optimizer(spaces, seed=settings.seed, allow_log_target=prepared.log_target),
-            Allocator(tuple(spaces), times, seed=settings.seed, timed=settings.trials is None),
+            Allocator(tuple(spaces), times, seed=settings.seed, timed=settings.trials is None, ready=ready),
             times,
             self.clock,
             parts.executor,
             EnsembleBuilder(problem.task.metric, problem.target[problem.split.scored], seed=settings.seed),
-            Recording(self.watcher, parts.tracker),
+            Recording(self.watcher, parts.tracker, self.clock),
             parts.folder,
             seed=settings.seed,
             slots=parts.folder.outset.slots,
@@ -224,7 +238,7 @@ class RunningSearch:
             _test_digest(prepared),
             slots,
             threads,
-            _device(self.settings.device),
+            device(self.settings.device),
             None if location.is_default else location.uri,
             time.time(),
             spaces=space_digests(spaces),
@@ -245,12 +259,12 @@ class RunningSearch:
         """One per core, as far as 1.5 GB each can be had."""
         if self.settings.workers:
             return self.settings.workers
-        return max(1, min(_cores(), int(self.settings.memory_bytes / 1.5e9)))
+        return max(1, min(cores(), int(self.settings.memory_bytes / 1.5e9)))
 
     def _cores(self, prepared: Prepared) -> tuple[int, int]:
         """``(workers, threads each)`` by the size of the table: many small fits, or few wide ones."""
         if self.settings.executor == "inline" or self._hurried:
-            return 1, _cores()
+            return 1, cores()
         table = prepared.problem.table
         cells = table.rows * max(1, table.numbers.shape[1] + table.codes.shape[1])
         most = self._most_workers()
@@ -260,7 +274,7 @@ class RunningSearch:
             workers = min(most, 2)
         else:
             workers = 1
-        return workers, max(1, _cores() // workers)
+        return workers, max(1, cores() // workers)
 
     def _record(self, parts: _Parts) -> SearchRecord:
         settings, prepared = self.settings, parts.prepared
@@ -286,27 +300,6 @@ class RunningSearch:
             truth=prepared.problem.target[split.scored],
             started=time.time() - self.clock.elapsed,
         )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _device(asked: str) -> str:
-    """``cpu`` or ``cuda``; torch is only imported where a driver's device file says it may find a GPU."""
-    if asked == "cpu":
-        return "cpu"
-    if asked == "auto" and not Path("/dev/nvidiactl").exists() and os.name != "nt":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if asked == "cuda":
-        raise MissingDependencyError(
-            "--device cuda was asked for, but torch finds no GPU. Use --device cpu or auto."
-        )
-    return "cpu"
 
 
 def _chosen_families(settings: Settings) -> tuple[str, ...]:
@@ -362,7 +355,7 @@ def _scope(prepared: Prepared, settings: Settings) -> Scope:
     if settings.seconds is not None:
         images = bool(prepared.problem.table.images)
         seconds = trial_seconds(settings.seconds, prepared.rows, images=images)
-    return Scope(len(folds[0].train), len(folds), seconds, _device(settings.device))
+    return Scope(len(folds[0].train), len(folds), seconds, device(settings.device))
 
 
 def _interrupted_before(root: Path, settings: Settings) -> SearchFolder | None:

@@ -24,6 +24,7 @@ from automl.data.table import Kind, Table
 from automl.families import families
 from automl.families.base import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.log_target import LogTarget
+from automl.pace import TrialPace
 from automl.peak_memory import PeakMemory
 from automl.problem import Problem
 from automl.splits import Fold
@@ -41,7 +42,7 @@ _TIMING_SECONDS = 0.3
 _TRACEBACK_CHARACTERS = 4000
 _CURVE_POINTS = 200
 _REPORT_SECONDS = 0.25
-_CLOSING_SHARE = 0.05
+_WAITS = 0.6
 # How the libraries say that memory ran out, where they do not raise MemoryError.
 _MEMORY_WORDS = (
     "out of memory",
@@ -79,10 +80,12 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
     ``timeout``. A request to stop makes it ``pruned``.
     """
     started = time.monotonic()
-    memory = PeakMemory()
+    memory, pace = PeakMemory(), TrialPace()
     run = _Run(ticket, problem, control, started)
     try:
-        return replace(run.result(), seconds=time.monotonic() - started, peak_bytes=memory.peak_bytes())
+        result = run.result()
+        seconds = time.monotonic() - started
+        return replace(result, seconds=seconds, peak_bytes=memory.peak_bytes(), share=pace.share())
     except Exception as error:  # noqa: BLE001 - the one broad except: a model's failure is a Result
         status, reason = _failure(error, control)
         trace = "" if isinstance(error, TrialStopped) else traceback.format_exc()[-_TRACEBACK_CHARACTERS:]
@@ -93,6 +96,7 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
         fold_seconds=tuple(fold.seconds for fold in run.finished),
         fit_seconds=sum(fold.fit_seconds for fold in run.finished),
         peak_bytes=memory.peak_bytes(),
+        share=pace.share(),
         error=reason,
         traceback=trace,
     )
@@ -147,7 +151,7 @@ class _Run:
         self.problem = problem
         self.control = control
         # What follows the last fit (predicting, saving, timing) has to fit into the limit as well.
-        self.end = started + ticket.seconds * (1 - _CLOSING_SHARE)
+        self.end = started + ticket.seconds - ticket.closing_seconds
         self.folder = Path(ticket.folder) / "model"
         self.finished: list[_FittedFold] = []
         self._reported = 0.0
@@ -216,8 +220,9 @@ class _Run:
             total = len(self.finished) + left
             raise TrialStopped(f"the time limit passed after {len(self.finished)} of {total} folds")
         data = self._data(*fold)
-        # the first fold also pays for imports and prepared inputs: half a share more
-        share = (self.end - began) / left * (1.5 if left > 1 and not self.finished else 1.0)
+        # the first fold also pays for imports and prepared inputs: half a share more, or one where all waits
+        more = 2.0 if self.ticket.share < _WAITS else 1.5
+        share = (self.end - began) / left * (more if left > 1 and not self.finished else 1.0)
         context = self._context(data, deadline=began + share, shares=left)
         fit_began = time.monotonic()
         model = family.fit(params, data.train, data.target, self.problem.task, context)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from automl.budget import Clock
 from automl.loop import Watcher
 from automl.preparation import Prepared
 from automl.tracker import Tracker
 from automl.trial import Progress, Status, Trial
 from automl.wording import duration, score_text
+
+OPENING_SECONDS = 2.5
+"""Processor seconds in which MLflow is imported and the search's run made (measured)."""
 
 
 class SearchWatcher(Watcher, Protocol):
@@ -65,15 +69,17 @@ NOBODY: SearchWatcher = _Nobody()
 class Recording:
     """Passes the loop's events on to the user's watcher and every ended trial to the tracker."""
 
-    def __init__(self, watcher: SearchWatcher, tracker: Tracker) -> None:
+    def __init__(self, watcher: SearchWatcher, tracker: Tracker, clock: Clock) -> None:
         self._watcher = watcher
         self._tracker = tracker
+        self._clock = clock
         self.started = watcher.started
         self.progressed = watcher.progressed
         self._troubled = False
 
     def ticked(self) -> None:
         """Look after the store: the search ends when nothing more can be recorded."""
+        self._clock.owed = 0.0 if self._tracker.begun else OPENING_SECONDS
         if self._tracker.stopped is not None:
             raise self._tracker.stopped
         if bool(self._tracker.trouble) != self._troubled:

@@ -11,6 +11,7 @@ import numpy as np
 
 from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, trial_seconds
+from automl.capacity import cores, workers_at
 from automl.ensemble import EnsembleBuilder
 from automl.executors.base import Executor
 from automl.intervals import standard_error
@@ -113,6 +114,7 @@ class Loop:
                 self._finish(event)
             else:
                 self._progress(event)
+        self.clock.pace.learn(*self.executor.demand())
         self.watcher.ticked()
         self.folder.spend(self.clock.elapsed)
 
@@ -150,30 +152,42 @@ class Loop:
         self.watcher.restored(ended, self.best_score, self.clock.elapsed)
 
     def _overdue(self) -> bool:
-        """Trials still running a moment after their deadline are given up."""
-        return self.clock.left < max(0.25, self.clock.reserve - 0.6)
+        """Trials still running a moment after their deadline are given up; a longer one where all wait."""
+        moment = min(0.6 / self.clock.pace.share, 0.25 * self.clock.reserve)
+        return self.clock.left < max(0.25, self.clock.reserve - max(0.6, moment))
 
     def _fill(self) -> None:
-        while len(self._running) < self.slots and self.executor.idle > 0:
+        while len(self._running) < self._slots_now() and self.executor.idle > 0:
             trial = self._next()
             if trial is None:
                 return
-            self._start(trial, self.executor, self._limit())
+            limit = self._limit()
+            self._start(trial, self.executor, limit, spare=max(0.0, self.clock.left_for_trials - limit))
 
-    def _start(self, trial: Trial, executor: Executor, seconds: float) -> None:
+    def _start(self, trial: Trial, executor: Executor, seconds: float, *, spare: float = 0.0) -> None:
         folder = self.folder.begin(trial)
         self.history[trial.number] = self._running[trial.number] = trial
         self._began[trial.number] = time.monotonic()
-        executor.submit(Ticket(trial.number, trial.candidate, str(folder), seconds))
+        share = self.clock.pace.share if self.trials is None else 1.0
+        executor.submit(Ticket(trial.number, trial.candidate, str(folder), seconds, share=share, spare=spare))
         self.watcher.started(trial)
 
+    def _slots_now(self) -> int:
+        """Fewer than all where running trials starve each other, with a time budget."""
+        if self.trials is not None:
+            return self.slots
+        return workers_at(self.clock.pace.share, self.slots, cores())
+
     def _limit(self) -> float:
-        """Seconds a trial may take: what is left, and a share of the budget at most."""
+        """Seconds a trial may take: what is left, and a share of the budget at most.
+
+        The share is of time on a processor: where other work leaves less of it, the limit is longer.
+        """
         if self.clock.seconds is None:
             return 24 * 3600.0
         images = bool(self.problem.table.images)
         most = trial_seconds(self.clock.seconds, len(self.problem.target), images=images)
-        return max(0.5, min(self.clock.left_for_trials, most))
+        return max(0.5, min(self.clock.left_for_trials, most / self.clock.pace.share))
 
     def _next(self) -> Trial | None:
         """The interrupted trials of an earlier process first, then new ones; None when there is none."""
@@ -327,7 +341,7 @@ class Loop:
         elif result.status is Status.PRUNED:
             loss = self._pruned_loss.get(number)
         if result.status in (Status.DONE, Status.TIMEOUT):
-            self.times.learn(trial.candidate.family, result.seconds)
+            self.times.learn(trial.candidate.family, result.seconds * result.share)
         suggestion = self._suggestions.pop(number, None)
         if suggestion is not None:
             known = loss if loss is not None and np.isfinite(loss) else None

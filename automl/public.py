@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.budget import Clock, crowding, parse_bytes
+from automl.budget import Clock, first_pace, parse_bytes
 from automl.controller import RunningSearch
 from automl.errors import UsageError, did_you_mean
 from automl.following import NOBODY, SearchWatcher
@@ -180,7 +180,7 @@ def search(
         skip_bad_rows=skip_bad_rows,
         missing=given_words(missing),
     )
-    clock = Clock(seconds, spent=started, crowding=crowding())
+    clock = Clock(seconds, spent=started, pace=first_pace())
     return _run(RunningSearch(settings, clock, watcher or NOBODY), shown=watcher is None)
 
 
@@ -230,7 +230,7 @@ def resume(
             tracking_uri=tracking_uri or outset.tracking_uri or default_uri(store),
             memory_bytes=min(settings.memory_bytes, memory_limit(None)),
         )
-        clock = Clock(settings.seconds, spent=started + folder.spent, crowding=crowding())
+        clock = Clock(settings.seconds, spent=started + folder.spent, pace=first_pace())
         return _run(RunningSearch(settings, clock, watcher or NOBODY, folder), shown=watcher is None)
 
 

@@ -312,6 +312,7 @@ def _plain_result(result: Result, pruned_loss: float | None) -> dict[str, Any]:
     return {
         "status": result.status.value,
         "seconds": result.seconds,
+        "share": result.share,
         "fold_seconds": list(result.fold_seconds),
         "fit_seconds": result.fit_seconds,
         "predict_ms_per_1000_rows": result.predict_ms_per_1000_rows,
@@ -341,6 +342,7 @@ def _kept(folder: Path) -> KeptTrial:
         result = Result(
             Status(body["status"]),
             seconds=body["seconds"],
+            share=body.get("share", 1.0),
             **found,
             fold_seconds=tuple(body["fold_seconds"]),
             fit_seconds=body["fit_seconds"],

@@ -15,6 +15,10 @@ ParamValue = str | int | float | bool | None
 # The curves of a learning-rate range test, by the number of the step: drawn over each other.
 TESTED_LOSS, TESTED_RATE = "range_test_loss", "range_test_rate"
 
+_CLOSING_SHARE = 0.05
+_CLOSING_WORK = 0.3  # processor seconds, for which that share is enough on a free machine
+_CLOSING_MOST = 0.25
+
 
 class Status(StrEnum):
     """How a trial ended."""
@@ -113,6 +117,8 @@ class Result:
         Where the folds' models were saved (a path), or ``""``.
     peak_bytes:
         Peak resident memory of the worker during the trial.
+    share:
+        Of the processor time that it wanted, what it got; 1 on a free machine.
     notes:
         What the person who searches should be told of a trial that went well.
     error:
@@ -132,6 +138,7 @@ class Result:
     model_folder: str = ""
     model_bytes: int = 0
     peak_bytes: int = 0
+    share: float = 1.0
     curves: tuple[Curve, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -200,6 +207,10 @@ class Ticket:
         Scratch folder of the trial; the worker saves models in ``folder/model``.
     seconds:
         Soft limit: the trial is asked to stop at this age and killed shortly after.
+    share:
+        Of the processor time that it wants, what it is likely to get.
+    spare:
+        Seconds by which the limit may grow where the worker was not up when the trial was handed to it.
     folds:
         Which folds to run (numbers); empty for all.
     """
@@ -209,3 +220,11 @@ class Ticket:
     folder: str
     seconds: float
     folds: tuple[int, ...] = ()
+    share: float = 1.0
+    spare: float = 0.0
+
+    @property
+    def closing_seconds(self) -> float:
+        """What to keep of the limit for the work after the last fit: a twentieth, more where it waits."""
+        waiting = _CLOSING_WORK * (1 / self.share - 1)
+        return _CLOSING_SHARE * self.seconds + min(waiting, _CLOSING_MOST * self.seconds)

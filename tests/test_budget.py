@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from automl.allocator import Allocator, trial_cap
-from automl.budget import Clock, TimeModel, crowding, parse_bytes, parse_seconds
+from automl.budget import Clock, TimeModel, first_pace, parse_bytes, parse_seconds
 from automl.errors import UsageError
 from automl.outset import plain_settings
+from automl.pace import Pace
 from automl.settings import Settings, memory_limit
 
 
@@ -65,20 +66,52 @@ def test_time_spent_before_the_call_counts():
     assert clock.left_for_trials == pytest.approx(clock.left - 2, abs=0.01)
 
 
-def test_more_is_kept_for_the_end_where_the_machine_is_crowded():
+def test_more_is_kept_for_the_end_where_other_work_leaves_less_of_the_processor():
     assert Clock(60).reserve == 3
-    assert Clock(60, crowding=2).reserve == 6
-    assert Clock(60, crowding=3).reserve == 9
-    assert Clock(10, crowding=3).reserve == 2
-    assert Clock(3600, crowding=3).reserve == 20
-    assert Clock(None, crowding=3).reserve == 0
+    assert Clock(60, pace=Pace(0.2)).reserve == pytest.approx(8)
+    assert Clock(10, pace=Pace(0.1)).reserve == pytest.approx(3.5)  # never more than 35 %
+    assert Clock(3600, pace=Pace(0.2)).reserve == 20
+    assert Clock(None, pace=Pace(0.2)).reserve == 0
+    waiting = Clock(60, pace=Pace(0.5))
+    waiting.owed = 2.5  # MLflow still loads
+    assert waiting.reserve == pytest.approx(8.2)
 
 
-def test_crowding_follows_the_running_processes_per_core(monkeypatch):
+def test_the_first_guess_of_the_pace_follows_the_running_processes_per_core(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    for load, slower in ((0.2, 1.0), (2.0, 1.0), (4.0, 2.0), (40.0, 3.0)):
+    for load, share in ((0.2, 1.0), (2.0, 1.0), (4.0, 0.5), (40.0, 1 / 3)):
         monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
-        assert crowding() == slower
+        assert first_pace().share == pytest.approx(share)
+
+
+def test_the_pace_follows_what_was_measured_and_forgets_the_past():
+    pace = Pace()
+    for _ in range(10):
+        pace.learn(ran=0.2, waited=0.8)
+    assert 0.2 < pace.share < 0.4
+    for _ in range(60):
+        pace.learn(ran=1.0, waited=0.0)
+    assert pace.share > 0.99
+
+
+def test_trials_are_predicted_at_the_pace_of_now():
+    pace = Pace()
+    times = TimeModel(pace)
+    times.learn("linear", 2.0)
+    allocator = Allocator(("linear",), times)
+    assert allocator.choose(5.0) == "linear"
+    pace.learn(ran=20.0, waited=80.0)
+    assert times.predict("linear") == pytest.approx(10.0, rel=0.01)
+    assert Allocator(("linear",), times).choose(5.0) is None
+
+
+def test_a_family_whose_libraries_still_load_is_put_off_and_not_left_out():
+    there = {"dummy", "linear"}
+    allocator = Allocator(("dummy", "tabm", "linear"), TimeModel(), ready=lambda name: name in there)
+    assert [allocator.choose(100.0) for _ in range(3)] == ["dummy", "linear", "linear"]
+    there.add("tabm")
+    assert allocator.choose(100.0) == "tabm"
+    assert Allocator(("dummy", "tabm"), TimeModel(), ready=lambda name: False).choose(9.0) == "dummy"
 
 
 def test_a_clock_without_seconds_never_ends():

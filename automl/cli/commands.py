@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import sys
@@ -19,6 +21,7 @@ from automl.cli.reports import COMMANDS
 from automl.cli.resume import conclude, resume
 from automl.cli.terminal import printable, show_usage_error
 from automl.errors import AutoMLError, did_you_mean
+from automl.imports import uncollected
 
 _SEARCH_EXAMPLES = """\b
 Examples:
@@ -43,6 +46,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Run the command line; exits with the codes of :mod:`automl.errors`."""
     debug = "--debug" in sys.argv
+    # The interpreter's end would look through a million objects of libraries once more.
+    atexit.register(gc.freeze)
     try:
         code = commands(prog_name="automl", standalone_mode=False)
         sys.stdout.flush()
@@ -192,9 +197,10 @@ def search(
     **given: Any,
 ) -> int:
     """Search the best model for DATA and keep it."""
-    from automl.cli.view import view_for
-    from automl.public import search as run
-    from automl.settings import memory_limit
+    with uncollected():
+        from automl.cli.view import view_for
+        from automl.public import search as run
+        from automl.settings import memory_limit
 
     view = view_for(
         sys.stderr,

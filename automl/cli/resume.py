@@ -11,6 +11,7 @@ import click
 
 from automl.cli.arguments import process_start, store_options
 from automl.cli.terminal import printable
+from automl.imports import uncollected
 
 if TYPE_CHECKING:
     from automl.cli.view import View
@@ -48,9 +49,10 @@ def resume(
       automl resume --list
       automl resume wine --discard
     """
-    from automl.cli.view import view_for
-    from automl.public import resume as run
-    from automl.public import unfinished
+    with uncollected():
+        from automl.cli.view import view_for
+        from automl.public import resume as run
+        from automl.public import unfinished
 
     store = {key: given[key] for key in ("tracking_uri", "store")}
     if listed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -37,8 +38,15 @@ class Executor(Protocol):
         """How many tickets :meth:`submit` takes now."""
         ...
 
-    def warm(self) -> None:
-        """Begin to load libraries in the background, before the problem is known; optional."""
+    def warm(self, patience: float | None = None) -> None:
+        """Begin to load libraries in the background, before the problem is known; optional.
+
+        The heaviest are left alone where loading them would take more than ``patience`` seconds.
+        """
+        ...
+
+    def loaded(self, libraries: Sequence[str]) -> bool:
+        """Whether a trial that needs these libraries finds them loaded, as far as that can be had."""
         ...
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
@@ -63,6 +71,10 @@ class Executor(Protocol):
 
         Limits of time and memory are enforced in here: call it often.
         """
+        ...
+
+    def demand(self) -> tuple[float, float]:
+        """Seconds that running trials ran on a processor and waited for one, since the last call."""
         ...
 
     def stop(self, number: int) -> None:

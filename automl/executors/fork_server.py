@@ -1,7 +1,8 @@
-"""A process that loads the libraries once and forks workers from itself (Linux).
+"""Processes that load the libraries once and fork workers from themselves (Linux).
 
-Two of them: the light one has what most families need after about a second; it forks the heavy one, which
-goes on to load torch. So the first trial need not wait for torch, and no trial waits for it later.
+A chain of them: the first has what the simplest models need after a second's work, forks one that goes on
+to load what boosting and forests need, and that forks the last, which loads torch. So the first trials need
+not wait for the libraries of others, and no trial waits for torch later.
 Nothing of the user's program is imported in them: they are ``python -c`` processes, not children of
 ``multiprocessing``, whose forkserver and spawn import the main module again.
 """
@@ -16,32 +17,53 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
+from automl.pace import TrialPace
+
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_LAST_BY_OTHERS = 2.5  # processor seconds of the last stage by those of the others (measured)
 
 
 def main(arguments: str) -> NoReturn:
-    """Load and serve; ``arguments`` is JSON: ``light`` and ``heavy`` modules, ``fds`` of the two sockets."""
+    """Load and serve.
+
+    ``arguments`` is JSON: ``stages``, the modules of each server; ``fds``, a socket for each; ``patience``,
+    the seconds that loading the last stage may take.
+    """
     given = json.loads(arguments)
-    light, heavy = (socket.socket(fileno=number) for number in given["fds"])
+    controls = [socket.socket(fileno=number) for number in given["fds"]]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _load(given["light"])
-    # Objects that live for ever are not to be touched by the collector of a child: that copies their pages.
-    gc.freeze()
-    pid = os.fork()
-    if pid == 0:
-        light.close()
-        _load(given["heavy"])
+    gc.disable()  # imports make a million objects that stay
+    last = len(controls) - 1
+    for stage, modules in enumerate(given["stages"]):
+        _load(modules)
+        # Objects that live for ever are not to be touched by a child's collector: that copies their pages.
         gc.freeze()
-        _serve(heavy)
-    heavy.close()
-    _send(light, {"heavy": pid})
-    _serve(light)
+        control = controls[stage]
+        if stage == last or (stage + 1 == last and _takes_too_long(given["patience"])):
+            break
+        pid = os.fork()
+        if pid:
+            _send(control, {"next": pid})
+            break
+        control.close()
+    for other in controls:
+        if other is not control:
+            other.close()
+    _serve(control)
+
+
+def _takes_too_long(patience: float | None) -> bool:
+    """Whether the last stage would be loaded too late, at the pace at which the others were."""
+    if patience is None:
+        return False
+    return _LAST_BY_OTHERS * time.process_time() / TrialPace.since_start().share() > patience
 
 
 def _load(modules: Sequence[str]) -> None:
@@ -89,6 +111,7 @@ def _fork(control: socket.socket, token: str, descriptor: int, wakers: tuple[int
     if pid:
         _send(control, {"forked": token, "pid": pid})
         return
+    gc.enable()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # A session of its own: what the trial starts can be killed with it, and the terminal cannot reach it.

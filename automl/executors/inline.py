@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ class InlineExecutor:
         self._cache = PreparedCache()
         self._waiting: deque[Ticket] = deque()
         self._events: list[Event] = []
+        self._ran = self._waited = 0.0
 
     @property
     def slots(self) -> int:
@@ -37,8 +39,12 @@ class InlineExecutor:
         """One while no ticket waits."""
         return 0 if self._waiting else 1
 
-    def warm(self) -> None:
+    def warm(self, patience: float | None = None) -> None:
         """Nothing: libraries are loaded by the first trial that needs them."""
+
+    def loaded(self, libraries: Sequence[str]) -> bool:
+        """Always, for want of anybody who could load them before."""
+        return True
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
         """Load the problem; ``slots`` is not needed here."""
@@ -63,9 +69,16 @@ class InlineExecutor:
             with threadpool_limits(self._problem.threads):
                 result = settled(evaluate(ticket, self._problem, control))
             self._waiting.popleft()
+            self._ran += result.seconds * result.share
+            self._waited += result.seconds * (1 - result.share)
             self._events.append(Finished(ticket.number, result))
         events, self._events = self._events, []
         return events
+
+    def demand(self) -> tuple[float, float]:
+        """Of the trials that ended."""
+        demand, self._ran, self._waited = (self._ran, self._waited), 0.0, 0.0
+        return demand
 
     def stop(self, number: int) -> None:
         """Drop the trial if it has not begun."""

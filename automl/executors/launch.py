@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -21,21 +21,28 @@ from typing import Any, Protocol
 from automl.errors import AutoMLError
 from automl.executors.worker import THREAD_VARIABLES, WAITING, run
 
-LIGHT = (
-    "numpy",
-    "pyarrow.feather",
-    "sklearn.linear_model",
-    "sklearn.ensemble",
-    "sklearn.preprocessing",
-    "lightgbm",
-    "xgboost",
-    "catboost",
-    "threadpoolctl",
-    "automl.evaluate",
-    "automl.executors.worker",
+# What the servers load, one after another: a model without any of the later libraries need not wait for them.
+STAGES = (
+    (
+        "numpy",
+        "scipy.optimize",
+        "scipy.sparse",
+        "pyarrow.feather",
+        "threadpoolctl",
+        "automl.evaluate",
+        "automl.executors.worker",
+    ),
+    (
+        "sklearn.linear_model",
+        "sklearn.ensemble",
+        "sklearn.preprocessing",
+        "lightgbm",
+        "xgboost",
+        "catboost",
+    ),
+    # Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
+    ("torch", "torch._dynamo", "tabm", "safetensors.torch"),
 )
-# Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
-HEAVY = ("torch", "torch._dynamo", "tabm", "safetensors.torch")
 # The package itself may lie where the import path does not lead: `python -m automl` in a copy of its source.
 _CODE = (
     "import sys, json; path, home = json.loads(sys.argv[1]); "
@@ -48,6 +55,7 @@ _HOME = str(Path(__file__).resolve().parents[2])
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 _MOST_FAILURES = 3
 _END_SECONDS = 2.0
+_CLOSE_SECONDS = 0.3
 _KILLED = 9  # SIGKILL, which Windows has no name for
 _WORDS = 4000
 
@@ -61,7 +69,7 @@ class WorkerProcess:
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.ready = False
-        self.stale = False
+        self.stage = len(STAGES) - 1
 
     @property
     def killed(self) -> bool:
@@ -103,12 +111,20 @@ class WorkerProcess:
 class Launcher(Protocol):
     """Makes worker processes."""
 
-    def warm(self) -> None:
-        """Begin to load libraries."""
+    def warm(self, patience: float | None = None) -> None:
+        """Begin to load libraries; the heaviest only where that takes ``patience`` seconds at most."""
         ...
 
-    def launch(self) -> WorkerProcess:
-        """A new worker; returns before it is up."""
+    def launch(self, libraries: Sequence[str] = ()) -> WorkerProcess:
+        """A new worker, which has these libraries loaded if it can; returns before it is up."""
+        ...
+
+    def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:
+        """Whether no worker that could be launched now has more of these libraries loaded."""
+        ...
+
+    def loaded(self, libraries: Sequence[str]) -> bool:
+        """Whether a worker that is launched now need not wait for these libraries."""
         ...
 
     def waitables(self) -> list[Any]:
@@ -134,9 +150,10 @@ def platform_launcher(folder: Path) -> Launcher:
 
 
 class _Server:
-    """One of the two processes that fork."""
+    """One of the processes that fork."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, stage: int, control: socket.socket) -> None:
+        self.stage = stage
         self.control = control
         self.pid: int | None = None
         self.ready = False
@@ -144,28 +161,28 @@ class _Server:
 
 
 class ForkLauncher:
-    """Two servers, light and heavy (see ``fork_server``); workers come from the best that is ready."""
+    """A chain of servers (see ``fork_server``); workers come from the best that is ready."""
 
-    def __init__(
-        self, folder: Path, *, light: tuple[str, ...] = LIGHT, heavy: tuple[str, ...] = HEAVY
-    ) -> None:
+    def __init__(self, folder: Path, *, stages: Sequence[Sequence[str]] = STAGES) -> None:
         self._log = folder / "server.log"
         self._folder = folder
-        self._modules = {"light": list(light), "heavy": list(heavy)}
+        self._stages = [list(modules) for modules in stages]
         self._process: subprocess.Popen[bytes] | None = None
-        self._light: _Server | None = None
-        self._heavy: _Server | None = None
+        self._servers: list[_Server] = []
         self._workers: dict[str, tuple[WorkerProcess, _Server]] = {}
         self._tokens = 0
         self._failures = 0
+        self._patience: float | None = None
 
-    def warm(self) -> None:
+    def warm(self, patience: float | None = None) -> None:
         """Start the servers."""
         if self._process is not None:
             return
-        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+        self._patience = patience
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in self._stages]
         theirs = [pair[1] for pair in pairs]
-        given = json.dumps({**self._modules, "fds": [end.fileno() for end in theirs]})
+        fds = [end.fileno() for end in theirs]
+        given = json.dumps({"stages": self._stages, "fds": fds, "patience": patience})
         paths = json.dumps([[path or os.getcwd() for path in sys.path], _HOME])
         # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
         # A look for GPUs must not initialise CUDA, which no child of this process could use then.
@@ -185,30 +202,61 @@ class ForkLauncher:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                pass_fds=[end.fileno() for end in theirs],
+                pass_fds=fds,
                 start_new_session=True,
             )
         for end in theirs:
             end.close()
-        self._light, self._heavy = _Server(pairs[0][0]), _Server(pairs[1][0])
+        self._servers = [_Server(stage, pair[0]) for stage, pair in enumerate(pairs)]
+        self._servers[0].pid = self._process.pid
 
-    def launch(self) -> WorkerProcess:
+    def launch(self, libraries: Sequence[str] = ()) -> WorkerProcess:
         """Ask a server for a worker; it may still be loading, then the worker comes later."""
-        server = self._usable_server()
+        server = self._server(libraries)
         self._tokens += 1
         token = str(self._tokens)
         ours, theirs = socket.socketpair()
         with theirs:
             socket.send_fds(server.control, [token.encode()], [theirs.fileno()])
         worker = WorkerProcess(Connection(ours.detach()), self._folder / f"worker-{token}.log")
+        worker.stage = server.stage
         self._workers[token] = (worker, server)
         return worker
 
-    def _usable_server(self) -> _Server:
-        self.warm()
-        for server in (self._heavy, self._light):
-            if server is not None and server.alive and (server.ready or server is self._light):
-                return server
+    def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:
+        """Whether it came from as late a server as has to load any of them."""
+        wanted = self._stage(libraries)
+        if worker.stage >= wanted:
+            return True
+        return not any(server.alive for server in self._servers[worker.stage + 1 : wanted + 1])
+
+    def loaded(self, libraries: Sequence[str]) -> bool:
+        """Whether the server that has them is ready, or is not the last and slowest to be."""
+        wanted = self._stage(libraries)
+        if wanted < len(self._stages) - 1:
+            return True
+        return not self._servers or (self._servers[wanted].alive and self._servers[wanted].ready)
+
+    def _stage(self, libraries: Sequence[str]) -> int:
+        """The first one after which all of these libraries are loaded that any server loads."""
+        stages = [
+            number
+            for number, modules in enumerate(self._stages)
+            if {module.partition(".")[0] for module in modules} & {*libraries}
+        ]
+        return max(stages, default=0)
+
+    def _server(self, libraries: Sequence[str]) -> _Server:
+        """The latest that is ready, if it is late enough; else the one that will be."""
+        self.warm(self._patience)
+        wanted = self._stage(libraries)
+        alive = [server for server in self._servers if server.alive]
+        ready = [server for server in alive if server.ready]
+        if ready and ready[-1].stage >= wanted:
+            return ready[-1]
+        coming = [server for server in alive if server.stage <= wanted] or alive
+        if coming:
+            return coming[-1]
         self._failures += 1
         if self._failures > _MOST_FAILURES:
             words = self._log.read_text(encoding="utf-8", errors="replace")[-1000:]
@@ -216,18 +264,16 @@ class ForkLauncher:
                 f"Worker processes cannot be started. Their last words: {words.strip() or 'none'}"
             )
         self._end_servers()
-        return self._usable_server()
+        return self._server(libraries)
 
     def waitables(self) -> list[Any]:
         """Control sockets of the servers that live."""
-        return [
-            server.control for server in (self._light, self._heavy) if server is not None and server.alive
-        ]
+        return [server.control for server in self._servers if server.alive]
 
     def listen(self, readable: list[Any]) -> None:
         """Read one message of each readable server."""
-        for server in (self._light, self._heavy):
-            if server is not None and server.alive and server.control in readable:
+        for server in self._servers:
+            if server.alive and server.control in readable:
                 try:
                     message = server.control.recv(4096)
                 except OSError:
@@ -240,11 +286,8 @@ class ForkLauncher:
     def _learn(self, server: _Server, message: dict[str, Any]) -> None:
         if "ready" in message:
             server.ready, server.pid = True, message["ready"]
-            if server is self._heavy:
-                for worker, origin in self._workers.values():
-                    worker.stale = origin is self._light
-        elif "heavy" in message and self._heavy is not None:
-            self._heavy.pid = message["heavy"]
+        elif "next" in message:
+            self._servers[server.stage + 1].pid = message["next"]
         elif "forked" in message:
             self._workers[message["forked"]][0].pid = message["pid"]
         elif "ended" in message:
@@ -252,8 +295,8 @@ class ForkLauncher:
                 if worker.pid == message["ended"]:
                     worker.exit_code = os.waitstatus_to_exitcode(message["status"])
                     del self._workers[token]
-            if self._heavy is not None and self._heavy.pid == message["ended"]:
-                self._heavy.alive = False
+            for later in self._servers[server.stage + 1 :]:
+                later.alive = later.alive and later.pid != message["ended"]
 
     def end(self, worker: WorkerProcess) -> None:
         """Kill, and listen until the exit code is there; the fork may still have to be told of."""
@@ -268,27 +311,28 @@ class ForkLauncher:
             self.listen(wait(sockets, 0.05))
 
     def close(self) -> None:
-        """End both servers, the heavy one first, as the light one is its parent."""
+        """End the servers: all of them are one session."""
         self._end_servers()
 
     def _end_servers(self) -> None:
-        process, light, heavy = self._process, self._light, self._heavy
-        if process is None or light is None or heavy is None:
+        process = self._process
+        if process is None:
             return
-        self.listen(wait(self.waitables(), 0))
-        if heavy.pid is not None and heavy.alive:
-            with suppress(ProcessLookupError):
-                os.kill(heavy.pid, signal.SIGKILL)
-            until = time.monotonic() + _END_SECONDS
-            while heavy.alive and light.alive and time.monotonic() < until:
-                self.listen(wait([light.control], 0.05))
-        # What is left of the session: a server that still loads, or a light one that does not answer.
+        # The later ones first: each is reaped by the one before, as far as that does not load yet.
+        for server in reversed(self._servers[1:]):
+            if server.pid is not None and server.alive:
+                with suppress(ProcessLookupError):
+                    os.kill(server.pid, signal.SIGKILL)
+        until = time.monotonic() + _CLOSE_SECONDS
+        later = [server for server in self._servers[1:] if server.pid is not None]
+        while any(server.alive for server in later) and time.monotonic() < until:
+            self.listen(wait(self.waitables(), 0.02))
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        light.control.close()
-        heavy.control.close()
-        self._process = self._light = self._heavy = None
+        for server in self._servers:
+            server.control.close()
+        self._process, self._servers = None, []
         self._workers.clear()
 
 
@@ -300,10 +344,18 @@ class SpawnLauncher:
         self._processes: dict[int, tuple[WorkerProcess, Any]] = {}
         self._count = 0
 
-    def warm(self) -> None:
+    def warm(self, patience: float | None = None) -> None:
         """Nothing is shared, so nothing can be loaded ahead."""
 
-    def launch(self) -> WorkerProcess:
+    def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:
+        """Always: each loads what it needs."""
+        return True
+
+    def loaded(self, libraries: Sequence[str]) -> bool:
+        """Always: no worker has more than another."""
+        return True
+
+    def launch(self, libraries: Sequence[str] = ()) -> WorkerProcess:
         """Start a process."""
         context = get_context("spawn")
         ours, theirs = context.Pipe()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ from automl.errors import AutoMLError
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
 from automl.executors.memory import available_bytes, private_bytes
 from automl.executors.worker import Ready, Setup, Stop, Work
+from automl.families import families
+from automl.pace import Meter, share_of
 from automl.trial import Event, Finished, Progress, Result, Status, Ticket
 
 _WATCH_SECONDS = 0.5
@@ -34,17 +37,36 @@ _SUSPECT_SHARE = 0.6
 
 @dataclass
 class _Running:
-    """A trial on its way; ``lost`` counts its workers that were killed from outside."""
+    """A trial on its way; ``lost`` counts its workers that were killed from outside.
+
+    ``sent`` is whether a worker has it: one that is not up yet is given it later. ``ran`` and ``waited``
+    are seconds on a processor and for one.
+    """
 
     ticket: Ticket
     began: float
     peak: int = 0
     lost: int = 0
+    sent: bool = False
+    meter: Meter = field(default_factory=Meter)
+    ran: float = 0.0
+    waited: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """What it got of the processor time that it wanted."""
+        return share_of(self.ran, self.waited)
 
     @property
     def kill_at(self) -> float:
-        seconds = self.ticket.seconds
-        return self.began + seconds + max(_GRACE_SECONDS, _GRACE_SHARE * seconds)
+        """Some time after it should have stopped: it comes to that later where it has to wait."""
+        seconds = self.ticket.seconds + self.ticket.spare * (not self.sent)
+        return self.began + seconds + max(_GRACE_SECONDS / self.share, _GRACE_SHARE * seconds)
+
+    def begin(self, now: float) -> None:
+        """The worker is up only now: the limit counts from here, as far as there is time."""
+        late = min(now - self.began, self.ticket.spare)
+        self.ticket = replace(self.ticket, seconds=self.ticket.seconds + late, spare=0.0)
 
 
 @dataclass
@@ -78,6 +100,7 @@ class LocalExecutor:
         self._problem_folder: Path | None = None
         self._slots: list[_Slot] = []
         self._events: list[Event] = []
+        self._ran = self._waited = 0.0
         self._watched = 0.0
         self._failed_starts = 0
 
@@ -91,9 +114,13 @@ class LocalExecutor:
         """Workers without a trial, starting ones included; 0 before :meth:`start`."""
         return sum(slot.running is None for slot in self._slots)
 
-    def warm(self) -> None:
+    def warm(self, patience: float | None = None) -> None:
         """Begin to load libraries in the background."""
-        self._launcher.warm()
+        self._launcher.warm(patience)
+
+    def loaded(self, libraries: Sequence[str]) -> bool:
+        """Whether a worker that has them can be had at once, or soon."""
+        return self._launcher.loaded(libraries)
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
         """Ask for the workers; they load the problem in the background."""
@@ -110,12 +137,16 @@ class LocalExecutor:
         idle = [slot for slot in self._slots if slot.running is None]
         if not idle:
             raise RuntimeError("no slot is idle")
-        slot = min(idle, key=lambda item: not item.worker.ready)
-        if slot.worker.stale:
-            self._replace(slot)
-        now = time.monotonic()
-        slot.running = _Running(ticket, now)
-        _send(slot)
+        libraries = _libraries(ticket)
+        slot = min(
+            idle,
+            key=lambda item: (not self._launcher.suits(item.worker, libraries), not item.worker.ready),
+        )
+        if not self._launcher.suits(slot.worker, libraries):
+            self._replace(slot, libraries)
+        slot.running = _Running(ticket, time.monotonic())
+        if slot.worker.ready:
+            _send(slot)
 
     def wait(self, seconds: float) -> list[Event]:
         """Take in what workers say, and hold them to their limits."""
@@ -127,6 +158,11 @@ class LocalExecutor:
             if self._events or time.monotonic() >= until:
                 events, self._events = self._events, []
                 return events
+
+    def demand(self) -> tuple[float, float]:
+        """Of the running trials, as :meth:`wait` saw it."""
+        demand, self._ran, self._waited = (self._ran, self._waited), 0.0, 0.0
+        return demand
 
     def stop(self, number: int) -> None:
         """Ask the running trial to stop."""
@@ -162,8 +198,8 @@ class LocalExecutor:
     ) -> None:
         self.close()
 
-    def _new_worker(self) -> WorkerProcess:
-        worker = self._launcher.launch()
+    def _new_worker(self, libraries: Sequence[str] = ()) -> WorkerProcess:
+        worker = self._launcher.launch(libraries)
         cache_bytes = min(GIBIBYTE, self._limit // (4 * self._count))
         try:
             worker.connection.send(Setup(str(self._problem_folder), cache_bytes, str(worker.log)))
@@ -171,10 +207,10 @@ class LocalExecutor:
             pass  # it is dead already; wait() will notice
         return worker
 
-    def _replace(self, slot: _Slot) -> None:
+    def _replace(self, slot: _Slot, libraries: Sequence[str] = ()) -> None:
         slot.worker.connection.close()
         self._launcher.end(slot.worker)
-        slot.worker = self._new_worker()
+        slot.worker = self._new_worker(libraries)
         slot.running = None
 
     def _receive(self, seconds: float) -> None:
@@ -196,6 +232,9 @@ class LocalExecutor:
             slot.worker.ready = True
             slot.worker.pid = message.pid
             self._failed_starts = 0
+            if slot.running is not None:
+                slot.running.begin(time.monotonic())
+                _send(slot)
         elif isinstance(message, Progress):
             self._events.append(message)
         elif isinstance(message, Finished):
@@ -205,21 +244,21 @@ class LocalExecutor:
     def _take_death(self, slot: _Slot) -> None:
         """A worker ended by itself: say why, and put another in its place."""
         worker, running = slot.worker, slot.running
+        libraries = () if running is None else _libraries(running.ticket)
         self._launcher.end(worker)
         words = worker.last_words()
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts > _MOST_FAILED_STARTS:
                 raise AutoMLError(f"Worker processes die before they are up (it {worker.ending}): {words}")
-        self._replace(slot)
+        self._replace(slot, libraries)
         if running is None:
             return
         suspect = worker.killed and running.peak > _SUSPECT_SHARE * self._limit
         if worker.killed and not suspect and running.lost < _MOST_LOST:
             # Nothing that a model does looks like this: someone else killed it, and the trial runs again.
             running.lost += 1
-            slot.running = running
-            _send(slot)
+            slot.running = replace(running, sent=False, meter=Meter())
             return
         age = time.monotonic() - running.began
         reason = f"The worker process {worker.ending} after {age:.1f} s"
@@ -237,6 +276,7 @@ class LocalExecutor:
             status,
             seconds=time.monotonic() - running.began,
             peak_bytes=running.peak,
+            share=running.share,
             error=reason,
         )
         self._replace(slot)
@@ -261,6 +301,11 @@ class LocalExecutor:
                 reason = f"did not stop at its limit of {limit:.1f} s and was killed"
                 self._end(slot, Status.TIMEOUT, reason)
 
+    def _measure(self, running: _Running, pid: int) -> None:
+        ran, waited = running.meter.read([pid])
+        running.ran, running.waited = running.ran + ran, running.waited + waited
+        self._ran, self._waited = self._ran + ran, self._waited + waited
+
     def _enforce_memory(self) -> None:
         now = time.monotonic()
         if now - self._watched < _WATCH_SECONDS:
@@ -268,7 +313,8 @@ class LocalExecutor:
         self._watched = now
         held: list[tuple[int, _Slot]] = []
         for slot in self._slots:
-            if slot.worker.pid is not None and slot.running is not None:
+            if slot.worker.pid is not None and slot.running is not None and slot.running.sent:
+                self._measure(slot.running, slot.worker.pid)
                 held.append((private_bytes(slot.worker.pid), slot))
                 slot.running.peak = max(slot.running.peak, held[-1][0])
         if not held:
@@ -285,10 +331,16 @@ class LocalExecutor:
             self._end(slot, Status.OOM, f"held {_size(largest)} when {left}, and was killed")
 
 
+def _libraries(ticket: Ticket) -> tuple[str, ...]:
+    """What its family imports; a family that is not there fails in the worker, as any trial may."""
+    family = families().get(ticket.candidate.family)
+    return () if family is None else family.libraries
+
+
 def _send(slot: _Slot) -> None:
     """Give the slot's trial to its worker; one that is dead is noticed by the end of its pipe."""
     assert slot.running is not None
-    ticket = slot.running.ticket
+    ticket, slot.running.sent = slot.running.ticket, True
     try:
         slot.worker.connection.send(Work(ticket, slot.running.began + ticket.seconds))
     except OSError:

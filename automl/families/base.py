@@ -160,6 +160,9 @@ class Family:
     prepare:
         Optional: ``prepare(params, tables, context)`` computes and keeps what all folds share, from the
         table of all rows and that of the untouched ones; its time is the trial's, not the first fold's.
+    libraries:
+        Top-level modules that its fits import. A trial is given to a worker that has them loaded; where
+        they still load in the background, other families run meanwhile.
     unsuited:
         ``unsuited(scope)``: why a search had better leave the family out, or an empty string.
     """
@@ -175,4 +178,5 @@ class Family:
     fits_folds_together: Callable[[Any, int], bool] = lambda params, rows: False
     missing_weights: Callable[[str, Sequence[Value]], Mapping[Value, str]] = lambda parameter, values: {}
     prepare: Callable[[Any, Sequence[Table], FitContext], None] | None = None
+    libraries: tuple[str, ...] = ()
     unsuited: Callable[[Scope], str] = lambda scope: ""

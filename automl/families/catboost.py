@@ -182,6 +182,7 @@ class _RoundCallback:
 FAMILY = Family(
     name="catboost",
     summary="Boosted trees (CatBoost): symmetric trees, ordered encodings of categories.",
+    libraries=("catboost",),
     params=Params,
     fit=fit,
     load=load,

@@ -44,6 +44,7 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
 FAMILY = Family(
     name="extra_trees",
     summary="Extra trees (scikit-learn): averaged deep trees with random split points.",
+    libraries=("sklearn",),
     params=Params,
     fit=fit,
     load=FittedForest.load,

@@ -100,6 +100,7 @@ def load(folder: Path) -> Fitted:
 FAMILY = Family(
     name="image_probe",
     summary="Heads on what a frozen, pretrained net (torch) sees in images.",
+    libraries=("torch",),
     params=Params,
     fit=fit,
     load=load,

@@ -186,6 +186,7 @@ def _boost(booster: Any, control: RoundControl) -> None:
 FAMILY = Family(
     name="lightgbm",
     summary="Boosted trees (LightGBM): leaf by leaf, native categories and missing values.",
+    libraries=("lightgbm",),
     params=Params,
     fit=fit,
     load=load,

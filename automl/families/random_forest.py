@@ -44,6 +44,7 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
 FAMILY = Family(
     name="random_forest",
     summary="Random forest (scikit-learn): averaged deep trees on bootstrap samples.",
+    libraries=("sklearn",),
     params=Params,
     fit=fit,
     load=FittedForest.load,

@@ -171,6 +171,7 @@ def _round_callback(control: RoundControl) -> Any:
 FAMILY = Family(
     name="xgboost",
     summary="Boosted trees (XGBoost): histograms, native categories and missing values.",
+    libraries=("xgboost",),
     params=Params,
     fit=fit,
     load=load,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from automl.budget import Clock, crowding
+from automl.budget import Clock
 from automl.errors import AutoMLError
 from automl.predictor import Predictor
 from automl.report.build import REPORT, read_pictures, versions_of
@@ -32,12 +32,12 @@ def leave_pages(
     """Write the model card and, where there is time, the report of a search that has just ended.
 
     A card takes 0.3 s and a report two or three on a free core (measured), so within a time budget the
-    card needs a second that is left and the report eight, and more as the machine is crowded; a report is
+    card needs a second that is left and the report eight, and more as the machine is busy; a report is
     also no more than a tenth of what the search took. Where it does not fit, ``automl report NAME`` makes
     it. The model is registered by then, so a page that fails is told and ends nothing.
     """
-    crowded = crowding()
-    if clock.left < CARD_SECONDS * crowded:
+    share = clock.pace.share
+    if clock.left < CARD_SECONDS / share:
         return
     try:
         record = Record(location)
@@ -49,7 +49,7 @@ def leave_pages(
         for name, sheet in image_sheets(evidence, predictor).items():
             write_file(record, run_id, name, sheet)
         put_plots(record, run_id, quick_plots(material, evidence))
-        if clock.left < REPORT_SECONDS * crowded or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:
+        if clock.left < REPORT_SECONDS / share or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:
             return
         from automl.report.page import render
 

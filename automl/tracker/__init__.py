@@ -10,7 +10,7 @@ from automl.tracker.record import (
     SearchRecord,
     SearchSummary,
 )
-from automl.tracker.store import StoreLocation, default_uri, locate_store, open_store
+from automl.tracker.store import StoreLocation, default_uri, load_mlflow, locate_store, open_store
 from automl.tracker.writer import Tracker
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "StoreLocation",
     "Tracker",
     "default_uri",
+    "load_mlflow",
     "locate_store",
     "open_store",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlparse
 
 from automl.durable import FULL
 from automl.errors import MissingDependencyError, StorageError, UsageError
+from automl.imports import uncollected
 from automl.tracker.schema import bring_up_to_date
 from automl.wording import without_password
 
@@ -256,7 +256,7 @@ def connect(location: StoreLocation) -> MlflowClient:
     """A client of the store; the first call imports MLflow and may create the tables (seconds)."""
     _check_driver(location)
     quieten()
-    with storage_errors(f"reach the store at {location.shown}"), _uncollected():
+    with storage_errors(f"reach the store at {location.shown}"), uncollected():
         from mlflow import MlflowClient
 
         if location.database is not None:
@@ -272,17 +272,11 @@ def has_open_runs(location: StoreLocation) -> bool:
         return bool(connection.execute("SELECT 1 FROM runs WHERE status = 'RUNNING' LIMIT 1").fetchall())
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection meanwhile: an import makes a million objects that stay, and a fifth of its
-    time goes into looking through them again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def load_mlflow() -> None:
+    """Import what a search will need of MLflow, which takes more of a processor than all the rest."""
+    quieten()
+    with uncollected():
+        from mlflow import MlflowClient  # noqa: F401  # the import is what is wanted
 
 
 def quieten() -> None:

@@ -110,6 +110,11 @@ class Tracker:
         return self._trouble
 
     @property
+    def begun(self) -> bool:
+        """Whether the search has its run."""
+        return self._begun
+
+    @property
     def dropped(self) -> frozenset[int]:
         """Trials whose model was deleted to bound the disk space; none of them can be a member any more."""
         return self._dropped

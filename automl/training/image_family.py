@@ -54,6 +54,7 @@ def image_family(
     return Family(
         name=name,
         summary=summary,
+        libraries=("torch",),
         params=params,
         fit=fit,
         load=load,

@@ -54,6 +54,7 @@ def net_family(
     return Family(
         name=name,
         summary=summary,
+        libraries=("torch",),
         params=params,
         fit=fit,
         load=load,

@@ -183,15 +183,19 @@ def test_libraries_are_loaded_by_the_time_a_trial_needs_them(tmp_path: Path, pro
         assert only_result(executor).status is Status.DONE
         launcher = executor._launcher
         until = time.monotonic() + 60
-        while not launcher._heavy.ready and time.monotonic() < until:  # type: ignore[attr-defined]
+        while not launcher.loaded(("torch",)) and time.monotonic() < until:
             executor.wait(0.2)
         (slot,) = executor._slots
-        assert slot.worker.stale, "the light worker makes room for one that has torch"
-        light = slot.worker.pid
+        first = slot.worker.pid
         executor.submit(ticket(tmp_path, 2, "dummy"))
         assert only_result(executor).status is Status.DONE
-        assert slot.worker.pid != light
-        assert not slot.worker.stale
+        assert slot.worker.pid == first, "what needs no library is no reason for another worker"
+        executor.submit(ticket(tmp_path, 3, "tabular_net", seconds=60.0))
+        assert only_result(executor).status is Status.DONE
+        assert slot.worker.pid != first, "the worker makes room for one that has torch"
+        executor.submit(ticket(tmp_path, 4, "linear"))
+        assert only_result(executor).status is Status.DONE
+        assert launcher.suits(slot.worker, ("torch", "sklearn"))
 
 
 def test_threads_are_those_of_the_problem(tmp_path: Path, problem: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from searched import write_search
 
 from automl import history
+from automl.budget import Clock
 from automl.errors import DataError, StorageError
 from automl.following import NOBODY, Recording
 from automl.predictor import Predictor
@@ -290,7 +291,7 @@ def test_a_member_of_the_ensemble_keeps_its_model_while_the_search_runs(
 ) -> None:
     trials = fresh_trials.trials
     with Tracker(open_store(None, tmp_path / "mlruns"), KeepModels(bytes=0, best=1)) as tracker:
-        recording = Recording(NOBODY, tracker)
+        recording = Recording(NOBODY, tracker, Clock(60))
         tracker.begin_search(fresh_trials.record())
         member = replace(trials[1], number=5, scores=replace(trials[1].scores, validation=0.1))
         better = replace(trials[2], number=6, candidate=replace(trials[2].candidate, family="random_forest"))
