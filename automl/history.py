@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.errors import UsageError, did_you_mean
-from automl.predictor import Predictor
+from automl.errors import UsageError
+from automl.leaderboard import Leaderboard, champion_row, check_order, front, in_order
 from automl.store import MANIFEST
 from automl.tracker.material import resolve_run, run_of_id
 from automl.tracker.notes import TRAINING
@@ -25,6 +25,8 @@ from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from automl.predictor import Predictor
 
 __all__ = [
     "SearchDescription",
@@ -37,20 +39,12 @@ __all__ = [
     "leaderboard_rows",
     "load",
     "promote",
+    "read_leaderboard",
     "searches",
     "serve_ui",
     "ui_server",
 ]
 
-_LAST = ("state", "origin", "params", "run_id")  # what a reader looks for last
-COLUMNS = (*(item.name for item in fields(LeaderboardRow) if item.name not in _LAST), *_LAST)
-SORTS = {
-    "score": "",
-    "latency": "predict_ms_per_1000_rows",
-    "size": "model_bytes",
-    "time": "seconds",
-    "trial": "trial",
-}
 _HOST = "127.0.0.1"
 _PORTS = 50
 
@@ -80,6 +74,8 @@ def load(
     ModelFileError
         When the model's files were changed or damaged; none of them was opened.
     """
+    from automl.predictor import Predictor
+
     folder = Path(name)
     if (folder / MANIFEST).is_file():
         return Predictor.load(folder)
@@ -108,45 +104,25 @@ def leaderboard_rows(
         ``score`` (best first), ``latency``, ``size``, ``time`` (least first) or ``trial``; what has no such
         value comes last.
     """
-    _check_order(sort)
+    check_order(sort)
     record = _record(tracking_uri, store)
     return in_order(record.leaderboard(record.search_run(name)), sort)
 
 
-def in_order(rows: Sequence[LeaderboardRow], sort: str) -> list[LeaderboardRow]:
-    """Rows that are best first in an order of :func:`leaderboard_rows`."""
-    field_name = _check_order(sort)
-    if not field_name:
-        return list(rows)
-    values = [getattr(row, field_name) for row in rows]
-    order = sorted(range(len(rows)), key=lambda place: (values[place] is None, values[place] or 0.0))
-    return [rows[place] for place in order]
-
-
-def front(rows: Sequence[LeaderboardRow], sort: str) -> frozenset[int]:
-    """Numbers of the trials that no other beats in both score and what an order is by.
-
-    ``rows`` are best first. The baseline, which is the quickest and smallest, is none of them. Empty for
-    the orders ``score`` and ``trial``.
-    """
-    field_name = _check_order(sort)
-    if sort in ("score", "trial"):
-        return frozenset()
-    found: list[LeaderboardRow] = []
-    for row in rows:
-        value = getattr(row, field_name)
-        if row.validation is None or value is None or row.family == "dummy":
-            continue
-        if not found or value < getattr(found[-1], field_name):
-            found.append(row)
-    return frozenset(row.trial for row in found)
-
-
-def _check_order(sort: str) -> str:
-    """The field that an order is by; empty for the score."""
-    if sort not in SORTS:
-        raise UsageError(f"There is no order {sort!r}. {did_you_mean(sort, SORTS)}")
-    return SORTS[sort]
+def read_leaderboard(
+    name: str,
+    *,
+    sort: str = "score",
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> Leaderboard:
+    """The same with the champion that the search delivered."""
+    check_order(sort)
+    record = _record(tracking_uri, store)
+    search = record.describe_search(record.search_run(name))
+    best = (search.summary or {}).get("best")
+    champion = champion_row(search.run_id, best, search.metrics, search.trials) if best else None
+    return Leaderboard(champion, tuple(search.trials)).sorted_by(sort)
 
 
 def leaderboard(
@@ -156,8 +132,12 @@ def leaderboard(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> pd.DataFrame:
-    """The same as a DataFrame: one row per trial."""
-    return leaderboard_frame(leaderboard_rows(name, sort=sort, tracking_uri=tracking_uri, store=store))
+    """The leaderboard as a DataFrame: the champion, then one row per trial.
+
+    ``percent`` is a trial's share in the champion, whose own ``trial`` is missing and whose ``state`` is
+    ``champion``. ``run`` is as much of ``run_id`` as every command needs.
+    """
+    return read_leaderboard(name, sort=sort, tracking_uri=tracking_uri, store=store).frame()
 
 
 def promote(
@@ -188,13 +168,6 @@ def promote(
 
     record = _record(tracking_uri, store)
     return give_alias(record, name, resolve_run(record, run))
-
-
-def leaderboard_frame(rows: list[LeaderboardRow]) -> pd.DataFrame:
-    """Rows of a leaderboard as a DataFrame: the fields of ``leaderboard --json``, the scores first."""
-    import pandas as pd
-
-    return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
 
 
 def searches(

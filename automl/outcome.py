@@ -105,10 +105,15 @@ class SearchResult:
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """One row per trial, best first."""
-        from automl.history import leaderboard_frame
+        """The champion, then one row per trial, best first; see :func:`automl.history.leaderboard`."""
+        from automl.leaderboard import Leaderboard, champion_row
 
-        return leaderboard_frame(list(self.rows))
+        costs = {
+            "predict_ms_per_1000_rows": self.predict_ms_per_1000_rows,
+            "model_bytes": float(self.model_bytes),
+        }
+        champion = champion_row(self.ids.run_id, asdict(self.best), costs, self.rows)
+        return Leaderboard(champion, self.rows).frame()
 
     @property
     def run_id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 
@@ -39,6 +40,19 @@ def label_text(label: object) -> str:
     if isinstance(label, float) and label.is_integer():
         return str(int(label))
     return str(label)
+
+
+def whole_percents(shares: Sequence[float]) -> list[int]:
+    """Shares of a whole in percents that add up to 100: the largest remainders are rounded up."""
+    total = sum(shares)
+    if not total:
+        return [0] * len(shares)
+    exact = [100 * share / total for share in shares]
+    found = [int(percent) for percent in exact]
+    by_rest = sorted(range(len(exact)), key=lambda place: (found[place] - exact[place], place))
+    for place in by_rest[: 100 - sum(found)]:
+        found[place] += 1
+    return found
 
 
 def size_text(size: float) -> str:

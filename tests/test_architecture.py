@@ -27,6 +27,7 @@ LAYERS = {
     "outcome": 10,
     "examples": 10,
     "history": 10,
+    "leaderboard": 10,
     "loop": 10,
     "public": 10,
     "following": 10,

@@ -53,13 +53,32 @@ def test_a_search_prints_one_json_object_of_the_promised_shape(searched):
 def test_the_leaderboard_is_best_first_and_its_json_has_the_promised_fields(searched):
     folder, _ = searched
     rows = json.loads(automl("leaderboard", "wine", "--json", folder=folder).stdout)
+    rows = [row for row in rows if row.pop("kind") == "trial"]
     assert set(rows[0]) == {
         *("trial", "run_id", "family", "params", "state", "origin", "validation", "standard_error"),
-        *("seconds", "predict_ms_per_1000_rows", "model_bytes"),
+        *("seconds", "predict_ms_per_1000_rows", "model_bytes", "percent"),
     }
     scores = [row["validation"] for row in rows if row["validation"] is not None]
     assert scores == sorted(scores, reverse=True)
-    assert "lightgbm" in automl("leaderboard", "wine", folder=folder).stdout
+    shown = automl("leaderboard", "wine", folder=folder).stdout
+    assert "lightgbm" in shown
+    assert "champion" in shown.splitlines()[1]
+
+
+def test_the_champion_is_the_last_entry_of_the_json_with_its_members(searched):
+    folder, body = searched
+    *trials, champion = json.loads(automl("leaderboard", "wine", "--json", folder=folder).stdout)
+    assert champion["kind"] == "champion"
+    assert {row["kind"] for row in trials} == {"trial"}
+    assert set(champion) - {"members"} == set(trials[0])
+    assert (champion["run_id"], champion["trial"]) == (body["run_id"], -1)
+    assert champion["validation"] == body["best"]["validation"]
+    assert [member["weight"] for member in champion["members"]] == [
+        member["weight"] for member in body["best"]["members"]
+    ]
+    shares = {row["trial"]: row["percent"] for row in trials if row["percent"] is not None}
+    assert shares == {member["trial"]: member["percent"] for member in champion["members"]}
+    assert sum(shares.values()) == 100
 
 
 def test_show_describes_the_search_and_a_trial(searched):

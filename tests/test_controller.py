@@ -142,11 +142,11 @@ def test_a_preference_gives_a_champion_that_is_no_slower_or_larger(frame, tmp_pa
     choices = {"target": "label", "families": ("linear", "lightgbm"), "trials": 5}
     best = search(data, tmp_path / "best", **choices)
     other = search(data, tmp_path / prefer, prefer=prefer, **choices)
-    leader = other.leaderboard.iloc[0]
+    leader = other.rows[0]
     if prefer == "small":
-        assert other.model_bytes <= min(best.model_bytes, leader["model_bytes"])
+        assert other.model_bytes <= min(best.model_bytes, leader.model_bytes)
     else:
-        assert other.predict_ms_per_1000_rows <= leader["predict_ms_per_1000_rows"]
+        assert other.predict_ms_per_1000_rows <= leader.predict_ms_per_1000_rows
 
 
 def test_the_inline_executor_runs_the_same_search_in_this_process(frame, tmp_path):

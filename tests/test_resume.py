@@ -72,7 +72,7 @@ def test_an_interrupted_search_keeps_its_best_and_goes_on_to_the_same_end(table:
     whole = search(table, name="whole")
     part = search(table, name="part", watcher=Interrupting(4))
     assert part.interrupted
-    assert len(part.leaderboard) == 4
+    assert len(part.rows) == 4
     assert len(automl.load("part", store=table.parent / "mlruns").predict(table)) == 200
     watcher = Interrupting(99)
     resumed = automl.resume("part", store=table.parent / "mlruns", watcher=watcher)
@@ -147,13 +147,13 @@ def test_a_file_that_was_moved_is_named_again(table: Path) -> None:
     moved = table.rename(table.with_name("elsewhere.csv"))
     with pytest.raises(DataError):
         automl.resume("things", store=table.parent / "mlruns")
-    assert len(automl.resume("things", data=moved, store=table.parent / "mlruns").leaderboard) == 9
+    assert len(automl.resume("things", data=moved, store=table.parent / "mlruns").rows) == 9
 
 
 def test_a_store_that_was_moved_is_resumed_where_it_is(table: Path) -> None:
     search(table, watcher=Interrupting(3))
     (table.parent / "mlruns").rename(table.parent / "moved")
-    assert len(automl.resume(store=table.parent / "moved").leaderboard) == 9
+    assert len(automl.resume(store=table.parent / "moved").rows) == 9
 
 
 def test_a_search_goes_on_in_its_own_store_whatever_the_environment_names(
@@ -188,7 +188,7 @@ def test_a_frame_and_a_function_have_to_be_given_again(table: Path) -> None:
     )
     with pytest.raises(UsageError, match="data=…"):
         automl.resume("frame", store=store)
-    assert len(automl.resume("frame", data=frame, store=store).leaderboard) == 3
+    assert len(automl.resume("frame", data=frame, store=store).rows) == 3
 
 
 def test_nothing_unfinished_is_said_with_what_there_is(table: Path) -> None:
@@ -202,7 +202,7 @@ def test_nothing_unfinished_is_said_with_what_there_is(table: Path) -> None:
 def test_a_search_that_was_ended_before_its_first_trial_can_be_resumed(table: Path) -> None:
     with pytest.raises(SearchInterrupted, match="automl resume things"):
         search(table, watcher=Interrupting(0))
-    assert len(automl.resume(store=table.parent / "mlruns").leaderboard) == 9
+    assert len(automl.resume(store=table.parent / "mlruns").rows) == 9
 
 
 def test_a_second_process_on_a_search_is_refused_and_told_of_the_first(table: Path) -> None:

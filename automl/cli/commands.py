@@ -7,7 +7,6 @@ import gc
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +231,10 @@ def search(
 )
 @store_options
 def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str) -> None:
-    """Trials of a search, best first.
+    """The champion of a search and its trials, best first.
+
+    The weight is a trial's share in the champion, which is the first line, and with --json the last entry
+    (its kind is "champion", that of the others "trial").
 
     Sorted by latency, size or time, a star marks each trial that no other beats in that and in score.
 
@@ -243,14 +245,16 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
       automl leaderboard wine -n 0 --json
     """
     from automl.cli.pages import print_leaderboard
-    from automl.history import front, in_order, leaderboard_frame, leaderboard_rows
+    from automl.history import read_leaderboard
+    from automl.leaderboard import check_order, front
 
-    best_first = leaderboard_rows(name, tracking_uri=tracking_uri, store=Path(store))
-    found = in_order(best_first, sort)
+    check_order(sort)
+    best_first = read_leaderboard(name, tracking_uri=tracking_uri, store=Path(store))
+    found = best_first.sorted_by(sort)
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in found]))
+        click.echo(json.dumps(found.to_json()))
     else:
-        print_leaderboard(leaderboard_frame(found), sys.stdout, rows=rows, marked=front(best_first, sort))
+        print_leaderboard(found, sys.stdout, rows=rows, marked=front(best_first.trials, sort))
 
 
 @commands.command()

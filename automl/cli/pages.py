@@ -11,8 +11,7 @@ from automl.wording import duration, score_text, signed_text, size_text
 _NARROW = 120
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from automl.leaderboard import Leaderboard
     from automl.outcome import SearchResult
     from automl.report.compare import Comparison
 
@@ -55,44 +54,50 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
 
 
 def print_leaderboard(
-    table: pd.DataFrame, stream: IO[str], *, rows: int, marked: Collection[int] = ()
+    board: Leaderboard, stream: IO[str], *, rows: int, marked: Collection[int] = ()
 ) -> None:
-    """Trials in their order, one line each; ``marked`` ones get a star."""
+    """The champion, then trials in their order, one line each; ``marked`` ones get a star."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = table if rows <= 0 else table.head(rows)
+    shown = board.trials if rows <= 0 else board.trials[:rows]
     console = Console(file=stream, width=None if stream.isatty() else 160)
     narrow = console.width < _NARROW
     page = RichTable(box=None, pad_edge=False, header_style="bold")
     words = ("family", "state", "origin", "run")
-    titles = ("#", "family", "validation", "±", "time", "ms/1000", "size", *words[1:])
+    titles = ("#", "family", "validation", "±", "weight", "time", "ms/1000", "size", *words[1:])
     if marked:
         page.add_column("")
     for title in titles:
         if title != "origin" or not narrow:
             page.add_column(title, justify="left" if title in words else "right", no_wrap=True)
-    for row in shown.itertuples(index=False):
+    champion, percents = board.champion, board.percents
+    for row in (*((champion,) if champion else ()), *shown):
+        percent = percents.get(row.trial)
         cells = [
             *(("*" if row.trial in marked else "",) if marked else ()),
-            str(row.trial),
-            str(row.family),
+            "" if row is champion else str(row.trial),
+            row.family,
             _number(row.validation),
             _number(row.standard_error, 2),
-            duration(_plain(row.seconds)),
+            "" if percent is None else f"{percent}%",
+            duration(row.seconds),
             f"{_plain(row.predict_ms_per_1000_rows):.0f}",
             size_text(_plain(row.model_bytes)),
-            str(row.state),
-            *(() if narrow else (str(row.origin),)),
-            str(row.run_id)[: 8 if narrow else None],  # enough for every command that takes a run
+            row.state,
+            *(() if narrow else (row.origin,)),
+            row.run_id[: 8 if narrow else None],  # enough for every command that takes a run
         ]
-        page.add_row(*map(Text, cells))
+        page.add_row(*map(Text, cells), style="bold" if row is champion else None)
     console.print(page)
+    if champion and len(champion.members) > 1:
+        members = ", ".join(f"#{one.trial} {one.family} {one.percent}%" for one in champion.members)
+        print(f"The champion is an ensemble of {members}.", file=stream)
     if marked:
         print("* no other trial is better in both this and the score.", file=stream)
-    if len(shown) < len(table):
-        print(f"{len(table) - len(shown)} more: -n 0 shows all.", file=stream)
+    if len(shown) < len(board.trials):
+        print(f"{len(board.trials) - len(shown)} more: -n 0 shows all.", file=stream)
 
 
 def print_comparison(found: Comparison, stream: IO[str]) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from automl.tracker.keep import KeepModels
-from automl.tracker.record import (
-    DatasetRecord,
-    LeaderboardRow,
-    SearchIds,
-    SearchRecord,
-    SearchSummary,
-)
-from automl.tracker.store import StoreLocation, default_uri, load_mlflow, locate_store, open_store
-from automl.tracker.writer import Tracker
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.tracker.keep import KeepModels
+    from automl.tracker.record import (
+        DatasetRecord,
+        LeaderboardRow,
+        SearchIds,
+        SearchRecord,
+        SearchSummary,
+    )
+    from automl.tracker.store import StoreLocation, default_uri, load_mlflow, locate_store, open_store
+    from automl.tracker.writer import Tracker
 
 __all__ = [
     "DatasetRecord",
@@ -27,3 +30,27 @@ __all__ = [
     "locate_store",
     "open_store",
 ]
+
+_HOMES = {
+    "KeepModels": "keep",
+    "DatasetRecord": "record",
+    "LeaderboardRow": "record",
+    "SearchIds": "record",
+    "SearchRecord": "record",
+    "SearchSummary": "record",
+    "StoreLocation": "store",
+    "default_uri": "store",
+    "load_mlflow": "store",
+    "locate_store": "store",
+    "open_store": "store",
+    "Tracker": "writer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when they are first used: reading a record needs nothing of what writes one."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'automl.tracker' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"automl.tracker.{_HOMES[name]}"), name)

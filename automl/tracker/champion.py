@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from automl import __version__
 from automl.errors import UsageError
 from automl.tracker.query import Record, SearchDescription
-from automl.tracker.registry import ALIAS, register_champion
+from automl.tracker.record import ALIAS
+from automl.tracker.registry import register_champion
 from automl.tracker.store import local_path, storage_errors
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from automl.tracker.access import Run
 
 CARD = "model_card.md"
 _DESCRIPTION = 5_000  # as long as the SQL registry lets it be
@@ -21,19 +22,18 @@ _DESCRIPTION = 5_000  # as long as the SQL registry lets it be
 
 def describe_model(record: Record, search: SearchDescription, card: str) -> None:
     """Put a model card beside a champion's files and on the page of its version."""
-    client = record.client
     with storage_errors(f"describe the model of {search.name!r}"):
-        client.update_model_version(search.name, search.model_version, description=card[:_DESCRIPTION])
+        record.access.describe_version(search.name, search.model_version, card[:_DESCRIPTION])
         model_id = record.run(search.run_id).data.tags.get("automl.model_id")
         if model_id is None:
             return
-        folder = local_path(client.get_logged_model(model_id).artifact_location)
+        folder = local_path(record.access.logged_model_place(model_id))
         if folder is not None:
             (folder / CARD).write_text(card, encoding="utf-8")
             return
         with tempfile.TemporaryDirectory(prefix="automl-card-") as scratch:
             (Path(scratch) / CARD).write_text(card, encoding="utf-8")
-            client.log_model_artifacts(model_id, scratch)
+            record.client.log_model_artifacts(model_id, scratch)
 
 
 def promote(record: Record, name: str, run: Run) -> str:
@@ -55,7 +55,7 @@ def promote(record: Record, name: str, run: Run) -> str:
         if not version:
             raise UsageError(f"The search's run {run.info.run_id} registered no model: it did not end.")
         with storage_errors(f"promote version {version} of {name!r}"):
-            record.client.set_registered_model_alias(name, ALIAS, version)
+            record.access.set_alias(name, ALIAS, version)
         return version
     predictor = record.trial_model(run)
     metric = search.data.tags.get("automl.metric", "")

@@ -7,19 +7,15 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.errors import UsageError
+from automl.tracker.access import Run
 from automl.tracker.query import Record, SearchDescription, is_run_id
-from automl.tracker.record import PARENT, LeaderboardRow
+from automl.tracker.record import LeaderboardRow
 from automl.tracker.store import local_path, storage_errors
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
 
 _BEGINNING = re.compile(r"[0-9a-f]{6,32}")
 
@@ -71,8 +67,8 @@ def search_material(record: Record, name: str) -> Material:
     search = record.describe_search(run)
     metric = search.metric
     with storage_errors("read the trials"):
-        history = record.client.get_metric_history(run.info.run_id, f"best_val_{metric}")
-        times = {child.info.run_id: child for child in _children(record, run)}
+        history = record.history(run.info.run_id, f"best_val_{metric}")
+        times = {child.info.run_id: child for child in record.trial_runs(run)}
     trials = [_timed(row, times[row.run_id], metric) for row in search.trials if row.run_id in times]
     points = sorted((point.timestamp / 1000, point.value) for point in history)
     return Material(search, tuple(trials), tuple(points), (record.location.root.parent,))
@@ -142,10 +138,6 @@ def run_of_id(record: Record, given: str) -> Run | None:
     if len(found) > 1:
         raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")
     return found[0] if found else None
-
-
-def _children(record: Record, search: Run) -> list[Run]:
-    return record.runs_where(search.info.experiment_id, f"tags.`{PARENT}` = '{search.info.run_id}'")
 
 
 def _timed(row: LeaderboardRow, run: Run, metric: str) -> TimedTrial:

@@ -7,24 +7,22 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
-from automl.predictor import Predictor
+from automl.tracker.access import Access, MetricPoint, Run, open_access
 from automl.tracker.pyfunc_model import FOLDER
-from automl.tracker.reconcile import EXPERIMENT_TAG
-from automl.tracker.record import PARENT, LeaderboardRow, best_first
-from automl.tracker.registry import ALIAS
-from automl.tracker.search_run import MODEL_FOLDER
+from automl.tracker.record import ALIAS, MODEL_FOLDER, PARENT, LeaderboardRow, best_first
 from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, remove_folder, storage_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
 
-_PAGE = 1000
+    from automl.predictor import Predictor
+
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -103,20 +101,30 @@ class Record:
         with storage_errors(f"open the store at {location.shown}"):
             mend_moved(location)
         self.location = location
-        self.client: MlflowClient = connect(location)
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """MLflow's client, for what writes; the first use imports MLflow (seconds)."""
+        return connect(self.location)
+
+    @cached_property
+    def access(self) -> Access:
+        """What is on record, without MLflow where that can be."""
+        with storage_errors(f"open the store at {self.location.shown}"):
+            return open_access(self.location.database, lambda: self.client)
 
     def names(self) -> list[str]:
         """Names of all searches, the latest first."""
         with storage_errors("list the searches"):
-            return [str(item.name) for item in self._experiments()]
+            return [str(item.name) for item in self.access.experiments()]
 
     def search_run(self, name: str) -> Run:
         """The latest run of the search of this name, or the search's run of this id."""
         with storage_errors(f"look up {name!r}"):
-            experiment = self.client.get_experiment_by_name(name)
+            experiment = self.access.experiment_id(name)
             if experiment is None and is_run_id(name):
                 return self._search_of(self._run(name))
-            runs = [] if experiment is None else self._parents([experiment.experiment_id])
+            runs = [] if experiment is None else self.access.search_runs([experiment])
         if not runs:
             raise self.unknown(name)
         return runs[0]
@@ -124,16 +132,16 @@ class Record:
     def latest_search_runs(self) -> list[Run]:
         """The latest run of every search, the latest first."""
         with storage_errors("list the searches"):
-            ids = [item.experiment_id for item in self._experiments()]
+            ids = [item.experiment_id for item in self.access.experiments()]
             latest: dict[str, Run] = {}
-            for run in self._parents(ids) if ids else []:
+            for run in self.access.search_runs(ids):
                 latest.setdefault(run.info.experiment_id, run)
         return list(latest.values())
 
     def leaderboard(self, search: Run) -> list[LeaderboardRow]:
         """The trials of a search, best first."""
         with storage_errors("read the trials"):
-            runs = self._search_runs([search.info.experiment_id], f"tags.`{PARENT}` = '{search.info.run_id}'")
+            runs = self.trial_runs(search)
         metric, greater = search.data.tags.get("automl.metric", ""), _greater_is_better(search)
         return best_first((_row(run, metric) for run in runs), greater)
 
@@ -167,8 +175,8 @@ class Record:
         with storage_errors(f"read the trial {run.info.run_id}"):
             parent = self._search_of(run)
             metric = parent.data.tags.get("automl.metric", "")
-            history = self.client.get_metric_history(run.info.run_id, f"val_{metric}_by_fold")
-            names = tuple(item.path for item in self.client.list_artifacts(run.info.run_id))
+            history = self.access.history(run.info.run_id, f"val_{metric}_by_fold")
+            names = self.access.files(run)
         return TrialDescription(
             row=_row(run, metric),
             search=parent.data.tags.get("automl.search", ""),
@@ -194,16 +202,21 @@ class Record:
         with storage_errors(f"look up the run {run_id}"):
             return self._run(run_id)
 
-    def runs_where(self, experiment_id: str, condition: str) -> list[Run]:
-        """All runs of an experiment that match MLflow's condition."""
-        with storage_errors("read the runs"):
-            return self._search_runs([experiment_id], condition)
+    def trial_runs(self, search: Run) -> list[Run]:
+        """The runs of a search's trials, the latest first."""
+        with storage_errors("read the trials"):
+            return self.access.trial_runs(search.info.experiment_id, search.info.run_id)
+
+    def history(self, run_id: str, metric: str) -> list[MetricPoint]:
+        """All values of a run's metric, in the order of time."""
+        with storage_errors(f"read {metric} of the run {run_id}"):
+            return self.access.history(run_id, metric)
 
     def all_runs(self) -> list[Run]:
         """Every run of every search, the latest first."""
         with storage_errors("list the runs"):
-            ids = [item.experiment_id for item in self._experiments()]
-            return self._search_runs(ids, "") if ids else []
+            ids = [item.experiment_id for item in self.access.experiments()]
+            return self.access.runs(ids)
 
     def is_trial(self, run: Run) -> bool:
         """Whether a run is a trial; else it is a search."""
@@ -214,27 +227,18 @@ class Record:
         version = self._champion_version(name)
         if not version:
             raise self._without_champion(name)
-        with storage_errors(f"look up {name!r}"):
-            uri = str(self.client.get_model_version_download_uri(name, version))
-        return self._predictor(uri, FOLDER)
+        return self._version_model(name, version)
 
     def _champion_version(self, name: str) -> str:
         """The version that has the alias now, or an empty text."""
-        from mlflow.exceptions import MlflowException
-
         with storage_errors(f"look up {name!r}"):
-            try:
-                return str(self.client.get_model_version_by_alias(name, ALIAS).version)
-            except MlflowException as error:
-                if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    raise
-                return ""
+            return self.access.version_of(name, ALIAS)
 
     def trial_model(self, run: Run) -> Predictor:
         """The model of one trial."""
         description = f"trial {run.data.tags.get('automl.trial')} ({run.info.run_id})"
         with storage_errors(f"read {description}"):
-            names = {item.path for item in self.client.list_artifacts(run.info.run_id)}
+            names = self.access.files(run)
         if MODEL_FOLDER not in names:
             state = run.data.tags.get("automl.state", "")
             reason = "was dropped to bound the disk space" if state == "done" else f"the trial is {state}"
@@ -250,8 +254,16 @@ class Record:
         name, version = tags["automl.search"], tags.get("automl.model_version")
         if not version:
             raise self._without_champion(name)
+        return self._version_model(name, version)
+
+    def _version_model(self, name: str, version: str) -> Predictor:
         with storage_errors(f"look up version {version} of {name!r}"):
-            uri = str(self.client.get_model_version_download_uri(name, version))
+            uri = self.access.version_place(name, version)
+        if uri is None:
+            raise UsageError(
+                f"Version {version} of the model {name!r} is gone from the registry: it was deleted. "
+                f"`automl leaderboard {name}` shows the trials; each loads by its run id."
+            )
         return self._predictor(uri, FOLDER)
 
     def unknown(self, name: str) -> UsageError:
@@ -264,7 +276,7 @@ class Record:
         )
 
     def _without_champion(self, name: str) -> UsageError:
-        if self.client.get_experiment_by_name(name) is None:
+        if self.access.experiment_id(name) is None:
             return self.unknown(name)
         return UsageError(
             f"The search {name!r} has no champion yet: it runs, failed or was stopped. "
@@ -273,6 +285,8 @@ class Record:
 
     def _predictor(self, uri: str, folder: str) -> Predictor:
         """The predictor below an artifact URI: in place where it lies here, else downloaded."""
+        from automl.predictor import Predictor
+
         place = local_path(uri)
         if place is not None:
             return Predictor.load(place / folder)
@@ -289,46 +303,12 @@ class Record:
             remove_folder(scratch)
             raise
 
-    def _experiments(self) -> list[Experiment]:
-        return list(
-            self.client.search_experiments(
-                filter_string=f"tags.`{EXPERIMENT_TAG}` LIKE '%'",
-                order_by=["last_update_time DESC"],
-                max_results=_PAGE,
-            )
-        )
-
-    def _parents(self, experiments: list[str]) -> list[Run]:
-        return self._search_runs(experiments, f"tags.`{EXPERIMENT_TAG}` LIKE '%'")
-
-    def _search_runs(self, experiments: list[str], condition: str) -> list[Run]:
-        """All matching runs, the latest first."""
-        found: list[Run] = []
-        token = None
-        while True:
-            page = self.client.search_runs(
-                experiments,
-                condition,
-                max_results=_PAGE,
-                page_token=token,
-                order_by=["attributes.start_time DESC"],
-            )
-            found += page
-            token = page.token
-            if not token:
-                return found
-
     def _run(self, run_id: str) -> Run:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = self.client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
+        run = self.access.run(run_id)
+        if run is None:
             raise UsageError(
                 f"There is no run {run_id} at {self.location.shown}. `automl leaderboard NAME` lists run ids."
-            ) from None
+            )
         if not {"automl.trial", "automl.search"} & set(run.data.tags):
             raise UsageError(f"The run {run_id} was not made by automl: load its model with MLflow.")
         return run
@@ -354,7 +334,7 @@ class Record:
             path = folder / name
             return path.read_text(encoding="utf-8") if path.is_file() else None
         with storage_errors(f"read {name} of the run {run.info.run_id}"):
-            if name not in {item.path for item in self.client.list_artifacts(run.info.run_id)}:
+            if name not in self.access.files(run):
                 return None
             with TemporaryDirectory(prefix="automl-read-") as scratch:
                 got = self.client.download_artifacts(run.info.run_id, name, scratch)

@@ -10,20 +10,24 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.layout import Layout
-from automl.tasks import Task
 from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
 from automl.wording import score_text
+
+if TYPE_CHECKING:
+    from automl.data.layout import Layout
+    from automl.tasks import Task
 
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 COLOUR = "mlflow.runColor"
 KEY = "automl.search_key"
+MODEL_FOLDER = "model"
+ALIAS = "champion"
 CURVE_POINTS = 40  # a curve as metrics is for a glance; curves.json has all of it
 _CURVES = 6
 _LIMITS = {"tag": 7_900, "param": 5_900, "key": 250, "error": 480}

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.families import plug_in_requirement
-from automl.predictor import Predictor, library_versions, link_or_copy
 from automl.store import folder_bytes
 from automl.tracker.pyfunc_model import FOLDER
+from automl.tracker.record import ALIAS as ALIAS
 from automl.tracker.store import local_path
 from automl.tracker.wheel import pack_wheel
 
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-ALIAS = "champion"
+    from automl.predictor import Predictor
+
 MODEL_NAME = "champion"
 
 
@@ -98,6 +98,8 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
     from mlflow.models import Model
     from mlflow.version import VERSION
 
+    from automl.predictor import link_or_copy
+
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(predictor.folder, folder / FOLDER, copy_function=link_or_copy)
     wheel = pack_wheel(folder)
@@ -120,6 +122,9 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
 
 def _libraries(predictor: Predictor) -> list[str]:
     """The libraries as they are here, and the packages that the members' families come from."""
+    from automl.families import plug_in_requirement
+    from automl.predictor import library_versions
+
     versions = {name: found for name, found in library_versions().items() if name != "automl"}
     # "2.6.0+cu124" is a build that the public index does not have
     pinned = [f"{name}=={found.partition('+')[0]}" for name, found in versions.items()]

@@ -30,10 +30,10 @@ def bring_up_to_date(database: Path) -> None:
     from mlflow.store.db import utils
 
     head = utils._get_latest_schema_revision()  # type: ignore[no-untyped-call]
-    if _revision(database) == head:
+    if revision(database) == head:
         return
     with _alone(database):
-        found = _revision(database)
+        found = revision(database)
         if found == head or (not found and _has_tables(database)):
             return  # another process did it; or it is something that MLflow has to judge
         if found:
@@ -67,7 +67,7 @@ def _copied_template(head: str, draft: Path) -> bool:
     template = _template(head)
     with suppress(OSError, sqlite3.Error):
         own = not hasattr(os, "getuid") or template.lstat().st_uid == os.getuid()
-        if own and template.is_file() and _revision(template) == head:
+        if own and template.is_file() and revision(template) == head:
             _copy(template, draft)
             return True
     return False
@@ -124,7 +124,7 @@ def _copy(source: Path, target: Path) -> None:
         read.backup(written)
 
 
-def _revision(database: Path) -> str:
+def revision(database: Path) -> str:
     """The schema's revision; empty for a store without one."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         try:

@@ -31,7 +31,7 @@ from automl.tracker.reconcile import (
     reconcile,
     take_over,
 )
-from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
+from automl.tracker.record import MODEL_FOLDER, LeaderboardRow, SearchIds, SearchRecord, SearchSummary
 from automl.tracker.registry import Registered, register_champion
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
 from automl.tracker.sketches import sketches
@@ -51,7 +51,7 @@ from automl.wording import without_password
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL_FOLDER, PLOTS = "model", "plots"
+PLOTS = "plots"
 MayStore = Callable[[KeptModel], bool]
 _ENDED = {
     Status.DONE: "FINISHED",

@@ -1,8 +1,8 @@
 """Layers of TabM: many members that share their weights but for cheap scalings, for several nets at once.
 
 Gorishniy, Kotelnikov, Babenko 2024, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-Ensembling" (arXiv 2410.24210). Initial scalings come from the authors' package ``tabm``, whose own layers
-hold one net only; ``tests/training/test_member_layers.py`` compares the outputs with its model's.
+Ensembling" (arXiv 2410.24210). The authors' package ``tabm`` has layers that hold one net only, and imports
+scikit-learn; ``tests/training/test_member_layers.py`` compares initial scalings and outputs with its own.
 Activations are ``(nets, rows, members, features)``. Under autocast they stay in the reduced type between
 products: parameters that are added to them or multiplied with them are cast to it.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from tabm import init_scaling_
 from torch import nn
 
 # Products of few columns are quicker as sums than as many small matrix products (measured: 6 times for one).
@@ -44,7 +43,7 @@ class MemberStart(nn.Module):
         self.weight = nn.Parameter(torch.empty(nets, inputs, outputs).uniform_(-bound, bound))
         self.inner = nn.Parameter(torch.empty(nets, members, inputs))
         for net in range(nets):
-            init_scaling_(self.inner.data[net], "normal", list(feature_sizes))
+            _scale_at_random(self.inner.data[net], feature_sizes)
         self.outer = nn.Parameter(torch.ones(nets, members, outputs)) if full else None
         # One common start for the biases of all members, as in the authors' layers.
         bias = torch.empty(nets, 1, 1, outputs).uniform_(-bound, bound)
@@ -103,3 +102,12 @@ class MemberHeads(nn.Module):
             columns = [(rows * weight[:, None, :, :, j]).sum(dim=-1) for j in range(outputs)]
             return torch.stack(columns, dim=-1) + bias
         return torch.matmul(rows.transpose(1, 2), weight).transpose(1, 2) + bias
+
+
+def _scale_at_random(scalings: torch.Tensor, feature_sizes: Sequence[int]) -> None:
+    """Fill ``(members, inputs)``: of each member the columns of one feature share a draw of a normal
+    distribution, as ``init_scaling_`` of ``tabm`` 0.0.3 draws them."""
+    start = 0
+    for size in feature_sizes:
+        scalings[..., start : start + size] = nn.init.normal_(torch.empty(*scalings.shape[:-1], 1))
+        start += size

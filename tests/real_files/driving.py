@@ -121,7 +121,7 @@ class Run:
 
     def scores(self, name: str, higher_is_better: bool = False) -> Scores:
         rows = json.loads(self.automl("leaderboard", name, "--json").out)
-        scored = [row for row in rows if row.get("validation") is not None]
+        scored = [row for row in rows if row["kind"] == "trial" and row["validation"] is not None]
         models = [float(row["validation"]) for row in scored if row["family"] != "dummy"]
         dummies = [float(row["validation"]) for row in scored if row["family"] == "dummy"]
         if not models or not dummies:

@@ -61,6 +61,15 @@ def test_outputs_are_those_of_the_authors_model(full: bool, outputs: int) -> Non
         torch.testing.assert_close(net(rows)[index], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_scalings_start_as_those_of_the_authors() -> None:
+    torch.manual_seed(0)
+    start = MemberStart(1, 4, [2, 1, 3], 5, full=True)
+    torch.manual_seed(0)
+    torch.empty(1, 6, 5).uniform_()  # the shared weights are drawn first
+    theirs = tabm.init_scaling_(torch.empty(4, 6), "normal", [2, 1, 3])
+    assert torch.equal(start.inner[0], theirs)
+
+
 def test_columns_of_one_feature_start_with_one_scaling() -> None:
     scaling = MemberStart(1, 3, [4, 2], 5, full=False).inner[0]
     assert (scaling[:, :4] == scaling[:, :1]).all()
