@@ -35,6 +35,15 @@ def signed_text(value: float, digits: int = 4) -> str:
     return f"{'-' if value < 0 else '+'}{score_text(abs(value), digits)}"
 
 
+def range_text(low: float, high: float, digits: int = 5) -> str:
+    """``0.91 to 0.95``, with as many digits as it takes to tell the ends apart; one number for equal ends."""
+    if low == high:
+        return score_text(low, digits)
+    while digits < 12 and score_text(low, digits) == score_text(high, digits):
+        digits += 1
+    return f"{score_text(low, digits)} to {score_text(high, digits)}"
+
+
 def label_text(label: object) -> str:
     """A class as people write it: ``3`` for a column of whole numbers that was read as 3.0."""
     if isinstance(label, float) and label.is_integer():

@@ -10,6 +10,7 @@ import numpy as np
 
 from automl.metrics import METRICS
 from automl.report import curves
+from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
@@ -38,7 +39,8 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         parts += ["### By class", _by_class(subject.evidence)]
     for item in slices:
         parts += [f"### By {escaped(item.column)}", _by_group(item, subject.measured)]
-    if subject.explanation is not None and subject.explanation.importances:
+    found = subject.explanation
+    if found is not None and (found.importances or found.groups):
         parts += ["### What drives it", _drivers(subject)]
     parts += [
         "## Limits",
@@ -212,12 +214,15 @@ def _by_group(item: Slice, metric: str) -> str:
 
 
 def _drivers(subject: Subject) -> str:
-    assert subject.explanation is not None
+    found = subject.explanation
+    assert found is not None
     rows = [
         (escaped(item.feature), score_text(item.value, 3), item.interval_words)
-        for item in subject.explanation.importances[:10]
+        for item in found.importances[:10]
     ]
-    return _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)
+    listed = _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)
+    words = escaped(f"{headline(found)} {compared(found)}".strip())
+    return f"{words}\n\n{listed}" if rows else words
 
 
 def _limits(subject: Subject) -> str:

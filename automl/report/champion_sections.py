@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from automl.report import curves, figures
+from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
 from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
@@ -14,6 +15,7 @@ from automl.report.subject import PICTURES, Subject
 from automl.wording import score_text, signed_text, size_text
 
 _CLASS_ROWS = 30
+_GROUPS, _NAMED = 10, 4
 
 
 def champion_section(subject: Subject) -> Markup:
@@ -236,37 +238,32 @@ def drivers_section(subject: Subject) -> Markup:
     title = "What drives it"
     sheets = [photo(content, alt=PICTURES[name]) for name, content in subject.pictures.items()]
     found, evidence = subject.explanation, subject.evidence
-    if found is None or evidence is None or not found.importances:
+    if found is None or evidence is None or not (found.importances or found.groups):
         if sheets:
             return section("drivers", title, *sheets)
-        why = (subject.unexplained or "there are no features to shuffle").rstrip(".")
-        return section("drivers", title, tag("p", f"Not computed: {why}.", class_="muted"))
-    top = found.importances[0]
-    strongest = f"{top.feature} ({score_text(top.value, 3)}, 95 % {top.interval_words})"
-    told = (
-        f"The most important is {strongest}."
-        if top.low > 0
-        else "No single feature is clearly needed: others can stand in for each."
-    )
+        return section("drivers", title, tag("p", f"Not computed: {_unexplained(subject)}.", class_="muted"))
+    told = headline(found)
     how = (
         f"Each feature's values are shuffled among {found.rows:,} held-out rows; by how much "
         f"{subject.measured} gets worse is how much the champion needs that feature, given all the others. "
-        "The lines are 95 % intervals over rows drawn again and shuffles."
-    )
-    if found.features > len(found.importances):
-        how += f" The {len(found.importances)} strongest of {found.features} features were looked at closely."
-    if not found.complete:
-        how += " The time allowed ended before all were done."
-    plot = picture(
-        figures.importance_plot(found.importances, subject.measured),
-        "importance",
-        alt=f"Bar chart of permutation importance. {told}",
-        caption=told,
-    )
+        f"The lines are 95 % intervals over rows drawn again and shuffles. {compared(found)}"
+    ).strip()
+    plot = tag("p", told)
+    if found.importances:
+        plot = picture(
+            figures.importance_plot(found.importances, subject.measured),
+            "importance",
+            alt=f"Bar chart of permutation importance. {told}",
+            caption=told,
+        )
     head = ("feature", "kind", f"{subject.measured} worse by", "95 % interval")
     rows = [
         (item.feature, item.kind, score_text(item.value, 3), item.interval_words)
         for item in found.importances
+    ]
+    rows += [
+        (_together(group.features), "group", score_text(group.value, 3), f"up to {score_text(group.high, 3)}")
+        for group in found.groups[:_GROUPS]
     ]
     numbers = tag("details", tag("summary", "As a table"), table(head, rows, words=(0, 1)))
     parts: list[Markup] = [tag("p", how, class_="muted"), plot, numbers]
@@ -284,9 +281,25 @@ def drivers_section(subject: Subject) -> Markup:
             "The mean prediction over held-out rows while one feature takes each value and the others stay "
             "as they are. Where features go together, it also shows combinations that do not occur."
         )
+        if len(found.dependences) < len(found.importances):
+            note += f" Shown for the first {len(found.dependences)} of the features above."
+        if len(evidence.task.labels) > figures.MOST_MOVING:
+            note += f" Of the classes, the {figures.MOST_MOVING} whose probabilities move most."
         parts += [
             tag("h3", "How the prediction moves"),
             tag("p", note, class_="muted"),
             tag("div", *shown, class_="plots small"),
         ]
     return section("drivers", title, *parts, *sheets)
+
+
+def _unexplained(subject: Subject) -> str:
+    """Why there is no importance."""
+    if subject.explanation is not None:
+        return "the champion predicts too slowly for the time that a report has"
+    return (subject.unexplained or "there are no features to shuffle").rstrip(".")
+
+
+def _together(features: Sequence[str]) -> str:
+    named = ", ".join(features[:_NAMED])
+    return f"{named}{f' and {len(features) - _NAMED} more' if len(features) > _NAMED else ''}, together"

@@ -1,55 +1,64 @@
 """What drives the champion: permutation importance with intervals, and partial dependence.
 
 Both use held-out rows only: each row is predicted by the models of the folds that did not train on it,
-so a feature that was merely memorised gets no credit.
+so a feature that was merely memorised gets no credit. With many features or a slow champion all are
+compared first, on few rows and where need be in groups; only the strongest are then looked at closely.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.data.table import Table
-from automl.decision import apply_weights
-from automl.member import read_json
-from automl.metrics import Metric
+from automl.member import Member, read_json
 from automl.predictor import Predictor
 from automl.report.evidence import Evidence
-from automl.wording import score_text
+from automl.report.importance import (
+    GroupImportance,
+    Importance,
+    Judge,
+    Measured,
+    Screened,
+    leading,
+    screened_drops,
+)
+from automl.report.shuffling import (
+    Array,
+    Column,
+    Group,
+    Pace,
+    Predict,
+    Rows,
+    Shuffler,
+    column_name,
+    column_values,
+    columns_of,
+    put_values,
+    screened,
+)
 
-Array = npt.NDArray[np.float64]
-Predict = Callable[[Table, npt.NDArray[np.int64]], Array]
 FINALISTS = 20
-_FIRST_ROWS = 250
+_FEW_FINALISTS = 6
 _PERMUTATIONS = 6
-_DRAWS = 120
-_BLOCK_ROWS = 40_000
-_TIMED_ROWS = 100
 _LEAST_ROWS = 150
+_LEAST_SECONDS = 1.0
+_SCREEN_ROWS = (60, 250)
+_FEWEST_ROWS = 20
+_LEAST_SHUFFLES = 8
+# What parts of the time are over once all were compared alone, or in groups, and the strongest measured;
+# where few shuffles are to be had, most of the time goes into the groups.
+_ALONE, _GROUPED, _FEW_GROUPED, _MEASURED = 0.4, 0.55, 0.75, 0.85
+_FEW_SHUFFLES = 30
+_QUICK_WEIGHT, _QUICKER = 0.05, 3.0
 _GRID = 12
 _LEVELS = 8
-_DEPENDENCE_ROWS = 200
-
-
-@dataclass(frozen=True)
-class Importance:
-    """How much worse the metric gets when a feature's values are shuffled; with a 95 % interval."""
-
-    feature: str
-    kind: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def interval_words(self) -> str:
-        """``0.0065 to 0.107``."""
-        return f"{score_text(self.low, 3)} to {score_text(self.high, 3)}"
+_DEPENDENCE_ROWS, _LEAST_DEPENDENCE_ROWS = 200, 40
 
 
 @dataclass(frozen=True)
@@ -71,13 +80,36 @@ class Dependence:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was found, on how many rows; ``complete`` is False where the time ended it."""
+    """What was found, on how many rows, and what it was compared with.
+
+    Attributes
+    ----------
+    importances:
+        Of the features that were looked at closely, the strongest first.
+    features, compared, screen_rows:
+        How many there are, how many of them were shuffled alone, and the rows that this was done on.
+    groups:
+        Those that were shuffled only together with others.
+    stand_in:
+        The family of the member that was asked in the champion's place to find the strongest, or empty.
+    leaders:
+        The one to three features that are beyond chance above each other one; empty where none are.
+    """
 
     importances: tuple[Importance, ...]
     dependences: tuple[Dependence, ...]
     rows: int
     features: int
-    complete: bool = True
+    compared: int
+    screen_rows: int = 0
+    groups: tuple[GroupImportance, ...] = ()
+    stand_in: str = ""
+    leaders: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Features without which the metric gets worse, beyond chance; the strongest first."""
+        return tuple(item.feature for item in self.importances if item.low > 0)
 
 
 def explain(
@@ -85,67 +117,34 @@ def explain(
 ) -> Explanation | None:
     """Importance of the features and dependence on the ``top`` ones; None without a sample of features.
 
-    With many features a first pass of one shuffle each picks the 20 that get intervals.
+    Parameters
+    ----------
+    seconds:
+        Where they are not enough for all features at once, these are screened first: each alone, or in
+        groups of which the strongest are halved again and again, by the champion's quickest member where
+        the whole of it is slow. The 20 strongest then get intervals.
     """
     sample = evidence.sample
     if sample is None or not len(sample.places):
         return None
-    ends = time.monotonic() + seconds
-    predict = held_out_predictor(predictor.preload(), evidence)
-    rng = np.random.default_rng(seed)
-    columns = _columns(sample.table)
-    places, block = _affordable(predict, sample.table, min(len(columns), FINALISTS), seconds)
-    table, target = sample.table.take(places), evidence.target[sample.places[places]]
-    judged = _Judge(evidence.task.metric, target, evidence.story.class_weights)
-    finalists = columns
-    if len(columns) > FINALISTS:
-        few = np.sort(rng.choice(len(places), min(_FIRST_ROWS, len(places)), replace=False))
-        part, few_places = replace(judged, target=target[few]), places[few]
-        first = _shuffled(predict, table.take(few), few_places, columns, 1, rng, (ends - seconds / 2, block))
-        before = part.score(predict(table.take(few), few_places))
-        drops = {name: before - part.score(found[0]) for name, found in first.items()}
-        finalists = sorted(drops, key=lambda column: -drops[column])[:FINALISTS]
-    base = predict(table, places)
-    shuffled = _shuffled(predict, table, places, finalists, _PERMUTATIONS, rng, (ends, block))
-    importances = sorted(
-        (judged.importance(column, table, base, found, seed) for column, found in shuffled.items()),
-        key=lambda item: -item.value,
+    columns = columns_of(sample.table)
+    if not columns:
+        return None
+    return _Explainer(predictor.preload().members, evidence, columns, seconds=seconds, seed=seed).explanation(
+        top
     )
-    of_name = {_name(table, column): column for column in finalists}
-    dependences = [
-        _dependence(predict, table, places, of_name[item.feature], rng)
-        for item in importances[:top]
-        if item.kind != "text" and item.value > 0 and time.monotonic() < ends
-    ]
-    complete = len(shuffled) == len(finalists)
-    return Explanation(tuple(importances), tuple(dependences), table.rows, len(columns), complete)
 
 
-def _affordable(
-    predict: Predict, table: Table, features: int, seconds: float
-) -> tuple[npt.NDArray[np.int64], int]:
-    """Which rows of the sample the time allows, and how many predictions at once take half a second."""
-    few = np.arange(min(_TIMED_ROWS, table.rows))
-    began = time.monotonic()
-    predict(table.take(few), few)
-    each = max((time.monotonic() - began) / len(few), 1e-7)
-    rows = int(np.clip(0.6 * seconds / each / max(1, features * _PERMUTATIONS), _LEAST_ROWS, table.rows))
-    places = np.arange(table.rows)
-    if rows < table.rows:
-        places = np.sort(np.random.default_rng(0).choice(table.rows, rows, replace=False))
-    return places, int(min(_BLOCK_ROWS, 0.5 / each))
-
-
-def held_out_predictor(predictor: Predictor, evidence: Evidence) -> Predict:
+def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict:
     """A function of a table and its rows' places in the sample, that predicts by models blind to them."""
     assert evidence.sample is not None
     of_sample = evidence.folds[:, evidence.sample.places]
-    repeats = [int(read_json(member.folder / "member.json").get("repeat", 0)) for member in predictor.members]
+    repeats = [int(read_json(member.folder / "member.json").get("repeat", 0)) for member in members]
+    weights = sum(member.weight for member in members)
 
-    def predict(table: Table, places: npt.NDArray[np.int64]) -> Array:
-        total = np.zeros((table.rows, predictor.task.n_outputs))
-        weights = sum(member.weight for member in predictor.members)
-        for member, repeat in zip(predictor.members, repeats, strict=True):
+    def predict(table: Table, places: Rows) -> Array:
+        total = np.zeros((table.rows, evidence.task.n_outputs))
+        for member, repeat in zip(members, repeats, strict=True):
             folds = of_sample[min(repeat, len(of_sample) - 1), places]
             for number, fitted, log_target in zip(
                 member.numbers, member.folds, member.log_targets, strict=True
@@ -161,110 +160,198 @@ def held_out_predictor(predictor: Predictor, evidence: Evidence) -> Predict:
 
 
 @dataclass(frozen=True)
-class _Judge:
-    metric: Metric
-    target: npt.NDArray[Any]
-    class_weights: tuple[float, ...]
+class _Screen:
+    """All columns compared on few rows; ``stand_in`` is the family of the member that was asked, or empty."""
 
-    def score(self, predictions: Array, rows: npt.NDArray[np.int64] | None = None) -> float:
-        """Turned so that more is better."""
-        decided = apply_weights(predictions, self.class_weights)
-        if rows is None:
-            return -self.metric.loss(self.target, decided)
-        return -self.metric.loss(self.target[rows], decided[rows])
+    shuffler: Shuffler | None = None
+    predictions: Mapping[Group, Array] = field(default_factory=dict)
+    drops: Mapping[Group, Screened] = field(default_factory=dict)
+    stand_in: str = ""
 
-    def importance(
-        self, column: _Column, table: Table, base: Array, found: Sequence[Array], seed: int
-    ) -> Importance:
-        """The mean drop over shuffles; the interval is over rows drawn again and shuffles at once."""
-        rng = np.random.default_rng(seed)
-        before = self.score(base)
-        value = float(np.mean([before - self.score(one) for one in found]))
-        drops = []
-        for draw in range(_DRAWS):
-            rows = rng.integers(0, len(base), len(base))
-            drops.append(self.score(base, rows) - self.score(found[draw % len(found)], rows))
-        finite = np.array([drop for drop in drops if np.isfinite(drop)])
-        low, high = np.quantile(finite, [0.025, 0.975]) if len(finite) else (value, value)
-        return Importance(_name(table, column), column[0], value, float(low), float(high))
+    @property
+    def rows(self) -> int:
+        return 0 if self.shuffler is None else self.shuffler.table.rows
+
+    @property
+    def alone(self) -> list[Column]:
+        """Columns that were shuffled alone, the strongest first."""
+        ranked = sorted(self.drops, key=lambda group: -self.drops[group].value)
+        return [group[0] for group in ranked if len(group) == 1]
 
 
-_Column = tuple[str, int]
+class _Explainer:
+    """One explanation in the making: the rows, the models and the time that there is."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        evidence: Evidence,
+        columns: list[Column],
+        *,
+        seconds: float,
+        seed: int,
+    ) -> None:
+        assert evidence.sample is not None
+        self.members, self.evidence, self.columns = members, evidence, columns
+        self.table, self.seed = evidence.sample.table, seed
+        self.rng = np.random.default_rng(seed)
+        self.predict = held_out_predictor(members, evidence)
+        self.seconds = max(seconds, _LEAST_SECONDS)
+        self.pace = Pace.measured(self.predict, self.table, self.seconds)
+        self.began = time.monotonic()
+
+    def explanation(self, top: int) -> Explanation:
+        """Screen where the time asks for it, measure the strongest, then move them over their values."""
+        finalists, screen = list(self.columns), _Screen()
+        rows = self.pace.affords(self._until(_MEASURED)) / (len(self.columns) * _PERMUTATIONS + 1)
+        if len(self.columns) > FINALISTS or rows < min(_LEAST_ROWS, self.table.rows):
+            screen = self._screen()
+            finalists = screen.alone[:FINALISTS]
+        shuffler, found = self._shuffles(finalists, screen)
+        if shuffler is None:
+            return Explanation((), (), 0, len(self.columns), 0)
+        measured = Measured.of(self._judge(shuffler), shuffler.base, found, self.seed)
+        others = self._others(shuffler, measured, screen)
+        importances = measured.importances(self.table)
+        groups = [
+            GroupImportance(tuple(map(self._name, group)), item.value, item.high)
+            for group, item in others.items()
+            if len(group) > 1
+        ]
+        return Explanation(
+            importances,
+            self._dependences(measured, shuffler, top),
+            shuffler.table.rows,
+            len(self.columns),
+            len(found) + sum(len(group) == 1 for group in others),
+            screen_rows=screen.rows,
+            groups=tuple(sorted(groups, key=lambda item: -item.value)),
+            stand_in=screen.stand_in,
+            leaders=tuple(map(self._name, leading(measured, others.values()))),
+        )
+
+    def _screen(self) -> _Screen:
+        """All columns on few rows: alone, or in groups where that takes too long."""
+        predict, pace, stand_in = self.predict, self.pace, ""
+        least, most = (min(rows, self.table.rows) for rows in _SCREEN_ROWS)
+        if pace.affords(self._until(_ALONE)) < least * (len(self.columns) + 1):
+            predict, pace, stand_in = self._quickest()
+        rows, until = pace.affords(self._until(_ALONE)) / (len(self.columns) + 1), self._until(_GROUPED)
+        if rows < least:
+            if pace.affords(until) < least * _FEW_SHUFFLES:
+                until = self._until(_FEW_GROUPED)
+            rows, most = pace.affords(until) / _LEAST_SHUFFLES, least
+        if rows < min(_FEWEST_ROWS, least):
+            return _Screen()
+        shuffler = self._shuffler(int(min(rows, most)), predict, pace)
+        judge = self._judge(shuffler)
+        before = judge.score(shuffler.base)
+        found = screened(shuffler, self.columns, lambda made: before - judge.score(made), until)
+        return _Screen(shuffler, found, screened_drops(judge, shuffler.base, found, self.seed), stand_in)
+
+    def _quickest(self) -> tuple[Predict, Pace, str]:
+        """The member that stands in for a slow champion: one of weight, and much quicker; or all of it."""
+        least = _QUICK_WEIGHT * sum(member.weight for member in self.members)
+        found = (self.predict, self.pace, "")
+        for member in self.members if len(self.members) > 1 else ():
+            if member.weight >= least:
+                predict = held_out_predictor([member], self.evidence)
+                pace = Pace.measured(predict, self.table, self.seconds)
+                if pace.each < min(found[1].each, self.pace.each / _QUICKER):
+                    found = (predict, pace, member.family)
+        return found
+
+    def _shuffles(
+        self, finalists: list[Column], screen: _Screen
+    ) -> tuple[Shuffler | None, dict[Column, list[Array]]]:
+        """Every finalist once, then every one again and so on; or what the screening has of them."""
+        left = self.pace.affords(self._until(_MEASURED))
+        counts = [(len(finalists), _PERMUTATIONS)]
+        if screen.rows:
+            few = min(_FEW_FINALISTS, len(finalists))
+            counts += [(few, _PERMUTATIONS), (few, 2), (min(2, few), 1)]
+        enough = min(_LEAST_ROWS, self.table.rows)
+        count, times = next((c for c in counts if left / (c[0] * c[1] + 1) >= enough), counts[-1])
+        rows = int(min(left / (count * times + 1), self.table.rows))
+        if not count or rows <= screen.rows:
+            known = (
+                {} if screen.stand_in else {column: [screen.predictions[(column,)]] for column in finalists}
+            )
+            return (screen.shuffler if known or not screen.stand_in else None), known
+        shuffler = self._shuffler(rows, self.predict, self.pace)
+        found: dict[Column, list[Array]] = {column: [] for column in finalists[:count]}
+        for _ in range(times):
+            made = shuffler.shuffled([(column,) for column in found], self._until(_MEASURED))
+            if len(made) < len(found) and any(found.values()):
+                break
+            for column, predictions in zip(list(found), made, strict=False):
+                found[column].append(predictions)
+            found = {column: known for column, known in found.items() if known}
+        return shuffler, found
+
+    def _others(self, shuffler: Shuffler, measured: Measured, screen: _Screen) -> dict[Group, Screened]:
+        """What the measured columns are compared with: how the champion does without each other one."""
+        known = {} if screen.stand_in else screen.drops
+        others = {group: item for group, item in known.items() if group[0] not in measured.drops}
+        covered = {*measured.drops, *(column for group in others for column in group)}
+        rest = tuple(column for column in self.columns if column not in covered)
+        if rest:
+            found = dict(zip([rest], shuffler.shuffled([rest], float("inf")), strict=True))
+            others |= screened_drops(self._judge(shuffler), shuffler.base, found, self.seed)
+        return others
+
+    def _dependences(self, measured: Measured, shuffler: Shuffler, top: int) -> tuple[Dependence, ...]:
+        """Of the strongest, while there is time."""
+        least = min(_LEAST_DEPENDENCE_ROWS, shuffler.table.rows) * _GRID
+        ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])[:top]
+        moved = [column for column in ranked if column[0] != "text" and measured.drops[column] > 0]
+        moved = moved[: int(min(top, self.pace.affords(self._until(1.0)) / least))]
+        found: list[Dependence] = []
+        for number, column in enumerate(moved):
+            rows = self.pace.affords(self._until(1.0)) / (_GRID * (len(moved) - number))
+            if rows < 1:
+                break
+            found.append(_dependence(shuffler, column, int(min(rows, _DEPENDENCE_ROWS)), self.rng))
+        return tuple(found)
+
+    def _shuffler(self, rows: int, predict: Predict, pace: Pace) -> Shuffler:
+        """Of some rows of the sample, drawn by chance."""
+        places = np.arange(self.table.rows)
+        if rows < self.table.rows:
+            places = np.sort(self.rng.choice(self.table.rows, rows, replace=False))
+        return Shuffler(predict, self.table.take(places), places, pace, self.rng)
+
+    def _judge(self, shuffler: Shuffler) -> Judge:
+        assert self.evidence.sample is not None
+        rows = self.evidence.sample.places[shuffler.places]
+        return Judge(self.evidence.task.metric, self.evidence.target[rows], self.evidence.story.class_weights)
+
+    def _until(self, share: float) -> float:
+        """The moment (monotonic seconds) at which this share of the time is over."""
+        return self.began + share * self.seconds
+
+    def _name(self, column: Column) -> str:
+        return column_name(self.table, column)
 
 
-def _columns(table: Table) -> list[_Column]:
-    features = table.features
-    return [
-        *(("number", i) for i in range(len(features.numbers))),
-        *(("category", i) for i in range(len(features.categories))),
-        *(("text", i) for i in range(len(features.texts))),
-    ]
-
-
-def _name(table: Table, column: _Column) -> str:
-    kind, place = column
-    names = {
-        "number": table.features.numbers,
-        "category": table.features.categories,
-        "text": table.features.texts,
-    }
-    return names[kind][place]
-
-
-def _shuffled(
-    predict: Predict,
-    table: Table,
-    places: npt.NDArray[np.int64],
-    columns: Sequence[_Column],
-    permutations: int,
-    rng: np.random.Generator,
-    limits: tuple[float, int],
-) -> dict[_Column, list[Array]]:
-    """Predictions with each column shuffled; several columns in one call, for models that like blocks.
-
-    ``limits`` are when to end (monotonic seconds) and how many predictions to ask for at once.
-    """
-    rows, (ends, block_rows) = table.rows, limits
-    jobs = [column for column in columns for _ in range(permutations)]
-    at_once = max(permutations, block_rows // rows // permutations * permutations)
-    found: dict[_Column, list[Array]] = {}
-    for start in range(0, len(jobs), at_once):
-        if start and time.monotonic() > ends:
-            break
-        block = jobs[start : start + at_once]
-        wide = table.take(np.tile(np.arange(rows), len(block)))
-        for number, column in enumerate(block):
-            part = slice(number * rows, (number + 1) * rows)
-            _put(wide, column, part, _values(table, column)[rng.permutation(rows)])
-        predicted = predict(wide, np.tile(places, len(block)))
-        for number, column in enumerate(block):
-            found.setdefault(column, []).append(predicted[number * rows : (number + 1) * rows])
-    return found
-
-
-def _dependence(
-    predict: Predict,
-    table: Table,
-    places: npt.NDArray[np.int64],
-    column: _Column,
-    rng: np.random.Generator,
-) -> Dependence:
-    rows = np.arange(table.rows)
-    if len(rows) > _DEPENDENCE_ROWS:
-        rows = np.sort(rng.choice(rows, _DEPENDENCE_ROWS, replace=False))
-    grid = _grid(column, _values(table, column))
+def _dependence(shuffler: Shuffler, column: Column, most: int, rng: np.random.Generator) -> Dependence:
+    """On ``most`` rows or fewer."""
+    table, rows = shuffler.table, np.arange(shuffler.table.rows)
+    if len(rows) > most:
+        rows = np.sort(rng.choice(rows, most, replace=False))
+    grid = _grid(column, column_values(table, column))
     wide = table.take(np.tile(rows, len(grid)))
     for number, value in enumerate(grid):
-        _put(wide, column, slice(number * len(rows), (number + 1) * len(rows)), value)
-    predicted = predict(wide, np.tile(places[rows], len(grid)))
+        put_values(wide, column, slice(number * len(rows), (number + 1) * len(rows)), value)
+    predicted = shuffler.predict(wide, np.tile(shuffler.places[rows], len(grid)))
     mean = predicted.reshape(len(grid), len(rows), -1).mean(axis=1)
     if column[0] == "category":
         levels = table.features.levels[column[1]]
-        return Dependence(_name(table, column), tuple(levels[int(code)] for code in grid), mean)
-    return Dependence(_name(table, column), tuple(float(value) for value in grid), mean)
+        return Dependence(column_name(table, column), tuple(levels[int(code)] for code in grid), mean)
+    return Dependence(column_name(table, column), tuple(float(value) for value in grid), mean)
 
 
-def _grid(column: _Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _grid(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Quantiles of a number from 2 % to 98 %, or the most frequent levels in their own order."""
     if column[0] == "category":
         codes, counts = np.unique(values[values >= 0], return_counts=True)
@@ -277,23 +364,3 @@ def _grid(column: _Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if len(distinct) <= _GRID:
         return distinct
     return np.unique(np.quantile(present, np.linspace(0.02, 0.98, _GRID)))
-
-
-def _values(table: Table, column: _Column) -> npt.NDArray[Any]:
-    kind, place = column
-    if kind == "number":
-        return np.asarray(table.numbers[:, place])
-    if kind == "category":
-        return np.asarray(table.codes[:, place])
-    return table.texts[place]
-
-
-def _put(table: Table, column: _Column, part: slice, values: Any) -> None:
-    """Write into a table that this module copied."""
-    kind, place = column
-    if kind == "number":
-        table.numbers[part, place] = values
-    elif kind == "category":
-        table.codes[part, place] = values
-    else:
-        table.texts[place][part] = values

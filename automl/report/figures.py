@@ -9,13 +9,15 @@ import numpy.typing as npt
 
 from automl.report import curves
 from automl.report.evidence import Evidence
-from automl.report.explain import Dependence, Importance
+from automl.report.explain import Dependence
+from automl.report.importance import Importance
 from automl.report.palette import GRID, INK, MUTED, SERIES
 from automl.report.style import Plot, category_axis, drawing, label, labels, plot, with_room
 from automl.wording import label_text
 
 MOST_CLASSES = 12
 MOST_CURVES = 6
+MOST_MOVING = 5
 _POINTS = 500
 
 
@@ -183,7 +185,7 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
     elif len(names) == 2:
         series = [("", item.mean[:, 1])]
     else:
-        moving = np.argsort(-np.ptp(item.mean, axis=0), kind="stable")[:5]
+        moving = np.argsort(-np.ptp(item.mean, axis=0), kind="stable")[:MOST_MOVING]
         series = [(names[code], item.mean[:, code]) for code in np.sort(moving)]
     with drawing():
         figure, axes = plot((3.2, 2.3))

@@ -68,7 +68,15 @@ def explained(predictor: Predictor, evidence: Evidence | None) -> Explanation:
 
 
 def importance(found: Explanation, metric: str) -> Figure:
-    """What the champion needs which feature for."""
+    """What the champion needs which feature for.
+
+    Raises
+    ------
+    UsageError
+        Where the champion is too slow for any feature to be shuffled alone.
+    """
+    if not found.importances:
+        raise UsageError("The champion predicts too slowly to shuffle its features one by one.")
     return importance_plot(found.importances, metric)
 
 

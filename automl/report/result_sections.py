@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from automl.report.driver_words import leaning
 from automl.report.markup import Markup, picture, prose, section, table, tag
 from automl.report.palette import SERIES
 from automl.report.search_figures import front_plot, history_plot, seconds_plot
@@ -69,11 +70,7 @@ def _how_good(subject: Subject) -> str:
 def _at_what_cost(subject: Subject) -> str:
     milliseconds, size = subject.cost
     text = f"It predicts 1,000 rows in {milliseconds:,.0f} ms and takes {size_text(size)}"
-    found = subject.explanation
-    if found is not None and found.importances and found.importances[0].low > 0:
-        strong = [item.feature for item in found.importances[:3] if item.low > 0]
-        text += f"; it leans most on {', '.join(strong)}"
-    return f"{text}."
+    return "; ".join(part for part in (text, leaning(subject.explanation)) if part) + "."
 
 
 def _tiles(subject: Subject) -> Markup:

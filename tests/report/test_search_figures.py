@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from subjects import Searched
 
-from automl.report.explain import Importance
 from automl.report.figures import importance_plot
+from automl.report.importance import Importance
 from automl.report.search_figures import front_plot, history_plot
 from automl.report.style import Plot
 from automl.report.subject import Subject
