@@ -15,7 +15,7 @@ from automl.data.digest import row_hashes
 from automl.data.repeats import find_repeats
 from automl.decision import apply_weights
 from automl.ensemble import weighted_mean
-from automl.intervals import Interval, bootstrap_interval
+from automl.intervals import Interval, score_interval
 from automl.known_rows import KnownRows
 from automl.loop import Loop
 from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
@@ -208,7 +208,7 @@ def _test_score(
     if known is not None:
         predictions = known.join(prepared.test.table, predictions)
     decided = apply_weights(predictions, champion.class_weights)
-    return bootstrap_interval(prepared.task.metric, prepared.test.target, decided)
+    return score_interval(prepared.task.metric, prepared.test.target, decided)
 
 
 def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:

@@ -17,9 +17,9 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02d}m"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """``1 category``, ``1,234 categories``."""
-    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    many = plural or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")
     return f"{number:,} {noun if number == 1 else many}"
 
 
@@ -27,7 +27,11 @@ def score_text(value: float, digits: int = 5) -> str:
     """Five significant digits, and no exponent where a whole number below a billion has more: ``245678``."""
     if 10**digits - 0.5 <= abs(value) < 1e9:
         return f"{value:.0f}"
-    return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    while text in ("1", "-1") and abs(value) < 1 and digits < 12:  # a share of 0.999998 is not all
+        digits += 1
+        text = f"{value:.{digits}g}"
+    return text
 
 
 def signed_text(value: float, digits: int = 4) -> str:
@@ -35,13 +39,13 @@ def signed_text(value: float, digits: int = 4) -> str:
     return f"{'-' if value < 0 else '+'}{score_text(abs(value), digits)}"
 
 
-def range_text(low: float, high: float, digits: int = 5) -> str:
+def range_text(low: float, high: float, digits: int = 5, *, between: str = " to ") -> str:
     """``0.91 to 0.95``, with as many digits as it takes to tell the ends apart; one number for equal ends."""
     if low == high:
         return score_text(low, digits)
     while digits < 12 and score_text(low, digits) == score_text(high, digits):
         digits += 1
-    return f"{score_text(low, digits)} to {score_text(high, digits)}"
+    return f"{score_text(low, digits)}{between}{score_text(high, digits)}"
 
 
 def label_text(label: object) -> str:

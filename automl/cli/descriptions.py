@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.cli.terminal import printable
-from automl.wording import duration, score_text, size_text
+from automl.wording import duration, range_text, score_text, size_text
 
 if TYPE_CHECKING:
     from automl.tracker.query import SearchDescription, TrialDescription
@@ -82,8 +82,8 @@ def _result(summary: Mapping[str, Any]) -> list[str]:
         lines.append(
             _line(
                 "test",
-                f"{metric} {score_text(test['value'])}  95 % interval {score_text(test['low'])} … "
-                f"{score_text(test['high'])}, {test['rows']:,} untouched rows",
+                f"{metric} {score_text(test['value'])}  95 % interval "
+                f"{range_text(test['low'], test['high'], between=' … ')}, {test['rows']:,} untouched rows",
             )
         )
     if summary["baseline"]["validation"] is not None:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.wording import duration, score_text, signed_text, size_text
+from automl.wording import duration, range_text, score_text, signed_text, size_text
 
 _NARROW = 120
 
@@ -27,8 +27,8 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines.append(f"  validation {result.metric} {score_text(best.validation)}{optimistic}")
     if test is not None:
         lines.append(
-            f"  test       {result.metric} {score_text(test.value)}  95 % interval {score_text(test.low)} … "
-            f"{score_text(test.high)}, {test.rows:,} untouched rows"
+            f"  test       {result.metric} {score_text(test.value)}  95 % interval "
+            f"{range_text(test.low, test.high, between=' … ')}, {test.rows:,} untouched rows"
         )
     if result.baseline.validation is not None:
         lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")

@@ -14,7 +14,7 @@ from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
-from automl.wording import counted, label_text, score_text, size_text
+from automl.wording import counted, label_text, range_text, score_text, size_text
 
 _CLASS_ROWS = 40
 _SMALL = 1000
@@ -151,15 +151,12 @@ def _scores(subject: Subject) -> str:
     rows = []
     for name, score in (("untouched rows", subject.test), ("held-out rows", subject.validation)):
         if score is not None:
-            interval = (
-                "" if score.low is None else f"{score_text(score.low)} to {score_text(score.high or 0)}"
-            )
             rows.append(
                 (
                     name,
                     subject.metric,
                     score_text(score.value),
-                    interval,
+                    score.interval_words,
                     f"{score.rows:,}" if score.rows else "",
                 )
             )
@@ -188,11 +185,19 @@ def _by_class(evidence: Evidence) -> str:
     names = tuple(label_text(name) for name in evidence.task.labels)
     rows = curves.by_class(evidence.target, evidence.predictions, names)
     listed = [
-        (escaped(row.label), f"{row.rows:,}", *(_plain(v) for v in (row.precision, row.recall, row.f1)))
+        (
+            escaped(row.label),
+            f"{row.rows:,}",
+            *(_plain(value) for value in (row.precision, row.recall)),
+            range_text(row.recall_low, row.recall_high, 3) if row.rows else "",
+            _plain(row.f1),
+        )
         for row in rows[:_CLASS_ROWS]
     ]
-    more = f"\n\n{len(rows) - _CLASS_ROWS} more classes." if len(rows) > _CLASS_ROWS else ""
-    return _table(("class", "rows", "precision", "recall", "F1"), listed) + more
+    more = (
+        f"\n\nThe hardest first; {len(rows) - _CLASS_ROWS} more classes." if len(rows) > _CLASS_ROWS else ""
+    )
+    return _table(("class", "rows", "precision", "recall", "its 95 % interval", "F1"), listed) + more
 
 
 def _by_group(item: Slice, metric: str) -> str:
@@ -201,7 +206,7 @@ def _by_group(item: Slice, metric: str) -> str:
             escaped(group.label),
             f"{group.rows:,}",
             _plain(group.score),
-            "" if np.isnan(group.low) else f"{score_text(group.low)} to {score_text(group.high)}",
+            "" if np.isnan(group.low) else range_text(group.low, group.high),
             group.differs or ("too few rows" if group.rows < LEAST_ROWS else ""),
         )
         for group in item.groups

@@ -12,7 +12,7 @@ from automl.report.evidence import Evidence
 from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import PICTURES, Subject
-from automl.wording import score_text, signed_text, size_text
+from automl.wording import counted, range_text, score_text, signed_text, size_text
 
 _CLASS_ROWS = 30
 _GROUPS, _NAMED = 10, 4
@@ -146,26 +146,37 @@ def _threshold(evidence: Evidence, names: tuple[str, ...]) -> Markup:
 
 
 def _class_table(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
-    rows = sorted(
-        curves.by_class(evidence.target, evidence.predictions, names),
-        key=lambda row: (np.isnan(row.f1), row.f1),
-    )
+    every = curves.by_class(evidence.target, evidence.predictions, names)
+    rows = [row for row in every if row.rows]
     body = [
-        (row.label, f"{row.rows:,}", *(_share(value) for value in (row.precision, row.recall, row.f1)))
+        (
+            row.label,
+            f"{row.rows:,}",
+            *(_share(value) for value in (row.precision, row.recall)),
+            range_text(row.recall_low, row.recall_high, 3),
+            _share(row.f1),
+        )
         for row in rows[:_CLASS_ROWS]
     ]
     parts = [
         tag("h3", "By class, the hardest first"),
-        table(("class", "rows", "precision", "recall", "F1"), body),
+        table(("class", "rows", "precision", "recall", "its 95 % interval", "F1"), body),
     ]
     if len(rows) > _CLASS_ROWS:
-        text = f"{len(rows) - _CLASS_ROWS} more classes are recognised better than these."
+        text = (
+            f"{len(rows) - _CLASS_ROWS} more classes are recognised as well as the last of these, or better."
+        )
+        parts.append(tag("p", text, class_="muted"))
+    if len(rows) < len(every):
+        text = (
+            f"{counted(len(every) - len(rows), 'class', 'classes')} without held-out rows cannot be judged."
+        )
         parts.append(tag("p", text, class_="muted"))
     return parts
 
 
 def _share(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.3f}"
+    return "" if np.isnan(value) else score_text(value, 3)
 
 
 def _numbers(evidence: Evidence) -> list[Markup]:
@@ -220,7 +231,7 @@ def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
                 group.label,
                 f"{group.rows:,}",
                 "" if np.isnan(group.score) else score_text(group.score),
-                "" if np.isnan(group.low) else f"{score_text(group.low)} to {score_text(group.high)}",
+                "" if np.isnan(group.low) else range_text(group.low, group.high),
                 group.differs or ("too few rows" if group.rows < LEAST_ROWS else ""),
             )
             for group in item.groups

@@ -10,15 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.errors import UsageError
-from automl.metrics import Metric
+from automl.intervals import gain_interval
 from automl.report.build import read_evidence
 from automl.report.evidence import Evidence
 from automl.tracker.material import Material, held_out, resolve_run, search_material
 from automl.tracker.query import Record
 from automl.tracker.store import DEFAULT_ROOT, locate_store
-
-_DRAWS = 2000
-_ROW_DRAWS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -129,35 +126,13 @@ def compare(
         assert two.predictions is not None
         _, left, right = np.intersect1d(one.evidence.rows, two.evidence.rows, return_indices=True)
         rows = len(left)
-        gain, low, high = paired_gain(
+        found = gain_interval(
             one.evidence.task.metric,
             one.evidence.target[left],
             (one.predictions[left], two.predictions[right]),
         )
+        gain, low, high = found.value, found.low, found.high
     return Comparison(one.metric, better, one.side, two.side, changed, gain, low, high, rows, note)
-
-
-def paired_gain(
-    metric: Metric,
-    target: npt.NDArray[np.generic],
-    predictions: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
-    *,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """How much better the second predictions are, and the 95 % interval: both are scored on equal draws."""
-    first, second = predictions
-    gain = metric.loss(target, first) - metric.loss(target, second)
-    rows = len(target)
-    rng = np.random.default_rng(seed)
-    gains = []
-    for _ in range(int(np.clip(_ROW_DRAWS // max(rows, 1), 200, _DRAWS))):
-        drawn = rng.integers(0, rows, rows)
-        gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
-    finite = np.array([value for value in gains if np.isfinite(value)])
-    if len(finite) < 20:
-        return gain, float("-inf"), float("inf")  # too few draws have a score to say more
-    low, high = np.quantile(finite, [0.025, 0.975])
-    return gain, float(low), float(high)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from automl.intervals import share_interval
+
 Array = npt.NDArray[np.float64]
 Target = npt.NDArray[np.generic]
 Predictions = npt.NDArray[np.floating]
@@ -39,22 +41,29 @@ class Rates:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Predicted against observed: means of bins with about equal numbers of rows."""
+    """Predicted against observed: means of bins with about equal numbers of rows.
+
+    ``low`` and ``high`` are the exact 95 % intervals of the observed shares.
+    """
 
     predicted: Array
     observed: Array
     rows: npt.NDArray[np.int64]
+    low: Array
+    high: Array
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """How one class is recognised."""
+    """How one class is recognised, with the exact 95 % interval of its recall."""
 
     label: str
     rows: int
     precision: float
     recall: float
     f1: float
+    recall_low: float
+    recall_high: float
 
 
 @dataclass(frozen=True)
@@ -111,10 +120,13 @@ def calibration(target: Target, predictions: Predictions, code: int | None, bins
         score, hit = predictions[:, code], np.asarray(target) == code
     order = np.argsort(score, kind="stable")
     parts = [part for part in np.array_split(order, max(2, min(bins, len(order) // 20))) if len(part)]
+    ends = np.array([share_interval(int(hit[part].sum()), len(part)) for part in parts])
     return Calibration(
         np.array([score[part].mean() for part in parts]),
         np.array([hit[part].mean() for part in parts]),
         np.array([len(part) for part in parts]),
+        ends[:, 0],
+        ends[:, 1],
     )
 
 
@@ -125,7 +137,7 @@ def calibration_error(found: Calibration) -> float:
 
 
 def by_class(target: Target, predictions: Predictions, labels: tuple[str, ...]) -> list[ClassRow]:
-    """Precision, recall and F1 of every class."""
+    """Precision, recall and F1 of every class, the hardest first; last those that are not among the rows."""
     table = confusion(target, predictions)
     support, chosen, right = table.sum(axis=1), table.sum(axis=0), np.diag(table)
     rows = []
@@ -134,8 +146,9 @@ def by_class(target: Target, predictions: Predictions, labels: tuple[str, ...]) 
         recall = right[code] / support[code] if support[code] else float("nan")
         total = support[code] + chosen[code]
         f1 = 2 * right[code] / total if total else float("nan")
-        rows.append(ClassRow(label, int(support[code]), float(precision), float(recall), float(f1)))
-    return rows
+        ends = share_interval(int(right[code]), int(support[code]))
+        rows.append(ClassRow(label, int(support[code]), float(precision), float(recall), float(f1), *ends))
+    return sorted(rows, key=lambda row: (not row.rows, np.isnan(row.f1), row.f1))
 
 
 def by_part(target: Target, predictions: Predictions, parts: int = 5) -> list[PartRow]:

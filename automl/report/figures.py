@@ -96,12 +96,10 @@ def calibration_plot(evidence: Evidence) -> Plot:
     with drawing():
         figure, axes = plot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-        spread = 1.96 * np.sqrt(np.maximum(found.observed * (1 - found.observed), 1e-9) / found.rows)
-        low, high = np.minimum(spread, found.observed), np.minimum(spread, 1 - found.observed)
         axes.errorbar(
             found.predicted,
             found.observed,
-            yerr=[low, high],
+            yerr=[found.observed - found.low, found.high - found.observed],
             color=SERIES[0],
             marker="o",
             markersize=4,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from automl.data.table import Table
 from automl.decision import apply_weights
+from automl.intervals import unseen_share
 from automl.metrics import Metric
 from automl.report.shuffling import Array, Column, Group, column_name
 from automl.wording import range_text
@@ -71,22 +72,29 @@ class Judge:
 
 @dataclass(frozen=True)
 class Measured:
-    """Columns that were shuffled on equal rows: the mean drop of each, and drops over equal draws of rows."""
+    """Columns that were shuffled on equal rows: the mean drop of each, and drops over equal draws of rows.
+
+    ``unseen`` is the share of rows that a column may matter for although it did for none of these; 0 where
+    shuffling it changes no prediction at all.
+    """
 
     drops: Mapping[Column, float]
     draws: Mapping[Column, Array]
+    unseen: Mapping[Column, float]
 
     @classmethod
     def of(cls, judge: Judge, base: Array, found: Mapping[Column, Sequence[Array]], seed: int) -> Measured:
         """The interval is over rows drawn again and shuffles at once."""
         before, before_draws = judge.score(base), judge.draws([base], _DRAWS, seed)
-        return cls(
-            {
-                column: before - float(np.mean([judge.score(one) for one in made]))
-                for column, made in found.items()
-            },
-            {column: before_draws - judge.draws(made, _DRAWS, seed) for column, made in found.items()},
-        )
+        drops, draws = {}, {}
+        for column, made in found.items():
+            drops[column] = before - float(np.mean([judge.score(one) for one in made]))
+            draws[column] = before_draws - judge.draws(made, _DRAWS, seed)
+        used = {
+            column for column, made in found.items() if not all(np.array_equal(base, one) for one in made)
+        }
+        unseen = unseen_share(len(base)) if judge.metric.reads != "values" else 0.0
+        return cls(drops, draws, {column: unseen if column in used else 0.0 for column in found})
 
     def importances(self, table: Table) -> tuple[Importance, ...]:
         """The strongest first."""
@@ -101,6 +109,8 @@ class Measured:
         if not len(finite):
             return float("nan"), float("nan")
         low, high = np.quantile(finite, [0.025, 0.975])
+        if low == high:  # no row is judged otherwise, which on so few rows may be chance
+            low, high = low - self.unseen[column], high + self.unseen[column]
         return float(low), float(high)
 
     def above(self, column: Column, other: Column) -> bool:

@@ -15,7 +15,7 @@ from automl.report.subject import Subject
 from automl.tracker.material import search_material
 from automl.tracker.query import Record
 from automl.tracker.store import locate_store
-from automl.wording import duration, score_text, size_text
+from automl.wording import duration, range_text, score_text, size_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,7 +110,7 @@ def score_words(metric: str, value: float, interval: Interval | None = None) -> 
     text = f"{metric} {score_text(value)}"
     if interval is None:
         return text
-    return f"{text} (95 % {score_text(interval.low)} to {score_text(interval.high)}, {interval.rows:,} rows)"
+    return f"{text} (95 % {range_text(interval.low, interval.high)}, {interval.rows:,} rows)"
 
 
 def cost_words(milliseconds: float, size: int) -> str:

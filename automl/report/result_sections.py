@@ -58,8 +58,7 @@ def _how_good(subject: Subject) -> str:
     if subject.test is not None:
         return (
             f"On {score.rows:,} rows that nothing was chosen by it reaches {subject.metric} "
-            f"{score_text(score.value)}, with 95 % confidence between {score_text(score.low or 0)} and "
-            f"{score_text(score.high or 0)}{against}."
+            f"{score_text(score.value)}, with 95 % confidence {score.interval_words}{against}."
         )
     return (
         f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen by "
@@ -78,11 +77,7 @@ def _tiles(subject: Subject) -> Markup:
     tiles = []
     for score, name in ((subject.test, "untouched rows"), (subject.validation, "validation")):
         if score is not None:
-            spread = (
-                f", 95 % {score_text(score.low)} to {score_text(score.high or 0)}"
-                if score.low is not None
-                else ""
-            )
+            spread = f", 95 % {score.interval_words}" if score.interval_words else ""
             tiles.append((score_text(score.value), f"{subject.metric}, {name}{spread}"))
     if subject.baseline is not None:
         tiles.append((score_text(subject.baseline), f"{subject.metric} without features"))
@@ -110,10 +105,8 @@ def honest_section(subject: Subject) -> Markup:
         ("held-out rows (cross-validation)", subject.validation),
     ):
         if score is not None:
-            interval = (
-                "" if score.low is None else f"{score_text(score.low)} to {score_text(score.high or 0)}"
-            )
-            rows.append((name, score_text(score.value), interval, f"{score.rows:,}" if score.rows else ""))
+            number = f"{score.rows:,}" if score.rows else ""
+            rows.append((name, score_text(score.value), score.interval_words, number))
     for name, key in (("baseline, untouched rows", "test"), ("baseline, held-out rows", "validation")):
         value = subject.summary.get("baseline", {}).get(key)
         if value is not None:

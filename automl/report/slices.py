@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.errors import UsageError, did_you_mean
-from automl.intervals import bootstrap_interval
+from automl.intervals import score_interval
 from automl.report.evidence import Evidence
 from automl.wording import score_text
 
@@ -76,7 +76,7 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
     for label, rows in _parts(frame[column]):
         score = low = high = float("nan")
         if len(rows) >= LEAST_ROWS:
-            found = bootstrap_interval(metric, evidence.target[rows], predictions[rows], draws=_DRAWS)
+            found = score_interval(metric, evidence.target[rows], predictions[rows], draws=_DRAWS)
             score, low, high = found.value, found.low, found.high
         differs = ""
         if np.isfinite(score) and not low <= overall <= high:

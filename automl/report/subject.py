@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from automl.intervals import bootstrap_interval
+from automl.intervals import score_interval
 from automl.report.evidence import Evidence
 from automl.report.explain import Explanation
 from automl.report.timeline import Clock, clock_of, family_colours
 from automl.tracker.material import Material
-from automl.wording import score_text
+from automl.wording import range_text, score_text
 
 PICTURES = {
     "images/top_losses.png": (
@@ -34,11 +34,16 @@ class Score:
     rows: int | None = None
 
     @property
+    def interval_words(self) -> str:
+        """``0.91 to 0.95``; an empty text where there is none."""
+        return "" if self.low is None or self.high is None else range_text(self.low, self.high)
+
+    @property
     def words(self) -> str:
         """For people: ``0.93 (0.91 to 0.95)``."""
         if self.low is None or self.high is None:
             return score_text(self.value)
-        return f"{score_text(self.value)} ({score_text(self.low)} to {score_text(self.high)})"
+        return f"{score_text(self.value)} ({self.interval_words})"
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Subject:
             return Score(value)
         if self.unmeasured:
             return Score(value, rows=len(self.evidence.target))
-        found = bootstrap_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
+        found = score_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
         return Score(value, found.low, found.high, found.rows)
 
     @cached_property

@@ -16,7 +16,7 @@ from automl.tracker.record import (
     as_markdown,
     best_first,
 )
-from automl.wording import score_text
+from automl.wording import range_text, score_text
 
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
@@ -221,8 +221,8 @@ def _result(body: Mapping[str, Any], metric: str) -> str:
     name = as_markdown(metric)
     if test:
         text = (
-            f"**{name} {score_text(test['value'])}** (95 % {score_text(test['low'])} to "
-            f"{score_text(test['high'])}) on {test['rows']:,} untouched rows; validation "
+            f"**{name} {score_text(test['value'])}** (95 % {range_text(test['low'], test['high'])}) on "
+            f"{test['rows']:,} untouched rows; validation "
             f"{score_text(best['validation'])}"
         )
     else:

@@ -14,10 +14,11 @@ import automl
 from automl.cli.descriptions import print_description
 from automl.errors import UsageError
 from automl.history import describe, front, leaderboard_rows, promote
+from automl.intervals import gain_interval
 from automl.metrics import METRICS
 from automl.report.build import open_search, write_card
 from automl.report.card import escaped
-from automl.report.compare import compare, paired_gain
+from automl.report.compare import compare
 from automl.report.evidence import ARRAYS, STORY, Evidence
 from automl.report.explain import explain, held_out_predictor
 from automl.report.slices import slice_by
@@ -163,10 +164,10 @@ def test_the_paired_interval_is_narrower_than_what_separate_ones_would_tell():
     shared = rng.normal(size=500)
     first = (target + shared)[:, None]
     second = (target + 0.9 * shared)[:, None]
-    gain, low, high = paired_gain(METRICS["rmse"], target, (first, second))
-    assert low < gain < high
-    assert gain == pytest.approx(0.1, abs=0.02)
-    assert low > 0.05
+    found = gain_interval(METRICS["rmse"], target, (first, second))
+    assert found.low < found.value < found.high
+    assert found.value == pytest.approx(0.1, abs=0.02)
+    assert found.low > 0.05
 
 
 def test_promoting_a_trial_makes_its_model_the_champion_and_back(regression):
