@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_WORDS = 8  # different ones in such a column
+_FIRST = 100  # cells: few columns get beyond the first
 _ASKS = re.compile(r"is[_ .-]?(?P<part>train|test)(?:ing)?", re.I)
 _TRUTHS = {"true": True, "yes": True, "1": True, "1.0": True, "y": True, "t": True}
 _TRUTHS |= {"false": False, "no": False, "0": False, "0.0": False, "n": False, "f": False}
@@ -26,10 +27,15 @@ def parts_in(column: pd.Series[Any]) -> npt.NDArray[Any] | None:
     Cells are read as names of folders are (:func:`automl.data.images_parts.part_of`); a column called
     ``is_train`` or ``is_test`` may hold truth values. None for every other column.
     """
-    distinct = column.unique()
-    if not 2 <= len(distinct) <= _MOST_WORDS or bool(column.isna().any()):
-        return None
     asks = _ASKS.fullmatch(str(column.name).strip())
+    if not all(_part(value, asks) for value in column.head(_FIRST)):
+        return None
+    try:
+        distinct = column.unique()
+    except TypeError:  # a list further down
+        return None
+    if not 2 <= len(distinct) <= _MOST_WORDS:
+        return None
     parts = {value: _part(value, asks) for value in distinct}
     found = set(parts.values())
     if TRAIN not in found or len(found) < 2 or not found <= {TRAIN, VAL, TEST}:
@@ -45,6 +51,8 @@ def counts_of(parts: npt.NDArray[Any]) -> Mapping[str, int]:
 def _part(value: object, asks: re.Match[str] | None) -> str:
     if asks is None:
         return part_of(str(value)) if isinstance(value, str) else ""
+    if not isinstance(value, str | bool | int | float | np.bool_ | np.number):
+        return ""
     truth = _TRUTHS.get(str(value).strip().lower())
     if truth is None:
         return ""

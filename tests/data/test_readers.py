@@ -429,7 +429,7 @@ def test_xlsx_is_read_and_damage_is_named(tmp_path: Path) -> None:
 
 def test_xlsx_without_its_extra_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'automl\[excel\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install openpyxl"):
         read_table(write(tmp_path, b"PK\x03\x04", "data.xlsx"))
 
 
