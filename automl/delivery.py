@@ -21,7 +21,7 @@ from automl.loop import Loop
 from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
 from automl.predictor import Predictor, PredictorSource, build_predictor
 from automl.preparation import Prepared
-from automl.report.afterwards import leave_pages
+from automl.report.afterwards import leave_pages, state_duration
 from automl.report.evidence import gather
 from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
@@ -85,10 +85,10 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     draft = _result(ended, champion, predictor, tracker, (test, baseline))
     metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
     ids = tracker.finish_search(SearchSummary(draft.to_json(), metrics), predictor)
+    seconds = ended.clock.elapsed
+    state_duration(tracker.location, ids.run_id, seconds)
     leave_pages(tracker.location, ids.run_id, evidence=evidence, predictor=predictor, clock=ended.clock)
-    return replace(
-        draft, ids=ids, seconds=ended.clock.elapsed, predictor=_kept_copy(predictor), evidence=evidence
-    )
+    return replace(draft, ids=ids, seconds=seconds, predictor=_kept_copy(predictor), evidence=evidence)
 
 
 def _result(

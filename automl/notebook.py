@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 from automl.following import trial_line
 from automl.report.palette import MUTED, SERIES
 from automl.trial import Progress, Trial
-from automl.wording import counted, duration, score_text
+from automl.wording import counted, duration, score_text, weight_texts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -238,8 +238,10 @@ class NotebookView:
             return text
         families = {trial.number: trial.candidate.family for trial in self._ended}
         ranked = sorted(self._weights.items(), key=lambda item: (-item[1], item[0]))
+        texts = weight_texts([share for _, share in ranked])
         shown = ", ".join(
-            f"#{number} {families.get(number, '')} {share:.0%}" for number, share in ranked[:_MEMBERS]
+            f"#{number} {families.get(number, '')} {text}"
+            for (number, _), text in zip(ranked[:_MEMBERS], texts, strict=False)
         )
         more = f" and {len(ranked) - _MEMBERS} more" if len(ranked) > _MEMBERS else ""
         return f"{text}; ensemble of {len(ranked)}: {score_text(self._ensemble)} ({shown}{more})"
@@ -273,9 +275,9 @@ class NotebookView:
         scored = [(sign * trial.scores.validation, trial) for trial in self._ended if trial.scores]
         ranked = [trial for _, trial in sorted(scored, key=lambda item: (item[0], item[1].number))]
         rows = []
+        weights = dict(zip(self._weights, weight_texts(list(self._weights.values())), strict=True))
         for trial in ranked[:_HEAD]:
             assert trial.scores is not None
-            weight = self._weights.get(trial.number)
             rows.append(
                 (
                     (f"#{trial.number}", _FIGURES),
@@ -283,7 +285,7 @@ class NotebookView:
                     (score_text(trial.scores.validation), _FIGURES),
                     (score_text(trial.scores.standard_error, 2), _FIGURES),
                     (duration(trial.result.seconds if trial.result else 0.0), _FIGURES),
-                    ("" if weight is None else f"{weight:.0%}", _FIGURES),
+                    (weights.get(trial.number, ""), _FIGURES),
                 )
             )
         heads = ("trial", "family", self._metric, "±", "time", "weight")

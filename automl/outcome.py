@@ -14,7 +14,7 @@ from automl.predictor import Predictor
 from automl.report.evidence import Evidence
 from automl.tracker import LeaderboardRow, SearchIds
 from automl.trial import Status, Trial
-from automl.wording import without_password
+from automl.wording import weight_texts, without_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +169,10 @@ class SearchResult:
         from automl.report import notebook
 
         best = self.best
-        members = ", ".join(f"{member.family} {member.weight:.0%}" for member in best.members)
+        weights = weight_texts([member.weight for member in best.members])
+        members = ", ".join(
+            f"{member.family} {weight}" for member, weight in zip(best.members, weights, strict=True)
+        )
         facts = [
             ("champion", f"{best.kind}: {members}"),
             ("validation", notebook.score_words(self.metric, best.validation)),

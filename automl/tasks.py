@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from automl.errors import DataError, UsageError, did_you_mean
 from automl.metrics import METRICS, Metric, metric_by_name
+from automl.wording import share_text
 
 Label = str | int | float | bool
 Encoded = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -318,7 +319,9 @@ def _default_metric(name: str, target: npt.NDArray[Any]) -> tuple[Metric, str]:
     if name == "binary":
         share = float(counts.min() / counts.sum())
         if share >= 0.3:
-            return METRICS["accuracy"], f"default of two balanced classes (the rarer one holds {share:.0%})"
+            return METRICS[
+                "accuracy"
+            ], f"default of two balanced classes (the rarer one holds {share_text(share)})"
         return (
             METRICS["roc_auc"],
             f"the rarer class holds {share:.3g} of the rows, where accuracy would reward always "
@@ -326,10 +329,11 @@ def _default_metric(name: str, target: npt.NDArray[Any]) -> tuple[Metric, str]:
         )
     largest = float(counts.max() / counts.sum())
     if largest < 0.75:
-        return METRICS["accuracy"], f"default of several classes (the largest holds {largest:.0%})"
+        return METRICS["accuracy"], f"default of several classes (the largest holds {share_text(largest)})"
     return (
         METRICS["log_loss"],
-        f"the largest class holds {largest:.0%} of the rows, where accuracy would reward predicting it",
+        f"the largest class holds {share_text(largest)} of the rows, where accuracy would reward "
+        "predicting it",
     )
 
 

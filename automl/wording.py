@@ -48,6 +48,35 @@ def range_text(low: float, high: float, digits: int = 5, *, between: str = " to 
     return f"{score_text(low, digits)}{between}{score_text(high, digits)}"
 
 
+def share_text(share: float, digits: int = 0) -> str:
+    """``52%``; ``100%`` and ``0%`` only where it is all or nothing, else with more digits: ``99.97%``."""
+    for more in range(digits, digits + 3):
+        text = f"{share:.{more}%}"
+        if float(text[:-1]) not in (0.0, 100.0) or share in (0.0, 1.0):
+            return text
+    return f"less than {10.0**-more:g}%" if share < 0.5 else f"more than {100 - 10.0**-more:g}%"
+
+
+def weight_texts(weights: Sequence[float]) -> list[str]:
+    """Parts of a whole as percentages that add up to 100 as they are printed; none but a 0 reads 0%.
+
+    The largest remainders are rounded up (Hamilton's method), with the digits that the smallest part needs.
+    """
+    total = sum(weights)
+    if not total > 0:
+        return ["0%" for _ in weights]
+    for digits in range(4):
+        units = 100 * 10**digits
+        exact = [units * weight / total for weight in weights]
+        made = [int(part) for part in exact]
+        order = sorted(range(len(exact)), key=lambda place: made[place] - exact[place])
+        for place in order[: units - sum(made)]:
+            made[place] += 1
+        if all(part or not weight for part, weight in zip(made, weights, strict=True)):
+            break
+    return [f"{part / 10**digits:.{digits}f}%" for part in made]
+
+
 def label_text(label: object) -> str:
     """A class as people write it: ``3`` for a column of whole numbers that was read as 3.0."""
     if isinstance(label, float) and label.is_integer():

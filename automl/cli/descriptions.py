@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.cli.terminal import printable
-from automl.wording import duration, range_text, score_text, size_text
+from automl.wording import duration, range_text, score_text, size_text, weight_texts
 
 if TYPE_CHECKING:
     from automl.tracker.query import SearchDescription, TrialDescription
@@ -71,8 +71,10 @@ def _search(search: SearchDescription) -> list[str]:
 def _result(summary: Mapping[str, Any]) -> list[str]:
     """Champion, scores, counts and warnings of the object of ``automl search --json``."""
     best, test, metric = summary["best"], summary["test"], summary["metric"]
+    weights = weight_texts([member["weight"] for member in best["members"]])
     members = ", ".join(
-        f"#{member['trial']} {member['family']} {member['weight']:.0%}" for member in best["members"]
+        f"#{member['trial']} {member['family']} {weight}"
+        for member, weight in zip(best["members"], weights, strict=True)
     )
     lines = [
         _line("best", members if best["kind"] == "trial" else f"ensemble of {members}"),

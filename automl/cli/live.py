@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.trial import Progress, Status, Trial
-from automl.wording import duration, score_text, size_text
+from automl.wording import duration, score_text, size_text, weight_texts
 
 HEAD = 8
 _LEAST = 3
@@ -152,16 +152,16 @@ def _board(shot: Snapshot, head: int) -> Table:
     scored = [trial for trial in shot.ended if trial.scores is not None]
     ranked = sorted(scored, key=lambda trial: sign * (trial.scores.validation if trial.scores else 0.0))
     colours = _family_colours(shot)
+    weights = dict(zip(shot.weights, weight_texts(list(shot.weights.values())), strict=True))
     for trial in ranked[:head]:
         assert trial.scores is not None
-        weight = shot.weights.get(trial.number)
         table.add_row(
             str(trial.number),
             Text(_cut(trial.candidate.family, _FAMILY), style=colours.get(trial.candidate.family, "")),
             score_text(trial.scores.validation),
             score_text(trial.scores.standard_error, 2),
             duration(trial.result.seconds if trial.result is not None else 0.0),
-            "" if weight is None else f"{weight:.0%}",
+            weights.get(trial.number, ""),
         )
     if not ranked:
         table.add_row("", Text("no trial is back yet", style="dim"), "", "", "", "")
@@ -176,9 +176,10 @@ def _ensemble(shot: Snapshot, width: int) -> Text:
     families = {trial.number: trial.candidate.family for trial in shot.ended}
     colours = _family_colours(shot)
     members = sorted(shot.weights.items(), key=lambda item: (-item[1], item[0]))
-    for place, (number, weight) in enumerate(members):
+    texts = weight_texts([weight for _, weight in members])
+    for place, (number, _) in enumerate(members):
         family = families.get(number, "")
-        piece = f"   #{number} {_cut(family, _FAMILY)} {weight:.0%}"
+        piece = f"   #{number} {_cut(family, _FAMILY)} {texts[place]}"
         if place >= _MEMBERS or text.cell_len + len(piece) + 10 > width:
             text.append(f"   +{len(members) - place} more", style="dim")
             break

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.wording import duration, range_text, score_text, signed_text, size_text
+from automl.wording import duration, range_text, score_text, signed_text, size_text, weight_texts
 
 _NARROW = 120
 
@@ -20,7 +20,10 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     """The closing summary: what was found, how sure it is, what it costs, what to do next."""
     best, test = result.best, result.test
     what = f"ensemble of {len(best.members)} trials" if best.kind == "ensemble" else f"trial #{best.trial}"
-    families = ", ".join(f"{member.family} {member.weight:.0%}" for member in best.members[:6])
+    weights = weight_texts([member.weight for member in best.members])
+    families = ", ".join(
+        f"{member.family} {weight}" for member, weight in zip(best.members[:6], weights, strict=False)
+    )
     more = f", and {len(best.members) - 6} more" if len(best.members) > 6 else ""
     lines = ["", f"Best: {what} ({families}{more})"]
     optimistic = "" if test else "  (chosen on these rows: optimistic)"

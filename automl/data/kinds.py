@@ -41,6 +41,7 @@ from automl.data.plans import CategoryPlan, ImagePlan, Plan, TextPlan
 from automl.data.structured import ClockPlan, DatePlan
 from automl.data.table import Column, Kind
 from automl.errors import DataError
+from automl.wording import share_text
 
 FEW_LEVELS = 20
 _MOST_WORDS = 10  # different ones among numbers
@@ -331,7 +332,7 @@ def _free_words(name: str, text: Words, keep: bool) -> Decision:
         return Decision(Column(name, Kind.CATEGORY, f"{distinct} levels"), CategoryPlan(name, levels))
     length = mean_words(text)
     if length >= 3 and share > 0.01 and (filled < 5 * distinct or distinct > 2000):
-        reason = f"free text: {length:.0f} words on average, {share:.0%} different"
+        reason = f"free text: {length:.0f} words on average, {share_text(share)} different"
         return Decision(Column(name, Kind.TEXT, reason), TextPlan(name))
     levels, cut = bounded_levels(counts)
     covered = counts.covered(levels)
@@ -343,7 +344,7 @@ def _free_words(name: str, text: Words, keep: bool) -> Decision:
     if covered < 0.2 or share > 0.95:
         if keep:
             return Decision(Column(name, Kind.CATEGORY, "kept on request"), _asked_category(name, counts))
-        reason = f"{share:.0%} of the values are different, such as {examples(text)}"
+        reason = f"{share_text(share)} of the values are different, such as {examples(text)}"
         return _left_out(name, Kind.ID, f"{reason}; --kind {name}=text reads them as text")
     reason = f"{distinct} levels" + (f", the {len(levels)} frequent ones kept" if cut else "")
     return Decision(Column(name, Kind.CATEGORY, reason), CategoryPlan(name, levels, cut))

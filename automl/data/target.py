@@ -24,6 +24,7 @@ from automl.data.target_numbers import (
     refuse_words,
 )
 from automl.errors import DataError, did_you_mean
+from automl.wording import share_text
 
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5
@@ -100,10 +101,11 @@ def clean_target(
         share = missing / len(frame)
         if share > _MISSING_SHARE:
             raise DataError(
-                f"The target {target!r} is missing in {missing} of {len(frame)} rows ({share:.0%}); at most "
-                f"{_MISSING_SHARE:.0%} may be. Next: choose another target, or remove those rows yourself."
+                f"The target {target!r} is missing in {missing} of {len(frame)} rows ({share_text(share)}); "
+                f"at most {_MISSING_SHARE:.0%} may be. Next: choose another target, or remove those rows "
+                "yourself."
             )
-        notes.append(f"{missing} rows without a target ({share:.1%}) were left out.")
+        notes.append(f"{missing} rows without a target ({share_text(share, 1)}) were left out.")
         frame, values = frame.loc[present], values[present]
     if values.dtype.kind == "f":
         _refuse_extremes(values, target)
@@ -291,9 +293,9 @@ def _without_singles(
         raise DataError(
             f"{len(single)} of the {len(distinct)} values of the target {target!r} stand in one row only, "
             f"such as {listed(_shown(distinct[single[:3]]))}: as classes they cannot be learned and judged, "
-            f"and {len(single) / len(values):.0%} of the rows would be left out. Next: choose another "
-            "--target, join rare classes, or, if it is a quantity, write it as numbers and pass --task "
-            "regression."
+            f"and {share_text(len(single) / len(values))} of the rows would be left out. Next: choose "
+            "another --target, join rare classes, or, if it is a quantity, write it as numbers and pass "
+            "--task regression."
         )
     what = "class has" if len(single) == 1 else "classes have"
     notes.append(f"{len(single)} {what} a single row, which was left out: {names}.")

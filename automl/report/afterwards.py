@@ -15,7 +15,7 @@ from automl.report.image_sheets import image_sheets
 from automl.report.plots import plots_of_page, put_plots, quick_plots
 from automl.report.subject import Subject
 from automl.tracker.champion import CARD, describe_model
-from automl.tracker.material import search_material, write_file
+from automl.tracker.material import record_duration, search_material, write_file
 from automl.tracker.query import Record
 from automl.tracker.store import StoreLocation
 
@@ -24,6 +24,14 @@ REPORT_SECONDS = 8.0
 REPORT_SHARE = 0.1
 _FAULTS = (AutoMLError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
 _log = logging.getLogger(__name__)
+
+
+def state_duration(location: StoreLocation, run_id: str, seconds: float) -> None:
+    """Write how long the search took where all pages and commands read it; a failure is told."""
+    try:
+        record_duration(Record(location), run_id, seconds)
+    except _FAULTS as error:
+        _log.warning("How long the search took could not be written (%s).", error)
 
 
 def leave_pages(

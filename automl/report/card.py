@@ -14,7 +14,7 @@ from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
-from automl.wording import counted, label_text, range_text, score_text, size_text
+from automl.wording import counted, label_text, range_text, score_text, share_text, size_text
 
 _CLASS_ROWS = 40
 _SMALL = 1000
@@ -96,7 +96,7 @@ def _what(subject: Subject) -> str:
             (
                 f"#{member['trial']}",
                 member["family"],
-                f"{member['weight']:.1%}",
+                subject.weights[member["trial"]],
                 size,
                 f"`{member['run_id']}`",
             )
@@ -249,7 +249,8 @@ def _limits(subject: Subject) -> str:
             code = 1 if len(evidence.task.labels) == 2 else None
             error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
             lines.append(
-                f"Its probabilities are off by {error:.1%} on average (calibration error on held-out rows)."
+                f"Its probabilities are off by {share_text(error, 1)} on average (calibration error on "
+                "held-out rows)."
             )
     lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
     lines.append("What it may be used for, and for whom it must not decide alone, is for you to write here.")

@@ -12,7 +12,7 @@ from automl.report.evidence import Evidence
 from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import PICTURES, Subject
-from automl.wording import counted, range_text, score_text, signed_text, size_text
+from automl.wording import counted, range_text, score_text, share_text, signed_text, size_text
 
 _CLASS_ROWS = 30
 _GROUPS, _NAMED = 10, 4
@@ -30,7 +30,7 @@ def champion_section(subject: Subject) -> Markup:
             (
                 f"#{member['trial']}",
                 member["family"],
-                f"{member['weight']:.1%}",
+                subject.weights[member["trial"]],
                 "" if row is None or row.validation is None else score_text(row.validation),
                 "" if row is None else f"{row.predict_ms_per_1000_rows or 0:,.1f}",
                 "" if row is None else size_text(row.model_bytes or 0),
@@ -127,8 +127,8 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     code = 1 if len(names) == 2 else None
     error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
     caption = (
-        f"Calibration: does it happen as often as it says? On average the two differ by {error:.1%} (bars: "
-        "95 % of chance)."
+        f"Calibration: does it happen as often as it says? On average the two differ by "
+        f"{share_text(error, 1)} (bars: 95 % of chance)."
     )
     plot = figures.calibration_plot(evidence)
     return picture(plot, "calibration", alt=f"Calibration plot. {caption}", caption=caption)

@@ -9,7 +9,7 @@ from automl.metrics import METRICS
 from automl.report.markup import Markup, code, prose, section, table, tag
 from automl.report.parameters import LEAST_TRIALS, parameter_shares
 from automl.report.subject import Subject
-from automl.wording import counted
+from automl.wording import counted, share_text
 
 _COLUMNS = 60
 _FUNCTION = "The metric was a function, which no command takes: automl.search(…, metric=…) does."
@@ -35,7 +35,7 @@ def parameters_section(subject: Subject) -> Markup:
     )
     parts: list[Markup] = [tag("p", note, class_="muted")]
     for family, (trials, shares) in found.items():
-        body = [(item.name, f"{item.share:.0%}", item.best) for item in shares]
+        body = [(item.name, share_text(item.share), item.best) for item in shares]
         parts += [
             tag("h3", f"{family}, {trials} trials"),
             table(("parameter", "explains", "better third"), body, words=(0, 2)),

@@ -13,7 +13,7 @@ from automl.report.explain import Dependence
 from automl.report.importance import Importance
 from automl.report.palette import GRID, INK, MUTED, SERIES
 from automl.report.style import Plot, category_axis, drawing, label, labels, plot, with_room
-from automl.wording import label_text
+from automl.wording import label_text, share_text
 
 MOST_CLASSES = 12
 MOST_CURVES = 6
@@ -43,7 +43,7 @@ def confusion_plot(evidence: Evidence) -> Plot:
         for i in range(count):
             for j in range(count):
                 axes.add_patch(_rectangle(j, i, SERIES[0] if i == j else SERIES[1], 0.08 + 0.5 * share[i, j]))
-                text = f"{table[i, j]:,}" + (f"\n{share[i, j]:.0%}" if count <= 4 else "")
+                text = f"{table[i, j]:,}" + (f"\n{share_text(share[i, j])}" if count <= 4 else "")
                 if count > 6 and not table[i, j]:
                     continue  # among many zeros the mistakes would not be seen
                 size = 9 if count <= 6 else 6.5

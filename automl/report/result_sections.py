@@ -31,7 +31,7 @@ def result_section(subject: Subject) -> Markup:
 
 def members_words(subject: Subject, most: int = 4) -> str:
     """``linear 52%, xgboost 28% and 2 more``."""
-    shown = [f"{member['family']} {member['weight']:.0%}" for member in subject.members[:most]]
+    shown = [f"{member['family']} {subject.weights[member['trial']]}" for member in subject.members[:most]]
     more = len(subject.members) - most
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
@@ -157,8 +157,7 @@ def _verdict(subject: Subject) -> str:
 def leaderboard_section(subject: Subject) -> Markup:
     """The best trials and what each costs, and the front of score, latency and size."""
     trials = [trial.row for trial in subject.material.trials]
-    weights = {member["trial"]: member["weight"] for member in subject.members}
-    rows = [_trial_cells(subject, row, weights.get(row.trial)) for row in trials[:_ROWS]]
+    rows = [_trial_cells(subject, row) for row in trials[:_ROWS]]
     head = (
         "trial",
         "family",
@@ -202,7 +201,7 @@ def leaderboard_section(subject: Subject) -> Markup:
     return section("leaderboard", "Leaderboard", *parts)
 
 
-def _trial_cells(subject: Subject, row: LeaderboardRow, weight: float | None) -> tuple[object, ...]:
+def _trial_cells(subject: Subject, row: LeaderboardRow) -> tuple[object, ...]:
     return (
         f"#{row.trial}",
         _family(subject, row.family),
@@ -211,7 +210,7 @@ def _trial_cells(subject: Subject, row: LeaderboardRow, weight: float | None) ->
         duration(row.seconds),
         "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:,.1f}",
         "" if row.model_bytes is None else size_text(row.model_bytes),
-        "" if weight is None else f"{weight:.0%}",
+        subject.weights.get(row.trial, ""),
         row.state,
     )
 

@@ -12,6 +12,7 @@ from automl.report.style import WIDE, Plot, category_axis, drawing, label, plot
 from automl.report.timeline import Clock, front_rows, seconds_by_part
 from automl.tracker import LeaderboardRow
 from automl.tracker.material import TimedTrial
+from automl.wording import share_text
 
 
 def history_plot(
@@ -75,7 +76,7 @@ def seconds_plot(trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[st
             colour = colours[name] if name in {t.row.family for t in trials} else MUTED
             axes.barh(place, seconds, height=0.62, color=colour, alpha=0.75)
             axes.annotate(
-                f"{seconds:.1f} s · {seconds / max(clock.seconds, 1e-9):.0%}",
+                f"{seconds:.1f} s · {share_text(seconds / max(clock.seconds, 1e-9))}",
                 (seconds, place),
                 xytext=(5, 0),
                 textcoords="offset points",

@@ -12,7 +12,7 @@ from automl.report.evidence import Evidence
 from automl.report.explain import Explanation
 from automl.report.timeline import Clock, clock_of, family_colours
 from automl.tracker.material import Material
-from automl.wording import range_text, score_text
+from automl.wording import range_text, score_text, weight_texts
 
 PICTURES = {
     "images/top_losses.png": (
@@ -110,6 +110,12 @@ class Subject:
         return list(self.summary.get("best", {}).get("members", []))
 
     @cached_property
+    def weights(self) -> dict[int, str]:
+        """Of the champion's trials: ``52%``; they add up to 100."""
+        texts = weight_texts([member["weight"] for member in self.members])
+        return {member["trial"]: text for member, text in zip(self.members, texts, strict=True)}
+
+    @cached_property
     def validation(self) -> Score | None:
         """The champion's score on the rows that it was chosen by."""
         value = self.summary.get("best", {}).get("validation")
@@ -163,13 +169,12 @@ class Subject:
             start = self.material.search.started
             to = max((trial.ended - start for trial in trials), default=0.0)
             return clock_of(trials, began=start, to=to, seconds=max(self.seconds, to), slots=1)
-        story, search = self.evidence.story, self.material.search
-        until = search.started + (search.seconds or 0.0) - story.began
+        story = self.evidence.story
         return clock_of(
             trials,
             began=story.began,
             to=story.trials_to,
-            seconds=max(until, story.ended),
+            seconds=max(self.seconds, story.ended),
             slots=story.slots,
         )
 

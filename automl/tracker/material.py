@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import tempfile
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from automl.durable import write_whole
 from automl.errors import UsageError
 from automl.tracker.access import Run
 from automl.tracker.query import Record, SearchDescription, is_run_id
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store import local_path, storage_errors
 
+_SUMMARY = "summary.json"
 _BEGINNING = re.compile(r"[0-9a-f]{6,32}")
 
 
@@ -98,13 +101,21 @@ def write_file(record: Record, run_id: str, name: str, content: bytes) -> None:
         if folder is not None:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            write_whole(path, content, durable=False)
             return
         with tempfile.TemporaryDirectory(prefix="automl-upload-") as scratch:
             path = Path(scratch) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             record.client.log_artifacts(run_id, scratch)
+
+
+def record_duration(record: Record, run_id: str, seconds: float) -> None:
+    """Put into a search's summary how long it took, which its end alone knows: what all pages state."""
+    content = read_file(record, run_id, _SUMMARY)
+    if content is not None:
+        body = {**json.loads(content), "seconds": round(seconds, 3)}
+        write_file(record, run_id, _SUMMARY, json.dumps(body, indent=1).encode())
 
 
 def held_out(record: Record, run_id: str) -> npt.NDArray[np.floating] | None:

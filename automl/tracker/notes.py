@@ -16,7 +16,7 @@ from automl.tracker.record import (
     as_markdown,
     best_first,
 )
-from automl.wording import range_text, score_text
+from automl.wording import range_text, score_text, weight_texts
 
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
@@ -240,9 +240,10 @@ def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: Sear
     if not members:
         return ""
     known = {row.trial: row for row in rows}
+    weights = weight_texts([member["weight"] for member in members])
     listed = ", ".join(
-        f"{_trial(known[member['trial']], ids)} {member['weight']:.0%}"
-        for member in members[:12]
+        f"{_trial(known[member['trial']], ids)} {weight}"
+        for member, weight in zip(members[:12], weights, strict=False)
         if member["trial"] in known
     )
     more = f" and {len(members) - 12} more" if len(members) > 12 else ""

@@ -294,3 +294,24 @@ def test_a_search_loads_no_plotting_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_one_duration_of_a_search_is_everywhere_the_same(regression, tmp_path):
+    import io
+
+    from automl.cli.descriptions import print_description
+    from automl.cli.pages import summarise
+    from automl.history import describe
+    from automl.wording import duration
+
+    seconds = regression.result.seconds
+    described = describe(regression.name, store=regression.store)
+    assert described.seconds == pytest.approx(seconds, abs=1e-3)
+    assert described.summary["seconds"] == pytest.approx(seconds, abs=1e-3)
+    shown, closing = io.StringIO(), io.StringIO()
+    print_description(described, shown, as_json=False)
+    summarise(regression.result, closing)
+    _, page = report_of(regression, tmp_path)
+    for text in (shown.getvalue(), closing.getvalue(), regression.result._repr_html_(), " ".join(page.text)):
+        assert duration(seconds) in text
+    assert f"Where every second of {duration(seconds)} went" in " ".join(page.text)

@@ -22,6 +22,7 @@ from automl.data.number_plans import NumberPlan
 from automl.data.plans import CategoryPlan, Plan
 from automl.data.structured import DatePlan
 from automl.data.table import Column, Kind, Table
+from automl.wording import share_text
 
 MANY_LEVELS = 1_000
 MOSTLY_MISSING = 0.5
@@ -274,7 +275,7 @@ def _missing(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
             "missing",
             str(name),
             NOTE,
-            f"Column {name!r} is missing in {share:.0%} of the rows.",
+            f"Column {name!r} is missing in {share_text(share)} of the rows.",
             "Check that it is filled the same way when predicting.",
         )
 

@@ -15,6 +15,7 @@ from automl.data.layout import Layout
 from automl.data.repeats import find_repeats
 from automl.data.structured import DatePlan
 from automl.data.table import Array, Features, Table
+from automl.wording import share_text
 
 SAMPLE = 5_000  # rows of each part
 NOTED, ALARM = 0.6, 0.7
@@ -175,7 +176,7 @@ def _change(parts: _Parts, at: int, *, is_date: bool) -> str:
     before, after = parts.matrix[~parts.late, at], parts.matrix[parts.late, at]
     gone = float(np.isnan(before).mean()), float(np.isnan(after).mean())
     if abs(gone[0] - gone[1]) > 0.1 or 1.0 in gone:
-        return f"missing in {gone[0]:.0%} of the rows, in the test part in {gone[1]:.0%}"
+        return f"missing in {share_text(gone[0])} of the rows, in the test part in {share_text(gone[1])}"
     numbers = len(parts.features.numbers)
     if at < numbers:
         left, right = (np.nanquantile(part, [0.1, 0.5, 0.9]) for part in (before, after))
@@ -187,7 +188,7 @@ def _change(parts: _Parts, at: int, *, is_date: bool) -> str:
         for part in (before, after)
     ]
     most = int(np.argmax(np.abs(shares[1] - shares[0])))
-    before_share, after_share = (f"{share[most]:.0%}" for share in shares)
+    before_share, after_share = (share_text(share[most]) for share in shares)
     return f"{levels[most][:40]!r} in {before_share} of the rows, in the test part in {after_share}"
 
 
@@ -218,7 +219,7 @@ def _overlap(layout: Layout, table: Table, test: Table) -> Iterable[Finding]:
             "overlap",
             None,
             WARNING if copies > 0.01 else NOTE,
-            f"{count} of {test.rows} rows of the test part ({share:.1%}) have the inputs of a row in the "
-            f"data (the first is row {int(known.argmax())}){nature}.",
+            f"{count} of {test.rows} rows of the test part ({share_text(share, 1)}) have the inputs of a "
+            f"row in the data (the first is row {int(known.argmax())}){nature}.",
             "If they are the same rows, the score on the test part flatters: remove them from one of both.",
         )

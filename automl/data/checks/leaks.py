@@ -15,6 +15,7 @@ from automl.data.cells import distinct_codes, words
 from automl.data.checks.finding import WARNING, Finding
 from automl.data.layout import Layout
 from automl.data.table import Array, Table
+from automl.wording import share_text
 
 ALARM = 0.995  # AUC or R² of a single column
 AGREEMENT = 0.98  # Cohen's kappa of a near copy of the classes
@@ -109,10 +110,10 @@ def _near_copies(frame: pd.DataFrame, target: _Target, layout: Layout, told: set
         column = frame[name]
         if target.classes:
             share = _agreement(column, target)
-            seen = f"tells the class of {share:.1%} of the rows" if share else ""
+            seen = f"tells the class of {share_text(share, 1)} of the rows" if share else ""
         else:
             share = _equal_share(column, target)
-            seen = f"equals the target in {share:.1%} of the rows" if share else ""
+            seen = f"equals the target in {share_text(share, 1)} of the rows" if share else ""
         if seen:
             yield Finding(
                 "near_copy",

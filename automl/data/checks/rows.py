@@ -13,6 +13,7 @@ from automl.data.checks.finding import NOTE, WARNING, Finding
 from automl.data.plans import Plan
 from automl.data.repeats import Repeats, find_repeats
 from automl.data.table import Rows, Table
+from automl.wording import share_text
 
 FEW_ROWS = 100
 _LITTLE_LOST = 0.001  # of the rows or the variance: not worth a word
@@ -80,7 +81,7 @@ def _duplicates(repeats: Repeats, values: npt.NDArray[Any] | None, dealt: bool) 
         "duplicates",
         None,
         WARNING if repeats.copies / len(groups) > 0.05 else NOTE,
-        f"{repeated} of {len(groups)} rows ({repeated / len(groups):.1%}) repeat the inputs of "
+        f"{repeated} of {len(groups)} rows ({share_text(repeated / len(groups), 1)}) repeat the inputs of "
         f"another{same}; the first is row {first}{nature}.",
         _what_becomes_of_them(repeats, dealt),
     )
@@ -118,7 +119,7 @@ def _conflicts(groups: Rows, values: npt.NDArray[Any], classes: bool) -> Iterabl
         return
     if classes:
         best = float(counts.groupby(level=0).max().sum()) / len(groups)
-        lost, limit = 1 - best, f"no model can get more than {best:.1%} of the rows right"
+        lost, limit = 1 - best, f"no model can get more than {share_text(best, 1)} of the rows right"
     else:
         target = values.astype(np.float64)
         means = pd.Series(target).groupby(groups).transform("mean").to_numpy()

@@ -12,6 +12,7 @@ import pandas as pd
 from automl.data.checks.finding import NOTE, WARNING, Finding
 from automl.data.names import listed
 from automl.data.table import Array
+from automl.wording import share_text
 
 FEW_MEMBERS = 10
 MANY_CLASSES = 100
@@ -35,7 +36,7 @@ def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
             "imbalance",
             name or None,
             WARNING if shares.min() < 0.01 else NOTE,
-            f"The classes are far from equal: {rarest!s} holds {shares.min():.2%} of the rows "
+            f"The classes are far from equal: {rarest!s} holds {share_text(shares.min(), 2)} of the rows "
             f"({int(counts.min()):,}).",
             "Judge by roc_auc, average_precision or f1 rather than accuracy.",
         )
@@ -110,6 +111,6 @@ def _spikes(values: Array, name: str) -> Iterable[Finding]:
         "target_spike",
         name or None,
         NOTE,
-        f"{share:.1%} of the target is exactly {distinct[place]:,.6g}{capped}.",
+        f"{share_text(share, 1)} of the target is exactly {distinct[place]:,.6g}{capped}.",
         f"{remedy} Check what it means.",
     )
