@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import shutil
@@ -42,7 +40,7 @@ from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
 from automl.outset import Outset, plain_settings, space_digests
 from automl.pace import Meter
-from automl.preparation import Prepared, prepare
+from automl.preparation import Prepared, prepare, untouched_digest
 from automl.search_folder import SearchFolder, tidy, unfinished_folders
 from automl.settings import Settings
 from automl.spaces import load_space
@@ -57,6 +55,8 @@ from automl.tracker import (
     locate_store,
     open_store,
 )
+from automl.tracker.names import Subject, all_columns, name_for
+from automl.tracker.people import user_name
 from automl.tracker.record import folder_name
 
 if TYPE_CHECKING:
@@ -122,12 +122,22 @@ class RunningSearch:
             spaces, left_out = _spaces(chosen, prepared, self.settings)
             prepared = replace(prepared, notes=(*prepared.notes, *left_out))
             location = open_store(self.settings.tracking_uri, self.settings.store)
+            prepared = self._named(prepared, location)
             folder = self._folder(prepared, spaces, location)
             with folder:
                 result = self._tracked(prepared, spaces, executor, location, folder)
                 if not result.interrupted:
                     folder.remove()
         return result
+
+    def _named(self, prepared: Prepared, location: StoreLocation) -> Prepared:
+        """Search under a name that no other data has; where that is not the file's, a note says so."""
+        if self.resumed is not None:
+            return prepared
+        subject = Subject.of(prepared.layout, prepared.task.name, prepared.digest)
+        name, note = name_for(location, self.settings.name, subject, given=self.settings.name_given)
+        self.settings = replace(self.settings, name=name)
+        return replace(prepared, notes=(*prepared.notes, note)) if note else prepared
 
     def _offer(self, folder: SearchFolder | None) -> None:
         """Let the user go on with the same search where it was left, instead of starting again."""
@@ -137,6 +147,7 @@ class RunningSearch:
         folder.claim()
         self.resumed = folder
         self.clock = Clock(self.settings.seconds, spent=used + folder.spent, pace=self.clock.pace)
+        self.settings = replace(self.settings, name=folder.outset.name)
         if self.settings.tracking_uri is None:
             own = folder.outset.tracking_uri or default_uri(self.settings.store)
             self.settings = replace(self.settings, tracking_uri=own)
@@ -235,7 +246,7 @@ class RunningSearch:
             plain_settings(self.settings),
             prepared.digest,
             prepared.problem.digest,
-            _test_digest(prepared),
+            untouched_digest(prepared),
             slots,
             threads,
             device(self.settings.device),
@@ -286,6 +297,7 @@ class RunningSearch:
             prepared.digest,
             prepared.rows,
             {column.name: column.kind.value for column in prepared.layout.columns},
+            all_columns(prepared.layout),
         )
         return SearchRecord(
             settings.name,
@@ -299,6 +311,9 @@ class RunningSearch:
             key=parts.folder.outset.key,
             truth=prepared.problem.target[split.scored],
             started=time.time() - self.clock.elapsed,
+            test_digest=untouched_digest(prepared),
+            promote=settings.promote,
+            user=user_name(),
         )
 
 
@@ -366,7 +381,9 @@ def _interrupted_before(root: Path, settings: Settings) -> SearchFolder | None:
     UsageError
         When a process runs that search now, and would do all of it twice; the message names it.
     """
-    same = [item for item in unfinished_folders(root, settings.name) if item.outset.same_command(settings)]
+    # Where none was chosen, another name than the file's may have been found for it.
+    given = settings.name if settings.name_given else None
+    same = [item for item in unfinished_folders(root, given) if item.outset.same_command(settings)]
     for folder in same:
         if folder.in_use:
             raise UsageError(
@@ -388,8 +405,12 @@ def _check_unchanged(folder: SearchFolder, prepared: Prepared, settings: Setting
     what, before, now = "", "", ""
     if prepared.digest != outset.data_digest:
         what, before, now = f"The data of {outset.name!r}", outset.data_digest, prepared.digest
-    elif _test_digest(prepared) != outset.test_digest:
-        what, before, now = f"The test rows of {outset.name!r}", outset.test_digest, _test_digest(prepared)
+    elif untouched_digest(prepared) != outset.test_digest:
+        what, before, now = (
+            f"The test rows of {outset.name!r}",
+            outset.test_digest,
+            untouched_digest(prepared),
+        )
     elif prepared.problem.digest != outset.problem_digest:
         what, before, now = "The folds", outset.problem_digest, prepared.problem.digest
     if what:
@@ -416,15 +437,3 @@ def _check_spaces(outset: Outset, now: Mapping[str, str]) -> None:
             "back the files that were there (those of --spaces, of ./search_spaces where it was started, or "
             "of the automl that began it), or start again with `automl search`."
         )
-
-
-def _test_digest(prepared: Prepared) -> str:
-    """Of the rows that are scored once; empty without such rows."""
-    if prepared.test is None:
-        return ""
-    digest = hashlib.sha256(prepared.test.target.tobytes())
-    digest.update(prepared.test.table.numbers.tobytes())
-    digest.update(prepared.test.table.codes.tobytes())
-    for column in prepared.test.table.texts:
-        digest.update(json.dumps(list(column)).encode())
-    return digest.hexdigest()

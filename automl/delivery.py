@@ -20,9 +20,10 @@ from automl.known_rows import KnownRows
 from automl.loop import Loop
 from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
 from automl.predictor import Predictor, PredictorSource, build_predictor
-from automl.preparation import Prepared
+from automl.preparation import Prepared, untouched_digest
 from automl.report.afterwards import leave_pages, state_duration
 from automl.report.evidence import gather
+from automl.report.succession import gain_over
 from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
@@ -84,7 +85,12 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         tracker.attach(file, content)
     draft = _result(ended, champion, predictor, tracker, (test, baseline))
     metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
-    ids = tracker.finish_search(SearchSummary(draft.to_json(), metrics), predictor)
+    digest = untouched_digest(prepared)
+    ids = tracker.finish_search(
+        SearchSummary(draft.to_json(), metrics),
+        predictor,
+        lambda before: gain_over(tracker.location, before, evidence, test, digest),
+    )
     seconds = ended.clock.elapsed
     state_duration(tracker.location, ids.run_id, seconds)
     leave_pages(tracker.location, ids.run_id, evidence=evidence, predictor=predictor, clock=ended.clock)

@@ -185,6 +185,7 @@ class SearchResult:
             ("costs", notebook.cost_words(self.predict_ms_per_1000_rows, self.model_bytes)),
             ("trials", notebook.time_words(self.trials, self.seconds)),
         ]
+        facts += [("model", self.ids.succession)] if self.ids.succession else []
         return notebook.facts_html(self.name, facts, self.warnings)
 
     def to_json(self) -> dict[str, Any]:
@@ -205,6 +206,10 @@ class SearchResult:
             "seconds": round(self.seconds, 3),
             "budget_seconds": self.budget_seconds,
             "model_uri": self.ids.model_uri,
+            "model_version": self.ids.model_version,
+            "champion_version": self.ids.champion_version,
+            "is_champion": self.ids.is_champion,
+            "succession": self.ids.succession,
             "warnings": list(self.warnings),
         }
 

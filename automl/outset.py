@@ -19,8 +19,9 @@ from automl.settings import Settings
 
 FORMAT = 1
 _PACKAGES = ("numpy", "optuna", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "tabm")
-# Where the search is kept, and what is free on the machine: neither makes it another search.
-_INCIDENTAL = frozenset({"store", "tracking_uri", "memory_bytes"})
+# Where the search is kept and under which name, what is free on the machine, and who becomes the champion:
+# none of it makes it another search.
+_INCIDENTAL = frozenset({"store", "tracking_uri", "memory_bytes", "promote", "name", "name_given"})
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,6 +171,18 @@ def prepare(
         _worth_a_log(task, kept_target),
         rest,
     )
+
+
+def untouched_digest(prepared: Prepared) -> str:
+    """Of the rows that are scored once; empty without such rows."""
+    if prepared.test is None:
+        return ""
+    digest = hashlib.sha256(prepared.test.target.tobytes())
+    digest.update(prepared.test.table.numbers.tobytes())
+    digest.update(prepared.test.table.codes.tobytes())
+    for column in prepared.test.table.texts:
+        digest.update(json.dumps(list(column)).encode())
+    return digest.hexdigest()
 
 
 def _repeats(split: Split, target: Encoded, task: Task, plan: SplitPlan) -> tuple[Split, ...]:

@@ -18,6 +18,7 @@ from automl.outset import given_settings
 from automl.search_folder import SearchFolder, unfinished_folders
 from automl.settings import (
     PREFERENCES,
+    PROMOTE,
     Settings,
     budget_of,
     check_choice,
@@ -58,6 +59,7 @@ def search(
     without: Sequence[str] = (),
     spaces: str | os.PathLike[str] | None = None,
     prefer: str = "best",
+    promote: str = "better",
     workers: int | None = None,
     executor: str = "local",
     memory: str | float | None = None,
@@ -90,7 +92,8 @@ def search(
         The budget: seconds or ``"10m"``, imports and reading included (default 60 s); or a number of
         trials, which the same ``seed`` repeats exactly.
     name:
-        Of the search and its registered model; default: the file's name.
+        Of the search and its registered model; default: the file's name, and one like it where that
+        belongs to other data, another target, or another user's rows, which is said.
     metric:
         A metric's name, or a function of the target's labels (or values) and the predicted ones. A
         function counts as better the higher it is unless it has ``greater_is_better = False``.
@@ -110,6 +113,10 @@ def search(
         Which model families to try, and search-space files of your own.
     prefer:
         ``best``, or ``fast`` or ``small`` among those within one standard error of the best.
+    promote:
+        Whether the result becomes the champion where its name has one: ``better`` (default) if it is better
+        on a score that both have, beyond what chance explains, and no person promoted the other;
+        ``always``; or ``never``. It is registered as a version in any case.
     workers, executor, memory, device:
         Trials at once, ``local`` or ``inline``, bytes for all workers, ``auto``, ``cpu`` or ``cuda``.
     keep_models:
@@ -132,7 +139,8 @@ def search(
     Raises
     ------
     UsageError, DataError
-        For choices and data that cannot be used; the message says what to do.
+        For choices and data that cannot be used, and a ``name`` that belongs to other data; the message says
+        what to do.
     NoTrialError
         When no trial succeeded.
     StorageError
@@ -147,6 +155,7 @@ def search(
         seconds=seconds,
         trials=count,
         name=search_name(data, name),
+        name_given=name is not None,
         metric=metric,
         task=task,
         test=test,
@@ -167,6 +176,7 @@ def search(
         executor=check_choice("executor", executor, ("local", "inline")),
         device=check_choice("device", device, ("auto", "cpu", "cuda")),
         prefer=check_choice("preference", prefer, PREFERENCES),
+        promote=check_choice("way to promote", promote, PROMOTE),
         keep_models_bytes=parse_bytes(keep_models),
         cache_bytes=parse_bytes(cache_size),
         weights_dir=None if weights_dir is None else Path(weights_dir).absolute(),
@@ -226,6 +236,7 @@ def resume(
         settings = given_settings(outset.settings, source=data, test=test, metric=metric)
         settings = replace(
             settings,
+            name=outset.name,
             store=Path(store),
             tracking_uri=tracking_uri or outset.tracking_uri or default_uri(store),
             memory_bytes=min(settings.memory_bytes, memory_limit(None)),

@@ -17,6 +17,7 @@ from automl.wording import without_password
 
 LEAST_MEMORY = 256 * 1024**2
 PREFERENCES = ("best", "fast", "small")
+PROMOTE = ("better", "always", "never")
 _COLUMNS = ("target", "group", "time_column", "fold_column", "weight")
 _WHOLE = ("trials", "folds", "workers", "seed", "header")
 
@@ -30,6 +31,7 @@ class Settings:
     seconds: float | None = 60.0
     trials: int | None = None
     name: str = ""
+    name_given: bool = False
     metric: str | Callable[..., float] | None = None
     task: str | None = None
     test: Any = None
@@ -52,6 +54,7 @@ class Settings:
     executor: str = "local"
     device: str = "auto"
     prefer: str = "best"
+    promote: str = "better"
     keep_models_bytes: int = 2 * 1024**3
     seed: int = 0
     tracking_uri: str | None = None
@@ -91,7 +94,8 @@ class Settings:
 
     def plain(self) -> dict[str, Any]:
         """The choices as plain data, for the record; frames and callables by what they are."""
-        body = {key: value for key, value in self.__dict__.items() if key not in ("source", "test")}
+        unplain = ("source", "test", "name_given")
+        body = {key: value for key, value in self.__dict__.items() if key not in unplain}
         body |= {
             key: value
             for key, value in (("source", self.source), ("test", self.test))

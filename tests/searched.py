@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from automl.data.layout import Layout
     from automl.problem import Problem
     from automl.tracker import SearchIds, SearchRecord, StoreLocation
+    from automl.tracker.succession import Judge
     from automl.trial import Trial
 
 
@@ -126,8 +128,6 @@ def finished_trials(tmp_path_factory: pytest.TempPathFactory) -> FinishedTrials:
 @pytest.fixture
 def fresh_trials(finished_trials: FinishedTrials, tmp_path: Path) -> FinishedTrials:
     """The same with their own copy of the scratch folders, for what deletes them."""
-    import shutil
-
     trials = {}
     for number, trial in finished_trials.trials.items():
         result = trial.result
@@ -141,7 +141,13 @@ def fresh_trials(finished_trials: FinishedTrials, tmp_path: Path) -> FinishedTri
 
 
 def write_search(
-    location: StoreLocation, finished: FinishedTrials, scratch: Path, *, name: str = "flowers"
+    location: StoreLocation,
+    finished: FinishedTrials,
+    scratch: Path,
+    *,
+    name: str = "flowers",
+    promote: str = "better",
+    judge: Judge | None = None,
 ) -> RecordedSearch:
     """Write the trials, a champion of the two forests, and the summary."""
     from automl.predictor import PredictorSource, build_predictor
@@ -149,20 +155,21 @@ def write_search(
 
     folders = {n: Path(t.result.model_folder) for n, t in finished.trials.items() if t.result and t.scores}
     with Tracker(location) as tracker:
-        tracker.begin_search(finished.record(name))
+        tracker.begin_search(replace(finished.record(name), promote=promote, user="anna"))
         for number, trial in finished.trials.items():
             tracker.finish_trial(trial)
             if trial.scores is not None:
                 tracker.best_so_far(number, trial.scores.validation)
         members = ((folders[1], 0.75), (folders[2], 0.25))
         source = PredictorSource(name, finished.problem.task, finished.layout, members, facts={"seed": 3})
+        shutil.rmtree(scratch / "champion", ignore_errors=True)
         champion = build_predictor(scratch / "champion", source)
         summary = SearchSummary(
             {"schema_version": 1, "name": name, "seconds": 12.5},
             {"test_accuracy": 0.9, "baseline_accuracy": 0.3},
             "**Done.**",
         )
-        ids = tracker.finish_search(summary, champion)
+        ids = tracker.finish_search(summary, champion, judge)
         run_ids = tracker.run_ids
     return RecordedSearch(location, ids, run_ids, finished, champion.folder)
 

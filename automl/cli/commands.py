@@ -156,6 +156,13 @@ def example(name: str, out: str, force: bool) -> None:
 @click.option(
     "--prefer", default="best", show_default=True, metavar="best|fast|small", help="Kind of champion."
 )
+@click.option(
+    "--promote",
+    default="better",
+    show_default=True,
+    metavar="better|always|never",
+    help="When it takes over from the name's champion.",
+)
 @click.option("--workers", type=int, metavar="N", help="Trials at once. [default: by cores and memory]")
 @click.option(
     "--executor", default="local", show_default=True, metavar="local|inline", help="Where trials run."

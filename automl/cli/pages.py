@@ -42,6 +42,7 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in result.trials.items() if count)
     budget = "" if result.budget_seconds is None else f" of {duration(result.budget_seconds)}"
     lines.append(f"  trials     {counts} in {duration(result.seconds)}{budget}; {result.end_reason}")
+    lines += [f"  champion   {result.ids.succession}"] if result.ids.succession else []
     lines += [f"  warning    {warning}" for warning in result.warnings]
     name = shlex.quote(result.name)
     lines += ["", "What next"]

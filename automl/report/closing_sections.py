@@ -171,6 +171,7 @@ _REPEATED = (
     "executor",
     "device",
     "prefer",
+    "promote",
     "encoding",
     "delimiter",
     "decimal",
@@ -179,7 +180,10 @@ _REPEATED = (
     "missing",
 )
 """What a search is repeated with; where its record lies and how much of it is kept is for who repeats it."""
-_USUAL = {"workers": 0, "executor": "local", "device": "auto", "prefer": "best", "skip_bad_rows": False}
+_USUAL = {"workers": 0, "executor": "local", "device": "auto", "skip_bad_rows": False} | {
+    "prefer": "best",
+    "promote": "better",
+}
 
 
 def _command(subject: Subject) -> str:

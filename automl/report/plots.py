@@ -10,9 +10,9 @@ from automl.report.palette import VARIABLES
 from automl.tracker.material import Material, write_file
 from automl.tracker.notes import with_plots
 from automl.tracker.query import Record
-from automl.tracker.record import NOTE
 from automl.tracker.sketches import champion_sketches
 from automl.tracker.store import storage_errors
+from automl.tracker.tags import NOTE
 
 PLOTS = "plots"
 _DESCRIBED = ("history", "importance", "confusion", "fitted", "front", "roc", "residuals")

@@ -1,4 +1,4 @@
-"""What happened, on record: the only home of MLflow. Importing this package loads none of it."""
+"""What happened, on record: the only home of MLflow. Importing this package loads none of it, nor pandas."""
 
 from __future__ import annotations
 

@@ -13,10 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
-from automl.tracker.reconcile import EXPERIMENT_TAG
-from automl.tracker.record import PARENT
 from automl.tracker.schema import revision
 from automl.tracker.store import local_path
+from automl.tracker.tags import PARENT, SEARCH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -141,7 +140,7 @@ class _ClientAccess:
 
     def experiments(self) -> list[ExperimentName]:
         found = self._client.search_experiments(
-            filter_string=f"tags.`{EXPERIMENT_TAG}` LIKE '%'",
+            filter_string=f"tags.`{SEARCH}` LIKE '%'",
             order_by=["last_update_time DESC"],
             max_results=_PAGE,
         )
@@ -155,7 +154,7 @@ class _ClientAccess:
         return self._runs(experiments, "")
 
     def search_runs(self, experiments: Sequence[str]) -> list[Run]:
-        return self._runs(experiments, f"tags.`{EXPERIMENT_TAG}` LIKE '%'")
+        return self._runs(experiments, f"tags.`{SEARCH}` LIKE '%'")
 
     def trial_runs(self, experiment: str, search_run_id: str) -> list[Run]:
         return self._runs([experiment], f"tags.`{PARENT}` = '{search_run_id}'")
@@ -264,7 +263,7 @@ class _SqliteAccess:
             "SELECT e.name, e.experiment_id FROM experiments e JOIN experiment_tags t "
             "ON t.experiment_id = e.experiment_id AND t.key = ? WHERE e.lifecycle_stage = 'active' "
             "ORDER BY e.last_update_time DESC, e.experiment_id",
-            [EXPERIMENT_TAG],
+            [SEARCH],
         )
         return [ExperimentName(str(name), str(number)) for name, number in rows]
 
@@ -276,9 +275,7 @@ class _SqliteAccess:
         return self._runs(experiments, "", [])
 
     def search_runs(self, experiments: Sequence[str]) -> list[Run]:
-        return self._runs(
-            experiments, "JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ?", [EXPERIMENT_TAG]
-        )
+        return self._runs(experiments, "JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ?", [SEARCH])
 
     def trial_runs(self, experiment: str, search_run_id: str) -> list[Run]:
         join = "JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ? AND t.value = ?"

@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING
 
 from automl import __version__
 from automl.errors import UsageError
+from automl.tracker.people import user_name
 from automl.tracker.query import Record, SearchDescription
-from automl.tracker.record import ALIAS
 from automl.tracker.registry import register_champion
 from automl.tracker.store import local_path, storage_errors
+from automl.tracker.succession import give_alias
+from automl.tracker.tags import MODEL_ID, OLD_MODEL_ID
+from automl.wording import score_text
 
 if TYPE_CHECKING:
     from automl.tracker.access import Run
 
 CARD = "model_card.md"
-_DESCRIPTION = 5_000  # as long as the SQL registry lets it be
 
 
 def describe_model(record: Record, search: SearchDescription, card: str) -> None:
-    """Put a model card beside a champion's files and on the page of its version."""
+    """Put a model card beside a champion's files; its version's page says the same in one line."""
     with storage_errors(f"describe the model of {search.name!r}"):
-        record.access.describe_version(search.name, search.model_version, card[:_DESCRIPTION])
-        model_id = record.run(search.run_id).data.tags.get("automl.model_id")
+        tags = record.run(search.run_id).data.tags
+        model_id = tags.get(MODEL_ID, tags.get(OLD_MODEL_ID))
         if model_id is None:
             return
         folder = local_path(record.access.logged_model_place(model_id))
@@ -37,9 +39,10 @@ def describe_model(record: Record, search: SearchDescription, card: str) -> None
 
 
 def promote(record: Record, name: str, run: Run) -> str:
-    """Give a run's model the alias ``champion``; returns its version.
+    """Give a run's model the alias ``champion``; returns its version, whose tags say who did that and when.
 
-    A search's run has its version already; a trial's model gets a new one.
+    A search's run has its version already; a trial's model gets a new one. Later searches leave a version
+    that a person promoted in its place.
 
     Raises
     ------
@@ -55,11 +58,15 @@ def promote(record: Record, name: str, run: Run) -> str:
         if not version:
             raise UsageError(f"The search's run {run.info.run_id} registered no model: it did not end.")
         with storage_errors(f"promote version {version} of {name!r}"):
-            record.access.set_alias(name, ALIAS, version)
+            give_alias(record.client, name, version, by=user_name())
         return version
     predictor = record.trial_model(run)
     metric = search.data.tags.get("automl.metric", "")
     wanted = {f"val_{metric}", f"val_{metric}_se"}
+    value, user = run.data.metrics.get(f"val_{metric}"), user_name()
+    score = "" if value is None else f"{metric} {score_text(value)}"
+    trial = f"trial #{run.data.tags.get('automl.trial')} {run.data.tags.get('automl.family', '')}"
+    about = " · ".join(part for part in (score, f"{trial} of {name}", f"promoted by {user}") if part)
     with storage_errors(f"register the trial {run.info.run_id}"):
         made = register_champion(
             record.client,
@@ -68,5 +75,8 @@ def promote(record: Record, name: str, run: Run) -> str:
             run_id=run.info.run_id,
             version=__version__,
             metrics={key: value for key, value in run.data.metrics.items() if key in wanted},
+            about=about,
+            score=score,
         )
+        give_alias(record.client, name, made.version, by=user)
     return made.version

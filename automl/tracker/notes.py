@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automl.tracker.record import (
-    PARENT,
     LeaderboardRow,
     SearchIds,
     SearchRecord,
@@ -16,11 +16,16 @@ from automl.tracker.record import (
     as_markdown,
     best_first,
 )
+from automl.tracker.tags import PARENT, SEARCH
 from automl.wording import range_text, score_text, weight_texts
+
+if TYPE_CHECKING:
+    from automl.predictor import Predictor
+    from automl.trial import Result, Trial
 
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
-_VIEW, _CHARTS = "mlflow.sharedViewState.", "-charts"
+_VIEW, _CHARTS, _SEARCHES = "mlflow.sharedViewState.", "-charts", "searches"
 LONGEST = 7_900  # a tag's length, with room
 
 
@@ -33,6 +38,7 @@ def search_note(
         _ways(search, rows, ids),
         summary.note,
         _result(body, metric.name),
+        as_markdown(ids.succession),
         _champion(body, rows, ids),
         _about(search),
     ]
@@ -43,25 +49,80 @@ def search_note(
     return f"{head}\n\n{leaderboard_note(rows, metric.name, metric.greater_is_better, ids=ids, room=room)}"
 
 
+def score_words(search: SearchRecord, summary: SearchSummary) -> str:
+    """``accuracy 0.994``: the score on untouched rows where there are some, else on held-out ones."""
+    body, metric = summary.body, search.task.metric.name
+    value = (body.get("test") or {}).get("value", (body.get("best") or {}).get("validation"))
+    return "" if value is None else f"{metric} {score_text(value, 3)}"
+
+
+def run_name(search: SearchRecord, summary: SearchSummary) -> str:
+    """``wine · accuracy 0.994 · anna``, for lists of runs."""
+    return " · ".join(part for part in (search.name, score_words(search, summary), search.user) if part)
+
+
+def begun_name(search: SearchRecord) -> str:
+    """The same before there is a score."""
+    return " · ".join(part for part in (search.name, time.strftime("%Y-%m-%d %H:%M"), search.user) if part)
+
+
+def trial_name(trial: Trial, result: Result, metric: str) -> str:
+    """``#3 lightgbm · accuracy 0.994``, or how it ended."""
+    ended = f"{metric} {score_text(trial.scores.validation, 3)}" if trial.scores else result.status.value
+    return f"#{trial.number} {trial.candidate.family} · {ended}"
+
+
+def result_tags(search: SearchRecord, summary: SearchSummary) -> dict[str, str]:
+    """What a list of searches shows as columns: the score, the champion's families, the budget."""
+    members = (summary.body.get("best") or {}).get("members", ())
+    tags = {
+        "automl.score": score_words(search, summary),
+        "automl.family": ", ".join(dict.fromkeys(member["family"] for member in members)),
+        "automl.budget": budget_words(search.configuration),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def budget_words(configuration: Mapping[str, Any]) -> str:
+    """``60 s`` or ``20 trials``."""
+    seconds, trials = configuration.get("seconds"), configuration.get("trials")
+    parts = (f"{seconds:g} s" if seconds else "", f"{trials} trials" if trials else "")
+    return ", ".join(part for part in parts if part)
+
+
+def version_line(search: SearchRecord, summary: SearchSummary, champion: Predictor) -> str:
+    """A version of the registered model in one line: its score, what it is made of, whose search it is."""
+    on = "untouched rows" if summary.body.get("test") else "held-out rows"
+    score = score_words(search, summary)
+    families = ", ".join(dict.fromkeys(member.family for member in champion.members))
+    day = time.strftime("%Y-%m-%d", time.localtime(search.started or time.time()))
+    parts = (f"{score} on {on}" if score else "", families, f"search of {day}", search.user)
+    return " · ".join(part for part in parts if part)
+
+
 def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds) -> str:
     """The page of all searches of a name: where the latest one and its champion are."""
     metric = search.task.metric.name
     latest = f"[the latest search]({_run(ids.experiment_id, ids.run_id)})"
+    version = ids.champion_version
     champion = (
-        f" Its champion is [{_model(search.name)}]({_model_page(search.name, ids)})."
-        if ids.model_version
+        f" The champion is [{_model(search.name)}]({_model_page(search.name, version)}), version {version}."
+        if version
         else ""
     )
     return (
         f"Searches for `{as_markdown(search.layout.target_name)}` in {as_markdown(search.dataset.source)}. "
-        f"Start with {latest}, [its trials, the best first]({_board(ids)}) or "
-        f"[its charts]({_charts_page(ids)}).{champion}\n\n{_result(summary.body, metric)}\n\n"
+        f"[All searches]({_board(ids, key=_SEARCHES)}): start with {latest}, [its trials, the best first]"
+        f"({_board(ids)}) or [its charts]({_charts_page(ids)}).{champion}\n\n"
+        f"{_result(summary.body, metric)}\n\n"
         f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a trial's page has "
         "its parameters, scores by fold, curves and plots, and its model."
     )
 
 
-def board_views(metric: str, greater_is_better: bool, ids: SearchIds, created: int) -> list[tuple[str, str]]:
+def board_views(
+    metric: str, greater_is_better: bool, ids: SearchIds, created: int, *, test: bool = False
+) -> list[tuple[str, str]]:
     """Views of MLflow's runs as an experiment's tags: a search's trials, the best first, and their charts.
 
     MLflow's own "save view" writes such tags (3.17): the page's menu "Views" lists them. Without one its
@@ -78,7 +139,22 @@ def board_views(metric: str, greater_is_better: bool, ids: SearchIds, created: i
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
-        "selectedColumns": [*(f"metrics.`{name}`" for name in numbers), "tags.`automl.state`"],
+        "selectedColumns": [
+            *(f"metrics.`{name}`" for name in numbers),
+            *(f"tags.`automl.{name}`" for name in ("family", "state", "origin")),
+        ],
+    }
+    searches = {
+        **state,
+        "searchFilter": f"tags.`{SEARCH}` LIKE '%'",
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
+        "selectedColumns": [
+            *([f"metrics.`test_{metric}`"] if test else []),
+            f"metrics.`val_{metric}`",
+            "attributes.`User`",
+            *(f"tags.`automl.{name}`" for name in ("family", "budget", "model_version", "champion")),
+        ],
     }
     sections = (("search", "Search", True), ("all", "Model metrics", False))
     charts = {
@@ -98,6 +174,7 @@ def board_views(metric: str, greater_is_better: bool, ids: SearchIds, created: i
     named = (
         (key, f"Trials of {ids.run_id[:8]}, the best first", state),
         (f"{key}{_CHARTS}", f"Charts of {ids.run_id[:8]}", charts),
+        (f"{_VIEW}{_SEARCHES}", "All searches, the latest first", searches),
     )
     return [
         (
@@ -190,7 +267,8 @@ def _ways(search: SearchRecord, rows: Sequence[LeaderboardRow], ids: SearchIds) 
         if row.validation is not None
     ]
     if ids.model_version:
-        ways.append(f"[registered champion]({_model_page(search.name, ids)})")
+        what = "registered champion" if ids.is_champion else f"registered version {ids.model_version}"
+        ways.append(f"[{what}]({_model_page(search.name, ids.model_version)})")
     ways.append(f"[all trials, the best first]({_board(ids)})")
     ways.append(f"[charts]({_charts_page(ids)})")
     return "Go to: " + " · ".join(ways)
@@ -200,8 +278,9 @@ def _run(experiment_id: str, run_id: str) -> str:
     return f"#/experiments/{experiment_id}/runs/{run_id}?{TRAINING}"
 
 
-def _board(ids: SearchIds, view: str = "") -> str:
-    return f"#/experiments/{ids.experiment_id}/runs?viewStateShareKey={ids.run_id[:8]}{view}&{TRAINING}"
+def _board(ids: SearchIds, view: str = "", *, key: str = "") -> str:
+    key = key or f"{ids.run_id[:8]}{view}"
+    return f"#/experiments/{ids.experiment_id}/runs?viewStateShareKey={key}&{TRAINING}"
 
 
 def _charts_page(ids: SearchIds) -> str:
@@ -262,6 +341,13 @@ def _about(search: SearchRecord) -> str:
 
 def _use(name: str, ids: SearchIds) -> str:
     quoted = shlex.quote(name)
+    if not ids.is_champion:
+        run = ids.run_id
+        return (
+            f"```\nautoml predict {run} NEW.csv -o predictions.csv\nautoml promote {quoted} {run}\n```\n\n"
+            f'```python\nmodel = automl.load("{run}")  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
+            "model.predict(frame)\n```"
+        )
     return (
         f"```\nautoml predict {quoted} NEW.csv -o predictions.csv\nautoml report {quoted}\n```\n\n"
         f'```python\nmodel = automl.load({name!r})  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
@@ -273,7 +359,7 @@ def _model(name: str) -> str:
     return as_markdown(f"models:/{name}@champion")
 
 
-def _model_page(name: str, ids: SearchIds) -> str:
+def _model_page(name: str, version: str) -> str:
     from urllib.parse import quote
 
-    return f"#/models/{quote(name, safe='')}/versions/{ids.model_version}"
+    return f"#/models/{quote(name, safe='')}/versions/{version}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
 from automl.tracker.access import Access, MetricPoint, Run, open_access
+from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.pyfunc_model import FOLDER
-from automl.tracker.record import ALIAS, MODEL_FOLDER, PARENT, LeaderboardRow, best_first
+from automl.tracker.record import LeaderboardRow, best_first
 from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, remove_folder, storage_errors
+from automl.tracker.tags import ALIAS, CANDIDATE, OLD_CANDIDATE, PARENT, SEARCH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -126,7 +130,7 @@ class Record:
                 return self._search_of(self._run(name))
             runs = [] if experiment is None else self.access.search_runs([experiment])
         if not runs:
-            raise self.unknown(name)
+            raise self.unknown(name) if experiment is None else self._without_runs(name)
         return runs[0]
 
     def latest_search_runs(self) -> list[Run]:
@@ -241,7 +245,9 @@ class Record:
             names = self.access.files(run)
         if MODEL_FOLDER not in names:
             state = run.data.tags.get("automl.state", "")
-            reason = "was dropped to bound the disk space" if state == "done" else f"the trial is {state}"
+            reason = run.data.tags.get("automl.model", "")
+            reason = f"it was {reason}" if reason else "it was dropped to bound the disk space"
+            reason = reason if state == "done" else f"the trial is {state}"
             raise UsageError(
                 f"There is no model of {description}: {reason}. "
                 "Its candidate.json holds what it takes to train it again."
@@ -275,9 +281,38 @@ class Record:
             f"There is no search {name!r} at {self.location.shown}. {did_you_mean(name, names)}"
         )
 
-    def _without_champion(self, name: str) -> UsageError:
-        if self.access.experiment_id(name) is None:
+    def _without_runs(self, name: str) -> UsageError:
+        """The error for a search that has an experiment and no run in it: somebody deleted them in MLflow."""
+        from mlflow.entities import ViewType
+
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None or SEARCH not in experiment.tags:
             return self.unknown(name)
+        when = ""
+        if experiment.lifecycle_stage == "deleted":
+            changed = time.localtime((experiment.last_update_time or 0) / 1000)
+            when = time.strftime(" on %Y-%m-%d", changed)
+        elif not self.client.search_runs([experiment.experiment_id], "", ViewType.DELETED_ONLY, 1):
+            return UsageError(f"The search {name!r} has only just begun: nothing of it is on record yet.")
+        return UsageError(
+            f"The search {name!r} was deleted in MLflow{when}. `automl delete {shlex.quote(name)} --yes` "
+            "removes what is left of it; a new search may have its name either way."
+        )
+
+    def _without_champion(self, name: str) -> UsageError:
+        with storage_errors(f"look up {name!r}"):
+            experiment = self.access.experiment_id(name)
+            if experiment is None:
+                return self.unknown(name)
+            runs = self.access.search_runs([experiment])
+            if not runs:
+                return self._without_runs(name)
+        if any("automl.model_version" in run.data.tags for run in runs):
+            return UsageError(
+                f"No version of {name!r} is the champion: it was deleted or lost that alias in MLflow, or "
+                f"--promote never was given. Next: `automl promote {shlex.quote(name)} RUN`, with a run of "
+                f"`automl leaderboard {shlex.quote(name)}`."
+            )
         return UsageError(
             f"The search {name!r} has no champion yet: it runs, failed or was stopped. "
             f"`automl leaderboard {name}` shows its trials; each loads by its run id."
@@ -371,8 +406,9 @@ def _row(run: Run, metric: str) -> LeaderboardRow:
 
 def _params(tags: Mapping[str, str], listed: Mapping[str, str]) -> dict[str, Any]:
     """Typed from the candidate; as text where it was too long for a tag."""
-    if "automl.candidate" in tags:
-        return dict(json.loads(tags["automl.candidate"])["params"])
+    for key in (CANDIDATE, OLD_CANDIDATE):
+        if key in tags:
+            return dict(json.loads(tags[key])["params"])
     prefix = f"{tags.get('automl.family', '')}."
     return {name.removeprefix(prefix): value for name, value in _family_params(listed, prefix)}
 

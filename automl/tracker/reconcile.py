@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automl.tracker.record import KEY, PARENT
+from automl.tracker.tags import HOST, KEY, OLD_KEY, PARENT, PID, SEARCH, STARTED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-EXPERIMENT_TAG = "automl.search"
-_PID, _HOST, _STARTED = "automl.pid", "automl.host", "automl.process_started"
 _SAME_START_SECONDS = 2.0
 
 
@@ -23,15 +22,15 @@ def owner_tags() -> dict[str, str]:
     import psutil
 
     return {
-        _PID: str(os.getpid()),
-        _HOST: socket.gethostname(),
-        _STARTED: f"{psutil.Process().create_time():.2f}",
+        PID: str(os.getpid()),
+        HOST: socket.gethostname(),
+        STARTED: f"{psutil.Process().create_time():.2f}",
     }
 
 
 def reconcile(client: MlflowClient) -> list[str]:
     """Close the open runs whose process is gone from this machine; returns their ids."""
-    experiments = client.search_experiments(filter_string=f"tags.`{EXPERIMENT_TAG}` LIKE '%'")
+    experiments = client.search_experiments(filter_string=f"tags.`{SEARCH}` LIKE '%'")
     if not experiments:
         return []
     ids = [item.experiment_id for item in experiments]
@@ -54,9 +53,16 @@ class KnownRun:
 
 
 def find_search(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """The run of the search with this key, or None while there is none."""
-    found = client.search_runs([experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
-    return found[0] if found else None
+    """The run of the search with this key, or None while there is none; one deleted in MLflow is restored."""
+    from mlflow.entities import ViewType
+
+    for tag in (KEY, OLD_KEY):
+        found = client.search_runs([experiment_id], f"tags.`{tag}` = '{key}'", ViewType.ALL, max_results=1)
+        if found:
+            if found[0].info.lifecycle_stage == "deleted":
+                client.restore_run(found[0].info.run_id)
+            return found[0]
+    return None
 
 
 def take_over(client: MlflowClient, run: Run) -> None:
@@ -76,12 +82,15 @@ def take_over(client: MlflowClient, run: Run) -> None:
 def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -> dict[int, KnownRun]:
     """Trial number → its run, of all that are on record of a search.
 
-    A run that was begun and not ended was closed as killed by :func:`reconcile`, or is still open.
+    A run that was begun and not ended was closed as killed by :func:`reconcile`, or is still open. One that
+    was deleted in MLflow counts too, and stays deleted.
     """
+    from mlflow.entities import ViewType
+
     condition, token = f"tags.`{PARENT}` = '{search_run_id}'", None
     known = {}
     while True:
-        page = client.search_runs([experiment_id], condition, max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], condition, ViewType.ALL, 1000, page_token=token)
         for run in page:
             tags = run.data.tags
             if tags.get("automl.trial", "").isdigit():
@@ -95,13 +104,18 @@ def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -
 def _owner_is_gone(run: Run) -> bool:
     import psutil
 
-    tags = run.data.tags
-    if _PID not in tags or tags.get(_HOST) != socket.gethostname():
+    pid, host, began = (owner_tag(run.data.tags, name) for name in (PID, HOST, STARTED))
+    if not pid or host != socket.gethostname():
         return False
     try:
-        started = psutil.Process(int(tags[_PID])).create_time()
+        started = psutil.Process(int(pid)).create_time()
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
         return False
-    return abs(started - float(tags.get(_STARTED, started))) > _SAME_START_SECONDS
+    return abs(started - float(began or started)) > _SAME_START_SECONDS
+
+
+def owner_tag(tags: Mapping[str, str], name: str) -> str:
+    """A tag about the process that writes a run, also as versions before 0.2 called it."""
+    return tags.get(name, tags.get(name.removeprefix("mlflow."), ""))

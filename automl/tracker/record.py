@@ -7,7 +7,7 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.tracker.names import columns_digest
+from automl.tracker.tags import (
+    CANDIDATE,
+    COLOUR,
+    COLUMN_NAMES,
+    COLUMNS,
+    DATA,
+    KEY,
+    NOTE,
+    SPLIT,
+    TEST_DIGEST,
+)
 from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
 from automl.wording import score_text
 
@@ -22,12 +34,6 @@ if TYPE_CHECKING:
     from automl.data.layout import Layout
     from automl.tasks import Task
 
-PARENT = "mlflow.parentRunId"
-NOTE = "mlflow.note.content"
-COLOUR = "mlflow.runColor"
-KEY = "automl.search_key"
-MODEL_FOLDER = "model"
-ALIAS = "champion"
 CURVE_POINTS = 40  # a curve as metrics is for a glance; curves.json has all of it
 _CURVES = 6
 _LIMITS = {"tag": 7_900, "param": 5_900, "key": 250, "error": 480}
@@ -59,6 +65,8 @@ class DatasetRecord:
         The file, or ``frame``.
     columns:
         Column name → kind, the target's not among them.
+    names:
+        All columns of the data, also those that are no inputs; empty where that is not known.
     """
 
     name: str
@@ -66,6 +74,7 @@ class DatasetRecord:
     digest: str
     rows: int
     columns: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,12 @@ class SearchRecord:
         Encoded target of the rows that trials are judged on, for their plots.
     started:
         When the search began, in seconds since 1970; 0 for the moment of the first record.
+    test_digest:
+        Of the rows that are scored once; empty without such rows.
+    promote:
+        Whether the new version becomes the champion: ``better``, ``always`` or ``never``.
+    user:
+        Who searches.
     """
 
     name: str
@@ -103,6 +118,9 @@ class SearchRecord:
     key: str = ""
     truth: npt.NDArray[np.generic] | None = field(default=None, repr=False)
     started: float = 0.0
+    test_digest: str = ""
+    promote: str = "better"
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,13 +144,28 @@ class SearchSummary:
 
 @dataclass(frozen=True)
 class SearchIds:
-    """Where a search is on record; ``model_uri`` and ``model_version`` are empty without a champion."""
+    """Where a search is on record; ``model_uri`` and ``model_version`` are empty without a champion.
+
+    Attributes
+    ----------
+    champion_version:
+        The version of this name that has the alias ``champion`` now: this search's or an earlier one's.
+    succession:
+        What was decided about the alias, in one sentence; empty for the first version of a name.
+    """
 
     run_id: str
     experiment_id: str
     tracking_uri: str
     model_uri: str = ""
     model_version: str = ""
+    champion_version: str = ""
+    succession: str = ""
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether this search's version has the alias."""
+        return bool(self.model_version) and self.model_version == self.champion_version
 
 
 @dataclass(frozen=True)
@@ -161,13 +194,24 @@ def search_tags(search: SearchRecord, version: str) -> dict[str, str]:
         "automl.metric": metric.name,
         "automl.greater_is_better": json.dumps(metric.greater_is_better),
         "automl.target": search.layout.target_name,
-        "automl.data_digest": search.dataset.digest,
-        "automl.split_digest": search.split_digest,
+        DATA: search.dataset.digest,
+        SPLIT: search.split_digest,
+        **({TEST_DIGEST: search.test_digest} if search.test_digest else {}),
+        **column_tags(search.dataset.names),
         "automl.split": search.split_reason,
         "automl.seed": str(search.seed),
         "automl.version": version,
         **({KEY: search.key} if search.key else {}),
     }
+
+
+def column_tags(columns: Collection[str]) -> dict[str, str]:
+    """What tells a table from another one that is called alike."""
+    if not columns:
+        return {}
+    listed = json.dumps(sorted(columns), ensure_ascii=False)
+    tags = {COLUMNS: columns_digest(columns)}
+    return {**tags, COLUMN_NAMES: listed} if len(listed) <= _LIMITS["tag"] else tags
 
 
 def trial_tags(trial: Trial, result: Result, search: SearchRecord, version: str) -> dict[str, str]:
@@ -180,14 +224,14 @@ def trial_tags(trial: Trial, result: Result, search: SearchRecord, version: str)
         "automl.origin": candidate.origin,
         "automl.fidelity": f"{candidate.fidelity:g}",
         "automl.seed": str(candidate.seed),
-        "automl.data_digest": search.dataset.digest,
-        "automl.split_digest": search.split_digest,
+        DATA: search.dataset.digest,
+        SPLIT: search.split_digest,
         "automl.version": version,
         COLOUR: family_colour(candidate.family),
     }
     body = json.dumps(candidate.to_json(), separators=(",", ":"))
     if len(body) <= _LIMITS["tag"]:
-        tags["automl.candidate"] = body
+        tags[CANDIDATE] = body
     if result.error:
         tags["automl.error"] = _cut(result.error, _LIMITS["error"])
     note = trial_note(trial, result, search.task.metric.name)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from automl.store import folder_bytes
 from automl.tracker.pyfunc_model import FOLDER
-from automl.tracker.record import ALIAS as ALIAS
 from automl.tracker.store import local_path
+from automl.tracker.tags import SCORE
 from automl.tracker.wheel import pack_wheel
 
 if TYPE_CHECKING:
@@ -45,8 +45,16 @@ def register_champion(
     run_id: str,
     version: str,
     metrics: Mapping[str, float],
+    about: str = "",
+    score: str = "",
 ) -> Registered:
-    """Log the predictor's folder as a pyfunc model and give its new version the alias ``champion``."""
+    """Log the predictor's folder as a pyfunc model and register it as a new version, without an alias.
+
+    Parameters
+    ----------
+    about, score:
+        The version's description, in one line, and its score, e.g. ``accuracy 0.994``.
+    """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
     logged = client.create_logged_model(
@@ -68,11 +76,13 @@ def register_champion(
     now = int(time.time() * 1000)
     scores = [Metric(name, value, now, 0, model_id=logged.model_id) for name, value in metrics.items()]
     client.log_batch(run_id, metrics=scores)
-    registered = _new_version(client, predictor.name, logged, run_id)
-    return Registered(registered, logged.model_id, f"models:/{predictor.name}@{ALIAS}")
+    registered = _new_version(client, predictor.name, logged, run_id, about=about, score=score)
+    return Registered(registered, logged.model_id, f"models:/{predictor.name}/{registered}")
 
 
-def _new_version(client: MlflowClient, name: str, logged: LoggedModel, run_id: str) -> str:
+def _new_version(
+    client: MlflowClient, name: str, logged: LoggedModel, run_id: str, *, about: str, score: str
+) -> str:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -84,8 +94,14 @@ def _new_version(client: MlflowClient, name: str, logged: LoggedModel, run_id: s
     # another store than this client's (3.17); the folder itself needs no look-up.
     here = local_path(logged.artifact_location) is not None
     source = logged.artifact_location if here else f"models:/{logged.model_id}"
-    made = client.create_model_version(name, source, run_id=run_id, model_id=logged.model_id)
-    client.set_registered_model_alias(name, ALIAS, made.version)
+    made = client.create_model_version(
+        name,
+        source,
+        run_id=run_id,
+        tags={SCORE: score} if score else None,
+        description=about or None,
+        model_id=logged.model_id,
+    )
     # Links the model's page to its version, as mlflow.register_model does.
     link = json.dumps([{"name": name, "version": made.version}])
     client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": link})

@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from automl.tracker.datasets import dataset_rows, log_dataset
+from automl.tracker.record import DatasetRecord
 from automl.tracker.store import StoreLocation, local_path
 
 if TYPE_CHECKING:
@@ -52,8 +54,16 @@ class RunWriter:
     is one insert of MLflow's own table classes, which readers see whole or not at all.
     """
 
-    def __init__(self, client: MlflowClient, location: StoreLocation, experiment_id: str) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        location: StoreLocation,
+        experiment_id: str,
+        dataset: DatasetRecord,
+        target: str,
+    ) -> None:
         self._client = client
+        self._dataset, self._target = dataset, target
         self._location = location
         self._experiment_id = experiment_id
         root = str(client.get_experiment(experiment_id).artifact_location)
@@ -97,6 +107,7 @@ class RunWriter:
             if any(Path(scratch).iterdir()):
                 self._client.log_artifacts(run_id, scratch)
         log_points(self._client, run_id, run.points, run.params)
+        log_dataset(self._client, run_id, self._dataset, self._target)
         self._client.set_terminated(run_id, status=run.status, end_time=run.ended)
 
     def _restore_tags(self, run_id: str, run: FinishedRun) -> None:
@@ -146,6 +157,8 @@ class RunWriter:
             for table, values in rows:
                 if values:
                     session.execute(insert(table), [{"run_uuid": run_id, **value} for value in values])
+            for table, value in dataset_rows(session, self._experiment_id, run_id, self._dataset).items():
+                session.execute(insert(table), [value])
 
 
 def log_points(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import json
-import shutil
 import tempfile
 import time
 import uuid
@@ -20,10 +17,23 @@ from automl.errors import StorageError
 from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
 from automl.store import folder_bytes
 from automl.tracker import record
+from automl.tracker.datasets import log_dataset
+from automl.tracker.files import MODEL_FOLDER, PLOTS, place, pretty, write_files
 from automl.tracker.keep import KeptModel
-from automl.tracker.notes import board_views, experiment_note, search_note, with_plots
+from automl.tracker.notes import (
+    begun_name,
+    board_views,
+    experiment_note,
+    result_tags,
+    run_name,
+    score_words,
+    search_note,
+    trial_name,
+    version_line,
+    with_plots,
+)
+from automl.tracker.people import source_tags
 from automl.tracker.reconcile import (
-    EXPERIMENT_TAG,
     KnownRun,
     find_search,
     known_trials,
@@ -31,8 +41,9 @@ from automl.tracker.reconcile import (
     reconcile,
     take_over,
 )
-from automl.tracker.record import MODEL_FOLDER, LeaderboardRow, SearchIds, SearchRecord, SearchSummary
+from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
 from automl.tracker.registry import Registered, register_champion
+from automl.tracker.removal import give_up_name
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
 from automl.tracker.sketches import sketches
 from automl.tracker.store import (
@@ -45,13 +56,14 @@ from automl.tracker.store import (
     local_path,
     remove_folder,
 )
+from automl.tracker.succession import Judge, settle
+from automl.tracker.tags import ALIAS, MODEL_ID, NOTE, PARENT, SEARCH
 from automl.trial import Result, Status, Trial
 from automl.wording import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PLOTS = "plots"
 MayStore = Callable[[KeptModel], bool]
 _ENDED = {
     Status.DONE: "FINISHED",
@@ -130,8 +142,8 @@ class SearchRun:
             run = self.client.create_run(
                 experiment,
                 start_time=round(1000 * search.started) or _now(),
-                run_name=f"{search.name} {time.strftime('%Y-%m-%d %H:%M:%S')}",
-                tags={**_cut_all(record.search_tags(search, __version__)), **owner_tags(), **_source_tags()},
+                run_name=begun_name(search),
+                tags={**_cut_all(record.search_tags(search, __version__)), **owner_tags(), **source_tags()},
             )
         else:
             take_over(self.client, run)
@@ -141,7 +153,9 @@ class SearchRun:
             self._best_steps = {point.step for point in points}
         self._ids = replace(self._ids, run_id=run.info.run_id, experiment_id=experiment)
         self._artifact_uri = run.info.artifact_uri
-        self._runs = RunWriter(self.client, self.location, experiment)
+        self._runs = RunWriter(
+            self.client, self.location, experiment, search.dataset, search.layout.target_name
+        )
         self._search, self._open = search, True
         plain = record.plain_params(search.configuration)
         known = run.data.params  # a param never changes, and a resumed search may have less memory
@@ -152,8 +166,8 @@ class SearchRun:
             {name: value for name, value in plain.items() if name not in known},
         )
         if not (run.inputs and run.inputs.dataset_inputs):
-            self._log_dataset(search)
-        self.attach("configuration.json", _pretty(search.configuration))
+            log_dataset(self.client, run.info.run_id, search.dataset, search.layout.target_name)
+        self.attach("configuration.json", pretty(search.configuration))
 
     def trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int, may_store: MayStore) -> str:
         """Write a trial's run; returns its id."""
@@ -173,15 +187,15 @@ class SearchRun:
             points += [Point(name, value, ended, step) for step, value in curve]
         tags = {
             **_cut_all(record.trial_tags(trial, result, search, __version__)),
-            record.PARENT: self._ids.run_id,
-            **_source_tags(),
+            PARENT: self._ids.run_id,
+            **source_tags(),
         }
         drawn = sketches(trial, result, search.task, search.truth)
         plots, wanted = [f"{PLOTS}/{name}" for name in drawn], self._run_id(trial.number)
         if wanted:
-            tags[record.NOTE] = with_plots(tags[record.NOTE], wanted, plots)
+            tags[NOTE] = with_plots(tags[NOTE], wanted, plots)
         run = FinishedRun(
-            f"#{trial.number} {trial.candidate.family}",
+            trial_name(trial, result, metric),
             _ENDED[result.status],
             ended - int(result.seconds * 1000),
             ended,
@@ -201,11 +215,11 @@ class SearchRun:
             return known.run_id
         with self.runs.writing(run, wanted) as (run_id, folder):
             self._known[trial.number] = KnownRun(run_id, ended=False)
-            _write_files(folder, trial, result, drawn)
+            write_files(folder, trial, result, drawn)
             if result.model_folder and Path(result.model_folder).is_dir():
                 self._store_model(folder, trial, result, class_weights, may_store)
         if plots and not wanted:
-            self.client.set_tag(run_id, record.NOTE, with_plots(tags[record.NOTE], run_id, plots))
+            self.client.set_tag(run_id, NOTE, with_plots(tags[NOTE], run_id, plots))
         self._known[trial.number] = KnownRun(run_id, ended=True)
         self._doubtful = False
         self._rows.append(record.leaderboard_row(trial, result, run_id))
@@ -225,10 +239,10 @@ class SearchRun:
         """Add a file or folder to the search's artifacts."""
         folder = local_path(self._artifact_uri) if self._artifact_uri else None
         if folder is not None:
-            _place(folder / name, content)
+            place(folder / name, content)
             return
         with tempfile.TemporaryDirectory(prefix="automl-upload-") as scratch:
-            _place(Path(scratch) / name, content)
+            place(Path(scratch) / name, content)
             self.client.log_artifacts(self._ids.run_id, scratch)
 
     def drop(self, number: int) -> None:
@@ -237,8 +251,14 @@ class SearchRun:
             remove_folder(folder)
         del self.models[number]
 
-    def end(self, summary: SearchSummary, champion: Predictor | None, status: str = "FINISHED") -> SearchIds:
-        """Register the champion and close the search's run."""
+    def end(
+        self,
+        summary: SearchSummary,
+        champion: Predictor | None,
+        status: str = "FINISHED",
+        judge: Judge | None = None,
+    ) -> SearchIds:
+        """Register the champion, settle who has its alias, and close the search's run."""
         self._write_best()
         run_id, now = self._ids.run_id, _now()
         metrics = {name: float(value) for name, value in summary.metrics.items() if np.isfinite(value)}
@@ -251,23 +271,44 @@ class SearchRun:
                 run_id=run_id,
                 version=__version__,
                 metrics=metrics,
+                about=version_line(self.search, summary, champion),
+                score=score_words(self.search, summary),
             )
         if self._made is not None:
-            made = self._made
-            self._ids = replace(self._ids, model_uri=made.model_uri, model_version=made.version)
-            self.client.set_tag(run_id, "automl.model_id", made.model_id)
-            self.client.set_tag(run_id, "automl.model_version", made.version)
+            self._settle(self._made, judge)
+        self.client.update_run(run_id, name=run_name(self.search, summary))
+        for name, value in result_tags(self.search, summary).items():
+            self.client.set_tag(run_id, name, value)
         note = search_note(self.search, summary, self._rows, self._ids)
-        self.client.set_tag(run_id, record.NOTE, record.cut_note(note))
+        self.client.set_tag(run_id, NOTE, record.cut_note(note))
         about = record.cut_note(experiment_note(self.search, summary, self._ids))
-        self.client.set_experiment_tag(self._ids.experiment_id, record.NOTE, about)
+        self.client.set_experiment_tag(self._ids.experiment_id, NOTE, about)
         metric = self.search.task.metric
-        for view in board_views(metric.name, metric.greater_is_better, self._ids, now):
+        has_test = f"test_{metric.name}" in metrics
+        for view in board_views(metric.name, metric.greater_is_better, self._ids, now, test=has_test):
             self.client.set_experiment_tag(self._ids.experiment_id, *view)
-        self.attach("summary.json", _pretty({**summary.body, **_id_fields(self._ids)}))
+        self.attach("summary.json", pretty({**summary.body, **_id_fields(self._ids)}))
         self.client.set_terminated(run_id, status=status)
         self._open = False
         return self._ids
+
+    def _settle(self, made: Registered, judge: Judge | None) -> None:
+        """Whether the new version is the champion of its name now, as ids and as tags."""
+        run_id, name = self._ids.run_id, self.search.name
+        self.client.set_tag(run_id, MODEL_ID, made.model_id)
+        self.client.set_tag(run_id, "automl.model_version", made.version)
+        if not self._ids.model_version:
+            run = self.client.get_run(run_id)
+            decided = settle(self.client, name, made.version, run, promote=self.search.promote, judge=judge)
+            self._ids = replace(
+                self._ids,
+                model_uri=f"models:/{name}@{ALIAS}" if decided.taken else made.model_uri,
+                model_version=made.version,
+                champion_version=decided.version,
+                succession=decided.note,
+            )
+        if self._ids.succession:
+            self.client.set_tag(run_id, "automl.champion", record.cut_note(self._ids.succession))
 
     def fail(self, reason: str, status: str) -> None:
         """Close the search's run with the reason; nothing when it is closed already."""
@@ -300,16 +341,24 @@ class SearchRun:
             self._folders[trial.number] = (scratch, *(() if stored is None else (stored / MODEL_FOLDER,)))
 
     def _experiment(self, search: SearchRecord) -> str:
-        """Id of the experiment of this name; made, or taken out of the bin, where need be."""
+        """Id of the experiment of this name; made where there is none.
+
+        One that was deleted in MLflow stays so and gives its name up, but to the search that goes on in it.
+        """
         from mlflow.exceptions import MlflowException
 
+        own = ""
         found = self.client.get_experiment_by_name(search.name)
         if found is not None:
-            if found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
+            if found.lifecycle_stage != "deleted":
+                return str(found.experiment_id)
+            self.client.restore_experiment(found.experiment_id)
+            if search.key and find_search(self.client, found.experiment_id, search.key):
+                return str(found.experiment_id)
+            give_up_name(self.client, found)
+            own = f"-{uuid.uuid4().hex[:6]}"  # the files of the other stay where they are
         tags = {
-            EXPERIMENT_TAG: search.name,
+            SEARCH: search.name,
             "mlflow.experimentKind": "custom_model_development",
             "mlflow.experiment.primaryMetric.name": f"val_{search.task.metric.name}",
         }
@@ -318,34 +367,13 @@ class SearchRun:
         artifacts = self.location.artifacts
         folder = None
         if artifacts is not None:
-            folder = artifact_uri(artifacts / record.folder_name(search.name))
+            folder = artifact_uri(artifacts / f"{record.folder_name(search.name)}{own}")
         try:
             return str(self.client.create_experiment(search.name, artifact_location=folder, tags=tags))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return self._experiment(search)  # another search of this name began at the same moment
-
-    def _log_dataset(self, search: SearchRecord) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-        from mlflow.exceptions import MlflowException
-
-        data = search.dataset
-        profile = {"num_rows": data.rows, "num_columns": len(data.columns)}
-        columns = {"columns": dict(data.columns), "target": search.layout.target_name}
-        described = Dataset(
-            name=data.name,
-            digest=data.digest[:36],
-            source_type="local",
-            source=json.dumps({"uri": data.source}),
-            schema=json.dumps(columns)[:1_000_000],
-            profile=json.dumps(profile),
-        )
-        tag = InputTag("mlflow.data.context", "training")
-        try:
-            self.client.log_inputs(self._ids.run_id, [DatasetInput(described, [tag])])
-        except MlflowException:  # another search of this name is just noting the same data set
-            self.client.log_inputs(self._ids.run_id, [DatasetInput(described, [tag])])
 
     def _write_best(self) -> None:
         log_points(self.client, self._ids.run_id, self._best)
@@ -392,30 +420,6 @@ class SearchRun:
         return trial.scores.validation * (-1.0 if self.search.task.metric.greater_is_better else 1.0)
 
 
-def _write_files(folder: Path, trial: Trial, result: Result, drawn: Mapping[str, str]) -> None:
-    (folder / "candidate.json").write_text(_pretty(trial.candidate.to_json()), encoding="utf-8")
-    if result.held_out is not None:
-        np.save(folder / "held_out.npy", result.held_out)
-    if result.curves:
-        (folder / "curves.json").write_text(record.curves_json(result.curves), encoding="utf-8")
-    for name, text in drawn.items():
-        (folder / PLOTS).mkdir(exist_ok=True)
-        (folder / PLOTS / name).write_text(text, encoding="utf-8")
-    if result.traceback:
-        (folder / "traceback.txt").write_text(result.traceback, encoding="utf-8")
-
-
-def _place(target: Path, content: bytes | str | Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, Path):
-        if content.is_dir():
-            shutil.copytree(content, target, dirs_exist_ok=True)
-        else:
-            shutil.copy2(content, target)
-    else:
-        target.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
 def _facts(facts: Facts) -> Facts:
     return {**facts, "automl": __version__}
 
@@ -424,26 +428,18 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _pretty(body: Mapping[str, object]) -> str:
-    return json.dumps(dict(body), indent=1, default=str)
-
-
 def _cut_all(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: record.cut_note(value) for name, value in tags.items()}
 
 
-def _source_tags() -> dict[str, str]:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        user = "unknown"
-    return {"mlflow.user": user, "mlflow.source.name": "automl search", "mlflow.source.type": "LOCAL"}
-
-
-def _id_fields(ids: SearchIds) -> dict[str, str]:
+def _id_fields(ids: SearchIds) -> dict[str, str | bool]:
     return {
         "run_id": ids.run_id,
         "experiment_id": ids.experiment_id,
         "tracking_uri": without_password(ids.tracking_uri),
         "model_uri": ids.model_uri,
+        "model_version": ids.model_version,
+        "champion_version": ids.champion_version,
+        "is_champion": ids.is_champion,
+        "succession": ids.succession,
     }

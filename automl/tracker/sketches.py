@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Sequence
 
@@ -87,23 +88,32 @@ def confusion_sketch(
     shown = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
     counts = counts[np.ix_(shown, shown)]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    cell, left, top = (64 if len(shown) < 6 else 40), 130, 84
+    names = [_cut(labels[code], _LONGEST_LABEL) for code in shown]
+    longest = max(len(name) for name in names) * _LETTER
+    cell = 64 if len(shown) < 6 else 40
+    slanted = longest > cell
+    left, top = max(60.0, longest + 28), 74 + (longest * 0.71 if slanted else 0)
     size = cell * len(shown)
-    parts = [_text(12, 24, title, size=14, weight="bold"), _text(left, top - 44, "predicted", colour=_MUTED)]
-    for i, code in enumerate(shown):
-        name = _cut(labels[code], 14)
-        parts.append(_text(left - 8, top + i * cell + cell / 2 + 4, name, anchor="end"))
+    parts = [_text(12, 24, title, size=14, weight="bold"), _text(left, 48, "predicted", colour=_MUTED)]
+    parts.append(_text(12, top - 8, "true", colour=_MUTED))
+    for i, name in enumerate(names):
+        parts.append(_text(left - 8, top + i * cell + cell / 2 + 4, name, anchor="end", size=11))
         at = left + i * cell + cell / 2
-        parts.append(_text(at, top - 8, _cut(labels[code], max(4, cell // 7)), anchor="middle", size=11))
+        parts.append(
+            _text(at, top - 8, name, anchor="start" if slanted else "middle", size=11, slanted=slanted)
+        )
         for j in range(len(shown)):
             colour = _COLOURS[0] if i == j else _COLOURS[1]
             x, y = left + j * cell, top + i * cell
             parts.append(
-                f'<rect x="{x + 1}" y="{y + 1}" width="{cell - 2}" height="{cell - 2}" fill="{colour}" '
-                f'fill-opacity="{0.07 + 0.55 * share[i, j]:.3f}"/>'
+                f'<rect x="{x + 1:.1f}" y="{y + 1:.1f}" width="{cell - 2}" height="{cell - 2}" '
+                f'fill="{colour}" fill-opacity="{0.07 + 0.55 * share[i, j]:.3f}"/>'
             )
             parts.append(_text(x + cell / 2, y + cell / 2 + 4, f"{counts[i, j]:,}", anchor="middle", size=11))
-    return _page(left + size + 20, top + size + 20, parts)
+    right = longest * 0.71 if slanted else 0
+    if len(shown) < classes:
+        parts.append(_text(left, top + size + 18, f"the {len(shown)} most confused of {classes} classes"))
+    return _page(max(left + size + right + 20, 12 + 8 * len(title)), top + size + 28, parts)
 
 
 def scatter_sketch(target: npt.NDArray[np.generic], predictions: Array, title: str) -> str:
@@ -158,42 +168,68 @@ def range_test_sketch(losses: Curve, rates: Curve, title: str) -> str:
 
 
 _WIDTH, _HEIGHT = 520, 380
-_LEFT, _TOP, _RIGHT, _BOTTOM = 74, 44, 20, 52
+_TOP, _RIGHT, _BOTTOM = 44, 28, 52
+_LETTER = 6.6  # pixels of a letter of 11 points, on average
+_LONGEST_LABEL = 40
 
 
 class _Axes:
-    """A frame with round numbers at its ends."""
+    """A frame with round numbers along its sides."""
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str) -> None:
         self.x, self.y = _widened(x), _widened(y)
         self.names = x_name, y_name
+        self.x_ticks, self.y_ticks = round_ticks(*self.x), round_ticks(*self.y)
+        self.left = 44 + _LETTER * max(len(text) for text in tick_texts(self.y_ticks))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """A point in pixels."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        return _LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
+        wide, high = _WIDTH - self.left - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+        return self.left + across * wide, _HEIGHT - _BOTTOM - up * high
 
     def frame(self) -> list[str]:
         """Grid, numbers and names."""
         parts = []
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-            x = self.x[0] + share * (self.x[1] - self.x[0])
-            y = self.y[0] + share * (self.y[1] - self.y[0])
-            px, py = self.at(x, y)
-            parts += [
-                _line([(px, _TOP), (px, _HEIGHT - _BOTTOM)], _GRID),
-                _line([(_LEFT, py), (_WIDTH - _RIGHT, py)], _GRID),
-                _text(px, _HEIGHT - _BOTTOM + 18, f"{x:.4g}", anchor="middle", size=11),
-                _text(_LEFT - 8, py + 4, f"{y:.4g}", anchor="end", size=11),
-            ]
-        middle = _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2
+        for x, text in zip(self.x_ticks, tick_texts(self.x_ticks), strict=True):
+            px, _ = self.at(x, self.y[0])
+            parts.append(_line([(px, _TOP), (px, _HEIGHT - _BOTTOM)], _GRID))
+            parts.append(_text(px, _HEIGHT - _BOTTOM + 18, text, anchor="middle", size=11))
+        for y, text in zip(self.y_ticks, tick_texts(self.y_ticks), strict=True):
+            _, py = self.at(self.x[0], y)
+            parts.append(_line([(self.left, py), (_WIDTH - _RIGHT, py)], _GRID))
+            parts.append(_text(self.left - 8, py + 4, text, anchor="end", size=11))
+        middle = self.left + (_WIDTH - self.left - _RIGHT) / 2
         parts.append(_text(middle, _HEIGHT - 12, self.names[0], anchor="middle", colour=_MUTED))
         parts.append(
             f'<text transform="translate(16 {_HEIGHT / 2}) rotate(-90)" text-anchor="middle" font-size="12" '
             f'fill="{_MUTED}">{html.escape(_plain(self.names[1]))}</text>'
         )
         return parts
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Four to nine multiples of 1, 2 or 5 times a power of ten, within the ends; the fewest that do."""
+    width = high - low
+    if not math.isfinite(width) or width <= 0:
+        return [low]
+    power = 10.0 ** math.floor(math.log10(width))
+    for nice in (5.0, 2.0, 1.0, 0.5, 0.2):
+        step = power * nice
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last - first >= 3:
+            break
+    return [number * step for number in range(first, last + 1)] or [low]
+
+
+def tick_texts(ticks: Sequence[float]) -> list[str]:
+    """All with as many decimals as their step needs, thousands apart; exponents only far from one."""
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or 1.0
+    if max(map(abs, ticks)) >= 1e9 or step < 1e-6:
+        return [f"{tick:.3g}" for tick in ticks]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    return [f"{round(tick, decimals) + 0.0:,.{decimals}f}" for tick in ticks]
 
 
 def _widened(ends: tuple[float, float]) -> tuple[float, float]:
@@ -219,10 +255,12 @@ def _text(
     size: int = 12,
     weight: str = "normal",
     colour: str = _INK,
+    slanted: bool = False,
 ) -> str:
+    turned = f' transform="rotate(-45 {x:.1f} {y:.1f})"' if slanted else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
-        f'fill="{colour}">{html.escape(_plain(text))}</text>'
+        f'fill="{colour}"{turned}>{html.escape(_plain(text))}</text>'
     )
 
 

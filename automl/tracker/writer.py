@@ -19,6 +19,7 @@ from automl.tracker.keep import KeepModels, KeptModel
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.search_run import SearchRun
 from automl.tracker.store import StoreLocation, may_pass, patience_seconds, storage_errors
+from automl.tracker.succession import Judge
 from automl.trial import Trial
 
 T = TypeVar("T")
@@ -159,15 +160,23 @@ class Tracker:
         """The user ended the search early: its run is closed as killed, and may be taken up again."""
         self._ending = "KILLED"
 
-    def finish_search(self, summary: SearchSummary, champion: Predictor | None = None) -> SearchIds:
+    def finish_search(
+        self, summary: SearchSummary, champion: Predictor | None = None, judge: Judge | None = None
+    ) -> SearchIds:
         """Wait for everything before, register the champion, close the search's run; returns the ids.
+
+        Parameters
+        ----------
+        judge:
+            Compares the new champion with the one that its name has already; without it a score of both is
+            never known, and the earlier one stays unless the search asked otherwise.
 
         Raises
         ------
         StorageError
             When this, or anything before, could not be written.
         """
-        ending = self._submit(lambda: self._search_run.end(summary, champion, self._ending))
+        ending = self._submit(lambda: self._search_run.end(summary, champion, self._ending, judge))
         self.flush()
         return ending.result()
 

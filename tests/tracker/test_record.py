@@ -73,8 +73,10 @@ def test_the_views_of_a_search_are_what_mlflow_saves_and_fit_an_experiments_tags
     assert [key for key, _ in views] == [
         "mlflow.sharedViewState.01234567",
         "mlflow.sharedViewState.01234567-charts",
+        "mlflow.sharedViewState.searches",
     ]
-    table, charts = (json.loads(json.loads(text)["state"]) for _, text in views)
+    table, charts, searches = (json.loads(json.loads(text)["state"]) for _, text in views)
+    assert "attributes.`User`" in searches["selectedColumns"]
     assert (json.loads(views[0][1])["createdAt"], table["orderByAsc"]) == (5, True)
     sections = {section["uuid"] for section in charts["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in charts["compareRunCharts"]} <= sections

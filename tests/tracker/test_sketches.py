@@ -6,6 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from automl.metrics import METRICS
 from automl.tasks import BinaryTask
@@ -14,7 +16,9 @@ from automl.tracker.sketches import (
     confusion_sketch,
     curves_sketch,
     range_test_sketch,
+    round_ticks,
     scatter_sketch,
+    tick_texts,
 )
 from automl.trial import Curve
 
@@ -80,3 +84,34 @@ def test_a_champion_is_drawn_with_how_its_score_rose_and_without_the_baselines_s
     assert "seconds" in told
     assert "0.1" not in told.split()
     assert list(champion_sketches(task, target, np.eye(2)[target], best[:1])) == ["confusion.svg"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "texts"),
+    [
+        ((35310.0, 245678.0), ["50,000", "100,000", "150,000", "200,000"]),
+        ((0.0131, 0.9871), ["0.2", "0.4", "0.6", "0.8"]),
+        ((-6.0, -2.0), ["-6", "-5", "-4", "-3", "-2"]),
+        ((0.98, 0.9838), ["0.980", "0.981", "0.982", "0.983"]),
+    ],
+)
+def test_ticks_are_round_numbers_as_people_write_them(ends, texts):
+    assert tick_texts(round_ticks(*ends)) == texts
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-9, 1e12))
+def test_ticks_of_any_axis_lie_within_it_and_differ(low, width):
+    high = low + width
+    ticks = round_ticks(low, high)
+    assert all(low - 1e-6 * width <= tick <= high + 1e-6 * width for tick in ticks)
+    assert 1 <= len(ticks) <= 11
+
+
+def test_long_names_of_classes_are_written_in_full_within_the_picture():
+    labels = ("cardiologist on call", "oncologist on duty", "neither of the two")
+    drawn = confusion_sketch(np.array([0, 1, 2]), np.eye(3), labels, "trial")
+    assert all(words(drawn).count(label) == 2 for label in labels)
+    page = ElementTree.fromstring(drawn)
+    for text in page.iter("{http://www.w3.org/2000/svg}text"):
+        if text.get("text-anchor") == "end":
+            assert float(text.get("x")) > 6 * len(text.text)

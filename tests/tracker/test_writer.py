@@ -45,7 +45,7 @@ def test_the_search_is_a_run_in_the_experiment_of_its_name(recorded: Any, client
     assert run.info.status == "FINISHED"
     assert run.data.params["target"] == "species"
     assert run.data.tags["automl.metric"] == "accuracy"
-    assert run.data.tags["automl.split_digest"] == recorded.finished.problem.split.digest
+    assert run.data.tags["mlflow.automl.split_digest"] == recorded.finished.problem.split.digest
     assert run.data.metrics["test_accuracy"] == 0.9
 
 
@@ -77,7 +77,7 @@ def test_every_trial_is_a_child_run(recorded: Any, client: Any) -> None:
     forest = client.get_run(recorded.run_ids[1])
     trial = recorded.finished.trials[1]
     assert forest.info.status == "FINISHED"
-    assert forest.info.run_name == "#1 random_forest"
+    assert forest.info.run_name.startswith("#1 random_forest · accuracy 0.")
     assert forest.info.end_time - forest.info.start_time == int(trial.result.seconds * 1000)
     assert forest.data.params == {"random_forest.n_estimators": "20"}
     tags = forest.data.tags
@@ -164,7 +164,7 @@ def test_the_champion_is_registered_under_the_searchs_name(recorded: Any, client
     version = client.get_model_version_by_alias("flowers", "champion")
     assert str(version.version) == recorded.ids.model_version == "1"
     assert version.run_id == recorded.ids.run_id
-    logged = client.get_logged_model(client.get_run(recorded.ids.run_id).data.tags["automl.model_id"])
+    logged = client.get_logged_model(client.get_run(recorded.ids.run_id).data.tags["mlflow.automl.model_id"])
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "flowers", "version": 1}]
     assert str(logged.status) == "READY"
     assert {metric.key: metric.value for metric in logged.metrics}["test_accuracy"] == 0.9
@@ -211,19 +211,25 @@ assert model.predict(narrow).equals(model.predict(frame))
 def test_a_second_search_of_the_name_is_a_new_run_and_version(finished_trials: Any, tmp_path: Path) -> None:
     location = open_store(None, tmp_path / "mlruns")
     first = write_search(location, finished_trials, tmp_path / "first")
-    second = write_search(location, finished_trials, tmp_path / "second")
+    second = write_search(location, finished_trials, tmp_path / "second", promote="always")
     assert first.ids.experiment_id == second.ids.experiment_id
     assert first.ids.run_id != second.ids.run_id
     assert (first.ids.model_version, second.ids.model_version) == ("1", "2")
     assert str(connect(location).get_model_version_by_alias("flowers", "champion").version) == "2"
 
 
-def test_a_deleted_experiment_is_taken_out_of_the_bin(finished_trials: Any, tmp_path: Path) -> None:
+def test_a_deleted_experiment_stays_deleted_and_gives_up_its_name(
+    finished_trials: Any, tmp_path: Path
+) -> None:
     location = open_store(None, tmp_path / "mlruns")
     first = write_search(location, finished_trials, tmp_path / "first")
     connect(location).delete_experiment(first.ids.experiment_id)
     second = write_search(location, finished_trials, tmp_path / "second")
-    assert second.ids.experiment_id == first.ids.experiment_id
+    assert second.ids.experiment_id != first.ids.experiment_id
+    before = connect(location).get_experiment(first.ids.experiment_id)
+    assert before.lifecycle_stage == "deleted"
+    assert before.name.startswith("flowers (deleted 20")
+    assert second.ids.is_champion
 
 
 def test_searches_of_one_name_may_begin_at_the_same_moment(finished_trials: Any, tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""Whether a new champion is better than the one it would replace: on the rows that both were judged on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.intervals import Interval
+from automl.metrics import Metric
+from automl.report.build import read_evidence
+from automl.report.evidence import Evidence
+from automl.tracker.material import search_material
+from automl.tracker.query import Record
+from automl.tracker.store import StoreLocation
+from automl.tracker.succession import Gain
+from automl.tracker.tags import TEST_DIGEST
+
+_DRAWS = 200
+_ROWS = 20_000
+_LEAST_ROWS = 20
+_Z = 1.96
+
+
+def gain_over(
+    location: StoreLocation, run_id: str, evidence: Evidence, test: Interval | None, test_digest: str
+) -> Gain | str:
+    """Compare the champion of an earlier search with the one that this evidence is of.
+
+    On the held-out rows of both where they searched the same data, pair by pair; else by the scores on the
+    same untouched rows, whose errors are then taken for independent, which asks for more than is needed.
+
+    Parameters
+    ----------
+    run_id:
+        Of the earlier search.
+    test, test_digest:
+        The new champion's score on untouched rows, and which ones they are.
+
+    Returns
+    -------
+    Gain or str
+        A text says why no score belongs to both.
+    """
+    record = Record(location)
+    material = search_material(record, run_id)
+    before, metric = read_evidence(record, material), evidence.task.metric
+    tags = record.run(run_id).data.tags
+    if before is not None and before.story.data_digest == evidence.story.data_digest:
+        found = _paired(metric, before, evidence)
+        if found is not None:
+            return found
+    if test is not None and test_digest and tags.get(TEST_DIGEST) == test_digest:
+        return _untouched(metric, material.search.metrics, test)
+    if before is None:
+        return "its held-out predictions are not on record"
+    return "it was judged on other rows"
+
+
+def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
+    """By the predictions of both for the rows that both held out; None where there are hardly any."""
+    if before.task.labels != after.task.labels:
+        return None
+    _, left, right = np.intersect1d(before.rows, after.rows, return_indices=True)
+    if len(left) < _LEAST_ROWS:
+        return None
+    rng = np.random.default_rng(0)
+    if len(left) > _ROWS:
+        chosen = np.sort(rng.choice(len(left), _ROWS, replace=False))
+        left, right = left[chosen], right[chosen]
+    target = after.target[right]
+    old, new = before.predictions[left], after.predictions[right]
+    gain = metric.loss(target, old) - metric.loss(target, new)
+    low = gain - _Z * _spread(metric, target, (old, new), rng) if gain > 0 else gain
+    return Gain(
+        metric.name,
+        metric.score(target, old),
+        metric.score(target, new),
+        gain,
+        low,
+        f"{len(left):,} held-out rows",
+    )
+
+
+def _spread(
+    metric: Metric,
+    target: npt.NDArray[np.generic],
+    predictions: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
+    rng: np.random.Generator,
+) -> float:
+    """Standard error of the difference over resamples of the rows; infinite where few have a score."""
+    old, new = predictions
+    gains = []
+    for _ in range(_DRAWS):
+        drawn = rng.integers(0, len(target), len(target))
+        gains.append(metric.loss(target[drawn], old[drawn]) - metric.loss(target[drawn], new[drawn]))
+    finite = [value for value in gains if math.isfinite(value)]
+    return float(np.std(finite, ddof=1)) if len(finite) >= _LEAST_ROWS else math.inf
+
+
+def _untouched(metric: Metric, recorded: Mapping[str, float], test: Interval) -> Gain | str:
+    """By two scores with their intervals."""
+    value = recorded.get(f"test_{metric.name}")
+    low, high = (recorded.get(f"test_{metric.name}_{end}") for end in ("low", "high"))
+    if value is None or low is None or high is None:
+        return "its score on these untouched rows is not on record"
+    before = replace(test, value=value, low=low, high=high)
+    gain = (test.value - value) * (1 if metric.greater_is_better else -1)
+    error = math.hypot(*((item.high - item.low) / (2 * _Z) for item in (before, test)))
+    return Gain(metric.name, value, test.value, gain, gain - _Z * error, f"{test.rows:,} untouched rows")

@@ -1,0 +1,286 @@
+"""All searches of a store at a glance: a SQLite file is read in milliseconds, without MLflow."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from automl.tracker.store import StoreLocation, connect, storage_errors
+from automl.tracker.succession import alias_holder
+from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class SearchEntry:
+    """A search's run with its tags and latest metrics.
+
+    Attributes
+    ----------
+    name:
+        Of the experiment, and so of the search.
+    status:
+        ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
+    started, ended:
+        Unix seconds; ``ended`` is None for what still runs.
+    deleted:
+        Whether it, or its experiment, was deleted in MLflow.
+    """
+
+    name: str
+    run_id: str
+    experiment_id: str
+    status: str
+    started: float
+    ended: float | None
+    artifact_uri: str
+    deleted: bool
+    tags: Mapping[str, str] = field(default_factory=dict, repr=False)
+    metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def user(self) -> str:
+        """Who searched."""
+        return self.tags.get(USER, "")
+
+    @property
+    def metric(self) -> str:
+        """What was optimised."""
+        return self.tags.get("automl.metric", "")
+
+    @property
+    def score(self) -> tuple[str, float] | None:
+        """``test`` or ``validation`` and the champion's score, the more honest one; None without an end."""
+        for kind, key in (("test", f"test_{self.metric}"), ("validation", f"val_{self.metric}")):
+            if key in self.metrics:
+                return kind, self.metrics[key]
+        return None
+
+
+@dataclass(frozen=True)
+class ExperimentEntry:
+    """The experiment of a name; ``changed`` in Unix seconds, which for a deleted one is when that was."""
+
+    name: str
+    experiment_id: str
+    artifact_uri: str
+    deleted: bool
+    changed: float
+
+
+def search_entries(location: StoreLocation, name: str | None = None) -> list[SearchEntry]:
+    """The searches of a store, or of one name in it, the latest first; also those deleted in MLflow.
+
+    Raises
+    ------
+    StorageError
+        When the store cannot be read.
+    """
+    if not location.exists:
+        return []
+    with storage_errors(f"list the searches at {location.shown}"):
+        found = _by_client(location, name) if location.database is None else _by_sql(location, name)
+    return sorted(found, key=lambda entry: entry.started, reverse=True)
+
+
+def experiment_entries(location: StoreLocation, name: str | None = None) -> list[ExperimentEntry]:
+    """The experiments that hold searches, or held some; also deleted ones."""
+    if not location.exists:
+        return []
+    with storage_errors(f"list the searches at {location.shown}"):
+        if location.database is None:
+            return [_experiment(item) for item in _experiments(location, name)]
+        rows = _rows(
+            location,
+            "SELECT e.name, e.experiment_id, e.artifact_location, e.lifecycle_stage, e.last_update_time "
+            "FROM experiments e JOIN experiment_tags t ON t.experiment_id = e.experiment_id AND t.key = ? "
+            "WHERE (? IS NULL OR e.name = ?)",
+            (SEARCH, name, name),
+        )
+    return [
+        ExperimentEntry(str(title), str(number), str(place), stage == "deleted", (changed or 0) / 1000)
+        for title, number, place, stage, changed in rows
+    ]
+
+
+def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict[str, int]:
+    """Run of a search → what its models take: their files' sizes as the trials measured them."""
+    sizes = {entry.run_id: round(entry.metrics.get("model_bytes", 0.0)) for entry in entries}
+    with storage_errors(f"list the trials at {location.shown}"):
+        if location.database is not None:
+            rows = _rows(
+                location,
+                "SELECT t.value, SUM(m.value) FROM tags t JOIN latest_metrics m ON m.run_uuid = t.run_uuid "
+                "AND m.key = 'model_bytes' WHERE t.key = ? GROUP BY t.value",
+                (PARENT,),
+            )
+            trials = [(str(parent), float(size)) for parent, size in rows]
+        else:
+            trials = _trial_bytes(connect(location), {entry.experiment_id for entry in entries})
+    for parent, size in trials:
+        if parent in sizes:
+            sizes[parent] += round(size)
+    return sizes
+
+
+def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, str]:
+    """Name → the version that has the alias ``champion``, of those names that have one."""
+    with storage_errors(f"list the models at {location.shown}"):
+        if location.database is not None:
+            rows = _rows(
+                location, "SELECT name, version FROM registered_model_aliases WHERE alias = ?", (ALIAS,)
+            )
+            return {str(name): str(version) for name, version in rows}
+        held = {name: alias_holder(connect(location), name) for name in dict.fromkeys(names)}
+    return {name: str(version.version) for name, version in held.items() if version is not None}
+
+
+def _trial_bytes(client: MlflowClient, experiments: set[str]) -> list[tuple[str, float]]:
+    found: list[tuple[str, float]] = []
+    token = None
+    while experiments:
+        page = client.search_runs(
+            sorted(experiments), "metrics.model_bytes > 0", max_results=_PAGE, page_token=token
+        )
+        found += [(run.data.tags.get(PARENT, ""), run.data.metrics.get("model_bytes", 0.0)) for run in page]
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
+    chosen = (
+        "FROM runs r JOIN experiments e ON e.experiment_id = r.experiment_id "
+        "JOIN tags s ON s.run_uuid = r.run_uuid AND s.key = ? WHERE (? IS NULL OR e.name = ?)"
+    )
+    values = (SEARCH, name, name)
+    runs = _rows(
+        location,
+        "SELECT r.run_uuid, e.name, e.experiment_id, r.status, r.start_time, r.end_time, r.artifact_uri, "
+        f"r.lifecycle_stage = 'deleted' OR e.lifecycle_stage = 'deleted' {chosen}",
+        values,
+    )
+    tags = _grouped(
+        _rows(
+            location,
+            "SELECT run_uuid, key, value FROM tags WHERE key NOT IN ('mlflow.note.content') AND run_uuid IN "
+            f"(SELECT r.run_uuid {chosen})",
+            values,
+        )
+    )
+    metrics = _grouped(
+        _rows(
+            location,
+            f"SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN (SELECT r.run_uuid {chosen})",
+            values,
+        )
+    )
+    return [
+        SearchEntry(
+            str(title),
+            str(run_id),
+            str(experiment),
+            str(status),
+            (started or 0) / 1000,
+            None if ended is None else ended / 1000,
+            str(place),
+            bool(deleted),
+            tags.get(run_id, {}),
+            metrics.get(run_id, {}),
+        )
+        for run_id, title, experiment, status, started, ended, place, deleted in runs
+    ]
+
+
+def _rows(location: StoreLocation, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    assert location.database is not None
+    with closing(sqlite3.connect(location.database, timeout=30)) as connection:
+        try:
+            return connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # a store that is just being made
+                return []
+            raise
+
+
+def _grouped(rows: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for run_id, key, value in rows:
+        found.setdefault(run_id, {})[key] = value
+    return found
+
+
+def _by_client(location: StoreLocation, name: str | None) -> list[SearchEntry]:
+    from mlflow.entities import ViewType
+
+    client = connect(location)
+    experiments = {str(item.experiment_id): item for item in _experiments(location, name)}
+    found: list[SearchEntry] = []
+    token = None
+    while experiments:
+        page = client.search_runs(
+            list(experiments),
+            f"tags.`{SEARCH}` LIKE '%'",
+            run_view_type=ViewType.ALL,
+            max_results=_PAGE,
+            page_token=token,
+        )
+        found += [_entry(run, experiments[str(run.info.experiment_id)]) for run in page]
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _experiments(location: StoreLocation, name: str | None) -> list[Experiment]:
+    from mlflow.entities import ViewType
+
+    client = connect(location)
+    if name is not None:
+        found = client.get_experiment_by_name(name)
+        return [found] if found is not None and SEARCH in found.tags else []
+    listed: list[Experiment] = []
+    token = None
+    while True:
+        page = client.search_experiments(
+            ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'", page_token=token
+        )
+        listed += page
+        token = page.token
+        if not token:
+            return listed
+
+
+def _experiment(item: Experiment) -> ExperimentEntry:
+    return ExperimentEntry(
+        str(item.name),
+        str(item.experiment_id),
+        str(item.artifact_location),
+        item.lifecycle_stage == "deleted",
+        (item.last_update_time or 0) / 1000,
+    )
+
+
+def _entry(run: Run, experiment: Experiment) -> SearchEntry:
+    info = run.info
+    return SearchEntry(
+        str(experiment.name),
+        str(info.run_id),
+        str(info.experiment_id),
+        str(info.status),
+        info.start_time / 1000,
+        None if info.end_time is None else info.end_time / 1000,
+        str(info.artifact_uri),
+        info.lifecycle_stage == "deleted" or experiment.lifecycle_stage == "deleted",
+        dict(run.data.tags),
+        dict(run.data.metrics),
+    )

@@ -1,0 +1,170 @@
+"""A search's name among the others of a store: the same table goes on under it, another gets its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from automl.errors import UsageError
+from automl.tracker.inventory import SearchEntry, search_entries
+from automl.tracker.people import user_name
+from automl.tracker.store import StoreLocation
+from automl.tracker.tags import COLUMN_NAMES, COLUMNS, DATA, OLD_DATA
+from automl.wording import counted
+
+if TYPE_CHECKING:
+    from automl.data.layout import Layout
+
+_MOST_NAMES = 99
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a search is of: two of the same name must agree on it.
+
+    Attributes
+    ----------
+    columns:
+        All columns of the data, the target among them; their order does not count.
+    """
+
+    user: str
+    target: str
+    task: str
+    columns: tuple[str, ...]
+    data_digest: str
+
+    @classmethod
+    def of(cls, layout: Layout, task: str, digest: str) -> Subject:
+        """What this process is about to search."""
+        return cls(user_name(), layout.target_name, task, all_columns(layout), digest)
+
+
+def all_columns(layout: Layout) -> tuple[str, ...]:
+    """Of the data, also those that are no inputs, in the order of the alphabet."""
+    names = {*(column.name for column in layout.columns), *layout.ignored, layout.target_name}
+    return tuple(sorted(names - {""}))
+
+
+def columns_digest(columns: Collection[str]) -> str:
+    """Of the names, in any order."""
+    return hashlib.sha256("\n".join(sorted(columns)).encode()).hexdigest()[:16]
+
+
+def data_digest(entry: SearchEntry) -> str:
+    """Of a search's data, also as earlier versions recorded it."""
+    return entry.tags.get(DATA, entry.tags.get(OLD_DATA, ""))
+
+
+def name_for(location: StoreLocation, wanted: str, subject: Subject, *, given: bool) -> tuple[str, str]:
+    """``(name, note)``: the name to search under, and a sentence where it is not the one wanted.
+
+    A search goes on under a name whose latest search had the same columns, target and task. A name that
+    came from the file is also left to another user whose data is not the same: two files are often called
+    alike.
+
+    Parameters
+    ----------
+    given:
+        Whether the user chose the name, which is then that or an error.
+
+    Raises
+    ------
+    UsageError
+        When the name was chosen and belongs to other data, or to another target or task.
+    StorageError
+        When the store cannot be read.
+    """
+    known: dict[str, SearchEntry | None] = {}
+
+    def latest(name: str) -> SearchEntry | None:
+        if name not in known:
+            alive = [entry for entry in search_entries(location, name) if not entry.deleted]
+            known[name] = alive[0] if alive else None
+        return known[name]
+
+    before = latest(wanted)
+    if before is None:
+        return wanted, ""
+    why = _other(before, subject)
+    if given:
+        if why:
+            raise UsageError(
+                f"The name {wanted!r} is taken: {_whose(before)} {why}. Give this search a name of its own "
+                f"with --name, or remove the other first: `automl delete {wanted}`."
+            )
+        return wanted, ""
+    why = why or _foreign(before, subject)
+    if not why:
+        return wanted, ""
+    for name in _own_names(wanted, before, subject):
+        there = latest(name)
+        if there is None or not (_other(there, subject) or _foreign(there, subject)):
+            return name, (
+                f"called {name!r}, since {wanted!r} is taken: {_whose(before)} {why}. --name {wanted} goes "
+                "on under that name where target and columns are the same."
+            )
+    raise UsageError(f"{wanted!r} and {_MOST_NAMES} names like it are taken: choose one with --name.")
+
+
+def _other(before: SearchEntry, subject: Subject) -> str:
+    """How what was searched differs, so that the two cannot share a name; empty where they can."""
+    target, task = before.tags.get("automl.target", ""), before.tags.get("automl.task", "")
+    if target and target != subject.target:
+        return f"predicts {target!r}, this one {subject.target!r}"
+    if task and task != subject.task:
+        return f"is a {task}, this one a {subject.task}"
+    digest = before.tags.get(COLUMNS)
+    if digest is None or digest == columns_digest(subject.columns):
+        return ""
+    if COLUMN_NAMES not in before.tags:
+        return f"has other columns than the {len(subject.columns)} here"
+    columns = json.loads(before.tags[COLUMN_NAMES])
+    gone = sorted({*columns} - {*subject.columns})
+    new = sorted({*subject.columns} - {*columns})
+    parts = [f"{words} {_listed(names)}" for words, names in (("has", gone), ("lacks", new)) if names]
+    return f"is of other data ({'; '.join(parts)})"
+
+
+def _foreign(before: SearchEntry, subject: Subject) -> str:
+    """Whether another user's file is only called alike."""
+    if before.user in ("", subject.user) or data_digest(before) == subject.data_digest:
+        return ""
+    return "is of other rows"
+
+
+def _own_names(wanted: str, before: SearchEntry, subject: Subject) -> Iterator[str]:
+    """By what tells them apart: the user, the target, the task; then by numbers."""
+    own = wanted
+    if before.user not in ("", subject.user):
+        own = f"{wanted}-{_word(subject.user)}"
+    elif before.tags.get("automl.target", subject.target) != subject.target:
+        own = f"{wanted}-{_word(subject.target)}"
+    elif before.tags.get("automl.task", subject.task) != subject.task:
+        own = f"{wanted}-{subject.task}"
+    if own != wanted:
+        yield own
+    for number in range(2, _MOST_NAMES + 1):
+        yield f"{own}-{number}"
+
+
+def _word(text: str) -> str:
+    """Fit for a name: what a registered model cannot be called is left out."""
+    return re.sub(r"[/:.%\"'\\\s\x00-\x1f]+", "_", text).strip("_")[:60] or "own"
+
+
+def _whose(entry: SearchEntry) -> str:
+    day = time.strftime("%Y-%m-%d", time.localtime(entry.started))
+    return f"the search of {day}{f' by {entry.user}' if entry.user else ''}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:_SHOWN]))
+    more = len(names) - _SHOWN
+    return shown if more <= 0 else f"{shown} and {counted(more, 'other')}"

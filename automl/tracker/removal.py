@@ -1,0 +1,243 @@
+"""Deleting: a search with all that it left, and what old searches no longer need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.tracker.files import MODEL_FOLDER
+from automl.tracker.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
+from automl.tracker.store import StoreLocation, connect, local_path, remove_folder, storage_errors
+from automl.tracker.tags import PARENT, SEARCH
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+MODEL_TAG = "automl.model"
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What a search has in the store.
+
+    Attributes
+    ----------
+    searches:
+        Its runs that are searches, the latest first; also those deleted in MLflow.
+    trials, versions:
+        How many there are.
+    bytes:
+        On this disk; 0 where a server keeps the files.
+    """
+
+    name: str
+    searches: tuple[SearchEntry, ...]
+    experiments: tuple[ExperimentEntry, ...]
+    trials: int
+    versions: int
+    bytes: int
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing of this name."""
+        return not (self.searches or self.experiments or self.versions)
+
+
+def leftovers(location: StoreLocation, name: str) -> Leftovers:
+    """All that is on record under a name, to be deleted."""
+    entries, experiments = search_entries(location, name), experiment_entries(location, name)
+    client = connect(location)
+    with storage_errors(f"look up {name!r}"):
+        trials = sum(
+            PARENT in run.data.tags for item in experiments for run in _all_runs(client, item.experiment_id)
+        )
+        versions = len(client.search_model_versions(f"name='{name}'"))
+    places = [local_path(item.artifact_uri) for item in experiments]
+    size = sum(folder_size(place) for place in places if place is not None)
+    return Leftovers(name, tuple(entries), tuple(experiments), trials, versions, size)
+
+
+def delete_search(location: StoreLocation, found: Leftovers) -> None:
+    """Delete a search's experiment with its runs, their files, and the registered model.
+
+    In a database the rows go for good, as by ``mlflow gc``; a server's rows are marked as deleted, and their
+    experiment gives its name up, so that a new search may have it.
+
+    Raises
+    ------
+    StorageError
+        When the store refuses; what was deleted before stays deleted, and the same call goes on.
+    """
+    client = connect(location)
+    with storage_errors(f"delete the search {found.name!r}"):
+        # First what others would still be served by.
+        _delete_model(client, found.name)
+        for item in found.experiments:
+            runs = _all_runs(client, item.experiment_id)
+            models = client.search_logged_models([item.experiment_id])
+            if not item.deleted:
+                client.delete_experiment(item.experiment_id)
+            for run in runs:
+                _delete_files(location, run.info.artifact_uri)
+            for model in models:
+                _delete_files(location, model.artifact_location)
+            if location.artifacts is None:
+                _retire(client, item.experiment_id)
+            else:
+                _purge(
+                    client,
+                    item.experiment_id,
+                    [run.info.run_id for run in runs],
+                    [model.model_id for model in models],
+                )
+                _remove_empty(local_path(item.artifact_uri))
+
+
+def give_up_name(client: MlflowClient, experiment: Experiment) -> None:
+    """Rename an experiment that was restored for it, and delete it again: MLflow never frees a name else."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    client.rename_experiment(
+        experiment.experiment_id, f"{experiment.name} (deleted {stamp} {experiment.experiment_id})"
+    )
+    client.delete_experiment(experiment.experiment_id)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of a folder's files; one that has several names counts once."""
+    return sum(size for _, size in _files(folder))
+
+
+def trial_models(location: StoreLocation, search: SearchEntry) -> list[tuple[str, str, int]]:
+    """``(run, address, bytes)`` of the models of a search's trials that take space of their own.
+
+    A member of the champion lies here under two names and frees nothing; on a server it was sent twice.
+    """
+    client = connect(location)
+    found = []
+    for run in _all_runs(client, search.experiment_id, f"tags.`{PARENT}` = '{search.run_id}'"):
+        uri, size = f"{run.info.artifact_uri.rstrip('/')}/{MODEL_FOLDER}", 0
+        place = local_path(run.info.artifact_uri)
+        if place is not None:
+            size = sum(taken for links, taken in _files(place / MODEL_FOLDER) if links == 1)
+        elif MODEL_TAG not in run.data.tags:
+            size = round(run.data.metrics.get("model_bytes", 0.0))
+        if size:
+            found.append((str(run.info.run_id), uri, size))
+    return found
+
+
+def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:
+    """Delete a trial's model; its run says when."""
+    client = connect(location)
+    with storage_errors(f"remove the model of {run_id}"):
+        _delete_files(location, uri)
+        client.set_tag(run_id, MODEL_TAG, f"removed by automl clean on {time.strftime('%Y-%m-%d')}")
+
+
+def deleted_runs(location: StoreLocation, before: float) -> list[tuple[str, int]]:
+    """``(run, bytes)`` of the runs in experiments of searches that were deleted in MLflow before a moment."""
+    client = connect(location)
+    found = []
+    with storage_errors("list deleted runs"):
+        for item in experiment_entries(location):
+            for run in _all_runs(client, item.experiment_id, deleted=True):
+                when = item.changed if item.deleted else (run.info.end_time or run.info.start_time) / 1000
+                if when < before:
+                    place = local_path(run.info.artifact_uri)
+                    size = 0 if place is None else folder_size(place)
+                    found.append((str(run.info.run_id), size))
+    return found
+
+
+def purge_run(location: StoreLocation, run_id: str) -> None:
+    """Remove a run that was deleted in MLflow for good, with its files; a server's row stays marked."""
+    client = connect(location)
+    with storage_errors(f"remove the deleted run {run_id}"):
+        _delete_files(location, client.get_run(run_id).info.artifact_uri)
+        if location.artifacts is not None:
+            _sql_store(client)._hard_delete_run(run_id)
+
+
+def _delete_model(client: MlflowClient, name: str) -> None:
+    """The registered model of a search; one that only is called like it stays."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        own = client.get_registered_model(name).tags.get(SEARCH) == name
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return
+    if own:
+        client.delete_registered_model(name)
+
+
+def _retire(client: MlflowClient, experiment_id: str) -> None:
+    """Free the name of a server's experiment that was deleted."""
+    client.restore_experiment(experiment_id)
+    give_up_name(client, client.get_experiment(experiment_id))
+
+
+def _purge(client: MlflowClient, experiment_id: str, runs: Sequence[str], models: Sequence[str]) -> None:
+    """What ``mlflow gc`` does."""
+    store = _sql_store(client)
+    for run_id in runs:
+        store._hard_delete_run(run_id)
+    for model_id in models:
+        store._hard_delete_logged_model(model_id)
+    store._hard_delete_experiment(experiment_id)
+
+
+def _sql_store(client: MlflowClient) -> Any:
+    return client._tracking_client.store
+
+
+def _delete_files(location: StoreLocation, uri: str) -> None:
+    place = local_path(uri)
+    if place is not None:
+        remove_folder(place)
+        if place.name == "artifacts":
+            _remove_empty(place.parent)
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository = get_artifact_repository(uri, tracking_uri=location.uri)
+    repository.delete_artifacts()  # type: ignore[no-untyped-call]
+
+
+def _remove_empty(folder: Path | None) -> None:
+    """A folder in which nothing but empty folders is left: another search may have its files beside."""
+    if folder is None or not folder.is_dir() or any(path.is_file() for path in folder.rglob("*")):
+        return
+    remove_folder(folder)
+
+
+def _all_runs(
+    client: MlflowClient, experiment_id: str, condition: str = "", *, deleted: bool = False
+) -> list[Run]:
+    from mlflow.entities import ViewType
+
+    view = ViewType.DELETED_ONLY if deleted else ViewType.ALL
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], condition, view, _PAGE, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _files(folder: Path) -> Iterator[tuple[int, int]]:
+    """``(names, bytes)`` of every file below a folder."""
+    seen = set()
+    for path in folder.rglob("*"):
+        status = path.lstat()
+        if path.is_file() and (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            yield status.st_nlink, status.st_size

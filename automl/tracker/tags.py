@@ -1,0 +1,28 @@
+"""The tags of runs, experiments and models: what each is called on record."""
+
+from __future__ import annotations
+
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+COLOUR = "mlflow.runColor"
+USER = "mlflow.user"
+RUN_NAME = "mlflow.runName"
+
+SEARCH = "automl.search"
+"""Makes a run a search, an experiment that of searches, and a registered model theirs."""
+
+# MLflow's pages do not list tags that begin with its own name: what only programs read stands there.
+KEY, OLD_KEY = "mlflow.automl.search_key", "automl.search_key"
+DATA, OLD_DATA = "mlflow.automl.data_digest", "automl.data_digest"
+SPLIT = "mlflow.automl.split_digest"
+TEST_DIGEST = "mlflow.automl.test_digest"
+CANDIDATE, OLD_CANDIDATE = "mlflow.automl.candidate", "automl.candidate"
+COLUMNS, COLUMN_NAMES = "mlflow.automl.columns", "mlflow.automl.column_names"
+MODEL_ID, OLD_MODEL_ID = "mlflow.automl.model_id", "automl.model_id"
+PID, HOST, STARTED = "mlflow.automl.pid", "mlflow.automl.host", "mlflow.automl.process_started"
+"""The old ones are those of versions before 0.2, which are still read."""
+
+ALIAS = "champion"
+PROMOTED_BY, PROMOTED_AT, SCORE = "automl.promoted_by", "automl.promoted_at", "automl.score"
+GIVEN = "automl.champion"
+"""Of the registered model: the version that automl gave the alias to last."""

@@ -1,0 +1,139 @@
+"""Which version is the champion after another search of the name: real stores, real versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searched import write_search
+
+from automl.history import promote
+from automl.tracker import open_store
+from automl.tracker.succession import ALIAS, Gain, Judge
+
+WORSE = Gain("accuracy", 0.994, 0.399, -0.595, -0.595, "178 held-out rows")
+BETTER = Gain("accuracy", 0.9, 0.994, 0.094, 0.05, "178 held-out rows")
+NOISE = Gain("accuracy", 0.991, 0.994, 0.003, -0.002, "178 held-out rows")
+
+
+def judged(found: Gain | str) -> Judge:
+    return lambda run_id: found
+
+
+class Store:
+    """A store with one search, version 1 of which is the champion, and its client."""
+
+    def __init__(self, finished: Any, folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        self.finished, self.folder = finished, folder
+        self.location = open_store(None, folder / "mlruns")
+        self.first = self.search().ids
+        self.client = MlflowClient(self.location.uri, self.location.uri)
+
+    def search(self, found: Gain | str = "unused", **options: Any) -> Any:
+        judge = judged(found)
+        return write_search(self.location, self.finished, self.folder, judge=judge, **options)
+
+    @property
+    def champion(self) -> str:
+        return str(self.client.get_model_version_by_alias("flowers", ALIAS).version)
+
+
+@pytest.fixture
+def store(finished_trials: Any, tmp_path: Path) -> Store:
+    return Store(finished_trials, tmp_path)
+
+
+def test_a_worse_result_is_registered_and_the_champion_stays(store: Store) -> None:
+    ids = store.search(WORSE).ids
+    assert (ids.model_version, store.champion, ids.is_champion) == ("2", "1", False)
+    assert ids.model_uri == "models:/flowers/2"
+    assert ids.succession == (
+        "Kept version 1 as champion (the new one is no better: accuracy 0.399 against 0.994 on the same "
+        f"178 held-out rows); `automl promote flowers {ids.run_id[:8]}` takes the new one."
+    )
+    tags = store.client.get_run(ids.run_id).data.tags
+    assert tags["automl.champion"] == ids.succession
+    assert "Kept version 1" in tags["mlflow.note.content"]
+
+
+def test_a_better_result_takes_over_and_says_from_whom(store: Store) -> None:
+    assert store.first.succession == ""
+    ids = store.search(BETTER).ids
+    assert (store.champion, ids.is_champion, ids.model_uri) == ("2", True, "models:/flowers@champion")
+    assert ids.succession.startswith("Version 2 took over from version 1: accuracy 0.994 against 0.9")
+
+
+def test_what_chance_explains_or_cannot_be_compared_changes_nothing(store: Store) -> None:
+    assert "no more than chance explains" in store.search(NOISE).ids.succession
+    other_rows = store.search("it was judged on other rows").ids
+    assert "not comparable: it was judged on other rows" in other_rows.succession
+    assert store.champion == "1"
+
+
+def test_promote_always_and_never_are_obeyed(store: Store) -> None:
+    assert store.search(BETTER, promote="never").ids.succession.startswith("Kept version 1 as champion (")
+    assert store.champion == "1"
+    assert store.search(WORSE, promote="always").ids.succession.endswith("--promote always.")
+    assert store.champion == "3"
+
+
+def test_a_version_that_a_person_promoted_stays_but_for_always(store: Store, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bea")
+    second = store.search(WORSE).ids
+    root = store.folder / "mlruns"
+    assert promote("flowers", second.run_id, store=root) == "2"
+    tags = store.client.get_model_version("flowers", "2").tags
+    assert (tags["automl.promoted_by"], len(tags["automl.promoted_at"])) == ("bea", 16)
+    kept = store.search(BETTER).ids.succession
+    assert kept.startswith("Kept version 2 as champion (")
+    assert "promoted by bea on 20" in kept
+    assert store.champion == "2"
+    store.search(WORSE, promote="always")
+    assert store.champion == "4"
+
+
+def test_an_alias_that_was_set_in_mlflow_counts_as_a_persons_choice(store: Store) -> None:
+    store.search(WORSE)
+    store.client.set_registered_model_alias("flowers", ALIAS, "2")
+    assert "promoted in MLflow" in store.search(BETTER).ids.succession
+    assert store.champion == "2"
+
+
+def test_a_name_without_a_champion_gets_the_new_one(store: Store) -> None:
+    store.client.delete_registered_model_alias("flowers", ALIAS)
+    assert "no version had that alias" in store.search(WORSE).ids.succession
+    assert store.champion == "2"
+    store.client.delete_model_version("flowers", "2")  # and its alias with it
+    store.search(WORSE)
+    assert store.champion == "3"
+
+
+def test_a_champion_whose_search_was_deleted_gives_way(store: Store) -> None:
+    store.client.delete_run(store.first.run_id)
+    assert "was deleted in MLflow" in store.search(WORSE).ids.succession
+    assert store.champion == "2"
+
+
+def test_a_first_search_that_is_told_never_leaves_the_name_without_a_champion(
+    finished_trials: Any, tmp_path: Path
+) -> None:
+    import automl
+    from automl.errors import UsageError
+
+    location = open_store(None, tmp_path / "mlruns")
+    found = write_search(location, finished_trials, tmp_path, promote="never")
+    assert found.ids.succession.startswith("No version of 'flowers' is the champion (--promote never)")
+    with pytest.raises(UsageError, match="automl promote flowers RUN"):
+        automl.load("flowers", store=tmp_path / "mlruns")
+    promote("flowers", found.ids.run_id, store=tmp_path / "mlruns")
+    assert automl.load("flowers", store=tmp_path / "mlruns").name == "flowers"
+
+
+def test_versions_say_score_and_search_in_one_line(store: Store) -> None:
+    version = store.client.get_model_version("flowers", "1")
+    assert "\n" not in version.description
+    assert "extra_trees" in version.description
+    assert version.description.endswith("anna")
