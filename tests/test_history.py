@@ -118,7 +118,7 @@ def test_the_leaderboard_of_a_name_is_of_its_latest_search(finished_trials: Any,
     [search] = history.searches(store=tmp_path / "mlruns")
     assert search.run_id == second.ids.run_id
     older = history.load(first.ids.run_id, store=tmp_path / "mlruns")
-    assert older.folder != history.load("flowers", store=tmp_path / "mlruns").folder
+    assert older.folder != history.load(second.ids.run_id, store=tmp_path / "mlruns").folder
 
 
 def test_a_search_is_described(recorded: Any, root: Path) -> None:

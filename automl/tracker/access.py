@@ -1,11 +1,10 @@
-"""Runs and versions read, and notes put on them: of a SQLite file without MLflow, else by MLflow's client."""
+"""Runs and versions read: from a SQLite file without MLflow, else by MLflow's client, which also writes."""
 
 from __future__ import annotations
 
 import math
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -113,12 +112,6 @@ class Access(Protocol):
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Put a tag on a run, which may have ended."""
 
-    def describe_version(self, name: str, version: str, description: str) -> None:
-        """Put a description on the page of a registered version."""
-
-    def set_alias(self, name: str, alias: str, version: str) -> None:
-        """Give an alias to a registered version; another one loses it."""
-
 
 def open_access(database: Path | None, connect: Callable[[], MlflowClient]) -> Access:
     """The quickest access to a store; ``connect`` makes a client where one is needed.
@@ -201,12 +194,6 @@ class _ClientAccess:
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         self._client.set_tag(run_id, key, value)
-
-    def describe_version(self, name: str, version: str, description: str) -> None:
-        self._client.update_model_version(name, version, description=description)
-
-    def set_alias(self, name: str, alias: str, version: str) -> None:
-        self._client.set_registered_model_alias(name, alias, version)
 
     def _runs(self, experiments: Sequence[str], condition: str) -> list[Run]:
         found: list[Run] = []
@@ -324,26 +311,7 @@ class _SqliteAccess:
         return str(rows[0][0]) if rows else str(self._client.get_logged_model(model_id).artifact_location)
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
-        self._write(
-            "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) "
-            "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
-            [key, value, run_id],
-        )
-
-    def describe_version(self, name: str, version: str, description: str) -> None:
-        self._write(
-            "UPDATE model_versions SET description = ?, last_updated_time = ? "
-            "WHERE workspace = 'default' AND name = ? AND version = ?",
-            [description, _now(), name, int(version)],
-        )
-
-    def set_alias(self, name: str, alias: str, version: str) -> None:
-        self._write(
-            "INSERT INTO registered_model_aliases (alias, version, name, workspace) "
-            "VALUES (?, ?, ?, 'default') "
-            "ON CONFLICT (workspace, name, alias) DO UPDATE SET version = excluded.version",
-            [alias, int(version), name],
-        )
+        self._client.set_tag(run_id, key, value)
 
     def _runs(self, experiments: Sequence[str], join: str, values: Sequence[Any]) -> list[Run]:
         marks = ", ".join("?" * len(experiments))
@@ -381,16 +349,8 @@ class _SqliteAccess:
         with closing(sqlite3.connect(self._database, timeout=30)) as connection:
             return connection.execute(query, values).fetchall()
 
-    def _write(self, statement: str, values: Sequence[Any]) -> None:
-        with closing(sqlite3.connect(self._database, timeout=30)) as connection, connection:
-            connection.execute(statement, values)
-
 
 _INFO = "r.run_uuid, r.experiment_id, r.status, r.start_time, r.end_time, r.artifact_uri, r.lifecycle_stage"
-
-
-def _now() -> int:
-    return round(time.time() * 1000)
 
 
 def _info(row: tuple[Any, ...]) -> RunInfo:

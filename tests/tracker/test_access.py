@@ -93,22 +93,6 @@ def test_what_is_deleted_in_mlflow_is_left_out(fresh_trials: FinishedTrials, tmp
     assert direct.experiments() == slow.experiments() == []
 
 
-def test_notes_are_put_where_the_client_finds_them(fresh_trials: FinishedTrials, tmp_path: Path) -> None:
-    from searched import write_search
-
-    location = open_store(None, tmp_path / "mlruns")
-    written = write_search(location, fresh_trials, tmp_path)
-    direct, client = open_access(location.database, refused), connect(location)
-    for text in ("first", "second"):
-        direct.set_tag(written.ids.run_id, "mlflow.note.content", text)
-        direct.describe_version("flowers", "1", text)
-        assert client.get_run(written.ids.run_id).data.tags["mlflow.note.content"] == text
-        assert client.get_model_version("flowers", "1").description == text
-    direct.set_alias("flowers", "challenger", "1")
-    direct.set_alias("flowers", "challenger", "1")
-    assert client.get_model_version("flowers", "1").aliases == ["challenger", "champion"]
-
-
 def loaded_by(*words: str) -> set[str]:
     """Which of the heavy libraries a command loads, in a process of its own."""
     code = f"""
@@ -138,10 +122,3 @@ def test_predictions_load_what_the_members_need_alone(recorded: RecordedSearch, 
     five = str(tmp_path / "five.csv")
     loaded = loaded_by("predict", "flowers", five, "--store", str(recorded.location.root))
     assert loaded <= {"pandas", "sklearn", "scipy"}
-
-
-def test_promoting_a_search_loads_no_heavy_library(fresh_trials: FinishedTrials, tmp_path: Path) -> None:
-    from searched import write_search
-
-    written = write_search(open_store(None, tmp_path / "mlruns"), fresh_trials, tmp_path)
-    assert loaded_by("promote", "flowers", written.ids.run_id, "--store", str(tmp_path / "mlruns")) == set()
