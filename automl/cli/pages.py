@@ -13,7 +13,7 @@ _NARROW = 120
 if TYPE_CHECKING:
     from automl.leaderboard import Leaderboard
     from automl.outcome import SearchResult
-    from automl.report.compare import Comparison
+    from automl.report.compare import Comparison, Scored
 
 
 def summarise(result: SearchResult, stream: IO[str]) -> None:
@@ -117,7 +117,7 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
         page.add_column(Text(side.title), overflow="fold")
     rows = [
         ("run", *(side.run_id[:8] for side in sides)),
-        (found.metric, *(_number(side.validation) for side in sides)),
+        *((item.metric, _number(item.first), _number(item.second)) for item in found.scored),
         ("time", *(duration(side.seconds) for side in sides)),
         ("ms/1000", *(f"{_plain(side.predict_ms_per_1000_rows):.1f}" for side in sides)),
         ("size", *(size_text(_plain(side.model_bytes)) for side in sides)),
@@ -127,19 +127,22 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
         page.add_row(*map(Text, row))
     width = None if stream.isatty() else 160
     Console(file=stream, width=width, highlight=False).print(page)
-    if found.gain is not None:
-        interval = ""
-        if found.low is not None and found.high is not None:
-            interval = (
-                f"; 95 % interval of the gain {signed_text(found.low)} … {signed_text(found.high)} over "
-                f"{found.rows:,} shared rows"
-            )
-        by = "Both have the same"
-        if found.gain:
-            word = "better" if found.gain > 0 else "worse"
-            by = f"The second is {word} by {score_text(abs(found.gain), 4)}"
-        print(f"\n{by} {found.metric}{interval}.", file=stream)
-    print(found.verdict, file=stream)
+    lines = [_gained(item, found.rows) for item in found.scored if item.gain is not None]
+    print("\n".join(["", *lines, found.verdict]), file=stream)
+
+
+def _gained(item: Scored, rows: int) -> str:
+    """``The second is better by 0.01 accuracy; 95 % interval of the gain …``."""
+    interval = ""
+    if item.low is not None and item.high is not None:
+        interval = (
+            f"; 95 % interval of the gain {signed_text(item.low)} … {signed_text(item.high)} over "
+            f"{rows:,} shared rows"
+        )
+    if not item.gain:
+        return f"Both have the same {item.metric}{interval}."
+    word = "better" if item.gain > 0 else "worse"
+    return f"The second is {word} by {score_text(abs(item.gain), 4)} {item.metric}{interval}."
 
 
 def _setting(value: Any) -> str:

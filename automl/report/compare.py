@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.decision import apply_weights
 from automl.errors import UsageError
 from automl.intervals import gain_interval
+from automl.metrics import METRICS, Metric
 from automl.report.build import read_evidence
 from automl.report.evidence import Evidence
 from automl.tracker.material import Material, held_out, resolve_run, search_material
@@ -42,35 +44,32 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What differs, and by how much the second is better than the first.
+class Scored:
+    """Both runs by one metric.
 
     Attributes
     ----------
-    changed:
-        ``(name, first's value, second's value)``; None where a run does not have the setting. Searches are
-        compared by their options, and a search with a trial by their models.
+    first, second:
+        On the rows that both were judged on; without such rows each on its own, and None where that is not
+        on record.
     gain, low, high:
-        The second's score minus the first's, turned so that more is better, with its 95 % interval over
-        resamples of the rows that both were judged on; None without such rows, and ``note`` says why.
+        The second's score minus the first's, turned so that more is better, with its 95 % interval; the
+        interval is None without shared rows.
     """
 
     metric: str
     greater_is_better: bool
-    first: Side
-    second: Side
-    changed: tuple[tuple[str, Any, Any], ...]
+    first: float | None
+    second: float | None
     gain: float | None
-    low: float | None
-    high: float | None
-    rows: int
-    note: str
+    low: float | None = None
+    high: float | None = None
 
     @property
     def verdict(self) -> str:
-        """In one sentence."""
+        """In one sentence; an empty text without an interval."""
         if self.gain is None or self.low is None or self.high is None:
-            return self.note
+            return ""
         if self.low == self.high == 0:
             return "There is no difference."
         if self.low > 0:
@@ -79,9 +78,64 @@ class Comparison:
             return "The first is better, by more than chance explains."
         return "The difference may well be chance."
 
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs, and by how much the second is better than the first.
+
+    Attributes
+    ----------
+    changed:
+        ``(name, first's value, second's value)``; None where a run does not have the setting. Searches are
+        compared by their options, and a search with a trial by their models.
+    scored:
+        By the metric of both, or by those of the first and the second.
+    rows:
+        How many both were judged on; 0 where there are none, and ``note`` says why and what is compared.
+    """
+
+    first: Side
+    second: Side
+    changed: tuple[tuple[str, Any, Any], ...]
+    scored: tuple[Scored, ...]
+    rows: int
+    note: str
+
+    @property
+    def metric(self) -> str:
+        """Of the first run."""
+        return self.scored[0].metric
+
+    @property
+    def gain(self) -> float | None:
+        """By the first run's metric, and so are ``low`` and ``high``."""
+        return self.scored[0].gain
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of the gain's interval."""
+        return self.scored[0].low
+
+    @property
+    def high(self) -> float | None:
+        """The upper end."""
+        return self.scored[0].high
+
+    @property
+    def verdict(self) -> str:
+        """In a sentence per metric, and what could not be compared."""
+        if len(self.scored) == 1:
+            said = [self.scored[0].verdict]
+        else:
+            said = [f"By {item.metric}: {item.verdict}" for item in self.scored if item.verdict]
+        return " ".join(part for part in (*said, self.note) if part)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "changed": [list(item) for item in self.changed], "verdict": self.verdict}
+        """Plain data; ``metric``, ``gain``, ``low`` and ``high`` are those of the first metric."""
+        first = {name: getattr(self, name) for name in ("metric", "gain", "low", "high")}
+        better = {"greater_is_better": self.scored[0].greater_is_better}
+        changed = [list(item) for item in self.changed]
+        return {**asdict(self), **first, **better, "changed": changed, "verdict": self.verdict}
 
 
 def compare(
@@ -93,6 +147,8 @@ def compare(
 ) -> Comparison:
     """Compare two runs: of trials, or of searches, whose champions are compared.
 
+    Runs that were judged by different metrics are scored by both, from their held-out predictions.
+
     Parameters
     ----------
     first, second:
@@ -101,38 +157,80 @@ def compare(
     Raises
     ------
     UsageError
-        When the runs were judged by different metrics, or predict different targets.
+        When the runs predict different targets, or were judged by different metrics and what they
+        predicted is not on record.
     """
     record = Record(locate_store(tracking_uri, store))
     one, two = (_Judged.read(record, resolve_run(record, given).info.run_id) for given in (first, second))
-    if one.metric != two.metric:
-        raise UsageError(
-            f"The first run was judged by {one.metric}, the second by {two.metric}: not comparable."
-        )
     targets = [side.material.search.target for side in (one, two)]
     if targets[0] != targets[1]:
         raise UsageError(f"The first run predicts {targets[0]!r}, the second {targets[1]!r}: not comparable.")
+    tasks = [side.material.search.task for side in (one, two)]
+    if tasks[0] != tasks[1]:
+        raise UsageError(
+            f"The first run is a {tasks[0]} task, the second a {tasks[1]} task: no metric is for both."
+        )
     alike = one.is_trial == two.is_trial
     changed = _changed(*(side.settings if alike else side.model for side in (one.side, two.side)))
-    better = one.material.search.greater_is_better
-    gain = None
-    if one.side.validation is not None and two.side.validation is not None:
-        gain = (two.side.validation - one.side.validation) * (1 if better else -1)
-    low, high, rows, note = None, None, 0, _unpaired(one, two)
-    if not note:
-        assert one.evidence is not None
-        assert two.evidence is not None
-        assert one.predictions is not None
-        assert two.predictions is not None
-        _, left, right = np.intersect1d(one.evidence.rows, two.evidence.rows, return_indices=True)
-        rows = len(left)
-        found = gain_interval(
-            one.evidence.task.metric,
-            one.evidence.target[left],
-            (one.predictions[left], two.predictions[right]),
+    note = _unpaired(one, two)
+    if note:
+        return Comparison(one.side, two.side, changed, _apart(one, two), 0, note)
+    scored, rows = _paired(one, two)
+    return Comparison(one.side, two.side, changed, scored, rows, _function_words(one, two))
+
+
+def _paired(one: _Judged, two: _Judged) -> tuple[tuple[Scored, ...], int]:
+    """By every metric of the two that is on record, on the rows that both were judged on."""
+    assert one.evidence is not None
+    assert two.evidence is not None
+    _, left, right = np.intersect1d(one.evidence.rows, two.evidence.rows, return_indices=True)
+    target, scored = one.evidence.target[left], []
+    for metric in _known_metrics(one, two):
+        predictions = one.predictions(metric)[left], two.predictions(metric)[right]
+        found = gain_interval(metric, target, predictions)
+        values = metric.score(target, predictions[0]), metric.score(target, predictions[1])
+        scored.append(
+            Scored(metric.name, metric.greater_is_better, *values, found.value, found.low, found.high)
         )
-        gain, low, high = found.value, found.low, found.high
-    return Comparison(one.metric, better, one.side, two.side, changed, gain, low, high, rows, note)
+    return tuple(scored), len(left)
+
+
+def _apart(one: _Judged, two: _Judged) -> tuple[Scored, ...]:
+    """Each on its own rows: by the one metric as it is on record, by two as far as predictions are there."""
+    if one.metric == two.metric:
+        better, values = one.material.search.greater_is_better, (one.side.validation, two.side.validation)
+        return (_difference(one.metric, better, *values),)
+    if one.evidence is None or two.evidence is None or one.raw is None or two.raw is None:
+        raise UsageError(
+            f"The first run was judged by {one.metric}, the second by {two.metric}, and what they predicted "
+            "for held-out rows is not on record for both: not comparable."
+        )
+    metrics = _known_metrics(one, two)
+    if not metrics:
+        raise UsageError(
+            f"{one.metric} and {two.metric} are functions, which are not on record: not comparable."
+        )
+    return tuple(
+        _difference(metric.name, metric.greater_is_better, one.own_score(metric), two.own_score(metric))
+        for metric in metrics
+    )
+
+
+def _difference(metric: str, better: bool, first: float | None, second: float | None) -> Scored:
+    gain = None if first is None or second is None else (second - first) * (1 if better else -1)
+    return Scored(metric, better, first, second, gain)
+
+
+def _known_metrics(one: _Judged, two: _Judged) -> list[Metric]:
+    """The metrics of both sides, each once, without functions."""
+    names = dict.fromkeys((one.metric, two.metric))
+    task = one.material.search.task
+    return [METRICS[name] for name in names if name in METRICS and task in METRICS[name].tasks]
+
+
+def _function_words(one: _Judged, two: _Judged) -> str:
+    unknown = [name for name in dict.fromkeys((one.metric, two.metric)) if name not in METRICS]
+    return f"{' and '.join(unknown)}: a function, which is not on record." if unknown else ""
 
 
 @dataclass(frozen=True)
@@ -144,21 +242,33 @@ class _Judged:
     metric: str
     material: Material
     evidence: Evidence | None
-    predictions: npt.NDArray[np.floating] | None
+    raw: npt.NDArray[np.floating] | None
+
+    def predictions(self, metric: Metric) -> npt.NDArray[np.floating]:
+        """Held-out predictions as the metric reads them: labels by the champion's class weights."""
+        assert self.raw is not None
+        assert self.evidence is not None
+        weights = () if self.is_trial or metric.reads != "labels" else self.evidence.story.class_weights
+        return apply_weights(np.asarray(self.raw, dtype=np.float64), weights)
+
+    def own_score(self, metric: Metric) -> float:
+        """On all of its own held-out rows."""
+        assert self.evidence is not None
+        return metric.score(self.evidence.target, self.predictions(metric))
 
     @classmethod
     def read(cls, record: Record, run_id: str) -> _Judged:
         is_trial = record.is_trial(record.run(run_id))
         material = search_material(record, run_id)
         evidence = read_evidence(record, material)
-        predictions: npt.NDArray[np.floating] | None = None
+        raw: npt.NDArray[np.floating] | None = None
         if evidence is not None and is_trial:
             found = held_out(record, run_id)
-            predictions = None if found is None else np.asarray(found, dtype=np.float64)[evidence.positions]
+            raw = None if found is None else found[evidence.positions]
         elif evidence is not None:
-            predictions = evidence.predictions
+            raw = evidence.raw
         side = _trial_side(run_id, material) if is_trial else _search_side(material)
-        return cls(side, is_trial, material.search.metric, material, evidence, predictions)
+        return cls(side, is_trial, material.search.metric, material, evidence, raw)
 
 
 def _trial_side(run_id: str, material: Material) -> Side:
@@ -209,17 +319,23 @@ def _changed(first: dict[str, Any], second: dict[str, Any]) -> tuple[tuple[str, 
 
 
 def _unpaired(one: _Judged, two: _Judged) -> str:
-    """Why there is no interval, or an empty text."""
+    """Why there are no shared rows to compare on and what is compared instead, or an empty text."""
+    own = "Each score is on its own held-out rows, so how far apart they are may be the rows' doing."
     if one.evidence is None or two.evidence is None:
-        return "No interval: a search did not end, or an earlier version recorded it."
-    if any(side.evidence.task.metric.name != side.metric for side in (one, two) if side.evidence):
+        return f"No interval: a search did not end, or an earlier version recorded it. {own}"
+    if not _known_metrics(one, two):
         return f"No interval: {one.metric} is a function, which is not on record."
-    if one.predictions is None or two.predictions is None:
-        return "No interval: a trial has no held-out predictions."
+    if one.raw is None or two.raw is None:
+        return f"No interval: a trial has no held-out predictions. {own}"
+    sizes = [side.evidence.story.data_rows for side in (one, two) if side.evidence is not None]
     if one.evidence.story.data_digest != two.evidence.story.data_digest:
-        return "No interval: the runs were judged on different data."
+        told = f" ({sizes[0]:,} and {sizes[1]:,} rows)" if sizes[0] != sizes[1] else ""
+        return (
+            f"No interval: the runs were judged on different data{told}. {own} To compare the two models, "
+            "search again with the same data, or score both on one file: automl predict RUN FILE."
+        )
     if one.evidence.task.labels != two.evidence.task.labels:
-        return "No interval: the runs have different classes."
+        return f"No interval: the runs have different classes. {own}"
     if len(np.intersect1d(one.evidence.rows, two.evidence.rows)) < 20:
-        return "No interval: the runs share hardly any held-out rows."
+        return f"No interval: the runs share hardly any held-out rows. {own}"
     return ""

@@ -12,6 +12,7 @@ from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
 import automl
 from automl.cli.descriptions import print_description
+from automl.cli.pages import print_comparison
 from automl.errors import UsageError
 from automl.history import describe, front, leaderboard_rows, promote
 from automl.intervals import gain_interval
@@ -255,3 +256,34 @@ def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_sma
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
     leave_pages(location, result.run_id, clock=Clock(300, spent=285), **given)
     assert b"What drives it" in read_file(record, result.run_id, "report.html")
+
+
+def test_searches_by_different_metrics_are_compared_by_both(binary):
+    options = {"trials": 4, "folds": 3, "families": ("linear", "extra_trees"), "executor": "inline"}
+    source, store = binary.folder / "data.csv", binary.store
+    automl.search(source, target="sold", name="ranked", metric="roc_auc", store=store, **options)
+    found = compare(binary.name, "ranked", store=store)
+    assert [item.metric for item in found.scored] == ["f1", "roc_auc"]
+    assert found.rows == 300
+    assert found.scored[0].first == pytest.approx(binary.result.best.validation, abs=1e-6)
+    assert all(item.low <= item.gain <= item.high for item in found.scored)
+    assert "By f1: " in found.verdict
+    assert "By roc_auc: " in found.verdict
+    body = found.to_json()
+    assert body["metric"] == "f1"
+    assert [item["metric"] for item in body["scored"]] == ["f1", "roc_auc"]
+    shown = io.StringIO()
+    print_comparison(found, shown)
+    assert shown.getvalue().count("interval of the gain") == 2
+
+
+def test_of_different_data_it_says_what_the_scores_are_of(binary):
+    frame = pd.read_csv(binary.folder / "data.csv").iloc[:-40]
+    options = {"trials": 2, "folds": 3, "families": ("linear",), "executor": "inline", "store": binary.store}
+    automl.search(frame, target="sold", name="fewer", metric="roc_auc", **options)
+    found = compare(binary.name, "fewer", store=binary.store)
+    assert found.rows == 0
+    assert "different data (300 and 260 rows)" in found.verdict
+    assert "own held-out rows" in found.verdict
+    assert [item.metric for item in found.scored] == ["f1", "roc_auc"]
+    assert all(item.gain is not None and item.low is None for item in found.scored)
