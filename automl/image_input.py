@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _log = logging.getLogger("automl.predictor")
+_GLANCE_SIDE = 16  # whether a picture can be decoded shows at any size; JPEG is quickest at a small one
 
 
 def image_frame(data: Any, layout: Layout) -> pd.DataFrame | None:
@@ -61,6 +63,25 @@ def image_columns(layout: Layout) -> tuple[str, ...]:
     """Names of the image columns that a layout reads."""
     kinds = {column.name: column.kind for column in layout.columns}
     return tuple(name for name in layout.inputs if kinds.get(name) is Kind.IMAGE)
+
+
+def unreadable(pictures: Sequence[Any]) -> dict[int, str]:
+    """Why some of these cells of an image column cannot be read, by their place."""
+    from automl.data.images import decode
+    from automl.data.images_pixels import bombs_are_errors, usable_threads
+
+    def reason(picture: Any) -> str:
+        try:
+            if isinstance(picture, float) or picture is None or picture == "":
+                raise DataError("no path is given")
+            decode(picture, _GLANCE_SIDE)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    with bombs_are_errors(), ThreadPoolExecutor(usable_threads()) as pool:
+        reasons = list(pool.map(reason, pictures))
+    return {place: why for place, why in enumerate(reasons) if why}
 
 
 def with_full_paths(frame: pd.DataFrame, layout: Layout, root: Path | None, *, inside: bool) -> pd.DataFrame:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from automl.cli.arguments import dialect_options, store_options
-from automl.errors import UsageError
+from automl.errors import DataError, UsageError, did_you_mean
+from automl.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,59 +28,151 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @click.argument("data")
 @click.option("-o", "--out", metavar="FILE", help="Write here instead of to stdout (csv or parquet).")
 @click.option("--proba", is_flag=True, help="Class probabilities instead of classes.")
+@click.option(
+    "--id", "ids", multiple=True, metavar="COLUMN", help="Put a column of DATA first, such as its key."
+)
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Put a column of DATA before the predictions.")
 @click.option("--image-root", metavar="FOLDER", help="Where the paths of images in DATA start from.")
 @dialect_options
+@click.option("--strict", is_flag=True, help="Exit with 3 when --skip-bad-rows left something out.")
 @store_options
 def predict(
     model: str,
     data: str,
     out: str | None,
     proba: bool,
+    ids: tuple[str, ...],
+    keep: tuple[str, ...],
     image_root: str | None,
+    strict: bool,
     tracking_uri: str | None,
     store: str,
     **dialect: Any,
-) -> None:
+) -> int:
     """Predict DATA, a table or a folder of images, with MODEL: a search, a trial's run id, or a folder.
+
+    With --skip-bad-rows rows and pictures that cannot be read are listed on stderr and left out.
 
     \b
     Examples:
       automl predict wine new.csv -o predictions.csv
-      automl predict wine new.csv --proba
-      automl predict flowers unsorted/ -o classes.csv
+      automl predict wine new.csv --id bottle --keep vineyard --proba
+      automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
-    from automl.data.images_table import IMAGE_FILE
     from automl.history import load
 
     if out is not None:
         _refuse_place(Path(out))
     with _remarks_to_stderr():
         predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-        given = any(value not in (None, False) for value in dialect.values())
-        rows = _read(data, dialect, predictor.layout) if given else data
-        if proba:
-            predicted = predictor.predict_proba(rows, image_root=image_root)
-        else:
-            predicted = predictor.predict(rows, image_root=image_root).to_frame()
-    if predicted.index.name == IMAGE_FILE:
-        predicted = predicted.reset_index()
-    _warn_of_formulas(predicted)
+        root = None if image_root is None else Path(image_root)
+        rows = _read(data, dialect, predictor.layout, root)
+        carried = _carried(rows.source, (*ids, *keep))
+        unread = {*carried.columns} & {*rows.frame.columns} - {*predictor.layout.inputs}
+        inputs = rows.frame.drop(columns=list(unread))
+        predicted = predictor.predict_proba(inputs) if proba else predictor.predict(inputs).to_frame()
+    written = _beside(carried, predicted)
+    _warn_of_formulas(written)
     if out is None:
-        click.echo(predicted.to_csv(index=False), nl=False)
-        return
-    _write(predicted, Path(out))
-    click.echo(f"Wrote {len(predicted):,} predictions to {out}.", err=True)
+        click.echo(written.to_csv(index=False), nl=False)
+    else:
+        _write(written, Path(out))
+        click.echo(f"Wrote {counted(len(written), 'prediction')} to {out}.", err=True)
+    if rows.left_out:
+        click.echo(
+            f"warning: {counted(rows.left_out, 'row')} of {data} could not be read and "
+            f"{'has' if rows.left_out == 1 else 'have'} no prediction.",
+            err=True,
+        )
+    return DataError.exit_code if strict and rows.left_out else 0
 
 
-def _read(data: str, dialect: dict[str, Any], layout: Layout) -> pd.DataFrame:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows as they were read, as the model takes them, and how many were left out."""
+
+    source: pd.DataFrame
+    frame: pd.DataFrame
+    left_out: int
+
+
+def _read(data: str, dialect: dict[str, Any], layout: Layout, root: Path | None) -> _Rows:
     from automl.data.readers import read_table
+    from automl.image_input import image_columns, image_frame, with_full_paths
 
-    missing = layout.missing if dialect["missing"] is None else dialect["missing"]
-    given = {**dialect, "missing": missing}
-    read = read_table(data, minimum_rows=0, written=layout.written, **given)
-    for note in read.notes:
-        click.echo(f"note: {note}", err=True)
-    return read.frame
+    skip = bool(dialect["skip_bad_rows"])
+    pictures, lost = image_frame(data, layout), 0
+    if pictures is None:
+        missing = layout.missing if dialect["missing"] is None else dialect["missing"]
+        given = {**dialect, "missing": missing}
+        read = read_table(data, minimum_rows=0, written=layout.written, **given)
+        for note in read.notes:
+            click.echo(f"note: {note}", err=True)
+        start = Path(data).parent if root is None else root
+        source, lost = read.frame, len(read.left_out)
+        frame = with_full_paths(source, layout, start, inside=True)
+    else:
+        source = frame = pictures
+    bad = _unreadable(frame, image_columns(layout)) if skip else {}
+    for reason in bad.values():
+        click.echo(f"left out: {reason}", err=True)
+    if bad and len(bad) == len(frame):
+        raise DataError(
+            f"None of the {len(frame):,} pictures of {data} can be read. "
+            "Next: check the paths and --image-root."
+        )
+    if bad:
+        good = [place for place in range(len(frame)) if place not in bad]
+        source, frame = source.iloc[good], frame.iloc[good]
+    return _Rows(source, frame, lost + len(bad))
+
+
+def _unreadable(frame: pd.DataFrame, columns: tuple[str, ...]) -> dict[int, str]:
+    """Rows whose pictures cannot be read, by their place, with name and reason."""
+    from automl.image_input import unreadable
+
+    found: dict[int, str] = {}
+    for name in columns:
+        if name in frame.columns:
+            cells = list(frame[name])
+            for place, why in unreadable(cells).items():
+                shown = cells[place] if isinstance(cells[place], str) and cells[place] else f"row {place + 1}"
+                found.setdefault(place, f"{shown} ({why})")
+    return dict(sorted(found.items()))
+
+
+def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """The columns that are asked for, each once; below them the path of each picture of a folder."""
+    from automl.data.images_table import IMAGE_FILE
+
+    wanted = dict.fromkeys(names)
+    if frame.index.name == IMAGE_FILE:
+        wanted.pop(IMAGE_FILE, None)
+        if wanted:
+            raise DataError(
+                f"A folder of pictures has no column {next(iter(wanted))!r}: the path of each, "
+                f"{IMAGE_FILE!r}, is always written. Next: leave --id and --keep out."
+            )
+        return frame.index.to_frame()
+    for name in wanted:
+        if name not in frame.columns:
+            raise DataError(
+                f"The data has no column {name!r}. {did_you_mean(name, list(map(str, frame.columns)))}"
+            )
+    return frame[list(wanted)]
+
+
+def _beside(carried: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
+    """What is carried, then the predictions, which are called otherwise where a name is taken."""
+    import pandas as pd
+
+    taken = [name for name in predicted.columns if name in carried.columns]
+    names = {name: f"predicted_{name}" for name in taken}
+    for name, other in names.items():
+        if other in carried.columns or other in predicted.columns:
+            raise UsageError(f"{name!r} and {other!r} cannot both stand beside a prediction of {name!r}.")
+        click.echo(f"note: {name!r} is carried from the data; its prediction is called {other!r}.", err=True)
+    return pd.concat([carried, predicted.rename(columns=names)], axis=1).reset_index(drop=True)
 
 
 class _Remarks(logging.Formatter):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from automl.errors import DataError, UsageError
 
 SAMPLE_BYTES = 1 << 17
 
+_SHOWN = 5
+
 
 @dataclass(frozen=True)
 class DelimitedTable:
@@ -40,6 +42,8 @@ class DelimitedTable:
         Words of the column of labels that count as missing elsewhere.
     encoding:
         What was detected; None for UTF-8, and where it was named or marked.
+    left_out:
+        Numbers of the file's lines that hold no row of the frame, since they could not be read.
     """
 
     frame: pd.DataFrame
@@ -47,6 +51,7 @@ class DelimitedTable:
     commas: dict[str, str]
     label_words: tuple[str, ...] = ()
     encoding: str | None = None
+    left_out: tuple[int, ...] = ()
 
 
 def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
@@ -75,14 +80,15 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     header = read_header(data, name, delimiter)
     _refuse_lost_header(decoded, header, name)
     names = _column_names(header, name, notes)
-    cells = _split(data, name, delimiter, header, dialect, notes)
+    cells, skipped = _split(data, name, delimiter, header, dialect, notes)
     quotes = Quotes(data, header.end, cells.num_rows, len(names), delimiter)
     typed = TypedColumns(names, replace(dialect, delimiter=delimiter), quotes)
     frame = typed.frame(cells, notes)
     if dialect.decimal is None:
         notes += typed.comma_notes()
     frame = _without_index_column(frame, header, notes)
-    return DelimitedTable(frame, notes, typed.commas, tuple(typed.label_words), decoded.encoding)
+    left_out = tuple(sorted({*decoded.left_out, *skipped}))
+    return DelimitedTable(frame, notes, typed.commas, tuple(typed.label_words), decoded.encoding, left_out)
 
 
 def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tuple[bytes, str]:
@@ -152,21 +158,26 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dialect, notes: list[str]) -> Any:
-    """All cells as text, blank ones null: a pyarrow table with the columns 0, 1, …"""
+def _split(
+    data: bytes, name: str, delimiter: str, header: Header, dialect: Dialect, notes: list[str]
+) -> tuple[Any, list[int]]:
+    """All cells as text, blank ones null: a pyarrow table with the columns 0, 1, …; and the lines of the
+    rows that were skipped."""
     keys = [str(i) for i in range(len(header.names))]
     quotes = data.count(b'"', header.end)
     if quotes % 2:
         _refuse_open_quote(data, name, delimiter, dialect.skip_bad_rows)
     skipped: list[str] = []
     if _blank_from(data, header.end):
-        return pa.table({key: pa.array([], pa.string()) for key in keys})
+        return pa.table({key: pa.array([], pa.string()) for key in keys}), []
     block = min(max(1 << 20, 256 * header.end), MAX_CELL)
     while True:
         try:
             cells = arrow_csv.read_csv(
                 pa.BufferReader(pa.py_buffer(data)[header.end :]),
-                read_options=arrow_csv.ReadOptions(column_names=keys, block_size=block),
+                read_options=arrow_csv.ReadOptions(
+                    column_names=keys, block_size=block, use_threads=not dialect.skip_bad_rows
+                ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=delimiter,
                     newlines_in_values=quotes > 0,
@@ -185,13 +196,37 @@ def _split(data: bytes, name: str, delimiter: str, header: Header, dialect: Dial
                 skipped.clear()
                 continue
             raise _bad_row(data, name, delimiter, header, str(error)) from error
+    lines = _lines_of(skipped, data, header.end)
     if skipped:
+        shown = [f"line {line}: {row[:40]!r}" for line, row in zip(lines, skipped, strict=True)][:_SHOWN]
+        more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         notes.append(
             f"{len(skipped)} row{'s' if len(skipped) > 1 else ''} with too many or too few values "
-            f"were skipped, the first: {skipped[0][:80]!r}."
+            f"{'were' if len(skipped) > 1 else 'was'} left out: {'; '.join(shown)}{more}."
         )
     _refuse_swallowed_lines(cells, data, name, delimiter, header)
-    return cells
+    return cells, lines
+
+
+def _lines_of(rows: Sequence[str], data: bytes, start: int) -> list[int]:
+    """Numbers of the lines at which rows begin, which stand in this order below ``start``."""
+    found = []
+    line, place = data.count(b"\n", 0, start) + 1, start
+    for row in rows:
+        text = row.encode("utf-8")
+        at = data.find(text, place)
+        while at >= 0 and not _is_whole_line(data, at, at + len(text)):
+            at = data.find(text, at + 1)
+        line += data.count(b"\n", place, at)
+        found.append(line)
+        place = at
+        line += text.count(b"\n")
+        place += len(text)
+    return found
+
+
+def _is_whole_line(data: bytes, start: int, end: int) -> bool:
+    return data[start - 1 : start] in (b"", b"\n", b"\r") and data[end : end + 1] in (b"", b"\n", b"\r")
 
 
 def _blank_from(data: bytes, start: int) -> bool:

@@ -56,6 +56,8 @@ class ReadTable:
         Words of the column of labels that count as missing elsewhere, such as ``None``.
     encoding:
         Of a text file whose words told it; None for UTF-8, and where it was named or marked.
+    left_out:
+        Numbers of a text file's lines that hold no row of the frame, since they could not be read.
     """
 
     frame: pd.DataFrame
@@ -64,6 +66,7 @@ class ReadTable:
     commas: Mapping[str, str] = field(default_factory=dict)
     label_words: tuple[str, ...] = ()
     encoding: str | None = None
+    left_out: tuple[int, ...] = ()
 
 
 def read_table(
@@ -202,7 +205,13 @@ def _read_file(path: Path, dialect: Dialect) -> ReadTable:
         dialect = replace(dialect, delimiter="\t")
     table = read_delimited(data, name, dialect)
     return ReadTable(
-        table.frame, tuple(table.notes), path.name, table.commas, table.label_words, table.encoding
+        table.frame,
+        tuple(table.notes),
+        path.name,
+        table.commas,
+        table.label_words,
+        table.encoding,
+        table.left_out,
     )
 
 
