@@ -301,7 +301,8 @@ def test_a_ragged_row_is_refused_with_its_line_or_skipped_on_request(tmp_path: P
     assert "--skip-bad-rows" in refused(path)
     table = read_table(path, skip_bad_rows=True)
     assert table.frame["a"].tolist() == [1, 7]
-    assert any("1 row" in note and "skipped" in note for note in table.notes)
+    assert any("1 row " in note and f"left out: line 5: {bad!r}" in note for note in table.notes)
+    assert table.left_out == (5,)
 
 
 def test_a_header_without_its_last_name_says_so(tmp_path: Path) -> None:
@@ -519,3 +520,10 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
         return
     assert frame.columns.is_unique
     assert all(isinstance(name, str) for name in frame.columns)
+
+
+def test_lines_that_were_left_out_are_told_apart_from_longer_ones_that_begin_alike(tmp_path: Path) -> None:
+    path = write(tmp_path, 'a,b,c\n1,2,3\n"1\n,2",2\n1,2\n1,2,3\n\n1,2\n1,2,3,4\n')
+    table = read_table(path, skip_bad_rows=True)
+    assert len(table.frame) == 2
+    assert table.left_out == (3, 5, 8, 9)
