@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,6 +187,37 @@ def recorded(finished_trials: FinishedTrials, tmp_path_factory: pytest.TempPathF
 
     root = tmp_path_factory.mktemp("recorded")
     return write_search(open_store(None, root / "mlruns"), finished_trials, root)
+
+
+@contextmanager
+def served_store(folder: Path) -> Iterator[str]:
+    """A tracking server on 127.0.0.1 with its files below a folder; gives its address."""
+    import psutil
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=environment, **quiet) as process:  # type: ignore[call-overload]
+        try:
+            ends = time.monotonic() + 120
+            while True:
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+                    break
+                except OSError:
+                    if time.monotonic() > ends:
+                        raise
+                    time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server = psutil.Process(process.pid)
+            for one in (*server.children(recursive=True), server):
+                one.kill()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -33,6 +33,7 @@ LAYERS = {
     "following": 10,
     "notebook": 10,
     "report": 10,
+    "upkeep": 10,
     "allocator": 9,
     "budget": 9,
     "capacity": 9,

@@ -19,6 +19,7 @@ from automl.cli.predict import predict
 from automl.cli.reports import COMMANDS
 from automl.cli.resume import conclude, resume
 from automl.cli.terminal import printable, show_usage_error
+from automl.cli.upkeep import COMMANDS as UPKEEP
 from automl.errors import AutoMLError, did_you_mean
 from automl.imports import uncollected
 
@@ -101,7 +102,7 @@ def commands(debug: bool) -> None:
 
 commands.add_command(check)
 commands.add_command(predict)
-for _command in COMMANDS:
+for _command in (*COMMANDS, *UPKEEP):
     commands.add_command(_command)
 commands.add_command(resume)
 

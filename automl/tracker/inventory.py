@@ -33,6 +33,8 @@ class SearchEntry:
         Unix seconds; ``ended`` is None for what still runs.
     deleted:
         Whether it, or its experiment, was deleted in MLflow.
+    data:
+        The file that was searched, as it was given; empty for a frame.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SearchEntry:
     ended: float | None
     artifact_uri: str
     deleted: bool
+    data: str = ""
     tags: Mapping[str, str] = field(default_factory=dict, repr=False)
     metrics: Mapping[str, float] = field(default_factory=dict, repr=False)
 
@@ -184,6 +187,14 @@ def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
             values,
         )
     )
+    data = _grouped(
+        _rows(
+            location,
+            "SELECT run_uuid, key, value FROM params WHERE key = 'source' AND run_uuid IN "
+            f"(SELECT r.run_uuid {chosen})",
+            values,
+        )
+    )
     return [
         SearchEntry(
             str(title),
@@ -194,6 +205,7 @@ def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
             None if ended is None else ended / 1000,
             str(place),
             bool(deleted),
+            data.get(run_id, {}).get("source", ""),
             tags.get(run_id, {}),
             metrics.get(run_id, {}),
         )
@@ -281,6 +293,7 @@ def _entry(run: Run, experiment: Experiment) -> SearchEntry:
         None if info.end_time is None else info.end_time / 1000,
         str(info.artifact_uri),
         info.lifecycle_stage == "deleted" or experiment.lifecycle_stage == "deleted",
+        str(run.data.params.get("source", "")),
         dict(run.data.tags),
         dict(run.data.metrics),
     )

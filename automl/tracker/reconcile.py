@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automl.tracker.tags import HOST, KEY, OLD_KEY, PARENT, PID, SEARCH, STARTED
+from automl.tracker.tags import HOST, KEY, OLD_KEY, PARENT, PID, SEARCH, STARTED, USER
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +35,7 @@ def reconcile(client: MlflowClient) -> list[str]:
         return []
     ids = [item.experiment_id for item in experiments]
     running = client.search_runs(ids, filter_string="attributes.status = 'RUNNING'", max_results=1000)
-    gone = {run.info.run_id for run in running if _owner_is_gone(run)}
+    gone = {run.info.run_id for run in running if process_is_gone(run.data.tags)}
     gone |= {run.info.run_id for run in running if run.data.tags.get(PARENT) in gone}
     for run_id in gone:
         client.set_tag(run_id, "automl.state", "killed")
@@ -101,10 +101,11 @@ def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -
             return known
 
 
-def _owner_is_gone(run: Run) -> bool:
+def process_is_gone(tags: Mapping[str, str]) -> bool:
+    """Whether the process that writes a run, by the run's tags, ran on this machine and is no more."""
     import psutil
 
-    pid, host, began = (owner_tag(run.data.tags, name) for name in (PID, HOST, STARTED))
+    pid, host, began = (owner_tag(tags, name) for name in (PID, HOST, STARTED))
     if not pid or host != socket.gethostname():
         return False
     try:
@@ -114,6 +115,15 @@ def _owner_is_gone(run: Run) -> bool:
     except psutil.AccessDenied:
         return False
     return abs(started - float(began or started)) > _SAME_START_SECONDS
+
+
+def owner_words(tags: Mapping[str, str]) -> str:
+    """The process that writes a run, for people."""
+    pid, host = owner_tag(tags, PID), owner_tag(tags, HOST)
+    user = tags.get(USER, "")
+    if not pid:
+        return f"a process of {user}" if user else "another process"
+    return f"process {pid} on {host}{f', of {user}' if user else ''}"
 
 
 def owner_tag(tags: Mapping[str, str], name: str) -> str:

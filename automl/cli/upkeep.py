@@ -1,0 +1,190 @@
+"""``automl list``, ``delete`` and ``clean``: which searches are there, and what of them may go."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from automl.cli.arguments import store_options
+from automl.cli.terminal import printable
+from automl.errors import UsageError
+from automl.wording import score_text, size_text
+
+if TYPE_CHECKING:
+    from automl.upkeep import Removable, SearchLine
+
+_WIDEST = 30
+_PIPED_COLUMNS = 160
+
+
+@click.command("list")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array on stdout.")
+@store_options
+def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, store: str) -> None:
+    """Searches on record, the latest first; those of NAME alone where it is given.
+
+    A star marks the search whose model is the champion of its name.
+
+    \b
+    Examples:
+      automl list
+      automl list wine
+      automl list --json
+    """
+    from automl.upkeep import search_lines
+
+    found = search_lines(name, tracking_uri=tracking_uri, store=store)
+    if as_json:
+        click.echo(json.dumps([line.to_json() for line in found]))
+    elif found:
+        print_searches(found, sys.stdout)
+    else:
+        click.echo("Nothing was searched here yet.", err=True)
+
+
+@click.command()
+@click.argument("name")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@store_options
+def delete(name: str, yes: bool, tracking_uri: str | None, store: str) -> None:
+    """Delete the searches of NAME: trials, models, registered versions and unfinished work.
+
+    \b
+    Examples:
+      automl delete wine
+      automl delete wine --yes
+      automl list
+    """
+    from automl.upkeep import deletion
+
+    planned = deletion(name, tracking_uri=tracking_uri, store=store)
+    click.echo(f"{printable(str(planned))}.", err=True)
+    if not yes:
+        _confirm(f"Delete all of it? `automl predict {shlex.quote(name)}` and servers of it will fail.")
+    planned.run()
+    click.echo(f"Deleted {printable(name)!r}.", err=True)
+
+
+@click.command()
+@click.option("--older", default="30d", show_default=True, metavar="AGE", help="Searches that ended before.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@store_options
+def clean(older: str, dry_run: bool, yes: bool, tracking_uri: str | None, store: str) -> None:
+    """Remove what old searches no longer need: models of trials, unfinished work, runs deleted in MLflow.
+
+    Scores, parameters and predictions of every trial stay, and so do all registered versions.
+
+    \b
+    Examples:
+      automl clean --older 30d --dry-run
+      automl clean --older 2w
+      automl clean --older 0s --yes
+    """
+    from automl.upkeep import removable
+
+    found = removable(_age(older), tracking_uri=tracking_uri, store=store)
+    if not found:
+        click.echo(f"Nothing older than {older} is left to remove.", err=True)
+        return
+    click.echo("\n".join(_kinds(found)))
+    if dry_run:
+        return
+    if not yes:
+        _confirm("Remove all of it?")
+    for item in found:
+        item.remove()
+    click.echo(f"Removed {size_text(sum(item.bytes for item in found))}.", err=True)
+
+
+def _kinds(found: Sequence[Removable]) -> list[str]:
+    """A line for every kind of thing, with its number and size, and below it the largest ones."""
+    lines = []
+    for kind in dict.fromkeys(item.kind for item in found):
+        items = [item for item in found if item.kind == kind]
+        size = size_text(sum(item.bytes for item in items))
+        lines.append(f"{kind}: {len(items):,}, {size}")
+        largest = sorted(items, key=lambda item: -item.bytes)
+        lines += [f"  {printable(item.what)}  {size_text(item.bytes)}" for item in largest[:5]]
+        if len(items) > 5:
+            lines.append(f"  and {len(items) - 5:,} more")
+    return lines
+
+
+def print_searches(found: Sequence[SearchLine], stream: IO[str]) -> None:
+    """One line each; where the terminal is narrow, the data goes first and then the user."""
+    titles = ("", "name", "user", "data", "score", "began", "models", "state", "run")
+    rows = [titles, *(_cells(line) for line in found)]
+    shown = list(range(len(titles)))
+    columns = _columns(stream)
+    for extra in (3, 2):  # the data's name, then the user's, where the terminal is narrow
+        widths = [max(len(row[place]) for row in rows) for place in shown]
+        if sum(widths) + 2 * len(widths) <= columns:
+            break
+        shown.remove(extra)
+    wide = {place: max(len(row[place]) for row in rows) for place in shown}
+    for row in rows:
+        line = "  ".join(row[place].ljust(wide[place]) for place in shown)
+        print(line.rstrip(), file=stream)
+
+
+def _cells(line: SearchLine) -> tuple[str, ...]:
+    score = ""
+    if line.score is not None:
+        score = f"{line.metric} {score_text(line.score, 4)}{' (test)' if line.score_kind == 'test' else ''}"
+    return tuple(
+        map(
+            printable,
+            (
+                "*" if line.champion else "",
+                _cut(line.name),
+                _cut(line.user),
+                _cut(line.data),
+                score,
+                time.strftime("%Y-%m-%d %H:%M", time.localtime(line.started)),
+                size_text(line.models_bytes) if line.models_bytes else "",
+                line.state,
+                line.run_id[:8],
+            ),
+        )
+    )
+
+
+def _columns(stream: IO[str]) -> int:
+    if not stream.isatty():
+        return _PIPED_COLUMNS
+    return os.get_terminal_size(stream.fileno()).columns
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} Nobody can be asked here: pass --yes.")
+    click.confirm(question, abort=True, err=True)
+
+
+def _age(text: str) -> float:
+    """Seconds of ``30d``, ``2w``, ``12h``, ``90m`` or ``0s``."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+    number, unit = text[:-1].strip(), text[-1:].lower()
+    try:
+        age = float(number) * units[unit]
+    except (ValueError, KeyError):
+        raise UsageError(f"--older {text!r} is no age: write 30d, 2w or 12h.") from None
+    if not 0 <= age < 1e12:
+        raise UsageError(f"--older {text!r} is no age: write 30d, 2w or 12h.")
+    return age
+
+
+COMMANDS = (list_searches, delete, clean)

@@ -1,0 +1,263 @@
+"""Keeping a store in order: which searches are there, delete one, clear what old ones no longer need."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UsageError, did_you_mean
+from automl.tracker.inventory import SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.reconcile import owner_words, process_is_gone
+from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
+from automl.wording import counted, size_text
+
+if TYPE_CHECKING:
+    from automl.search_folder import SearchFolder
+    from automl.tracker.removal import Leftovers
+
+__all__ = ["Deletion", "Removable", "SearchLine", "deletion", "removable", "search_lines"]
+
+_ENDED = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
+
+
+@dataclass(frozen=True)
+class SearchLine:
+    """One search of ``automl list``.
+
+    Attributes
+    ----------
+    data:
+        The file that was searched, or ``frame``.
+    score, score_kind:
+        The champion's, on ``test`` (untouched) rows or else on ``validation`` rows; None without an end.
+    started:
+        Unix seconds.
+    models_bytes:
+        The models of trials and champion, as they were measured.
+    state:
+        ``running``, ``finished``, ``interrupted`` or ``failed``.
+    version, champion:
+        What it registered, and whether that is the champion of its name now.
+    """
+
+    name: str
+    run_id: str
+    user: str
+    data: str
+    target: str
+    metric: str
+    score: float | None
+    score_kind: str
+    started: float
+    models_bytes: int
+    state: str
+    version: str
+    champion: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``automl list --json``."""
+        return asdict(self)
+
+
+def search_lines(
+    name: str | None = None,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> list[SearchLine]:
+    """All searches on record, or those of one name, the latest first; what was deleted in MLflow is left out.
+
+    Raises
+    ------
+    UsageError
+        When there is none of this name.
+    """
+    location = locate_store(tracking_uri, store)
+    entries = [entry for entry in search_entries(location, name) if not entry.deleted]
+    if name is not None and not entries:
+        raise _unknown(location, name)
+    sizes, held = model_bytes(location, entries), champions(location, (entry.name for entry in entries))
+    return [_line(entry, sizes.get(entry.run_id, 0), held.get(entry.name, "")) for entry in entries]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What deleting a search takes away.
+
+    Attributes
+    ----------
+    unfinished:
+        Folders of work that could have been resumed.
+    """
+
+    location: StoreLocation
+    found: Leftovers
+    unfinished: tuple[SearchFolder, ...]
+
+    def __str__(self) -> str:
+        found = self.found
+        parts = [
+            counted(len(found.searches), "run") + " of searches",
+            counted(found.trials, "trial"),
+            f"{counted(found.versions, 'version')} of the model {found.name!r}",
+        ]
+        if self.unfinished:
+            many = len(self.unfinished)
+            parts.append(f"{many} unfinished {'search' if many == 1 else 'searches'}")
+        size = f" ({size_text(found.bytes)} on this disk)" if found.bytes else ""
+        users = sorted({entry.user for entry in found.searches} - {""})
+        whose = f" of {' and '.join(users)}" if users else ""
+        return f"{', '.join(parts)}{whose} at {self.location.shown}{size}"
+
+    def run(self) -> None:
+        """Delete it all.
+
+        Raises
+        ------
+        UsageError
+            When a search of this name began meanwhile.
+        StorageError
+            When the store refuses.
+        """
+        from automl.tracker.removal import delete_search
+
+        for folder in self.unfinished:
+            folder.claim()
+        delete_search(self.location, self.found)
+        for folder in self.unfinished:
+            folder.remove()
+
+
+def deletion(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> Deletion:
+    """What deleting the searches of this name would take away; :meth:`Deletion.run` does it.
+
+    Raises
+    ------
+    UsageError
+        When there is nothing of this name, or one of its searches is running.
+    """
+    from automl.search_folder import unfinished_folders
+    from automl.tracker.removal import leftovers
+
+    location = locate_store(tracking_uri, store)
+    unfinished = tuple(unfinished_folders(location.root, name))
+    for folder in unfinished:
+        if folder.in_use:
+            raise UsageError(
+                f"The search {name!r} is being run by {folder.owner}. Wait for it or end it, then delete it."
+            )
+    if not location.exists and not unfinished:
+        raise _unknown(location, name)
+    found = leftovers(location, name)
+    for entry in found.searches:
+        if entry.status == "RUNNING" and not entry.deleted and not process_is_gone(entry.tags):
+            raise UsageError(
+                f"The search {name!r} is being run by {owner_words(entry.tags)}. Wait for it or end it, then "
+                f"delete it; where that process is gone, delete its run {entry.run_id} in MLflow first."
+            )
+    if found.nothing and not unfinished:
+        raise _unknown(location, name)
+    return Deletion(location, found, unfinished)
+
+
+@dataclass(frozen=True)
+class Removable:
+    """One thing that old searches no longer need: ``kind`` is ``trial model``, ``unfinished search`` or
+    ``deleted run``."""
+
+    kind: str
+    what: str
+    bytes: int
+    remove: Callable[[], None]
+
+
+def removable(
+    older_seconds: float,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> list[Removable]:
+    """What can go of searches that ended longer ago than this.
+
+    Models of trials (their scores, parameters and predictions stay, and so does every registered version
+    with its members), folders of unfinished searches, and runs that were deleted in MLflow with their files.
+    """
+    from automl.search_folder import unfinished_folders
+    from automl.tracker.removal import deleted_runs, folder_size, purge_run, remove_trial_model, trial_models
+
+    location, before = locate_store(tracking_uri, store), time.time() - older_seconds
+    found = []
+    for entry in search_entries(location):
+        if entry.deleted or entry.ended is None or entry.ended >= before:
+            continue
+        for run_id, uri, size in trial_models(location, entry):
+            found.append(
+                Removable(
+                    "trial model",
+                    f"{entry.name}, run {run_id[:8]}",
+                    size,
+                    _call(remove_trial_model, location, run_id, uri),
+                )
+            )
+    for folder in unfinished_folders(location.root):
+        last = max(folder.outset.created, folder.path.stat().st_mtime)
+        if last < before and not folder.in_use:
+            size = folder_size(folder.path)
+            found.append(Removable("unfinished search", folder.description, size, _call(_give_up, folder)))
+    if location.exists:
+        for run_id, size in deleted_runs(location, before):
+            what = f"run {run_id[:8]}"
+            found.append(Removable("deleted run", what, size, _call(purge_run, location, run_id)))
+    return found
+
+
+def _call(function: Callable[..., None], *given: Any) -> Callable[[], None]:
+    return lambda: function(*given)
+
+
+def _give_up(folder: SearchFolder) -> None:
+    folder.claim()
+    folder.remove()
+
+
+def _line(entry: SearchEntry, size: int, champion: str) -> SearchLine:
+    state = _ENDED.get(entry.status, "running")
+    if state == "running" and process_is_gone(entry.tags):
+        state = "interrupted"
+    version = entry.tags.get("automl.model_version", "")
+    kind, score = entry.score or ("", None)
+    return SearchLine(
+        entry.name,
+        entry.run_id,
+        entry.user,
+        Path(entry.data).name if entry.data else "frame",
+        entry.tags.get("automl.target", ""),
+        entry.metric,
+        score,
+        kind,
+        entry.started,
+        size,
+        state,
+        version,
+        bool(version) and version == champion,
+    )
+
+
+def _unknown(location: StoreLocation, name: str) -> UsageError:
+    entries = search_entries(location)
+    if any(entry.name == name for entry in entries):
+        return UsageError(
+            f"The search {name!r} was deleted in MLflow. `automl delete {shlex.quote(name)} --yes` removes "
+            "what is left of it; a new search may have its name either way."
+        )
+    names = list(dict.fromkeys(entry.name for entry in entries if not entry.deleted))
+    if not names:
+        return UsageError(f"There is no search yet at {location.shown}. Run `automl search` first.")
+    return UsageError(f"There is no search {name!r} at {location.shown}. {did_you_mean(name, names)}")
