@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import DataError
+from automl.errors import AutoMLError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,15 +30,21 @@ class PyfuncModel:
 
         Raises
         ------
-        DataError
-            When MLflow, which hands over the columns of the signature only, found none of them in the data.
+        MlflowException
+            When the data cannot be used, e.g. for a missing column, with what the predictor says of it. The
+            scoring server answers with that and status 400; other errors it answers with a stack trace.
         """
-        if not len(data.columns):
-            needed = ", ".join(map(repr, self.predictor.layout.inputs))
-            raise DataError(f"The data has none of the columns that the model needs: {needed[:500]}.")
-        if params and params.get("proba"):
-            return self.predictor.predict_proba(data)
-        return self.predictor.predict(data)
+        from mlflow.exceptions import MlflowException
+
+        try:
+            if not len(data.columns):  # MLflow hands over the columns of the signature only
+                needed = ", ".join(map(repr, self.predictor.layout.inputs))
+                raise DataError(f"The data has none of the columns that the model needs: {needed[:500]}.")
+            if params and params.get("proba"):
+                return self.predictor.predict_proba(data)
+            return self.predictor.predict(data)
+        except AutoMLError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "automl.model"
 _PAGE = 1000
+_PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summary.json", "pictures"})
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,13 @@ def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:
         client.set_tag(run_id, MODEL_TAG, f"removed by automl clean on {time.strftime('%Y-%m-%d')}")
 
 
+def clear_pages(location: StoreLocation, client: MlflowClient, run: Run) -> None:
+    """Delete what an interrupted search left on its run about a champion that will be another one."""
+    there = {item.path for item in client.list_artifacts(run.info.run_id)}
+    for name in sorted(there & _PAGES):
+        _delete_files(location, f"{run.info.artifact_uri.rstrip('/')}/{name}")
+
+
 def deleted_runs(location: StoreLocation, before: float) -> list[tuple[str, int]]:
     """``(run, bytes)`` of the runs in experiments of searches that were deleted in MLflow before a moment."""
     client = connect(location)
@@ -200,6 +208,8 @@ def _sql_store(client: MlflowClient) -> Any:
 def _delete_files(location: StoreLocation, uri: str) -> None:
     place = local_path(uri)
     if place is not None:
+        if place.is_file():
+            place.unlink()
         remove_folder(place)
         if place.name == "artifacts":
             _remove_empty(place.parent)

@@ -43,7 +43,7 @@ from automl.tracker.reconcile import (
 )
 from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
 from automl.tracker.registry import Registered, register_champion
-from automl.tracker.removal import give_up_name
+from automl.tracker.removal import clear_pages, give_up_name
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
 from automl.tracker.sketches import sketches
 from automl.tracker.store import (
@@ -147,6 +147,7 @@ class SearchRun:
             )
         else:
             take_over(self.client, run)
+            clear_pages(self.location, self.client, run)
             self._known = known_trials(self.client, experiment, run.info.run_id)
             metric = f"best_val_{search.task.metric.name}"
             points = self.client.get_metric_history(run.info.run_id, metric)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 from searched import write_search
 
 from automl import history
 from automl.budget import Clock
-from automl.errors import DataError, StorageError
+from automl.errors import StorageError
 from automl.following import NOBODY, Recording
 from automl.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
@@ -179,9 +181,47 @@ def test_the_pyfunc_refuses_rows_without_any_of_its_columns(recorded: Any) -> No
     model = mlflow.pyfunc.load_model(str(place))
     frame = recorded.finished.frame.drop(columns=recorded.finished.layout.target_name)
     for rows in (frame.to_numpy(), frame.add_prefix("other ")):
-        with pytest.raises(DataError, match="none of the columns that the model needs"):
+        with pytest.raises(MlflowException, match="none of the columns that the model needs"):
             model.predict(rows)
     assert len(model.predict(frame.head(0))) == 0
+
+
+def asked(application: Any, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Status and answer of ``POST /invocations``, without a socket between."""
+    sent: list[dict[str, Any]] = []
+    content = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers}
+    scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80)}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(application(scope, receive, send))
+    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
+
+
+def test_a_request_that_lacks_a_column_is_answered_with_its_name_and_400(recorded: Any) -> None:
+    import mlflow
+    from mlflow.pyfunc.scoring_server import init
+
+    place = next(recorded.location.artifacts.glob("*/models/*/artifacts"))
+    application = init(mlflow.pyfunc.load_model(str(place)))
+    frame = recorded.finished.frame.head(2).drop(columns="species")
+    status, answer = asked(application, {"dataframe_split": split(frame.drop(columns="petal width"))})
+    assert status == 400
+    assert "petal width" in answer["message"]
+    assert "stack_trace" not in answer
+    status, answer = asked(application, {"dataframe_split": split(frame), "params": {"proba": True}})
+    assert status == 200
+    assert len(answer["predictions"][0]) == 3
+
+
+def split(frame: Any) -> Any:
+    return json.loads(frame.to_json(orient="split", index=False))
 
 
 def test_the_pyfunc_predicts_as_the_predictor_in_a_fresh_process(recorded: Any, tmp_path: Path) -> None:
@@ -414,6 +454,25 @@ def test_an_unreachable_server_is_a_storage_error(
         tracker.begin_search(finished_trials.record())
         with pytest.raises(StorageError, match="tracking-uri"):
             tracker.finish_search(SearchSummary({}))
+
+
+def test_what_an_interrupted_search_left_about_its_champion_goes_when_it_is_resumed(
+    finished_trials: Any, tmp_path: Path
+) -> None:
+    location = open_store(None, tmp_path / "mlruns")
+    search = replace(finished_trials.record(), key="0123456789abcdef")
+    with Tracker(location) as tracker:
+        tracker.begin_search(search)
+        tracker.attach("plots/importance.svg", "<svg/>")
+        tracker.attach("report.html", "<html>")
+        tracker.fail_search("stopped", killed=True)
+    with Tracker(location) as tracker:
+        tracker.begin_search(search)
+        tracker.flush()
+    run = history.searches(store=location.root)[0]
+    assert {path.name for path in artifacts(connect(location), run.run_id).iterdir()} == {
+        "configuration.json"
+    }
 
 
 def test_attached_files_and_folders_lie_with_the_search(finished_trials: Any, tmp_path: Path) -> None:
