@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from automl.search_folder import SearchFolder
     from automl.tracker.removal import Leftovers
 
-__all__ = ["Deletion", "Removable", "SearchLine", "deletion", "removable", "search_lines"]
+__all__ = ["Deletion", "Removable", "SearchLine", "deletion", "removable", "search_lines", "which_search"]
 
 _ENDED = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
 
@@ -83,6 +83,27 @@ def search_lines(
         raise _unknown(location, name)
     sizes, held = model_bytes(location, entries), champions(location, (entry.name for entry in entries))
     return [_line(entry, sizes.get(entry.run_id, 0), held.get(entry.name, "")) for entry in entries]
+
+
+def which_search(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> str:
+    """Whose search a name stands for where several have it, and which one has the champion; else nothing."""
+    location = locate_store(tracking_uri, store)
+    entries = [entry for entry in search_entries(location, name) if not entry.deleted]
+    if len(entries) < 2:
+        return ""
+    latest, held = entries[0], champions(location, [name]).get(name, "")
+    by = f" by {latest.user}" if latest.user else ""
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(latest.started))
+    quoted = shlex.quote(name)
+    text = f"This is the latest of {len(entries)} searches of {name!r}: run {latest.run_id[:8]}{by}, {began}."
+    owners = [entry for entry in entries if held and entry.tags.get("automl.model_version") == held]
+    if held and latest not in owners:
+        owner = f"of the search {owners[0].run_id[:8]}" if owners else "a trial that was promoted"
+        whose = f" by {owners[0].user}" if owners and owners[0].user else ""
+        text += f" The champion, which `automl predict {quoted}` uses, is version {held}, {owner}{whose}."
+    return f"{text} `automl list {quoted}` lists all; a run in the place of the name shows that one."
 
 
 @dataclass(frozen=True)

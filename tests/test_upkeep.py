@@ -51,6 +51,14 @@ def test_searches_are_listed_without_a_heavy_library(recorded: Any) -> None:
     assert "accuracy 0.9 (test)" in done.stdout
 
 
+def test_a_leaderboard_of_several_searches_says_which_it_shows(store: Path) -> None:
+    latest, first = search_lines("flowers", store=store)
+    shown = cli("leaderboard", "flowers", store=store).stderr
+    assert f"the latest of 2 searches of 'flowers': run {latest.run_id[:8]} by " in shown
+    assert f"is version 1, of the search {first.run_id[:8]} by " in shown
+    assert "searches of" not in cli("leaderboard", first.run_id, store=store).stderr
+
+
 def test_a_deleted_search_leaves_nothing_and_its_name_is_free(store: Path, finished_trials: Any) -> None:
     planned = deletion("flowers", store=store)
     assert "2 runs of searches, 8 trials, 2 versions of the model 'flowers'" in str(planned)

@@ -255,6 +255,7 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
     from automl.cli.pages import print_leaderboard
     from automl.history import read_leaderboard
     from automl.leaderboard import check_order, front
+    from automl.upkeep import which_search
 
     check_order(sort)
     best_first = read_leaderboard(name, tracking_uri=tracking_uri, store=Path(store))
@@ -263,6 +264,8 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
         click.echo(json.dumps(found.to_json()))
     else:
         print_leaderboard(found, sys.stdout, rows=rows, marked=front(best_first.trials, sort))
+        if which := which_search(name, tracking_uri=tracking_uri, store=store):
+            click.echo(printable(which), err=True)
 
 
 @commands.command()

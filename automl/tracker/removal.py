@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "automl.model"
 _PAGE = 1000
-_PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summary.json", "pictures"})
+_PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summary.json", "images"})
 
 
 @dataclass(frozen=True)
