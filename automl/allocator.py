@@ -119,15 +119,30 @@ class Allocator:
         self._opening = [name for pair in pairs for name in pair if name is not None]
         self._opening += [name for name in self._families if name not in opening] * 2
 
-    def choose(self, seconds_left: float) -> str | None:
-        """The family to ask next, or None when none can finish in ``seconds_left``."""
+    def choose(
+        self, seconds_left: float, can_begin: Callable[[str], bool] = lambda family: True
+    ) -> str | None:
+        """The family to ask next, or None when none can finish in ``seconds_left``.
+
+        Parameters
+        ----------
+        can_begin:
+            Whether a family has anything that can begin now; its turn in the opening waits until it has.
+        """
         self._asked += 1
         ready = self._startable()
-        for family in [name for name in self._opening if name in ready]:
-            self._opening.remove(family)
-            if self._fits(family, seconds_left):
+        waiting: list[str] = []
+        for place, family in enumerate(self._opening):
+            if not self._fits(family, seconds_left):
+                continue
+            if family in ready and can_begin(family):
+                self._opening = [*waiting, *self._opening[place + 1 :]]
                 return family
-        open_families = [name for name in ready if name != "dummy" and self._fits(name, seconds_left)]
+            waiting.append(family)
+        self._opening = waiting
+        open_families = [
+            name for name in ready if name != "dummy" and self._fits(name, seconds_left) and can_begin(name)
+        ]
         if not open_families:
             return None
         gains = np.array([self._gain.get(name, 0.0) for name in open_families])

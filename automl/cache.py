@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -108,3 +108,19 @@ def _native_bytes(value: object) -> int:
             except (TypeError, ValueError, RuntimeError):  # e.g. a LightGBM Dataset not yet constructed
                 return 0
     return 0
+
+
+class _Store(Protocol):
+    def get(self, key: Hashable, build: Callable[[], T]) -> T: ...
+
+
+class RepeatCache:
+    """Keeps what was prepared for other deals of the folds apart: fold 0 of each has other rows."""
+
+    def __init__(self, cache: _Store, repeat: int) -> None:
+        self._cache = cache
+        self._repeat = repeat
+
+    def get(self, key: Hashable, build: Callable[[], T]) -> T:
+        """What was built for ``key`` in this deal, building it first if need be."""
+        return self._cache.get((self._repeat, key), build)

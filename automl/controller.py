@@ -41,6 +41,7 @@ from automl.outcome import SearchResult
 from automl.outset import Outset, plain_settings, space_digests
 from automl.pace import Meter
 from automl.preparation import Prepared, prepare, untouched_digest
+from automl.readiness import nets_of, readiness_for
 from automl.search_folder import SearchFolder, tidy, unfinished_folders
 from automl.settings import Settings
 from automl.spaces import load_space
@@ -174,7 +175,12 @@ class RunningSearch:
 
     def _searched(self, parts: _Parts) -> SearchResult:
         prepared, folder, outset = parts.prepared, parts.folder, parts.folder.outset
-        problem = replace(prepared.problem, threads=outset.threads, device=outset.device)
+        problem = replace(
+            prepared.problem,
+            threads=outset.threads,
+            device=outset.device,
+            nets=nets_of(parts.spaces.values()),
+        )
         problem.save(folder.path / "problem")
         parts.executor.start(folder.path / "problem", slots=outset.slots)
         self.watcher.prepared(prepared, self.settings.name, self.clock.seconds, self.clock.elapsed)
@@ -227,6 +233,7 @@ class RunningSearch:
             slots=parts.folder.outset.slots,
             trials=settings.trials,
             stop_requested=self.watcher.stop_requested,
+            readiness=readiness_for(problem, parts.folder.outset) if settings.trials is None else None,
             # Heads on frozen features are alike and quick: more of them than of models of tables.
             cap=max(IMAGE_TRIALS, trial_cap(len(problem.target))) if problem.table.images else 0,
         )

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.cache import RepeatCache
 from automl.data.table import Kind, Table
 from automl.families import families
 from automl.families.base import Cache, Family, FitContext, Fitted, TrialStopped
@@ -33,6 +34,8 @@ from automl.tasks import Encoded, Task
 from automl.trial import Curve, Progress, Result, Status, Ticket
 
 MEMBER_FORMAT = 1
+PREPARE_SECONDS = "prepare_seconds"
+_PREPARING_SHARE = 0.9
 _TRAIN_SAMPLE_ROWS = 2000
 _TIMED_ROWS = 1000
 # A net takes milliseconds per image, and seconds for what a table has in a millisecond.
@@ -155,6 +158,7 @@ class _Run:
         self.folder = Path(ticket.folder) / "model"
         self.finished: list[_FittedFold] = []
         self._reported = 0.0
+        self._prepared = self._behind = 0.0
         self._said: list[str] = []
 
     def result(self) -> Result:
@@ -189,7 +193,7 @@ class _Run:
             model_folder=str(self.folder),
             model_bytes=folder_bytes(self.folder),
             curves=_curves(self.finished),
-            facts=_mean_facts([fold.context.facts for fold in self.finished]),
+            facts={**_mean_facts([fold.context.facts for fold in self.finished]), **self._shared_facts()},
             notes=self._notes(),
         )
 
@@ -203,10 +207,20 @@ class _Run:
             deadline=self.end,
             device=self.problem.device,
             cache=self.control.cache,
+            nets=self.problem.nets,
+            report=lambda fraction, message: self._report(_PREPARING_SHARE * fraction, message, 0),
             stop_requested=self.control.stop_requested,
         )
+        began = time.monotonic()
         family.prepare(params, tables, context)
+        self._prepared = time.monotonic() - began
+        # Bars that run back say nothing: what the fits take beside it is a guess.
+        self._behind = _PREPARING_SHARE if self._prepared > _REPORT_SECONDS else 0.0
         self._said += context.notes
+
+    def _shared_facts(self) -> dict[str, float]:
+        """Of what was computed for all folds."""
+        return {PREPARE_SECONDS: self._prepared} if self._prepared else {}
 
     def _notes(self) -> tuple[str, ...]:
         """What the fits said, each sentence once."""
@@ -272,8 +286,10 @@ class _Run:
             fold=data.number,
             fidelity=candidate.fidelity,
             device=self.problem.device,
-            cache=_RepeatCache(self.control.cache, candidate.repeat) if self.control.cache else None,
-            report=lambda fraction, message: self._report((done + fraction) / total, message, data.number),
+            cache=RepeatCache(self.control.cache, candidate.repeat) if self.control.cache else None,
+            report=lambda fraction, message: self._report(
+                self._ahead((done + fraction) / total), message, data.number
+            ),
             stop_requested=self.control.stop_requested,
         )
 
@@ -300,7 +316,12 @@ class _Run:
         done = len(self.finished)
         first = held_out if done == 1 and left else None
         message = f"fold {done} of {done + left}"
-        self.control.report(Progress(self.ticket.number, done / (done + left), message, data.number, first))
+        fraction = self._ahead(done / (done + left))
+        self.control.report(Progress(self.ticket.number, fraction, message, data.number, first))
+
+    def _ahead(self, fraction: float) -> float:
+        """A share of the fits as one of the whole trial."""
+        return self._behind + (1 - self._behind) * fraction
 
     def _report(self, fraction: float, message: str, fold: int) -> None:
         now = time.monotonic()
@@ -376,17 +397,6 @@ class _Run:
     @property
     def _sees_images(self) -> bool:
         return Kind.IMAGE in families()[self.ticket.candidate.family].kinds
-
-
-class _RepeatCache:
-    """Keeps what was prepared for other deals of the folds apart: fold 0 of each has other rows."""
-
-    def __init__(self, cache: Cache, repeat: int) -> None:
-        self._cache = cache
-        self._repeat = repeat
-
-    def get(self, key: Any, build: Callable[[], Any]) -> Any:
-        return self._cache.get((self._repeat, key), build)
 
 
 def _fold_seed(seed: int, fold: int) -> int:

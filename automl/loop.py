@@ -13,10 +13,12 @@ from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, trial_seconds
 from automl.capacity import cores, workers_at
 from automl.ensemble import EnsembleBuilder
+from automl.evaluate import PREPARE_SECONDS
 from automl.executors.base import Executor
 from automl.intervals import standard_error
-from automl.optimizer import Optimizer, Suggestion
+from automl.optimizer import Optimizer, Suggestion, Terms
 from automl.problem import Problem
+from automl.readiness import COMPUTING_SHARE, Readiness
 from automl.search_folder import KeptTrial, SearchFolder
 from automl.smaller import ORIGIN as RETRY
 from automl.smaller import smaller
@@ -66,6 +68,8 @@ class Loop:
         Number of trials to run, or None for as many as the clock allows.
     cap:
         Most configurations to try within a time budget (see :func:`automl.allocator.trial_cap`).
+    readiness:
+        Which trials can begin now, where some compute what others share; None lets all begin.
     """
 
     problem: Problem
@@ -82,11 +86,13 @@ class Loop:
     trials: int | None = None
     stop_requested: Callable[[], bool] = lambda: False
     cap: int = 0
+    readiness: Readiness | None = None
     history: dict[int, Trial] = field(default_factory=dict)
     end_reason: str = ""
     _suggestions: dict[int, Suggestion] = field(default_factory=dict)
     _running: dict[int, Trial] = field(default_factory=dict)
     _began: dict[int, float] = field(default_factory=dict)
+    _computing: set[int] = field(default_factory=set)
     _again: list[int] = field(default_factory=list)
     _retries: list[Candidate] = field(default_factory=list)
     _untold: dict[int, Trial] = field(default_factory=dict)
@@ -147,7 +153,7 @@ class Loop:
         ended = [trial for trial in self.history.values() if trial.result is not None]
         for trial in ended:
             if trial.candidate.seed not in retried:
-                self._retry_smaller(trial)
+                self._retry(trial)
         self.watcher.weighed(self.builder.best.weights)
         self.watcher.restored(ended, self.best_score, self.clock.elapsed)
 
@@ -161,7 +167,7 @@ class Loop:
             trial = self._next()
             if trial is None:
                 return
-            limit = self._limit()
+            limit = self._limit_of(trial)
             self._start(trial, self.executor, limit, spare=max(0.0, self.clock.left_for_trials - limit))
 
     def _start(self, trial: Trial, executor: Executor, seconds: float, *, spare: float = 0.0) -> None:
@@ -189,6 +195,15 @@ class Loop:
         most = trial_seconds(self.clock.seconds, len(self.problem.target), images=images)
         return max(0.5, min(self.clock.left_for_trials, most / self.clock.pace.share))
 
+    def _limit_of(self, trial: Trial) -> float:
+        """The same, and more for a trial that computes what others share."""
+        if self.readiness is None or self.clock.seconds is None:
+            return self._limit()
+        if self.readiness.computes(trial.candidate):
+            self._computing.add(trial.number)
+        left = max(0.5, self.clock.left_for_trials)
+        return self.readiness.limit(trial.candidate, usual=self._limit(), left=left)
+
     def _next(self) -> Trial | None:
         """The interrupted trials of an earlier process first, then new ones; None when there is none."""
         short = self.trials is None and self.clock.left_for_trials < 0.3 and len(self.history) > 1
@@ -202,11 +217,40 @@ class Loop:
         return None if candidate is None else Trial(number, candidate)
 
     def _room_for_retry(self, number: int) -> bool:
-        return bool(self._retries) and (self.trials is None or number < self.trials)
+        if not self._retries or (self.trials is not None and number >= self.trials):
+            return False
+        first = self._retries[0]
+        terms = self._terms(first.family)
+        return terms is None or terms.suits(first.params)
 
-    def _retry_smaller(self, trial: Trial) -> None:
-        """A trial that ran out of memory is tried once more, smaller."""
-        if trial.result is None or trial.result.status is not Status.OOM or trial.candidate.origin == RETRY:
+    def _terms(self, family: str) -> Terms | None:
+        """What of a family can begin now; None where everything can."""
+        if self.readiness is None or not self.readiness.foresees(family):
+            return None
+        ready, computing = self.readiness, bool(self._computing & self._running.keys())
+        left = self.clock.left_for_trials
+        seconds = min(left, max(self._limit(), COMPUTING_SHARE * left))
+        suits = ready.suits(family, seconds=seconds, computing=computing)
+        # While one computes, the other workers fit heads on what is there: the next that computes goes first.
+        first = self.slots > 1 and not computing
+        return Terms(
+            suits,
+            lambda values: first and ready.computes(Candidate(family, dict(values))),
+            ready.shared_params(family),
+            not computing,
+        )
+
+    def _can_begin(self, family: str) -> bool:
+        terms = self._terms(family)
+        return terms is None or self.optimizer.can_ask(family, terms)
+
+    def _retry(self, trial: Trial) -> None:
+        """A trial that ran out of memory is tried again, smaller; one that computed for others goes on."""
+        if trial.result is None or trial.candidate.origin == RETRY:
+            return
+        if trial.result.status is Status.TIMEOUT and trial.number in self._computing:
+            self._retries.append(replace(trial.candidate, origin=RETRY))
+        if trial.result.status is not Status.OOM:
             return
         space = self.optimizer.spaces.get(trial.candidate.family)
         candidate = None if space is None else smaller(trial.candidate, space)
@@ -224,11 +268,14 @@ class Loop:
                 return None
         elif number >= self.cap:
             return self._repeat()
-        family = self.allocator.choose(self.clock.left_for_trials)
-        if family is None:
+        family = self.allocator.choose(self.clock.left_for_trials, self._can_begin)
+        suggestion = None
+        if family is not None:
+            seed = self.seed * 1_000_003 + number
+            suggestion = self.optimizer.ask(family, number=number, seed=seed, terms=self._terms(family))
+        if suggestion is None:
             self.end_reason = "no family could finish in the time that is left"
             return None
-        suggestion = self.optimizer.ask(family, number=number, seed=self.seed * 1_000_003 + number)
         self._suggestions[number] = suggestion
         return suggestion.candidate
 
@@ -289,7 +336,10 @@ class Loop:
         del self._running[trial.number]
         self.history[trial.number] = trial
         self._untold[trial.number] = trial
-        self._retry_smaller(trial)
+        self._retry(trial)
+        self._computing.discard(trial.number)
+        if self.readiness is not None:
+            self.readiness.ended(trial.candidate.family)
         if self.trials is None:
             self._tell(trial.number)
         self.watcher.weighed(self.builder.best.weights)
@@ -340,8 +390,11 @@ class Loop:
             loss = self.builder.loss_of(number)
         elif result.status is Status.PRUNED:
             loss = self._pruned_loss.get(number)
-        if result.status in (Status.DONE, Status.TIMEOUT):
-            self.times.learn(trial.candidate.family, result.seconds * result.share)
+        foreseen = self.readiness is not None and self.readiness.foresees(trial.candidate.family)
+        if result.status is Status.DONE or (result.status is Status.TIMEOUT and not foreseen):
+            # What was computed for others as well is no trial's own, and is foreseen by other means.
+            own = result.seconds - (result.facts.get(PREPARE_SECONDS, 0.0) if foreseen else 0.0)
+            self.times.learn(trial.candidate.family, own * result.share)
         suggestion = self._suggestions.pop(number, None)
         if suggestion is not None:
             known = loss if loss is not None and np.isfinite(loss) else None

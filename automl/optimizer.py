@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,28 @@ class Suggestion:
 
     candidate: Candidate
     ticket: int
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What can begin now.
+
+    Attributes
+    ----------
+    suits:
+        Whether a trial with these parameters can.
+    prefers:
+        Whether it goes before others that can.
+    shared:
+        Names of the parameters that decide what is computed for all folds.
+    may_compute:
+        Whether a trial may ask for something that is not computed yet.
+    """
+
+    suits: Callable[[Mapping[str, Any]], bool]
+    prefers: Callable[[Mapping[str, Any]], bool] = lambda values: False
+    shared: tuple[str, ...] = ()
+    may_compute: bool = True
 
 
 class Optimizer:
@@ -55,6 +77,7 @@ class Optimizer:
         self._seed = seed
         self._allow_log_target = allow_log_target
         self._portfolio: dict[str, list[dict[str, Any]]] = {}
+        self._tried: dict[str, list[dict[str, ParamValue]]] = {}
         self._running: dict[tuple[str, int], optuna.trial.Trial] = {}
         self._studies: dict[str, optuna.Study] = {}
         for family, space in self._spaces.items():
@@ -79,7 +102,7 @@ class Optimizer:
         """Portfolio entries of the family that were not tried yet."""
         return len(self._portfolio[family])
 
-    def ask(self, family: str, *, number: int, seed: int) -> Suggestion:
+    def ask(self, family: str, *, number: int, seed: int, terms: Terms | None = None) -> Suggestion | None:
         """The next candidate of ``family``: the next portfolio entry while there is one, else TPE's.
 
         Parameters
@@ -88,34 +111,96 @@ class Optimizer:
             Of the trial in the search.
         seed:
             Of everything random in the trial.
+        terms:
+            What can begin now, in searches by time; then None is possible: nothing can.
         """
-        space = self._spaces[family]
         portfolio = self._portfolio[family]
-        fixed = portfolio.pop(0) if portfolio else None
-        trial, values, log_target = self._asked(family, number, fixed)
-        origin = "sampler"
-        if fixed is not None:
-            # what the entry leaves open takes the family's default, not a draw
-            entry = {key: value for key, value in fixed.items() if key != _LOG_TARGET}
-            bound = asdict(space.bind(entry))
-            values = {key: bound[key] for key in (*(param.name for param in space.params), *entry)}
-            log_target, origin = bool(fixed.get(_LOG_TARGET, False)), "portfolio"
-        candidate = Candidate(family, values, seed, log_target=log_target, origin=origin)
+        place = 0 if portfolio else None
+        if terms is not None:
+            place = self._suited_entry(family, terms)
+            if place is None and not self._may_draw(family, terms):
+                return None
+        if place is None:
+            return self._drawn(family, number, seed, terms)
+        fixed = portfolio.pop(place)
+        trial, _, _ = self._asked(family, number, fixed)
+        values, log_target = self._entry_values(family, fixed), bool(fixed.get(_LOG_TARGET, False))
+        candidate = Candidate(family, values, seed, log_target=log_target, origin="portfolio")
+        return self._suggestion(trial, candidate)
+
+    def can_ask(self, family: str, terms: Terms) -> bool:
+        """Whether a candidate of the family can begin now."""
+        return self._suited_entry(family, terms) is not None or self._may_draw(family, terms)
+
+    def _suited_entry(self, family: str, terms: Terms) -> int | None:
+        """The place of the portfolio entry to try now: a preferred one that can begin, or the first."""
+        entries = [self._entry_values(family, fixed) for fixed in self._portfolio[family]]
+        suited = [(place, values) for place, values in enumerate(entries) if terms.suits(values)]
+        first = [place for place, values in suited if terms.prefers(values)]
+        return next(iter([*first, *(place for place, _ in suited)]), None)
+
+    def _may_draw(self, family: str, terms: Terms) -> bool:
+        """Whether the sampler has anything to vary on what is computed already, or may ask for more."""
+        if any(terms.suits(values) for values in self._shared_seen(family, terms)):
+            return True
+        return not self._portfolio[family] and terms.may_compute
+
+    def _shared_seen(self, family: str, terms: Terms) -> list[dict[str, ParamValue]]:
+        """The values of shared parameters that were tried, each once."""
+        found: dict[str, dict[str, ParamValue]] = {}
+        for values in self._tried.get(family, ()):
+            shared = {name: values[name] for name in terms.shared if name in values}
+            found.setdefault(repr(sorted(shared.items())), shared)
+        return list(found.values())
+
+    def _drawn(self, family: str, number: int, seed: int, terms: Terms | None) -> Suggestion | None:
+        """What the sampler draws; where that cannot begin now, a draw on what is computed already."""
+        trial, values, log_target = self._asked(family, number, None)
+        if terms is not None and not terms.suits(values):
+            self._withdraw(family, trial)
+            ready = [shared for shared in self._shared_seen(family, terms) if terms.suits(shared)]
+            if not ready:
+                return None
+            fixed = ready[int(np.random.default_rng([abs(self._seed), number]).integers(len(ready)))]
+            trial, values, log_target = self._asked(family, number, fixed, partly=True)
+        candidate = Candidate(family, values, seed, log_target=log_target, origin="sampler")
+        return self._suggestion(trial, candidate)
+
+    def _suggestion(self, trial: optuna.trial.Trial, candidate: Candidate) -> Suggestion:
+        self._tried.setdefault(candidate.family, []).append(dict(candidate.params))
         return Suggestion(candidate, trial.number)
+
+    def _withdraw(self, family: str, trial: optuna.trial.Trial) -> None:
+        """A draw that is not tried."""
+        import optuna
+
+        self._running.pop((family, trial.number))
+        self._studies[family].tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def _entry_values(self, family: str, fixed: Mapping[str, Any]) -> dict[str, ParamValue]:
+        """Of a portfolio entry: what it leaves open takes the family's default, not a draw."""
+        space = self._spaces[family]
+        entry = {key: value for key, value in fixed.items() if key != _LOG_TARGET}
+        bound = asdict(space.bind(entry))
+        return {key: bound[key] for key in (*(param.name for param in space.params), *entry)}
 
     def recall(self, candidate: Candidate, *, number: int) -> Suggestion:
         """An earlier process asked at this point and got ``candidate``: be as if it had been asked here."""
         family = candidate.family
         portfolio = self._portfolio[family]
         if candidate.origin == "portfolio" and portfolio:
-            portfolio.pop(0)
+            places = [i for i, e in enumerate(portfolio) if self._entry_values(family, e) == candidate.params]
+            portfolio.pop(places[0] if places else 0)
         trial, _, _ = self._asked(family, number, {**candidate.params, _LOG_TARGET: candidate.log_target})
-        return Suggestion(candidate, trial.number)
+        return self._suggestion(trial, candidate)
 
     def _asked(
-        self, family: str, number: int, fixed: Mapping[str, Any] | None
+        self, family: str, number: int, fixed: Mapping[str, Any] | None, *, partly: bool = False
     ) -> tuple[optuna.trial.Trial, dict[str, ParamValue], bool]:
-        """A new trial of the family's study with its values, those of ``fixed`` where it is given."""
+        """A new trial of the family's study with its values, those of ``fixed`` where it is given.
+
+        Where it is given ``partly``, the sampler draws what it leaves open.
+        """
         import optuna
 
         study, space = self._studies[family], self._spaces[family]
@@ -124,7 +209,8 @@ class Optimizer:
             seed=int(seed), multivariate=True, constant_liar=True, n_startup_trials=6
         )
         if fixed is not None:
-            study.enqueue_trial(_within(space, fixed))
+            known = _within(space, fixed)
+            study.enqueue_trial({name: known[name] for name in fixed if name in known} if partly else known)
         trial = study.ask()
         self._running[family, trial.number] = trial
         values = _suggest(trial, space.params)

@@ -37,6 +37,8 @@ class Problem:
         ``cpu`` or ``cuda``.
     digest:
         Digest of data and split.
+    nets:
+        Frozen nets that the search may use.
     """
 
     table: Table
@@ -48,6 +50,7 @@ class Problem:
     digest: str = ""
     repeats: tuple[Split, ...] = ()
     untouched: Table | None = None
+    nets: tuple[str, ...] = ()
 
     def split_for(self, repeat: int) -> Split:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
@@ -72,6 +75,7 @@ class Problem:
             "threads": self.threads,
             "device": self.device,
             "digest": self.digest,
+            "nets": self.nets,
         }
         (folder / "problem.json").write_text(json.dumps(body), encoding="utf-8")
 
@@ -105,6 +109,7 @@ class Problem:
             body["digest"],
             tuple(splits[1:]),
             _load_table(features, untouched) if untouched.is_dir() else None,
+            tuple(body.get("nets", ())),
         )
 
 

@@ -43,6 +43,7 @@ LAYERS = {
     "image_source": 9,
     "optimizer": 9,
     "preparation": 9,
+    "readiness": 9,
     "outset": 9,
     "search_folder": 9,
     "smaller": 9,

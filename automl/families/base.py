@@ -58,6 +58,8 @@ class FitContext:
         ``cpu`` or ``cuda``.
     cache:
         Prepared data kept between trials of one worker; use :meth:`cached`.
+    nets:
+        Frozen nets that the search may use, whose speed the first trial that prepares measures.
     report:
         ``report(fraction of this fit, message)``.
     stop_requested:
@@ -76,6 +78,7 @@ class FitContext:
     fidelity: float = 1.0
     device: str = "cpu"
     cache: Cache | None = None
+    nets: tuple[str, ...] = ()
     report: Callable[[float, str], None] = lambda fraction, message: None
     stop_requested: Callable[[], bool] = lambda: False
     curves: list[Curve] = field(default_factory=list)
@@ -111,6 +114,22 @@ FitFolds = Callable[[Any, Sequence[tuple[Table, Encoded]], Task, Sequence[FitCon
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What a trial will take, by what was measured on this machine.
+
+    Attributes
+    ----------
+    prepare:
+        Seconds of computing that all folds share and that is not kept yet, on all cores; 0 where it is.
+    fit:
+        Seconds that its fits need at least.
+    """
+
+    prepare: float = 0.0
+    fit: float = 0.0
+
+
+@dataclass(frozen=True)
 class Scope:
     """The size of a search.
 
@@ -120,12 +139,15 @@ class Scope:
         Rows that a fold trains on.
     trial_seconds:
         What a trial may take; infinite where trials are counted.
+    workers:
+        Trials that run at once and share the cores.
     """
 
     rows: int
     folds: int
     trial_seconds: float
     device: str
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -163,6 +185,11 @@ class Family:
     libraries:
         Top-level modules that its fits import. A trial is given to a worker that has them loaded; where
         they still load in the background, other families run meanwhile.
+    outlook:
+        Optional, beside ``prepare``: ``outlook(params, tables, scope)`` foresees a trial; None while nothing
+        is known. A search by time starts what fits, and one trial at a time that has to compute.
+    shared_params:
+        Names of the parameters that decide what ``prepare`` computes.
     unsuited:
         ``unsuited(scope)``: why a search had better leave the family out, or an empty string.
     """
@@ -179,4 +206,6 @@ class Family:
     missing_weights: Callable[[str, Sequence[Value]], Mapping[Value, str]] = lambda parameter, values: {}
     prepare: Callable[[Any, Sequence[Table], FitContext], None] | None = None
     libraries: tuple[str, ...] = ()
+    outlook: Callable[[Any, Sequence[Table], Scope], Outlook | None] | None = None
+    shared_params: tuple[str, ...] = ()
     unsuited: Callable[[Scope], str] = lambda scope: ""

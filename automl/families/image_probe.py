@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted
+from automl.families.base import Family, FitContext, Fitted, Outlook, Scope
 from automl.tasks import Encoded, Task
-from automl.training.image_family import missing_backbones
+from automl.training.image_family import SHARED_PARAMS, missing_backbones
 
 if TYPE_CHECKING:
+    from automl.training.image_needs import Needs
     from automl.training.image_probe import ProbePlan
 
 
@@ -65,9 +66,24 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
 
 def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
     """Compute the features of all rows."""
-    from automl.training.image_probe import prepare_probe
+    from automl.training.image_needs import prepare_needs
 
-    prepare_probe(_plan(params), tables, context)
+    prepare_needs(_needs(params, tables), tables, context)
+
+
+def outlook(params: Params, tables: Sequence[Table], scope: Scope) -> Outlook | None:
+    """What of the features is still to be computed; the heads take a moment."""
+    from automl.training.image_needs import outlook
+
+    return outlook(_needs(params, tables), tables, scope)
+
+
+def _needs(params: Params, tables: Sequence[Table]) -> Needs:
+    from automl.data.images_pixels import stored_side
+    from automl.training.image_needs import probe_needs
+
+    side = stored_side(tables[0].images[0])
+    return probe_needs(params.backbone, params.px, params.view, params.views, side)
 
 
 def _plan(params: Params) -> ProbePlan:
@@ -107,4 +123,6 @@ FAMILY = Family(
     kinds=frozenset({Kind.IMAGE}),
     missing_weights=missing_backbones,
     prepare=prepare,
+    outlook=outlook,
+    shared_params=SHARED_PARAMS,
 )

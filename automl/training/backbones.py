@@ -173,11 +173,14 @@ def empty_trunk(name: str) -> nn.Module:
 
 
 def _untrained(name: str) -> nn.Module:
-    if name.startswith((_LITES, TIMM)):
+    if name.startswith(_LITES):
+        from automl.training.efficientnet_lite import EfficientNetLite
+
+        return EfficientNetLite(name)
+    if name.startswith(TIMM):
         import timm
 
-        model = f"tf_{name}" if name.startswith(_LITES) else name.removeprefix(TIMM)
-        made: nn.Module = timm.create_model(model, pretrained=False)
+        made: nn.Module = timm.create_model(name.removeprefix(TIMM), pretrained=False)
         return made
     import torchvision
 

@@ -59,9 +59,13 @@ class Shelf:
         self._cache = cache
         self._folder = cache / f"{FEATURES}{name}"
 
+    def files(self) -> tuple[str, ...]:
+        """The files of outputs, in the order of their arrival."""
+        return tuple(sorted(str(path) for path in self._folder.glob("*.values.npy")))
+
     def find(self, hashes: npt.NDArray[np.object_]) -> Found:
         """Where these images are."""
-        files = tuple(sorted(str(path) for path in self._folder.glob("*.values.npy")))
+        files = self.files()
         try:
             index = _indexed(files)
         except FileNotFoundError:  # removed just now

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted, Scope
+from automl.families.base import Family, FitContext, Fitted, Outlook, Scope
 from automl.fields import Value
 from automl.tasks import Encoded, Task
 from automl.training.image_plan import NetTraining
 
 _LEAST_EPOCHS = 3
+# What decides of a frozen net's outputs; the stages are those of tails.
+SHARED_PARAMS = ("backbone", "px", "view", "views", "stages")
 
 
 def image_family(
@@ -46,6 +48,11 @@ def image_family(
 
         prepare_net(plan(params), tables, context)
 
+    def outlook(params: Any, tables: Sequence[Table], scope: Scope) -> Outlook | None:
+        from automl.training.image_needs import net_outlook
+
+        return net_outlook(plan(params), tables, scope)
+
     def load(folder: Path) -> Fitted:
         from automl.training.image_net import load_net
 
@@ -61,6 +68,8 @@ def image_family(
         kinds=frozenset({Kind.IMAGE}),
         missing_weights=missing_backbones if pretrained else nothing_missing,
         prepare=prepare if pretrained else None,
+        outlook=outlook if pretrained else None,
+        shared_params=SHARED_PARAMS if pretrained else (),
         unsuited=unsuited,
     )
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.images_pixels import Pictures
+from automl.data.images_cache import lock_file
+from automl.data.images_pixels import Pictures, usable_threads
 from automl.families.base import TrialStopped
 from automl.training import runtime
 from automl.training.backbones import backbone_named, weights_digest, weights_of
 from automl.training.feature_shelf import Found, NoRoom, Shelf, ShelfGone
 from automl.training.feature_shelf import Halves as Halves
+from automl.training.fusion import fused
+from automl.training.image_costs import Costs, NetCost
 from automl.training.image_views import normalised, show, still_boxes
 from automl.training.image_weights import frozen_trunk
 
@@ -30,7 +35,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BATCH = 32
-_SAVE_SECONDS = 20.0
+_FIRST_BATCH = 8
+_SHORT_SECONDS, _LONG_SECONDS = 0.25, 1.0  # of a batch that may be doubled, and of one that is halved
+_SAVE_SECONDS, _SAVE_SHARE = 1.0, 0.1  # between what is put on the shelf; of the time since the first image
+_TIMED_ROUNDS = 1
 _MEMORY_BYTES = 256 << 20
 _TRIES = 3  # of reading outputs that other processes may remove for theirs
 
@@ -60,6 +68,11 @@ class View:
     cut: int = 0
 
     @property
+    def net(self) -> str:
+        """The net with its weights, whatever it is shown."""
+        return f"{self.backbone}-{self.weights}"
+
+    @property
     def name(self) -> str:
         """As a folder's name."""
         net = self.backbone.replace("/", "_")
@@ -70,12 +83,19 @@ class View:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where and how long a net may run, and whom to tell when the GPU's memory is too small."""
+    """Where and how long a net may run, whom to tell how far it is, and when the GPU's memory is too small.
+
+    Attributes
+    ----------
+    report:
+        ``report(images done, images in all)``.
+    """
 
     threads: int | None = None
     device: str = "cpu"
     should_stop: Callable[[], bool] = lambda: False
     say: Callable[[str], None] = _log.warning
+    report: Callable[[int, int], None] = lambda done, images: None
 
 
 def view_of(
@@ -140,35 +160,115 @@ def milliseconds(pictures: Pictures, view: View) -> float:
 def _fill(
     shelf: Shelf, pictures: Pictures, wanted: npt.NDArray[np.int64], what: tuple[View, Surroundings]
 ) -> None:
-    """Compute the outputs of these rows of the pixels and put them on the shelf."""
+    """Compute the outputs of these rows of the pixels and put them on the shelf, a part after the other."""
+    assert pictures.cache is not None
     view, around = what
     hash_of = dict(zip(pictures.rows.tolist(), pictures.hashes.tolist(), strict=True))
     done: list[Halves] = []
-    began, saved = time.process_time(), time.monotonic()
+    cpu, began = time.process_time(), time.monotonic()
+    kept, count, saved = 0, 0, began
 
-    def keep(start: int) -> int:
-        end = start + sum(len(part) for part in done)
-        if end > start:
-            keys = [hash_of[int(row)] for row in wanted[start:end]]
-            ms = 1000 * (time.process_time() - began) / end
-            shelf.add(keys, np.concatenate(done), ms=ms)
+    def keep() -> None:
+        if count > kept:
+            keys = [hash_of[int(row)] for row in wanted[kept:count]]
+            shelf.add(keys, np.concatenate(done), ms=1000 * (time.process_time() - cpu) / count)
             done.clear()
-        return end
 
-    kept = 0
+    with all_cores(pictures.cache) as mine:
+        workers = usable_threads() if mine else around.threads
+        for part in _stream(replace(pictures, rows=wanted), view, around, workers):
+            if not count:  # before all are computed for nothing
+                shelf.make_room(part.nbytes // len(part) * len(wanted))
+            done.append(part)
+            count += len(part)
+            around.report(count, len(wanted))
+            now = time.monotonic()
+            # Little is lost with a worker that is killed, and few files come of a long pass.
+            if now - saved > max(_SAVE_SECONDS, _SAVE_SHARE * (now - began)):
+                keep()
+                kept, saved = count, now
+    keep()
+    if count >= _FIRST_BATCH:
+        seconds = time.monotonic() - began
+        Costs(pictures.cache, around.device).learn(view.net, view.px, count, seconds)
+    if count < len(wanted):
+        raise TrialStopped(_stopped(count, len(wanted)))
+
+
+def _stream(pictures: Pictures, view: View, around: Surroundings, workers: int | None) -> Iterator[Halves]:
+    """The outputs of all pictures in their order, a batch at a time; ends early when asked to stop.
+
+    Several batches are on their way at once, each on a core of its own: threads that share one batch wait for
+    each other after every layer, which took a quarter of the speed on two busy cores.
+    """
+    _frozen(view.backbone, view.weights, around.device)  # not by all threads at once
     room = runtime.Room(_BATCH, around.device, around.say)
-    for start in range(0, len(wanted), _BATCH):
-        if around.should_stop():
-            keep(kept)
-            raise TrialStopped(f"stopped after the features of {start:,} of {len(wanted):,} images")
-        rows = wanted[start : start + _BATCH]
-        images = (np.asarray(pictures.pixels[rows]), pictures.aspects[rows])
-        done.append(_outputs(images, view, around.threads, room))
-        if start == 0:  # before all are computed for nothing
-            shelf.make_room(done[0].nbytes // len(rows) * len(wanted))
-        if time.monotonic() - saved > _SAVE_SECONDS:
-            kept, saved = keep(kept), time.monotonic()
-    keep(kept)
+    on_cpu = around.device == "cpu"
+    count = max(1, workers or usable_threads()) if on_cpu else 1
+    size = min(_FIRST_BATCH, max(1, len(pictures) // count)) if on_cpu else _BATCH
+    start, running = 0, deque[Future[tuple[Halves, float]]]()
+    with ThreadPoolExecutor(count, thread_name_prefix="automl-net") as pool:
+        while start < len(pictures) or running:
+            stopping = around.should_stop()
+            if stopping and not (running and running[0].done()):
+                for future in running:
+                    future.cancel()
+                return
+            while not stopping and start < len(pictures) and len(running) <= count:
+                place = slice(start, start + size)
+                running.append(pool.submit(_timed_outputs, pictures.take(place), view, on_cpu, room))
+                start += size
+            part, seconds = running.popleft().result()
+            size = _next_size(size, seconds) if on_cpu else size
+            yield part
+
+
+def _timed_outputs(
+    images: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]], view: View, alone: bool, room: runtime.Room
+) -> tuple[Halves, float]:
+    """The outputs, computed by one thread where others compute beside it, and the seconds."""
+    began = time.monotonic()
+    return _outputs(images, view, 1 if alone else None, room), time.monotonic() - began
+
+
+def _stopped(count: int, total: int) -> str:
+    return f"stopped after the features of {count:,} of {total:,} images"
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """Images of the next batch: a part of a second long, so that progress shows and stops are heard."""
+    if seconds > _LONG_SECONDS:
+        return max(1, size // 2)
+    return min(_BATCH, 2 * size) if seconds < _SHORT_SECONDS else size
+
+
+@contextmanager
+def all_cores(cache: Path) -> Iterator[bool]:
+    """Whether this process may use every core: one at a time may, whatever it computes."""
+    with (cache / "cores.lock").open("a") as file:
+        yield lock_file(file)  # closing the file gives it back, as does the death of the process
+
+
+def time_net(pictures: Pictures, view: View, sizes: tuple[int, int], around: Surroundings) -> NetCost:
+    """What the net of a view takes per image, views cut out of them included, the best of a few rounds.
+
+    Parameters
+    ----------
+    pictures:
+        A few for every core.
+    """
+    net, _ = _frozen(view.backbone, view.weights, around.device)
+    found = []
+    for px in sizes:
+        seconds = []
+        for _ in range(1 + _TIMED_ROUNDS):  # the first pass of a size plans its kernels
+            began = time.monotonic()
+            for _part in _stream(pictures, replace(view, px=px), around, None):
+                pass
+            seconds.append(time.monotonic() - began)
+        found.append(min(seconds[1:]) / len(pictures))
+    trunk: Any = net
+    return NetCost(len(trunk.stages), found[0], found[1])
 
 
 def _outputs(
@@ -220,7 +320,7 @@ def _frozen(backbone: str, weights: str, device: str) -> tuple[nn.Module, torch.
     runtime.keep_large_blocks()
 
     dtype = frozen_type(device)
-    net = frozen_trunk(backbone, weights).eval().requires_grad_(False)
+    net = fused(frozen_trunk(backbone, weights).requires_grad_(False))
     net = net.to(device, dtype).to(memory_format=torch.channels_last)
     return net, dtype
 
@@ -231,7 +331,7 @@ def frozen_type(device: str) -> torch.dtype:
 
     if device != "cpu":
         return torch.bfloat16 if runtime.computes_bfloat16() else torch.float16
-    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+    return torch.bfloat16 if runtime.cpu_computes_bfloat16() else torch.float32
 
 
 _memory: OrderedDict[tuple[View, str], Halves] = OrderedDict()
@@ -245,12 +345,9 @@ def _remembered(pictures: Pictures, view: View, around: Surroundings) -> Halves:
         if key in _memory:
             _memory.move_to_end(key)
             return _memory[key]
-        parts = []
-        room = runtime.Room(_BATCH, around.device, around.say)
-        for start in range(0, len(pictures), _BATCH):
-            if around.should_stop():
-                raise TrialStopped(f"stopped after the features of {start:,} of {len(pictures):,} images")
-            parts.append(_outputs(pictures.take(slice(start, start + _BATCH)), view, around.threads, room))
+        parts = list(_stream(pictures, view, around, around.threads))
+        if sum(len(part) for part in parts) < len(pictures):
+            raise TrialStopped(_stopped(sum(len(part) for part in parts), len(pictures)))
         values = np.concatenate(parts)
         if values.nbytes <= _MEMORY_BYTES:
             _memory[key] = values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from automl.data.table import Table
 from automl.families.base import FitContext
 from automl.tasks import Encoded, Task
 from automl.training import runtime
-from automl.training.backbones import backbone_named
-from automl.training.image_features import Surroundings, View, frozen_outputs, keep_outputs, view_of
+from automl.training.backbones import backbone_named, empty_trunk
+from automl.training.image_features import Surroundings, View, frozen_outputs, view_of
 from automl.training.image_heads import solve_linear
+from automl.training.image_needs import net_needs, prepare_needs, views_of
 from automl.training.image_net import ImageNet, NetModel, NetShape, build_net
 from automl.training.image_objective import NetObjective
 from automl.training.image_plan import NetTraining
@@ -53,17 +55,16 @@ def prepare_net(plan: NetTraining, tables: Sequence[Table], context: FitContext)
         When the time was too short; what was computed is kept for the next trial.
     """
     side = stored_side(tables[0].images[0])
-    around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
-    with runtime.seeded(context.seed, "cpu"):
-        _, view = _built(plan, side, 1, OutputScale("regression", 1))
-    plain = _views(replace(view, cut=0), 2 if plan.flip else 1) if plan.c else ()
-    for table in tables:
-        pictures = [pictures_of(column, side) for column in table.images]
-        # Rows that are only predicted need the maps of the views they are predicted by.
-        kept = _views(view, plan.views if table is tables[0] else min(plan.views, 2))
-        for each in (*(plain if table is tables[0] else ()), *(kept if plan.from_maps else ())):
-            for column in pictures:
-                keep_outputs(column, each, around)
+    stages = _stages(plan.backbone) if plan.from_maps else 0
+    prepare_needs(net_needs(plan, stages, side), tables, context)
+
+
+@lru_cache
+def _stages(backbone: str) -> int:
+    with runtime.seeded(0):
+        trunk = empty_trunk(backbone)
+    assert isinstance(trunk, Trunk)
+    return len(trunk.stages)
 
 
 def _fit(
@@ -75,7 +76,7 @@ def _fit(
     around = Surroundings(context.threads, device, context.should_stop, context.notes.append)
     with runtime.threads(context.threads), runtime.seeded(context.seed, device):
         net, view = _built(plan, side, len(pictures), scale)
-        learnt = _views(view, plan.views)
+        learnt = views_of(view, plan.views)
         encoded = scale.encode(target)
         if plan.c and plan.backbone:
             _solve_head(net, plan, pictures, encoded, (view, scale, around))
@@ -85,7 +86,7 @@ def _fit(
         net.to(device)
         objective = NetObjective(net, plan, (pictures, maps), encoded, (scale, task))
         train_image_net(objective, plan, context, device)
-    shown = _views(view, min(plan.views, 2)) if plan.flip else (view,)
+    shown = views_of(view, min(plan.views, 2)) if plan.flip else (view,)
     return NetModel(net, shown, scale, threads=context.threads, device=device)
 
 
@@ -122,13 +123,6 @@ def _channels(trunk: Trunk, px: int) -> int:
         return int(trunk.eval()(torch.zeros(1, 3, px, px)).shape[1])
 
 
-def _views(view: View, count: int) -> tuple[View, ...]:
-    if count == 1:
-        return (view,)
-    corners = [replace(view, view=f"corner{i}", flip=bool(i % 2)) for i in range(4)] if count > 2 else []
-    return (view, replace(view, flip=True), *corners)
-
-
 def _solve_head(
     net: ImageNet,
     plan: NetTraining,
@@ -140,7 +134,7 @@ def _solve_head(
     view, scale, around = what
     width = net.shape.features
     rows = []
-    for each in _views(replace(view, cut=0), 2 if plan.flip else 1):
+    for each in views_of(replace(view, cut=0), 2 if plan.flip else 1):
         found = [frozen_outputs(column, each, around)[:, :width] for column in pictures]
         rows.append(np.concatenate(found, axis=1).astype(np.float32))
     features = np.concatenate(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,8 @@ from automl.families.base import FitContext, TrialStopped
 from automl.tasks import Encoded, Task
 from automl.training import runtime
 from automl.training.backbones import backbone_named
-from automl.training.image_features import (
-    Surroundings,
-    View,
-    frozen_outputs,
-    keep_outputs,
-    milliseconds,
-    view_of,
-)
+from automl.training.image_features import Surroundings, View, frozen_outputs, milliseconds
+from automl.training.image_needs import probe_needs
 from automl.training.image_weights import check_frozen, share_frozen
 from automl.training.table_net import OutputScale
 from automl.trial import Curve
@@ -40,7 +34,6 @@ if TYPE_CHECKING:
 Predictions = npt.NDArray[np.floating]
 _WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
 _TESTED = 60  # steps of a range test
-_CORNERS = tuple(f"corner{number}" for number in range(4))
 
 
 @dataclass(frozen=True)
@@ -102,48 +95,21 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
         When asked to stop before there was one.
     """
     side = stored_side(inputs.images[0])
-    learnt, shown = _readings(plan, side)
+    needs = probe_needs(plan.backbone, plan.px, plan.view, plan.views, side)
     around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
     scale = OutputScale.fit(task, target)
     pictures = [pictures_of(column, side) for column in inputs.images]
-    rows = [_features(pictures, view, plan.pooling, around) for view in learnt]
+    rows = [_features(pictures, view, plan.pooling, around) for view in needs.learnt]
     features = np.concatenate(rows)
-    encoded = np.tile(scale.encode(target), len(learnt))
+    encoded = np.tile(scale.encode(target), len(needs.learnt))
     if context.should_stop():
         raise TrialStopped("the time limit passed with the features")
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
         head = _head(plan, features, encoded, (scale, task), context)
-    model = ProbeModel(Reading(shown, plan.pooling, side), head, scale, context.threads, context.device)
-    model.frozen_ms = {view.name: milliseconds(pictures[0], view) * len(pictures) for view in shown}
+    reading = Reading(needs.shown, plan.pooling, side)
+    model = ProbeModel(reading, head, scale, context.threads, context.device)
+    model.frozen_ms = {view.name: milliseconds(pictures[0], view) * len(pictures) for view in needs.shown}
     return model
-
-
-def prepare_probe(plan: ProbePlan, tables: Sequence[Table], context: FitContext) -> None:
-    """Compute and keep the features of these tables.
-
-    Raises
-    ------
-    TrialStopped
-        When the time was too short; what was computed is kept for the next trial.
-    """
-    side = stored_side(tables[0].images[0])
-    around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
-    learnt, shown = _readings(plan, side)
-    for table in tables:
-        # Rows that are only predicted need the views that they are predicted by.
-        for view in learnt if table is tables[0] else shown:
-            for column in table.images:
-                keep_outputs(pictures_of(column, side), view, around)
-
-
-def _readings(plan: ProbePlan, side: int) -> tuple[tuple[View, ...], tuple[View, ...]]:
-    """``(views to learn from, views to predict by)``."""
-    plain = view_of(plan.backbone, plan.px, side, plan.view)
-    if plan.views == 1:
-        return (plain,), (plain,)
-    mirrored = replace(plain, flip=True)
-    corners = tuple(replace(plain, view=corner, flip=bool(i % 2)) for i, corner in enumerate(_CORNERS))
-    return (plain, mirrored, *(corners if plan.views > 2 else ())), (plain, mirrored)
 
 
 def _features(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_BFLOAT16_ISAS = ("BF16", "FP16", "AMX", "AVX10")  # in oneDNN's names of instruction sets
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
@@ -79,6 +81,19 @@ def computes_bfloat16() -> bool:
     import torch
 
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+@cache
+def cpu_computes_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16 and oneDNN may use them.
+
+    ``ONEDNN_MAX_CPU_ISA`` (AVX2, AVX512_CORE …) takes them away; emulated, bfloat16 is slower than float32.
+    """
+    import torch
+
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    has_them = allowed in ("", "ALL", "DEFAULT") or any(word in allowed for word in _BFLOAT16_ISAS)
+    return has_them and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 @cache

@@ -25,6 +25,7 @@ from automl.training.backbones import (
     weights_digest,
     weights_of,
 )
+from automl.training.efficientnet_lite import EfficientNetLite
 from automl.training.image_features import Surroundings, frozen_outputs, view_of
 
 LITE = "efficientnet_lite0"
@@ -57,6 +58,19 @@ def test_the_packaged_weights_load_and_see(name: str) -> None:
     assert whole.shape[1] == 1280
     torch.testing.assert_close(whole, tail)
     assert weights_of(name).name.endswith(weights_digest(weights_of(name))[:8] + ".pth")
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGED))
+def test_our_editions_of_timms_nets_are_the_same(name: str) -> None:
+    import timm
+
+    torch.manual_seed(0)
+    theirs, ours = timm.create_model(f"tf_{name}").eval(), EfficientNetLite(name).eval()
+    ours.load_state_dict(theirs.state_dict())
+    for px in (33, 64):
+        images = torch.rand(1, 3, px, px)
+        with torch.inference_mode():
+            torch.testing.assert_close(ours(images), theirs(images), rtol=0, atol=0)
 
 
 def test_missing_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
