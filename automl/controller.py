@@ -41,7 +41,7 @@ from automl.outcome import SearchResult
 from automl.outset import Outset, plain_settings, space_digests
 from automl.pace import Meter
 from automl.preparation import Prepared, prepare, untouched_digest
-from automl.readiness import nets_of, readiness_for
+from automl.readiness import absent_nets, nets_of, readiness_for
 from automl.search_folder import SearchFolder, tidy, unfinished_folders
 from automl.settings import Settings
 from automl.spaces import load_space
@@ -366,9 +366,7 @@ def _spaces(
         )
     if not missing:
         return fitting, notes
-    files = ", ".join(f"{value} ({file})" for value, file in missing.items())
-    remedy = "Next: --weights-dir FOLDER, or TORCH_HOME/hub/checkpoints."
-    return fitting, [*notes, f"Left out, their weights are not on this machine: {files}. {remedy}"]
+    return fitting, [*notes, absent_nets(missing)]
 
 
 def _scope(prepared: Prepared, settings: Settings) -> Scope:

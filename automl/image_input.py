@@ -84,6 +84,11 @@ def unreadable(pictures: Sequence[Any]) -> dict[int, str]:
     return {place: why for place, why in enumerate(reasons) if why}
 
 
+def place_of_new_rows(layout: Layout) -> str:
+    """How a hint names what a model predicts: a folder for images alone, else a table."""
+    return "unsorted/" if image_columns(layout) == layout.inputs else "NEW.csv"
+
+
 def with_full_paths(frame: pd.DataFrame, layout: Layout, root: Path | None, *, inside: bool) -> pd.DataFrame:
     """The frame with image paths relative to ``root`` made full.
 

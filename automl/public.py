@@ -25,6 +25,7 @@ from automl.settings import (
     given_words,
     memory_limit,
     search_name,
+    weights_folder,
 )
 from automl.tracker import default_uri, locate_store
 
@@ -179,7 +180,7 @@ def search(
         promote=check_choice("way to promote", promote, PROMOTE),
         keep_models_bytes=parse_bytes(keep_models),
         cache_bytes=parse_bytes(cache_size),
-        weights_dir=None if weights_dir is None else Path(weights_dir).absolute(),
+        weights_dir=weights_folder(weights_dir),
         seed=seed,
         tracking_uri=tracking_uri,
         store=Path(store),

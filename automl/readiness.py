@@ -11,6 +11,7 @@ from typing import Any
 
 from automl.families import families
 from automl.families.base import Outlook, Scope
+from automl.fields import Value
 from automl.outset import Outset
 from automl.problem import Problem
 from automl.search_space import SearchSpace
@@ -118,3 +119,10 @@ def nets_of(spaces: Iterable[SearchSpace]) -> tuple[str, ...]:
     """Frozen nets that search spaces name, each once."""
     choices = (param.choices for space in spaces for param in space.params if param.name == _NET)
     return tuple(dict.fromkeys(str(name) for names in choices for name in names))
+
+
+def absent_nets(missing: Mapping[Value, str]) -> str:
+    """Nets whose weights are not on this machine, in one line."""
+    (net, file), count = next(iter(missing.items())), len(missing)
+    which = f"{count} nets, such as {net}, are" if count > 1 else f"{net} is"
+    return f"{which} left out: no file of weights such as {file} is here. --weights-dir FOLDER brings one."

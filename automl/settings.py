@@ -181,6 +181,23 @@ def memory_limit(given: str | float | None) -> int:
     return parse_bytes(given) if given is not None else int(available_bytes() * 0.8)
 
 
+def weights_folder(given: str | os.PathLike[str] | None) -> Path | None:
+    """The folder of ``--weights-dir``.
+
+    Raises
+    ------
+    UsageError
+        When there is none of that name.
+    """
+    if given is None:
+        return None
+    path = Path(given).absolute()
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise UsageError(f"--weights-dir: {path} {what}. Next: name the folder that holds the weights.")
+    return path
+
+
 def check_choice(what: str, given: str, allowed: tuple[str, ...]) -> str:
     """``given`` when it is allowed.
 

@@ -45,9 +45,13 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines += [f"  champion   {result.ids.succession}"] if result.ids.succession else []
     lines += [f"  warning    {warning}" for warning in result.warnings]
     name = shlex.quote(result.name)
+    from automl.image_input import place_of_new_rows
+
+    place = place_of_new_rows(result.predictor.layout)
+    what = "images" if place.endswith("/") else "rows"
     lines += ["", "What next"]
     commands = (
-        (f"automl predict {name} NEW.csv -o predictions.csv", "use it on new rows"),
+        (f"automl predict {name} {place} -o predictions.csv", f"use it on new {what}"),
         (f"automl report {name}", "one page: how good, why, at what cost"),
         (f"automl ui {name}", "every trial in MLflow"),
         (f"automl leaderboard {name}", "every trial here"),

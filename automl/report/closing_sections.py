@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 
+from automl.data.table import Kind
 from automl.metrics import METRICS
 from automl.report.markup import Markup, code, prose, section, table, tag
 from automl.report.parameters import LEAST_TRIALS, parameter_shares
@@ -111,14 +112,18 @@ def use_section(subject: Subject) -> Markup:
     uri = subject.summary.get("tracking_uri", "")
     parts: list[Markup] = []
     if subject.summary.get("model_uri"):
+        kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
+        images = kinds == {Kind.IMAGE.value}
+        place, given = ("unsorted/", "'unsorted/'") if images else ("NEW.csv", "frame")
+        takes = "a folder, an image, or a list of them" if images else "a DataFrame, or the path of a file"
         lines = [
             "import automl",
             "",
             f"model = automl.load({name!r})",
-            "model.predict(frame)  # a DataFrame, or the path of a file",
+            f"model.predict({given})  # {takes}",
         ]
         if subject.evidence is not None and subject.evidence.task.labels:
-            lines.append("model.predict_proba(frame)")
+            lines.append(f"model.predict_proba({given})")
         model_uri = shlex.quote(subject.summary["model_uri"])
         served = (
             f"export MLFLOW_TRACKING_URI={shlex.quote(uri)}",
@@ -126,7 +131,7 @@ def use_section(subject: Subject) -> Markup:
         )
         parts += [
             tag("h3", "Predict"),
-            code(f"automl predict {shlex.quote(name)} NEW.csv -o predictions.csv"),
+            code(f"automl predict {shlex.quote(name)} {place} -o predictions.csv"),
             code("\n".join(lines)),
             tag("h3", "Serve"),
             code("\n".join(served)),

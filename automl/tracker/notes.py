@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from automl.image_input import place_of_new_rows
 from automl.tracker.record import (
     LeaderboardRow,
     SearchIds,
@@ -43,7 +44,7 @@ def search_note(
         _about(search),
     ]
     if ids.model_version:
-        parts.append(_use(search.name, ids))
+        parts.append(_use(search, ids))
     head = "\n\n".join(part for part in parts if part)
     room = LONGEST - len(head) - 2
     return f"{head}\n\n{leaderboard_note(rows, metric.name, metric.greater_is_better, ids=ids, room=room)}"
@@ -339,19 +340,20 @@ def _about(search: SearchRecord) -> str:
     )
 
 
-def _use(name: str, ids: SearchIds) -> str:
-    quoted = shlex.quote(name)
+def _use(search: SearchRecord, ids: SearchIds) -> str:
+    quoted, place = shlex.quote(search.name), place_of_new_rows(search.layout)
+    given = repr(place) if place.endswith("/") else "frame"
     if not ids.is_champion:
         run = ids.run_id
         return (
-            f"```\nautoml predict {run} NEW.csv -o predictions.csv\nautoml promote {quoted} {run}\n```\n\n"
+            f"```\nautoml predict {run} {place} -o predictions.csv\nautoml promote {quoted} {run}\n```\n\n"
             f'```python\nmodel = automl.load("{run}")  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
-            "model.predict(frame)\n```"
+            f"model.predict({given})\n```"
         )
     return (
-        f"```\nautoml predict {quoted} NEW.csv -o predictions.csv\nautoml report {quoted}\n```\n\n"
-        f'```python\nmodel = automl.load({name!r})  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
-        "model.predict(frame)\n```"
+        f"```\nautoml predict {quoted} {place} -o predictions.csv\nautoml report {quoted}\n```\n\n"
+        f'```python\nmodel = automl.load({search.name!r})  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
+        f"model.predict({given})\n```"
     )
 
 
