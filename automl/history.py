@@ -251,6 +251,7 @@ def ui_server(
     if location.artifacts is None:
         address = location.uri.rstrip("/")
         return UiServer(address, address + path)
+    record.bring_up_to_date()
     chosen = _free_port(port)
     address = f"http://{_HOST}:{chosen}"
     # In the environment: a database's password is not for the list of processes.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 KNOWN_SCHEMAS = frozenset({"dc11669786a5"})
 """Revisions of MLflow's schema with which direct reading is held against its client: that of MLflow 3.17."""
 
+_RELEASE = "3.17."
 _PAGE = 1000
 _AT_ONCE = 500  # SQLite takes 999 values in a query at least
 
@@ -122,6 +124,11 @@ def open_access(database: Path | None, connect: Callable[[], MlflowClient]) -> A
     if database is not None and revision(database) in KNOWN_SCHEMAS:
         return _SqliteAccess(database, connect)
     return _ClientAccess(connect)
+
+
+def is_current(database: Path) -> bool:
+    """Whether the installed MLflow serves a SQLite file as it is; False where MLflow itself must tell."""
+    return revision(database) in KNOWN_SCHEMAS and version("mlflow").startswith(_RELEASE)
 
 
 @final

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
-from automl.tracker.access import Access, MetricPoint, Run, open_access
+from automl.tracker.access import Access, MetricPoint, Run, is_current, open_access
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.record import LeaderboardRow, best_first
@@ -110,6 +110,11 @@ class Record:
     def client(self) -> MlflowClient:
         """MLflow's client, for what writes; the first use imports MLflow (seconds)."""
         return connect(self.location)
+
+    def bring_up_to_date(self) -> None:
+        """Make the tables those of the installed MLflow, which serves no others."""
+        if self.location.database is not None and not is_current(self.location.database):
+            _ = self.client
 
     @cached_property
     def access(self) -> Access:

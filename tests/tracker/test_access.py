@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from automl.tracker.access import KNOWN_SCHEMAS, Access, open_access
+from automl.tracker.access import KNOWN_SCHEMAS, Access, is_current, open_access
 from automl.tracker.schema import revision
 from automl.tracker.store import connect, open_store
 
@@ -122,3 +122,14 @@ def test_predictions_load_what_the_members_need_alone(recorded: RecordedSearch, 
     five = str(tmp_path / "five.csv")
     loaded = loaded_by("predict", "flowers", five, "--store", str(recorded.location.root))
     assert loaded <= {"pandas", "sklearn", "scipy"}
+
+
+def test_a_record_of_another_schema_is_left_to_mlflow(
+    recorded: RecordedSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recorded.location.database is not None
+    assert is_current(recorded.location.database)
+    monkeypatch.setattr("automl.tracker.access.KNOWN_SCHEMAS", frozenset())
+    assert not is_current(recorded.location.database)
+    with pytest.raises(AssertionError, match="client was asked for"):
+        open_access(recorded.location.database, refused)
