@@ -436,14 +436,10 @@ def _curves(folds: Sequence[_FittedFold]) -> tuple[Curve, ...]:
     found: list[Curve] = []
     for fold in folds:
         for curve in fold.context.curves:
-            last = len(curve.steps) - 1
-            keep = range(last + 1)
-            if last >= _CURVE_POINTS:
-                keep_points = np.unique(np.linspace(0, last, _CURVE_POINTS).round().astype(int)).tolist()
-                steps = tuple(curve.steps[i] for i in keep_points)
-                values = tuple(float(curve.values[i]) for i in keep_points)
-            else:
-                steps, values = tuple(curve.steps), tuple(float(curve.values[i]) for i in keep)
+            kept: Sequence[int] = range(len(curve.steps))
+            if len(kept) > _CURVE_POINTS:
+                kept = np.unique(np.linspace(0, len(kept) - 1, _CURVE_POINTS).round().astype(int)).tolist()
+            steps, values = tuple(curve.steps[i] for i in kept), tuple(float(curve.values[i]) for i in kept)
             found.append(Curve(f"{curve.name}/fold_{fold.data.number}", steps, values))
     return tuple(found)
 

@@ -112,6 +112,9 @@ def use_section(subject: Subject) -> Markup:
     uri = subject.summary.get("tracking_uri", "")
     parts: list[Markup] = []
     if subject.summary.get("model_uri"):
+        # By its name one gets the champion, which may be an earlier search's.
+        model = name if search.model_version == search.champion_version else search.run_id
+        parts += [tag("p", note)] if (note := subject.summary.get("succession")) else []
         kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
         images = kinds == {Kind.IMAGE.value}
         place, given = ("unsorted/", "'unsorted/'") if images else ("NEW.csv", "frame")
@@ -119,7 +122,7 @@ def use_section(subject: Subject) -> Markup:
         lines = [
             "import automl",
             "",
-            f"model = automl.load({name!r})",
+            f"model = automl.load({model!r})",
             f"model.predict({given})  # {takes}",
         ]
         if subject.evidence is not None and subject.evidence.task.labels:
@@ -131,7 +134,7 @@ def use_section(subject: Subject) -> Markup:
         )
         parts += [
             tag("h3", "Predict"),
-            code(f"automl predict {shlex.quote(name)} {place} -o predictions.csv"),
+            code(f"automl predict {shlex.quote(model)} {place} -o predictions.csv"),
             code("\n".join(lines)),
             tag("h3", "Serve"),
             code("\n".join(served)),
@@ -144,6 +147,9 @@ def use_section(subject: Subject) -> Markup:
         code(f"automl leaderboard {shlex.quote(name)}\nautoml ui {shlex.quote(name)}"),
     ]
     facts = [("search run", search.run_id), ("tracking store", uri), ("model version", search.model_version)]
+    facts.append(
+        ("champion of the name", f"version {search.champion_version}" if search.champion_version else "")
+    )
     if subject.evidence is not None:
         facts.append(("data digest", subject.evidence.story.data_digest[:16]))
     facts += sorted(subject.versions.items())

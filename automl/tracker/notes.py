@@ -39,7 +39,7 @@ def search_note(
         _ways(search, rows, ids),
         summary.note,
         _result(body, metric.name),
-        as_markdown(ids.succession),
+        _with_code(ids.succession),
         _champion(body, rows, ids),
         _about(search),
     ]
@@ -154,7 +154,7 @@ def board_views(
             *([f"metrics.`test_{metric}`"] if test else []),
             f"metrics.`val_{metric}`",
             "attributes.`User`",
-            *(f"tags.`automl.{name}`" for name in ("family", "budget", "model_version", "champion")),
+            *(f"tags.`automl.{name}`" for name in ("family", "budget", "model_version")),
         ],
     }
     sections = (("search", "Search", True), ("all", "Model metrics", False))
@@ -327,7 +327,14 @@ def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: Sear
         if member["trial"] in known
     )
     more = f" and {len(members) - 12} more" if len(members) > 12 else ""
-    return f"Champion: {listed}{more}"
+    what = "Champion" if ids.is_champion else "Model"
+    return f"{what}: {listed}{more}"
+
+
+def _with_code(text: str) -> str:
+    """Plain words as Markdown; what stands in backquotes is code."""
+    parts = text.split("`")
+    return "`".join(part if place % 2 else as_markdown(part) for place, part in enumerate(parts))
 
 
 def _about(search: SearchRecord) -> str:
@@ -344,10 +351,10 @@ def _use(search: SearchRecord, ids: SearchIds) -> str:
     quoted, place = shlex.quote(search.name), place_of_new_rows(search.layout)
     given = repr(place) if place.endswith("/") else "frame"
     if not ids.is_champion:
-        run = ids.run_id
+        run = ids.run_id[:8]
         return (
             f"```\nautoml predict {run} {place} -o predictions.csv\nautoml promote {quoted} {run}\n```\n\n"
-            f'```python\nmodel = automl.load("{run}")  # or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
+            f'```python\nmodel = automl.load("{run}")\n# or mlflow.pyfunc.load_model("{ids.model_uri}")\n'
             f"model.predict({given})\n```"
         )
     return (
@@ -364,4 +371,4 @@ def _model(name: str) -> str:
 def _model_page(name: str, version: str) -> str:
     from urllib.parse import quote
 
-    return f"#/models/{quote(name, safe='')}/versions/{version}"
+    return f"#/models/{quote(name, safe='')}/versions/{version}?{TRAINING}"
