@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 _ROUNDS = 3
@@ -49,15 +50,14 @@ def main() -> None:
             print(f"{name:16s} {cpu:7.2f} {wall:7.2f}", flush=True)
 
 
-def _commands(folder: Path) -> dict[str, Callable[[], Sequence[str]]]:
+def _commands(folder: Path) -> dict[str, Sequence[str]]:
     """What is measured, by its name in the table."""
     five = folder / "five.csv"
     with (folder / "wine.csv").open(encoding="utf-8", newline="") as source, five.open("w") as target:
-        rows = list(csv.reader(source))
-        csv.writer(target).writerows(rows[:6])
-    best_first = json.loads(_automl(folder, "leaderboard", "wine", "-n", "0", "--json"))
-    trials = [row["run_id"] for row in best_first if row.get("trial") is not None]
-    fixed: dict[str, Sequence[str]] = {
+        csv.writer(target).writerows(islice(csv.reader(source), 6))
+    search = json.loads(_automl(folder, "show", "wine", "--json"))
+    trials = [row["run_id"] for row in search["trials"]]
+    return {
         "help": ("--help",),
         "leaderboard": ("leaderboard", "wine"),
         "show": ("show", "wine"),
@@ -65,17 +65,16 @@ def _commands(folder: Path) -> dict[str, Callable[[], Sequence[str]]]:
         "report": ("report", "wine", "-o", "report.html"),
         "card": ("card", "wine", "-o", "card.md"),
         "compare": ("compare", trials[0], trials[1]),
-        "promote": ("promote", "wine", trials[0]),
+        "promote": ("promote", "wine", search["run_id"]),
         "families": ("families",),
         "spaces": ("spaces", "list"),
         "check": ("check", "wine.csv", "--target", "class"),
     }
-    return {name: lambda words=words: words for name, words in fixed.items()}
 
 
-def _median(folder: Path, words: Callable[[], Sequence[str]], rounds: int) -> tuple[float, float]:
+def _median(folder: Path, words: Sequence[str], rounds: int) -> tuple[float, float]:
     """CPU and wall seconds of a command with all its children."""
-    found = [_measured(folder, words()) for _ in range(rounds + 1)][1:]
+    found = [_measured(folder, words) for _ in range(rounds + 1)][1:]
     return statistics.median(cpu for cpu, _ in found), statistics.median(wall for _, wall in found)
 
 

@@ -45,6 +45,16 @@ def test_the_command_line_starts_without_heavy_libraries(flag: str) -> None:
     assert "automl" in finished.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "needed"), [("families", ""), ("spaces list", ""), ("check data.csv --target y", "pandas")]
+)
+def test_commands_without_a_search_load_what_they_need_alone(words: str, needed: str, tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("x,y\n" + "".join(f"{i % 7},{i % 2}\n" for i in range(50)))
+    code = f"import os; os.chdir({str(tmp_path)!r})" + _COMMAND.replace("{flag!r}", "*{flag!r}")
+    finished = _run(code.format(flag=words.split()) + _REPORT)
+    assert finished.stderr.splitlines()[-1].split()[1:] == needed.split()
+
+
 def test_help_is_quick() -> None:
     command = Path(sys.executable).with_name("automl")
     subprocess.run([command, "--help"], capture_output=True, check=True)  # compiles the modules
