@@ -122,7 +122,8 @@ def read_leaderboard(
     search = record.describe_search(record.search_run(name))
     best = (search.summary or {}).get("best")
     champion = champion_row(search.run_id, best, search.metrics, search.trials) if best else None
-    return Leaderboard(champion, tuple(search.trials)).sorted_by(sort)
+    other = "" if search.champion_version == search.model_version else search.champion_version
+    return Leaderboard(champion, tuple(search.trials), other).sorted_by(sort)
 
 
 def leaderboard(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
@@ -79,10 +79,18 @@ class ChampionRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A search's champion, None before it ended, and its trials."""
+    """A search's champion, None before it ended, and its trials.
+
+    Attributes
+    ----------
+    other_version:
+        The version of the registered model that has the alias ``champion`` where it is not this search's;
+        else empty.
+    """
 
     champion: ChampionRow | None
     trials: tuple[LeaderboardRow, ...]
+    other_version: str = ""
 
     @property
     def percents(self) -> dict[int, int]:
@@ -110,7 +118,7 @@ class Leaderboard:
 
     def sorted_by(self, sort: str) -> Leaderboard:
         """The trials, which are best first, in another order."""
-        return Leaderboard(self.champion, tuple(in_order(self.trials, sort)))
+        return replace(self, trials=tuple(in_order(self.trials, sort)))
 
 
 def champion_row(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -85,6 +86,12 @@ def test_members_are_marked_and_named_also_when_few_rows_are_shown(board: Leader
     assert "33%" in lines[2]
     assert lines[3] == "The champion is an ensemble of #1 extra_trees 34%, #2 lightgbm 33%, #0 tabm 33%."
     assert lines[4] == "3 more: -n 0 shows all."
+
+
+def test_a_version_that_is_used_instead_is_named(board: Leaderboard) -> None:
+    page = io.StringIO()
+    print_leaderboard(replace(board, other_version="7"), page, rows=0)
+    assert "use version 7 of the model instead" in page.getvalue()
 
 
 def test_the_champion_stays_on_top_in_every_order(board: Leaderboard) -> None:

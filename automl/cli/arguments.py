@@ -42,7 +42,7 @@ def dialect_options(command: F) -> F:
             callback=_words,
             help="Words that mean no value; 'usual' adds the usual ones. [default: usual]",
         ),
-        click.option("--skip-bad-rows", is_flag=True, help="Leave rows out that have too many fields."),
+        click.option("--skip-bad-rows", is_flag=True, help="Leave out rows that cannot be read."),
         click.option(
             "--header", type=int, metavar="LINE", help="Line of a text file that names the columns, from 1."
         ),

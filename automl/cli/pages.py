@@ -102,6 +102,9 @@ def print_leaderboard(
     if champion and len(champion.members) > 1:
         members = ", ".join(f"#{one.trial} {one.family} {one.percent}%" for one in champion.members)
         print(f"The champion is an ensemble of {members}.", file=stream)
+    if champion and board.other_version:
+        used = f"version {board.other_version} of the model instead"
+        print(f"`automl predict` and `automl.load` use {used}.", file=stream)
     if marked:
         print("* no other trial is better in both this and the score.", file=stream)
     if len(shown) < len(board.trials):
