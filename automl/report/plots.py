@@ -41,7 +41,7 @@ def put_plots(record: Record, run_id: str, plots: Mapping[str, str]) -> None:
     note = _SHOWN.sub("", record.run(run_id).data.tags.get(NOTE, ""))
     shown = [f"{PLOTS}/{name}.svg" for name in _DESCRIBED if name in plots]
     with storage_errors(f"describe the run {run_id}"):
-        record.access.set_tag(run_id, NOTE, with_plots(note, run_id, shown[:4], before="| trial |"))
+        record.client.set_tag(run_id, NOTE, with_plots(note, run_id, shown[:4], before="| trial"))
 
 
 def _file(view: str, body: str) -> str:

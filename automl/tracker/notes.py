@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
 _VIEW, _CHARTS, _SEARCHES = "mlflow.sharedViewState.", "-charts", "searches"
+_GAP = "&emsp;"
 LONGEST = 7_900  # a tag's length, with room
 
 
@@ -242,8 +243,8 @@ def leaderboard_note(
 ) -> str:
     """The leaderboard, each trial a link to its run, as long as there is room for."""
     lines = [
-        f"| trial | {as_markdown(metric)} | ± | seconds | ms per 1000 rows | state |",
-        "|---|---|---|---|---|---|",
+        _table_line(("trial", as_markdown(metric), "±", "seconds", "ms per 1000 rows", "state")),
+        "|---|--:|--:|--:|--:|---|",
     ]
     used = sum(map(len, lines)) + len(lines) + 40
     for row in best_first(rows, greater_is_better):
@@ -251,13 +252,18 @@ def leaderboard_note(
         error = "" if row.standard_error is None else score_text(row.standard_error, 2)
         latency = "" if row.predict_ms_per_1000_rows is None else f"{row.predict_ms_per_1000_rows:.1f}"
         cells = (_trial(row, ids), score, error, f"{row.seconds:.1f}", latency, row.state)
-        line = f"| {' | '.join(cells)} |"
+        line = _table_line(cells)
         used += len(line) + 1
         if used > room:
             lines.append(f"\n… and {len(rows) - len(lines) + 2} more")
             break
         lines.append(line)
     return "\n".join(lines)
+
+
+def _table_line(cells: Sequence[str]) -> str:
+    """A row of a table; MLflow's pages (3.17) set columns without a gap, so that a space keeps them apart."""
+    return f"| {' | '.join(f'{cell}{_GAP}' for cell in cells)} |"
 
 
 def _ways(search: SearchRecord, rows: Sequence[LeaderboardRow], ids: SearchIds) -> str:

@@ -28,7 +28,7 @@ from automl.tracker.tags import (
     TEST_DIGEST,
 )
 from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
-from automl.wording import score_text
+from automl.wording import score_text, size_text
 
 if TYPE_CHECKING:
     from automl.data.layout import Layout
@@ -344,7 +344,7 @@ def trial_note(trial: Trial, result: Result, metric: str) -> str:
     )
     if scores.train is not None:
         text += f" (training rows {score_text(scores.train)})"
-    text += f", {result.seconds:.1f} s, {result.model_bytes / 1e6:.1f} MB."
+    text += f", {result.seconds:.1f} s, {size_text(result.model_bytes)}."
     return " ".join([text, *map(as_markdown, result.notes)])
 
 

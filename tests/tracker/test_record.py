@@ -54,7 +54,7 @@ def test_the_note_of_a_long_leaderboard_fits_into_a_tag() -> None:
     ]
     note = leaderboard_note(rows, "rmse", greater_is_better=False)
     assert len(note) < 8000
-    assert "| #0 random_forest |" in note
+    assert "| #0 random_forest&emsp; |" in note
     assert "more" in note.splitlines()[-1]
 
 
