@@ -18,7 +18,6 @@ _QUOTAS = (
     ("/sys/fs/cgroup/cpu.max",),
     ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
 )
-_NETS = {"torch"}
 _LOADING_SHARE = 1 / 3
 _LEAST_SHARE = 0.5
 
@@ -72,11 +71,18 @@ def device(asked: str) -> str:
 
 
 def patience(settings: Settings, families: Sequence[str]) -> float | None:
-    """Seconds that loading torch may take, a third of the budget; None for as long as need be."""
+    """Seconds that loading libraries may take, a third of the budget; None for as long as need be.
+
+    Where nothing but the baseline could be tried without them, they are waited for.
+    """
     known = known_families()
-    nets = [name for name in families if _NETS & {*known[name].libraries}]
-    if not nets:
-        return 0.0
-    if settings.seconds is None or is_image_folder(settings.source) or len(nets) + 1 >= len(families):
+    light = [name for name in families if name != "dummy" and not known[name].libraries]
+    if settings.seconds is None or is_image_folder(settings.source) or not light:
         return None
     return _LOADING_SHARE * settings.seconds
+
+
+def libraries(families: Sequence[str]) -> tuple[str, ...]:
+    """What the fits of these families import."""
+    known = known_families()
+    return tuple({library: None for name in families for library in known[name].libraries})

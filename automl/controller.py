@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, trial_seconds
-from automl.capacity import cores, device, patience
+from automl.capacity import cores, device, libraries, patience
 from automl.delivery import QUICK, Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import (
@@ -113,7 +113,7 @@ class RunningSearch:
             if self.resumed is not None:
                 stack.enter_context(self.resumed)
             executor = stack.enter_context(self._executor())
-            executor.warm(patience(self.settings, chosen))
+            executor.warm(libraries(chosen), patience(self.settings, chosen))
             meter = Meter()
             meter.read([os.getpid()])
             if self.clock.pace.share > _BUSY:  # else the data and the first models come first

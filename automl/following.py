@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from automl.tracker import Tracker
 from automl.trial import Progress, Status, Trial
 from automl.wording import duration, score_text
 
+BASELINE = "dummy"
+_THREAD_SHARE = 0.7  # of what the process gets, while it is also asking and telling
 OPENING_SECONDS = 2.5
 """Processor seconds in which MLflow is imported and the search's run made (measured)."""
 
@@ -73,13 +76,15 @@ class Recording:
         self._watcher = watcher
         self._tracker = tracker
         self._clock = clock
+        self._began = time.monotonic()
+        self._has_model = False
         self.started = watcher.started
         self.progressed = watcher.progressed
         self._troubled = False
 
     def ticked(self) -> None:
         """Look after the store: the search ends when nothing more can be recorded."""
-        self._clock.owed = 0.0 if self._tracker.begun else OPENING_SECONDS
+        self._clock.owed = self._owed()
         if self._tracker.stopped is not None:
             raise self._tracker.stopped
         if bool(self._tracker.trouble) != self._troubled:
@@ -91,6 +96,13 @@ class Recording:
             )
         self._watcher.ticked()
 
+    def _owed(self) -> float:
+        """What is left of opening the store; nothing to wait for as long as there is no model to keep."""
+        if self._tracker.begun or not self._has_model:
+            return 0.0
+        done = _THREAD_SHARE * self._clock.pace.share * (time.monotonic() - self._began)
+        return max(0.0, OPENING_SECONDS - done)
+
     def weighed(self, weights: Mapping[int, float]) -> None:
         """Let no member's model be dropped to bound the disk space."""
         self._tracker.protect(weights)
@@ -98,6 +110,8 @@ class Recording:
 
     def finished(self, trial: Trial, best: float | None) -> None:
         """Put a trial on record."""
+        if trial.scores is not None and trial.candidate.family != BASELINE:
+            self._has_model = True
         self._tracker.finish_trial(trial)
         if best is not None:
             self._tracker.best_so_far(trial.number, best)

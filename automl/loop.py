@@ -159,8 +159,17 @@ class Loop:
 
     def _overdue(self) -> bool:
         """Trials still running a moment after their deadline are given up; a longer one where all wait."""
-        moment = min(0.6 / self.clock.pace.share, 0.25 * self.clock.reserve)
-        return self.clock.left < max(0.25, self.clock.reserve - max(0.6, moment))
+        reserve = self.clock.reserve
+        moment = min(0.6 / self.clock.pace.share, 0.25 * reserve)
+        if not self._has_model:  # the first one is worth the haste at the end
+            moment = 0.5 * reserve
+        return self.clock.left < max(0.25, reserve - max(0.6, moment))
+
+    @property
+    def _has_model(self) -> bool:
+        """Whether a trial has a score that is not the baseline's."""
+        trials = self.history.values()
+        return any(trial.scores is not None and trial.candidate.family != "dummy" for trial in trials)
 
     def _fill(self) -> None:
         while len(self._running) < self._slots_now() and self.executor.idle > 0:

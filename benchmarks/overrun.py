@@ -100,7 +100,8 @@ def measure(table: str, budget: float, *, data: Path, folder: Path, allowed: flo
     command += ["--events", str(folder / "events.jsonl")]
     for column in source.drop:
         command += ["--drop", column]
-    joined = f"exec {shlex.join(command)} >{shlex.quote(str(answer))}"
+    # What is installed has its bytecode beside it; a checkout is to have it too.
+    joined = f"unset PYTHONDONTWRITEBYTECODE; exec {shlex.join(command)} >{shlex.quote(str(answer))}"
     went = run_measured(
         ["sh", "-c", joined], log=folder / "log.txt", folder=folder, limit_seconds=3 * budget + 60
     )

@@ -68,13 +68,13 @@ def test_time_spent_before_the_call_counts():
 
 def test_more_is_kept_for_the_end_where_other_work_leaves_less_of_the_processor():
     assert Clock(60).reserve == 3
-    assert Clock(60, pace=Pace(0.2)).reserve == pytest.approx(8)
+    assert Clock(60, pace=Pace(0.2)).reserve == pytest.approx(6)
     assert Clock(10, pace=Pace(0.1)).reserve == pytest.approx(3.5)  # never more than 35 %
     assert Clock(3600, pace=Pace(0.2)).reserve == 20
     assert Clock(None, pace=Pace(0.2)).reserve == 0
     waiting = Clock(60, pace=Pace(0.5))
     waiting.owed = 2.5  # MLflow still loads
-    assert waiting.reserve == pytest.approx(8.2)
+    assert waiting.reserve == pytest.approx(3 + 5)
 
 
 def test_the_first_guess_of_the_pace_follows_the_running_processes_per_core(monkeypatch):

@@ -38,10 +38,11 @@ class Executor(Protocol):
         """How many tickets :meth:`submit` takes now."""
         ...
 
-    def warm(self, patience: float | None = None) -> None:
+    def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
         """Begin to load libraries in the background, before the problem is known; optional.
 
-        The heaviest are left alone where loading them would take more than ``patience`` seconds.
+        Given what the search's families import, no others are loaded; and none that would take more than
+        ``patience`` seconds, except those that every model needs.
         """
         ...
 

@@ -27,26 +27,25 @@ from typing import Any, NoReturn
 from automl.pace import TrialPace
 
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-_LAST_BY_OTHERS = 2.5  # processor seconds of the last stage by those of the others (measured)
 
 
 def main(arguments: str) -> NoReturn:
     """Load and serve.
 
-    ``arguments`` is JSON: ``stages``, the modules of each server; ``fds``, a socket for each; ``patience``,
-    the seconds that loading the last stage may take.
+    ``arguments`` is JSON: ``stages``, the modules of each server; ``fds``, a socket for each; ``work``, of
+    each but the first its processor seconds by those of all before; ``patience``, the seconds that loading
+    a later stage may take.
     """
     given = json.loads(arguments)
     controls = [socket.socket(fileno=number) for number in given["fds"]]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # imports make a million objects that stay
-    last = len(controls) - 1
-    for stage, modules in enumerate(given["stages"]):
+    for stage, (modules, later) in enumerate(zip(given["stages"], [*given["work"], None], strict=True)):
         _load(modules)
         # Objects that live for ever are not to be touched by a child's collector: that copies their pages.
         gc.freeze()
         control = controls[stage]
-        if stage == last or (stage + 1 == last and _takes_too_long(given["patience"])):
+        if later is None or _takes_too_long(later, given["patience"]):
             break
         pid = os.fork()
         if pid:
@@ -59,11 +58,14 @@ def main(arguments: str) -> NoReturn:
     _serve(control)
 
 
-def _takes_too_long(patience: float | None) -> bool:
-    """Whether the last stage would be loaded too late, at the pace at which the others were."""
+def _takes_too_long(work: float, patience: float | None) -> bool:
+    """Whether the next stage would be loaded too late, at the pace at which this process went so far.
+
+    ``work`` is the next stage's, by what this process has done.
+    """
     if patience is None:
         return False
-    return _LAST_BY_OTHERS * time.process_time() / TrialPace.since_start().share() > patience
+    return work * time.process_time() / TrialPace.since_start().share() > patience
 
 
 def _load(modules: Sequence[str]) -> None:

@@ -39,7 +39,7 @@ class InlineExecutor:
         """One while no ticket waits."""
         return 0 if self._waiting else 1
 
-    def warm(self, patience: float | None = None) -> None:
+    def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
         """Nothing: libraries are loaded by the first trial that needs them."""
 
     def loaded(self, libraries: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -43,6 +44,8 @@ STAGES = (
     # Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
     ("torch", "torch._dynamo", "tabm", "safetensors.torch"),
 )
+# What a stage takes of a processor, by all before it (measured: 1.0, 1.7 and 6 s).
+WORK = (1.7, 2.2)
 # The package itself may lie where the import path does not lead: `python -m automl` in a copy of its source.
 _CODE = (
     "import sys, json; path, home = json.loads(sys.argv[1]); "
@@ -111,8 +114,8 @@ class WorkerProcess:
 class Launcher(Protocol):
     """Makes worker processes."""
 
-    def warm(self, patience: float | None = None) -> None:
-        """Begin to load libraries; the heaviest only where that takes ``patience`` seconds at most."""
+    def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
+        """Load these libraries, or all; within ``patience`` seconds what not every model needs."""
         ...
 
     def launch(self, libraries: Sequence[str] = ()) -> WorkerProcess:
@@ -174,15 +177,19 @@ class ForkLauncher:
         self._failures = 0
         self._patience: float | None = None
 
-    def warm(self, patience: float | None = None) -> None:
+    def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
         """Start the servers."""
         if self._process is not None:
             return
         self._patience = patience
+        if libraries is not None:
+            self._stages = self._stages[: self._stage(libraries) + 1]
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in self._stages]
         theirs = [pair[1] for pair in pairs]
         fds = [end.fileno() for end in theirs]
-        given = json.dumps({"stages": self._stages, "fds": fds, "patience": patience})
+        given = json.dumps(
+            {"stages": self._stages, "fds": fds, "work": WORK[: len(fds) - 1], "patience": patience}
+        )
         paths = json.dumps([[path or os.getcwd() for path in sys.path], _HOME])
         # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
         # A look for GPUs must not initialise CUDA, which no child of this process could use then.
@@ -231,11 +238,12 @@ class ForkLauncher:
         return not any(server.alive for server in self._servers[worker.stage + 1 : wanted + 1])
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Whether the server that has them is ready, or is not the last and slowest to be."""
+        """Whether the server that has them is ready, or will be and is not the last and slowest one."""
         wanted = self._stage(libraries)
-        if wanted < len(self._stages) - 1:
+        if not self._servers:
             return True
-        return not self._servers or (self._servers[wanted].alive and self._servers[wanted].ready)
+        server = self._servers[wanted]
+        return server.alive and (server.ready or wanted < len(self._stages) - 1)
 
     def _stage(self, libraries: Sequence[str]) -> int:
         """The first one after which all of these libraries are loaded that any server loads."""
@@ -248,7 +256,7 @@ class ForkLauncher:
 
     def _server(self, libraries: Sequence[str]) -> _Server:
         """The latest that is ready, if it is late enough; else the one that will be."""
-        self.warm(self._patience)
+        self.warm(patience=self._patience)
         wanted = self._stage(libraries)
         alive = [server for server in self._servers if server.alive]
         ready = [server for server in alive if server.ready]
@@ -318,15 +326,15 @@ class ForkLauncher:
         process = self._process
         if process is None:
             return
-        # The later ones first: each is reaped by the one before, as far as that does not load yet.
-        for server in reversed(self._servers[1:]):
-            if server.pid is not None and server.alive:
-                with suppress(ProcessLookupError):
-                    os.kill(server.pid, signal.SIGKILL)
+        # The later ones first: each is reaped by the one before, where that does not load itself.
         until = time.monotonic() + _CLOSE_SECONDS
-        later = [server for server in self._servers[1:] if server.pid is not None]
-        while any(server.alive for server in later) and time.monotonic() < until:
-            self.listen(wait(self.waitables(), 0.02))
+        for before, server in reversed(list(pairwise(self._servers))):
+            if server.pid is None or not server.alive:
+                continue
+            with suppress(ProcessLookupError):
+                os.kill(server.pid, signal.SIGKILL)
+            while server.alive and before.alive and before.ready and time.monotonic() < until:
+                self.listen(wait(self.waitables(), 0.02))
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -344,7 +352,7 @@ class SpawnLauncher:
         self._processes: dict[int, tuple[WorkerProcess, Any]] = {}
         self._count = 0
 
-    def warm(self, patience: float | None = None) -> None:
+    def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
         """Nothing is shared, so nothing can be loaded ahead."""
 
     def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:

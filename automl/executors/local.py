@@ -114,9 +114,9 @@ class LocalExecutor:
         """Workers without a trial, starting ones included; 0 before :meth:`start`."""
         return sum(slot.running is None for slot in self._slots)
 
-    def warm(self, patience: float | None = None) -> None:
+    def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
         """Begin to load libraries in the background."""
-        self._launcher.warm(patience)
+        self._launcher.warm(libraries, patience)
 
     def loaded(self, libraries: Sequence[str]) -> bool:
         """Whether a worker that has them can be had at once, or soon."""
@@ -180,12 +180,10 @@ class LocalExecutor:
                 self._end(slot, Status.TIMEOUT, "ended by the search")
 
     def close(self) -> None:
-        """Kill the workers, wait for their end, then end what launched them."""
+        """Kill the workers and what launched them; none is waited for that does not end."""
         for slot in self._slots:
             slot.worker.kill()
-        for slot in self._slots:
             slot.worker.connection.close()
-            self._launcher.end(slot.worker)
         self._slots = []
         self._launcher.close()
         shutil.rmtree(self._folder, ignore_errors=True)
