@@ -18,7 +18,7 @@ from rich.console import Console
 
 from automl.cli.events import EventLog
 from automl.cli.live import HEAD, Running, Snapshot, picture
-from automl.cli.view import LiveView, View
+from automl.cli.view import LiveView, PlainView, View
 from automl.errors import StorageError
 from automl.trial import Candidate, Progress, Result, Scores, Status, Trial
 
@@ -194,6 +194,9 @@ def test_off_a_terminal_there_are_plain_lines_and_the_events_are_json(folder):
     )
     assert "\x1b" not in done.stderr
     assert len(re.findall(r"^ +[\d.]+s +#\d+", done.stderr, re.MULTILINE)) == 5
+    assert re.search(
+        r"^  [\d.]+s · 5 trials · best accuracy [\d.]+ \(\w+\) · done$", done.stderr, re.MULTILINE
+    )
     lines = (folder / "log" / "events.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
     kinds = [event["event"] for event in events]
@@ -203,6 +206,27 @@ def test_off_a_terminal_there_are_plain_lines_and_the_events_are_json(folder):
     assert [event["time"] for event in events] == sorted(event["time"] for event in events)
     assert events[-1]["best"] == json.loads(done.stdout)["best"]
     assert events[0]["metric"] == "accuracy"
+
+
+def test_off_a_terminal_a_line_every_ten_seconds_says_how_far_the_search_is(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    view = PlainView(stream)
+    view.metric, view._seconds = "accuracy", 60.0
+    view.started(Trial(0, Candidate("lightgbm")))
+    view.started(Trial(1, Candidate("linear")))
+    for second in range(1, 25):
+        now[0] = 100.0 + second
+        view.ticked()
+        if second == 12:
+            trial = Trial(0, Candidate("lightgbm"))
+            view.finished(trial.finished(Result(Status.DONE, seconds=9.0), Scores(0.971, 0.01, ())), None)
+    lines = [line for line in stream.getvalue().splitlines() if "·" in line]
+    assert lines == [
+        "  10s of 60s · 0 trials · 2 running",
+        "  20s of 60s · 1 trial · best accuracy 0.971 (lightgbm) · 1 running",
+    ]
 
 
 def test_quiet_says_nothing_but_still_writes_events(folder):

@@ -198,6 +198,22 @@ def test_libraries_are_loaded_by_the_time_a_trial_needs_them(tmp_path: Path, pro
         assert launcher.suits(slot.worker, ("torch", "sklearn"))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
+def test_libraries_that_would_load_too_long_are_left_alone_and_a_trial_that_needs_them_runs(
+    tmp_path: Path, problem: Path
+) -> None:
+    with LocalExecutor(1) as executor:
+        executor.warm(patience=1e-9)
+        executor.start(problem)
+        executor.submit(ticket(tmp_path, 1, "dummy"))
+        assert only_result(executor).status is Status.DONE
+        assert not executor.loaded(("torch",))
+        assert not executor.loaded(("sklearn",))
+        assert executor.loaded(())
+        executor.submit(ticket(tmp_path, 2, "extra_trees", seconds=60.0))
+        assert only_result(executor).status is Status.DONE
+
+
 def test_threads_are_those_of_the_problem(tmp_path: Path, problem: Path) -> None:
     with LocalExecutor(1) as executor:
         executor.start(problem)
