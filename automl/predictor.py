@@ -28,7 +28,7 @@ from automl.image_numbers import with_image_numbers
 from automl.known_rows import KnownRows
 from automl.log_target import LogTarget
 from automl.member import Member, read_json
-from automl.store import MANIFEST, seal, verify
+from automl.store import FROZEN, FROZEN_FILE, MANIFEST, seal, verify
 from automl.tasks import Label, Task, task_from_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     Data = pd.DataFrame | str | os.PathLike[str] | Sequence[Any]
 
-FORMAT = 1
+FORMAT = 2  # since then the frozen nets of all members lie once, in the folder FROZEN
+_READ_FORMATS = (1, FORMAT)
 KIND = "predictor"
 _BODY = "predictor.json"
 _MEMBERS = "members"
@@ -185,9 +186,10 @@ class Predictor:
         path = Path(folder).absolute()
         hashes = verify(path, kind=KIND)
         body = read_json(path / _BODY)
-        if body.get("format") != FORMAT:
+        if body.get("format") not in _READ_FORMATS:
             raise ModelFileError(
-                f"{path} has predictor format {body.get('format')}; this version of automl reads {FORMAT}. "
+                f"{path} has predictor format {body.get('format')}; this version of automl reads "
+                f"{' and '.join(map(str, _READ_FORMATS))}. "
                 "Install the version that wrote it, or train again."
             )
         try:
@@ -201,11 +203,7 @@ class Predictor:
                     Member.open(
                         path / _MEMBERS / str(number),
                         item["weight"],
-                        {
-                            name.removeprefix(f"{_MEMBERS}/{number}/"): value
-                            for name, value in hashes.items()
-                            if name.startswith(f"{_MEMBERS}/{number}/")
-                        },
+                        _hashes_of(number, hashes),
                     )
                     for number, item in enumerate(body["members"])
                 ],
@@ -318,6 +316,7 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         inside = f"{_MEMBERS}/{number}"
         taken = source.folds[number] if source.folds else ()
         family = _copy_member(model_folder, folder / inside, taken)
+        _share_frozen(folder / inside, folder / FROZEN)
         described.append({"family": family, "weight": weight, "folder": inside})
     body = {
         "format": FORMAT,
@@ -348,6 +347,23 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         known=source.known,
         facts=source.facts,
     )
+
+
+def _hashes_of(number: int, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Of a member's files, by their paths from its folder; the first one answers for the frozen nets."""
+    own = f"{_MEMBERS}/{number}/"
+    found = {name.removeprefix(own): value for name, value in hashes.items() if name.startswith(own)}
+    shared = [name for name in hashes if name.startswith(f"{FROZEN}/")] if number == 0 else []
+    return {**found, **{f"../../{name}": hashes[name] for name in shared}}
+
+
+def _share_frozen(member: Path, place: Path) -> None:
+    """Move a member's frozen nets to where all members find them: stored once, whatever stands on them."""
+    for path in sorted(member.rglob(f"{FROZEN_FILE}*")):
+        place.mkdir(exist_ok=True)
+        if not (place / path.name).exists():
+            link_or_copy(path, place / path.name)
+        path.unlink()
 
 
 def _copy_member(model_folder: Path, place: Path, taken: Sequence[int]) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path, PurePosixPath
 from automl.errors import ModelFileError
 
 MANIFEST = "manifest.json"
+FROZEN = "frozen"
+"""Folder of a predictor with the frozen nets that its members share; their files' names begin with:"""
+FROZEN_FILE = "backbone-"
 _FORMAT = 1
 
 

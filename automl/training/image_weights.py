@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.errors import ModelFileError
+from automl.store import FROZEN, FROZEN_FILE
 from automl.training.backbones import (
     PACKAGED,
     backbone_named,
@@ -28,22 +27,18 @@ _brought: dict[str, Path] = {}
 def share_frozen(backbone: str, digest: str, folder: Path) -> None:
     """Put a frozen net's weights beside a fold's model, unless a dependency of ours has them anyway.
 
-    Folds of one member are folders side by side: the second links the first one's file.
+    Folds of one member are folders side by side: what they share lies once above them. A predictor keeps it
+    once for all its members (:data:`automl.store.FROZEN`).
     """
     if backbone in PACKAGED:
         return
-    name = _name(digest)
-    for other in sorted(folder.parent.glob(f"fold_*/{name}")):
-        if other.parent != folder and folder.name.startswith("fold_"):
-            try:
-                os.link(other, folder / name)
-            except OSError:  # a file system without links
-                shutil.copyfile(other, folder / name)
-            return
+    place = (folder.parent if folder.name.startswith("fold_") else folder) / _name(digest)
+    if place.is_file():
+        return
     from safetensors.torch import save_file
 
     state = frozen_trunk(backbone, digest).state_dict()
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / name)
+    save_file({key: value.contiguous() for key, value in state.items()}, place)
 
 
 def check_frozen(backbone: str, digest: str, folder: Path) -> None:
@@ -56,10 +51,11 @@ def check_frozen(backbone: str, digest: str, folder: Path) -> None:
     ModelFileError
         When those on this machine are others.
     """
-    beside = folder / _name(digest)
-    if beside.is_file():
-        _brought.setdefault(digest, beside)
-        return
+    # Beside the fold's model, as up to predictor format 1; above the folds of a trial; once in a predictor.
+    for place in (folder, folder.parent, folder.parent.parent.parent / FROZEN):
+        if (place / _name(digest)).is_file():
+            _brought[digest] = place / _name(digest)
+            return
     found = weights_digest(weights_of(backbone))
     if found != digest:
         raise ModelFileError(
@@ -79,7 +75,7 @@ def frozen_trunk(backbone: str, digest: str) -> nn.Module:
     path = find_weights(backbone_named(backbone))
     if path is not None and weights_digest(path) == digest:
         return load_trunk(backbone)
-    if digest not in _brought:
+    if digest not in _brought or not _brought[digest].is_file():
         weights_of(backbone)  # says what is missing
         raise ModelFileError(
             f"The weights of {backbone} on this machine are not {digest}. Next: train again."
@@ -92,4 +88,4 @@ def frozen_trunk(backbone: str, digest: str) -> nn.Module:
 
 
 def _name(digest: str) -> str:
-    return f"backbone-{digest}.safetensors"
+    return f"{FROZEN_FILE}{digest}.safetensors"
