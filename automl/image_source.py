@@ -57,6 +57,15 @@ class Source:
         """Whether the folder has a split of its own."""
         return is_image_folder(self.settings.source) and PART in self.read.frame.columns
 
+    def paths(
+        self, frame: pd.DataFrame, kept: npt.NDArray[np.int64] | None
+    ) -> npt.NDArray[np.object_] | None:
+        """Paths of the first image column of these rows of the frame (all for None), or None without one."""
+        if self.images is None:
+            return None
+        found = frame[self.images.columns[0]].astype(str).to_numpy(dtype=object)
+        return found if kept is None else found[kept]
+
     def findings_on(self, frame: pd.DataFrame, labels: npt.NDArray[Any]) -> list[Finding]:
         """What is to be said of the images of these rows."""
         if self.images is None:

@@ -68,6 +68,8 @@ class Prepared:
         Whether fitting on the logarithm of the target is worth a trial.
     kept:
         Row numbers, among the usable rows of the data, of the problem's table; None for all of them.
+    paths:
+        Of the images of the problem's table (its first image column), as the data names them, or None.
     """
 
     problem: Problem
@@ -82,6 +84,7 @@ class Prepared:
     rows: int
     log_target: bool
     kept: RowNumbers | None = None
+    paths: npt.NDArray[np.object_] | None = None
 
     @property
     def task(self) -> Task:
@@ -170,6 +173,7 @@ def prepare(
         len(frame),
         _worth_a_log(task, kept_target),
         rest,
+        source.paths(frame, rest),
     )
 
 

@@ -95,6 +95,9 @@ class Evidence:
         ``(deals, rows)``: the fold that held each row out, for every deal of the folds.
     sample:
         Features of some rows, while the search's process lives or once the data was read again.
+    paths, same_as:
+        Of rows that are images: their paths, and that of an earlier judged row with the very same image (or
+        an empty text). None for tables without images.
     """
 
     task: Task
@@ -105,6 +108,8 @@ class Evidence:
     folds: npt.NDArray[np.int16]
     story: Story
     sample: Sample | None = field(default=None, repr=False)
+    paths: npt.NDArray[np.str_] | None = field(default=None, repr=False)
+    same_as: npt.NDArray[np.str_] | None = field(default=None, repr=False)
 
     @property
     def predictions(self) -> Predictions:
@@ -114,7 +119,13 @@ class Evidence:
     def files(self) -> dict[str, bytes]:
         """The files that :meth:`load` reads, by their names on the search's run."""
         buffer = io.BytesIO()
-        arrays = {"target": self.target, "raw": self.raw, "positions": self.positions}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "target": self.target,
+            "raw": self.raw,
+            "positions": self.positions,
+        }
+        words = {"paths": self.paths, "same_as": self.same_as}
+        arrays |= {name: array for name, array in words.items() if array is not None}
         np.savez(buffer, rows=self.rows, folds=self.folds, **arrays)  # type: ignore[arg-type]
         body = {"format": FORMAT, "task": self.task.to_json(), **asdict(self.story)}
         return {ARRAYS: buffer.getvalue(), STORY: json.dumps(body, indent=1, default=str).encode()}
@@ -136,6 +147,8 @@ class Evidence:
                 kept["rows"],
                 kept["folds"],
                 Story(**{**body, **tuples}),
+                paths=kept.get("paths"),
+                same_as=kept.get("same_as"),
             )
 
     def with_sample(self, sample: Sample) -> Evidence:
@@ -184,9 +197,26 @@ def gather(
         rows if prepared.kept is None else prepared.kept[rows],
         folds[:, rows],
         _story(prepared, champion, trials, (time.time() - clock.elapsed, trials_to, clock.elapsed), slots),
+        paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
+        same_as=_same_images(prepared, rows),
     )
     places = evidence.sample_places()
     return evidence.with_sample(Sample(places, problem.table.take(rows[places])))
+
+
+def _same_images(prepared: Prepared, rows: Rows) -> npt.NDArray[np.str_] | None:
+    """Per row the path of an earlier one whose image is the same, byte for byte."""
+    if prepared.paths is None:
+        return None
+    references = prepared.problem.table.images[0]  # equal images, equal references
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(str(references[row]), int(row))
+    found = [first[str(references[row])] for row in rows]
+    names = [
+        "" if place == row else str(prepared.paths[place]) for place, row in zip(found, rows, strict=True)
+    ]
+    return np.array(names, dtype=np.str_)
 
 
 def _story(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from automl.data.images_pixels import Pictures, pictures_of, stored_side
 from automl.predictor import Predictor
 from automl.report.evidence import Evidence
+from automl.report.label_errors import HELD_OUT, held_out_table, short_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +24,7 @@ _INCHES = 1.7
 
 
 def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
-    """PNG files by their names on the search's run; none for tables without images."""
+    """Files by their names on the search's run, PNG and a CSV; none for tables without images."""
     sample = evidence.sample
     if sample is None or not sample.table.images or not evidence.task.labels:
         return {}
@@ -31,7 +32,9 @@ def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
     pictures = pictures_of(column, stored_side(column))
     target = np.asarray(evidence.target)[sample.places].astype(np.int64)
     predictions = evidence.predictions[sample.places]
+    listed = held_out_table(evidence)
     return {
+        **({HELD_OUT: listed} if listed else {}),
         TOP_LOSSES: _top_losses(evidence, predictor, pictures, (target, predictions)),
         CLASSES: _classes(evidence, pictures, target),
     }
@@ -59,6 +62,7 @@ def _top_losses(
         cell.imshow(maps[0][place] if maps else stored[0][place])
         said = f"{names[predicted[place]]} {predictions[row].max():.2f}"
         cell.set_title(f"{names[target[row]]}\n→ {said}", fontsize=7, loc="left")
+        _name_below(cell, evidence, int(row))
         if maps:
             beside = axes[place // columns][place % columns * 2 + 1]
             beside.imshow(maps[0][place].mean(axis=2), cmap="gray", vmin=0, vmax=255)
@@ -91,7 +95,16 @@ def _classes(evidence: Evidence, pictures: Pictures, target: npt.NDArray[np.int6
         axes[code][0].set_title(name, fontsize=8, loc="left")
         for column, pixels in enumerate(pictures.take(places)[0]):
             axes[code][column].imshow(pixels)
+            _name_below(axes[code][column], evidence, int(places[column]))
     return _png(figure)
+
+
+def _name_below(cell: Any, evidence: Evidence, row: int) -> None:
+    """The path of a row of the sample, below its picture."""
+    if evidence.paths is None or evidence.sample is None:
+        return
+    name = short_path(str(evidence.paths[evidence.sample.places[row]])).replace("$", r"\$")
+    cell.text(0.0, -0.03, name, transform=cell.transAxes, fontsize=5.5, va="top", color="#555555")
 
 
 def _grid(rows: int, columns: int) -> tuple[Figure, Any]:

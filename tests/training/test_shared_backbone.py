@@ -1,4 +1,4 @@
-"""A frozen net that a model brings along lies in it once, runs once per picture, and is found in older ones."""
+"""A frozen net that a model brings along lies there once, runs once per picture, and is found in old ones."""
 
 from __future__ import annotations
 
