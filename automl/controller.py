@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from automl.allocator import Allocator, trial_cap
 from automl.budget import Clock, TimeModel, trial_seconds
 from automl.capacity import cores, device, libraries, patience
+from automl.data.images_pixels import mostly_elongated
 from automl.delivery import QUICK, Ended, deliver
 from automl.ensemble import EnsembleBuilder
 from automl.errors import (
@@ -346,6 +347,9 @@ def _spaces(
     missing: dict[Value, str] = {}
     notes: list[str] = []
     scope = _scope(prepared, settings)
+    tall_or_wide = mostly_elongated(prepared.problem.table.images)
+    if tall_or_wide:
+        notes.append("Most pictures are tall or wide: whole ones are among the first views, beside squares.")
     for name in chosen:
         family = known[name]
         if prepared.task.name in family.tasks and (family.kinds & present or name == "dummy"):
@@ -359,7 +363,7 @@ def _spaces(
                 space = space.without(param.name, absent) if space is not None else None
             if space is not None:
                 space = space.for_task(prepared.task.name, len(prepared.problem.target))
-                fitting[name] = space.for_kinds(present)
+                fitting[name] = space.for_kinds(present).for_pictures(elongated=tall_or_wide)
     if set(fitting) <= {"dummy"} and set(chosen) != {"dummy"}:
         raise UsageError(
             f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."

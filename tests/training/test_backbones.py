@@ -22,6 +22,7 @@ from automl.training.backbones import (
     find_weights,
     load_trunk,
     missing_weights,
+    recognised_weights,
     weights_digest,
     weights_of,
 )
@@ -109,6 +110,21 @@ def test_weights_of_a_folder_are_used_and_travel_with_the_model(
     trunk = image_weights.frozen_trunk("mobilenet_v3_small", view.weights)
     torch.testing.assert_close(dict(trunk.named_parameters())["stages.0.0.weight"], net.features[0][0].weight)
     assert before.shape == (1, 2 * 576 + before.shape[1] - 1152)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_weights_of_ones_own_are_known_by_their_tensors(
+    wrapped: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    net = torchvision.models.resnet18(weights=None, num_classes=4)
+    state = {f"module.{key}": value for key, value in net.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 7} if wrapped else net.state_dict(), tmp_path / "mine.pth")
+    (tmp_path / "notes.pt").write_text("no weights", encoding="utf-8")
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    assert recognised_weights(tmp_path) == {"resnet18": tmp_path / "mine.pth"}
+    assert list(missing_weights(["resnet18", "resnet50"])) == ["resnet50"]
+    trunk = load_trunk("resnet18")
+    torch.testing.assert_close(dict(trunk.named_parameters())["stages.0.0.weight"], net.conv1.weight)
 
 
 def test_any_of_timms_nets_is_taken_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
