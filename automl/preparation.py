@@ -133,8 +133,7 @@ def prepare(
     if encoded.images and layout.features.kinds != {Kind.IMAGE}:
         layout = replace(layout, image_numbers=learn_image_numbers(encoded, report))
         encoded = with_image_numbers(encoded, layout.image_numbers)
-    parts = source.parts(frame) if source.split_given else given_parts(frame, settings)
-    check_classes(task.labels, target, parts)
+    parts = _parts(source, frame, task, target)
     repeats = find_repeats(encoded, layout.plans)
     plan = replace(plan_split(frame, encoded, repeats, settings), judged=judged_part(parts))
     table, kept_target, kept_plan, test, rest = encoded, target, plan, None, None
@@ -187,6 +186,13 @@ def untouched_digest(prepared: Prepared) -> str:
     for column in prepared.test.table.texts:
         digest.update(json.dumps(list(column)).encode())
     return digest.hexdigest()
+
+
+def _parts(source: Source, frame: pd.DataFrame, task: Task, target: Encoded) -> npt.NDArray[Any] | None:
+    """``train``, ``val`` or ``test`` per row, where folders or the column of ``--fold-column`` say so."""
+    parts = source.parts(frame) if source.split_given else given_parts(frame, source.settings)
+    check_classes(task.labels, target, parts)
+    return parts
 
 
 def _repeats(split: Split, target: Encoded, task: Task, plan: SplitPlan) -> tuple[Split, ...]:

@@ -37,6 +37,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @click.option("--strict", is_flag=True, help="Exit with 3 when --skip-bad-rows left something out.")
 @store_options
 def predict(
+    *,
     model: str,
     data: str,
     out: str | None,
