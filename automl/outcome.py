@@ -205,6 +205,7 @@ class SearchResult:
             "trials": self.trials,
             "seconds": round(self.seconds, 3),
             "budget_seconds": self.budget_seconds,
+            "end_reason": self.end_reason,
             "model_uri": self.ids.model_uri,
             "model_version": self.ids.model_version,
             "champion_version": self.ids.champion_version,

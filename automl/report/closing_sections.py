@@ -8,11 +8,15 @@ from collections import defaultdict
 from automl.data.table import Kind
 from automl.metrics import METRICS
 from automl.report.markup import Markup, code, prose, section, table, tag
-from automl.report.parameters import LEAST_TRIALS, parameter_shares
+from automl.report.parameters import parameter_shares
 from automl.report.subject import Subject
 from automl.wording import counted, share_text
 
 _COLUMNS = 60
+_STOPPED = (
+    "Stopped early: part of the way it was already so far behind the best model of its kind that it could "
+    "hardly have caught up. The time went to others."
+)
 _FUNCTION = "The metric was a function, which no command takes: automl.search(…, metric=…) does."
 _EXACT = (
     "With a number of trials the same seed gives the same trials and scores again; with a time budget, how "
@@ -21,13 +25,12 @@ _EXACT = (
 
 
 def parameters_section(subject: Subject) -> Markup:
-    """Which hyperparameters mattered, per family."""
+    """Which hyperparameters mattered, per family; nothing where none has trials enough to say."""
     rows = [trial.row for trial in subject.material.trials]
     found = parameter_shares(rows, greater_is_better=subject.greater_is_better)
     title = "Which hyperparameters mattered"
     if not found:
-        text = f"No family has the {LEAST_TRIALS} finished trials that it takes to say."
-        return section("parameters", title, tag("p", text, class_="muted"))
+        return Markup("")
     note = (
         "How much of the difference between a family's trials each parameter explains by itself (epsilon "
         "squared over thirds of its values, on ranks), and where the better third of the trials had it. "
@@ -83,13 +86,13 @@ def data_section(subject: Subject) -> Markup:
 
 
 def failures_section(subject: Subject) -> Markup:
-    """What did not work, grouped by reason."""
+    """What did not work, grouped by reason; nothing where all did."""
     groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for trial in subject.material.trials:
         if trial.row.validation is None:
             groups[(trial.row.family, trial.row.state, trial.error)].append(trial.row.trial)
     if not groups:
-        return section("failures", "What failed", tag("p", "Nothing: every trial finished."))
+        return Markup("")
     body = []
     for (family, state, error), numbers in sorted(groups.items(), key=lambda item: -len(item[1])):
         listed = ", ".join(f"#{number}" for number in numbers[:6]) + (" …" if len(numbers) > 6 else "")
@@ -99,7 +102,7 @@ def failures_section(subject: Subject) -> Markup:
                 state,
                 f"{len(numbers)}",
                 listed,
-                error or "stopped early: clearly behind its family's best",
+                error or _STOPPED,
             )
         )
     head = ("family", "state", "trials", "which", "reason")

@@ -12,8 +12,18 @@ from automl.report.evidence import Evidence
 from automl.report.explain import Dependence
 from automl.report.importance import Importance
 from automl.report.palette import GRID, INK, MUTED, SERIES
-from automl.report.style import Plot, category_axis, drawing, label, labels, plot, with_room
-from automl.wording import label_text, share_text
+from automl.report.style import (
+    Plot,
+    category_axis,
+    drawing,
+    label,
+    labels,
+    legend_below,
+    number_axes,
+    plot,
+    with_room,
+)
+from automl.wording import label_text, score_text, share_text
 
 MOST_CLASSES = 12
 MOST_CURVES = 6
@@ -71,20 +81,20 @@ def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
         roc, axes = plot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         for series, (_, item) in enumerate(found):
-            text = f"{short[series]} · {item.area:.3f}"
+            text = f"{short[series]} · {score_text(item.area, 3)}"
             axes.plot(item.false_positive, item.recall, color=SERIES[series % len(SERIES)], label=text)
         axes.set(
             xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02)
         )
-        axes.legend(title="area under the curve", loc="lower right")
+        legend_below(roc, axes, title="area under the curve")
         recall, axes = plot()
         for series, (_, item) in enumerate(found):
             colour = SERIES[series % len(SERIES)]
-            text = f"{short[series]} · {item.average_precision:.3f}"
+            text = f"{short[series]} · {score_text(item.average_precision, 3)}"
             axes.plot(item.recall, item.precision, color=colour, label=text)
             axes.axhline(item.share, color=colour, linewidth=0.8, linestyle=(0, (3, 3)))
         axes.set(xlabel="recall", ylabel="precision", xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
-        axes.legend(title="average precision", loc="lower left")
+        legend_below(recall, axes, title="average precision")
         return roc, recall
 
 
@@ -131,7 +141,7 @@ def threshold_plot(evidence: Evidence) -> Plot:
         axes.set(
             xlabel=f"threshold on the probability of {label(labels_of(evidence)[1], 18)}", ylim=(-0.02, 1.03)
         )
-        axes.legend(loc="best")
+        legend_below(figure, axes, columns=3)
         return figure
 
 
@@ -149,10 +159,12 @@ def residual_plots(evidence: Evidence) -> tuple[Plot, Plot]:
         axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axes.plot(truth[rows], predicted[rows], markeredgewidth=0, **style)
         axes.set(xlabel="true value", ylabel="predicted value")
+        number_axes(axes)
         second, axes = plot()
         axes.axhline(0, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axes.plot(predicted[rows], predicted[rows] - truth[rows], markeredgewidth=0, **style)
         axes.set(xlabel="predicted value", ylabel="predicted − true")
+        number_axes(axes)
         return first, second
 
 
@@ -169,6 +181,7 @@ def importance_plot(importances: Sequence[Importance], metric: str, most: int = 
         axes.errorbar(values, places, xerr=[low, high], fmt="none", ecolor=INK, elinewidth=1)
         axes.axvline(0, color=MUTED, linewidth=0.8)
         axes.locator_params(axis="x", nbins=4)  # the numbers may be long
+        number_axes(axes, most=3)
         category_axis(axes, [item.feature for item in shown])
         # from the right end: beside long names the axis is shorter than its title
         axes.set_xlabel(f"{label(metric, 24)} worse by, when shuffled", loc="right")
@@ -218,8 +231,9 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
         axes.set_ylabel(
             f"P({label(names[1], 12)})" if len(names) == 2 else "probability" if names else "prediction"
         )
+        number_axes(axes, most=3)
         if len(series) > 1:
-            axes.legend(fontsize=7.5)
+            legend_below(figure, axes)
         return figure
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from automl.report.style import svg
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_PERCENT = re.compile(r"(\d) %")  # not broken over two lines
 _VOID = {"meta", "br", "hr"}
 # Marks that turn the direction of what follows could make a page read otherwise than its text is.
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -38,7 +39,7 @@ def text(value: object) -> Markup:
             or unicodedata.bidirectional(character) in _TURNING
         )
     )
-    return Markup(html.escape(kept))
+    return Markup(html.escape(_PERCENT.sub("\\1\u00a0%", kept)))
 
 
 def prose(value: object) -> Markup:
@@ -99,7 +100,7 @@ def photo(content: bytes, *, alt: str) -> Markup:
         sheet.convert("RGB").save(written, format="JPEG", quality=85, subsampling=0, optimize=True)
     encoded = base64.b64encode(written.getvalue()).decode()
     shown = Markup(f'<img src="data:image/jpeg;base64,{encoded}" alt="{text(alt)}">')
-    return tag("figure", shown, tag("figcaption", alt), class_="wide")
+    return tag("figure", tag("div", shown, class_="plot"), tag("figcaption", alt), class_="wide")
 
 
 def section(place: str, title: str, *children: object) -> Markup:

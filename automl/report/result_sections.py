@@ -157,7 +157,8 @@ def _verdict(subject: Subject) -> str:
 def leaderboard_section(subject: Subject) -> Markup:
     """The best trials and what each costs, and the front of score, latency and size."""
     trials = [trial.row for trial in subject.material.trials]
-    rows = [_trial_cells(subject, row) for row in trials[:_ROWS]]
+    shown = [row for place, row in enumerate(trials) if place < _ROWS or row.trial in subject.weights]
+    rows = [*_champion_cells(subject), *(_trial_cells(subject, row) for row in shown)]
     head = (
         "trial",
         "family",
@@ -170,8 +171,8 @@ def leaderboard_section(subject: Subject) -> Markup:
         "state",
     )
     parts: list[Markup] = [table(head, rows, words=(0, 1, 8))]
-    if len(trials) > _ROWS:
-        rest = f"{len(trials) - _ROWS} more: automl leaderboard {shlex.quote(subject.name)} -n 0"
+    if len(trials) > len(shown):
+        rest = f"{len(trials) - len(shown)} more: automl leaderboard {shlex.quote(subject.name)} -n 0"
         parts.append(tag("p", rest, class_="muted"))
     timed = [row for row in trials if row.validation is not None and row.predict_ms_per_1000_rows]
     if sum(row.family != "dummy" for row in timed) > 1:
@@ -199,6 +200,28 @@ def leaderboard_section(subject: Subject) -> Markup:
             ),
         ]
     return section("leaderboard", "Leaderboard", *parts)
+
+
+def _champion_cells(subject: Subject) -> list[tuple[object, ...]]:
+    """The row on top, which all others are there to be compared with; none without a champion."""
+    if not subject.members:
+        return []
+    milliseconds, size = subject.cost
+    score, many = subject.summary["best"]["validation"], len(subject.members)
+    error = None if subject.evidence is None else subject.evidence.story.standard_error
+    made = f"ensemble of {many} trials" if many > 1 else f"trial #{subject.members[0]['trial']} alone"
+    cells = (
+        "champion",
+        made,
+        score_text(score),
+        "" if error is None else score_text(error, 2),
+        "",
+        f"{milliseconds:,.1f}",
+        size_text(size),
+        "100%",
+        "",
+    )
+    return [tuple(tag("b", cell) if cell else "" for cell in cells)]
 
 
 def _trial_cells(subject: Subject, row: LeaderboardRow) -> tuple[object, ...]:
@@ -275,7 +298,26 @@ def _counted(subject: Subject) -> str:
     budget = subject.summary.get("budget_seconds")
     allowed = f" of the {duration(budget)} allowed" if budget else ""
     total = len(subject.material.trials)
-    return f"{total} {_trials(subject)} ({states}) in {duration(subject.seconds)}{allowed}: {by_family}."
+    text = f"{total} {_trials(subject)} ({states}) in {duration(subject.seconds)}{allowed}: {by_family}."
+    return f"{text} {_why_ended(subject.summary.get('end_reason', ''))}".strip()
+
+
+def _why_ended(reason: str) -> str:
+    """Why no further trial was begun, for a reader who has never seen a search."""
+    if not reason:
+        return ""
+    if reason == "interrupted":
+        return "It ended because somebody stopped it."
+    if "time is used up" in reason:
+        return "It ended because the time it was given was used up."
+    if "finish in the time" in reason:
+        return "It ended a little early: no other model could have been made in the time that was left."
+    if "tell apart" in reason:
+        return (
+            f"It ended early: {reason}. Among still more tries the best one would be the luckiest, not the "
+            "best."
+        )
+    return f"It ended because {reason}."
 
 
 def _family(subject: Subject, family: str) -> Markup:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from automl.report.palette import INK, MUTED
-from automl.report.style import WIDE, Plot, category_axis, drawing, label, plot
+from automl.report.style import WIDE, Plot, category_axis, drawing, label, number_axes, plot
 from automl.report.timeline import Clock, front_rows, seconds_by_part
 from automl.tracker import LeaderboardRow
 from automl.tracker.material import TimedTrial
@@ -63,6 +63,7 @@ def history_plot(
             *_focus([float(t.row.validation or 0.0) for t in useful], [p[1] for p in best], greater_is_better)
         )
         axes.set(xlabel="seconds", ylabel=label(metric, 30), xlim=(0, None))
+        number_axes(axes, most=9)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
 
@@ -87,6 +88,7 @@ def seconds_plot(trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[st
         axes.set(
             xlabel="seconds of wall time", xlim=(0, 1.18 * max((seconds for _, seconds in parts), default=1))
         )
+        number_axes(axes, most=9)
         return figure
 
 
@@ -152,6 +154,7 @@ def front_plot(
         scores = [float(row.validation or 0) for row in shown]
         axes.set_ylim(*_focus(scores, [champion[1]] if champion else [], greater_is_better))
         axes.set(xlabel="milliseconds per 1,000 rows (logarithmic)", ylabel=label(metric, 30))
+        number_axes(axes)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
 

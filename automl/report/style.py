@@ -8,10 +8,12 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from automl.report.palette import GRID, INK, MUTED, PAPER, VARIABLES
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 HALF, WIDE = (4.3, 3.0), (8.8, 3.2)
 _LABEL = 28
+# From these values on: what they are divided by, and the word for that.
+_UNITS = ((1e10, 1e9, " bn"), (1e7, 1e6, " M"), (1e4, 1.0, ""))
 
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -125,6 +129,32 @@ def _without_common_ends(names: Sequence[str]) -> list[str]:
 def _alike(names: Sequence[Sequence[str]]) -> int:
     """How many words all begin with."""
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*names, strict=False)))
+
+
+def number_axes(axes: Axes, *, most: int = 5) -> None:
+    """Ticks with separators (``150,000``), or in millions and billions, few enough to stay apart."""
+    for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        largest = max(abs(low), abs(high))
+        if axis.get_scale() != "linear" or not 1e4 <= largest < 1e14:
+            continue
+        _, scale, unit = next(item for item in _UNITS if largest >= item[0])
+        axis.set_major_formatter(FuncFormatter(partial(_tick, scale=scale, unit=unit)))
+        if axis is axes.xaxis:
+            axis.set_major_locator(MaxNLocator(nbins=most))
+
+
+def _tick(value: float, _: object, scale: float, unit: str) -> str:
+    return f"{value / scale:,.6g}{unit}".replace("-", "\N{MINUS SIGN}")
+
+
+def legend_below(figure: Figure, axes: Axes, *, columns: int = 2, title: str | None = None) -> None:
+    """What the lines are, under the axes, where no line can run through it."""
+    handles, names = axes.get_legend_handles_labels()
+    columns = min(columns, len(names))
+    width, height = figure.get_size_inches()
+    lines = -(-len(names) // columns) + (title is not None)
+    figure.set_size_inches(width, height + 0.17 * lines)
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, title=title)
 
 
 def category_axis(axes: Axes, names: Sequence[object]) -> None:

@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
@@ -85,6 +86,7 @@ def report_of(searched, folder: Path, **given: object) -> tuple[str, Page]:
     return text, Page(text)
 
 
+SILENT = {"parameters", "failures"}  # where there is nothing to say
 KINDS = ("binary", "multiclass", "regression", "images")
 
 
@@ -94,7 +96,7 @@ def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which,
     assert page.problems == []
     assert {"script", "link", "iframe", "object", "embed", "base"} & page.tags == set()
     assert ("img" in page.tags) == (which == "images")
-    assert set(SECTIONS) - {"groups"} <= set(page.ids)
+    assert set(SECTIONS) - {"groups", *SILENT} <= set(page.ids)
     assert text.startswith("<!DOCTYPE html>")
     assert "Content-Security-Policy" in text
     assert len(text) < 3_000_000
@@ -234,7 +236,7 @@ def test_a_search_that_did_not_end_has_a_report_of_what_it_tried(binary, tmp_pat
     assert page.problems == []
     words = " ".join(page.text)
     assert "This search has no champion" in words
-    assert {"leaderboard", "search", "failures", "use"} <= set(page.ids)
+    assert {"leaderboard", "search", "use"} <= set(page.ids)
 
 
 def test_a_search_of_one_trial_has_no_plots_of_one_point_and_says_that_it_is_the_baseline(tmp_path):
@@ -315,3 +317,44 @@ def test_one_duration_of_a_search_is_everywhere_the_same(regression, tmp_path):
     for text in (shown.getvalue(), closing.getvalue(), regression.result._repr_html_(), " ".join(page.text)):
         assert duration(seconds) in text
     assert f"Where every second of {duration(seconds)} went" in " ".join(page.text)
+
+
+def test_the_champion_is_the_leaderboards_first_row_with_its_members_weights(multiclass, tmp_path):
+    text, _ = report_of(multiclass, tmp_path)
+    board = text[text.index('id="leaderboard"') : text.index('id="search"')]
+    first, *rest = re.findall(r"<tr>(.*?)</tr>", board[board.index("<tbody>") : board.index("</tbody>")])
+    assert "<b>champion</b>" in first
+    assert "<b>100%</b>" in first
+    weights = [float(weight) for weight in re.findall(r">([\d.]+)%<", " ".join(rest))]
+    assert len(weights) == len(multiclass.result.best.members)
+    assert sum(weights) == pytest.approx(100)
+
+
+def test_a_section_without_content_is_left_out_and_the_end_is_explained(regression, tmp_path):
+    _, page = report_of(regression, tmp_path)
+    assert SILENT & set(page.ids) == set()
+    words = " ".join(page.text)
+    assert "It ended because 5 trials were asked for." in words
+    assert "No family has the" not in words
+
+
+def test_no_legend_lies_on_the_lines_and_long_ticks_stay_apart(multiclass, regression):
+    from dataclasses import replace
+    from itertools import pairwise
+
+    from automl.report import figures
+    from automl.report.explain import Dependence
+
+    some = multiclass.result.evidence
+    mean = np.linspace([0.1, 0.8, 0.1], [0.7, 0.2, 0.1], 5)
+    moved = figures.dependence_plot(Dependence("x", tuple(map(float, range(5))), mean), some)
+    assert all(figure.axes[0].get_legend() is None for figure in (*figures.rates_plots(some), moved))
+    evidence = regression.result.evidence
+    for scale, word in ((1e4, "200,000"), (1e7, " M"), (1e9, " bn")):
+        large = replace(evidence, target=scale * evidence.target, raw=scale * evidence.raw)
+        for figure in figures.residual_plots(large):
+            figure.draw_without_rendering()
+            texts = [text for text in figure.axes[0].get_xticklabels() if text.get_text()]
+            assert any(word in text.get_text() for text in texts)
+            inside = [text.get_window_extent() for text in texts]
+            assert all(left.x1 < right.x0 for left, right in pairwise(inside))
