@@ -154,6 +154,7 @@ def write_search(
     name: str = "flowers",
     promote: str = "better",
     judge: Judge | None = None,
+    key: str = "",
 ) -> RecordedSearch:
     """Write the trials, a champion of the two forests, and the summary."""
     from automl.predictor import PredictorSource, build_predictor
@@ -161,7 +162,7 @@ def write_search(
 
     folders = {n: Path(t.result.model_folder) for n, t in finished.trials.items() if t.result and t.scores}
     with Tracker(location) as tracker:
-        tracker.begin_search(replace(finished.record(name), promote=promote, user="anna"))
+        tracker.begin_search(replace(finished.record(name), promote=promote, user="anna", key=key))
         for number, trial in finished.trials.items():
             tracker.finish_trial(trial)
             if trial.scores is not None:

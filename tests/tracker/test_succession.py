@@ -102,6 +102,16 @@ def test_an_alias_that_was_set_in_mlflow_counts_as_a_persons_choice(store: Store
     assert store.champion == "2"
 
 
+def test_a_resumed_search_replaces_what_it_had_registered_itself(store: Store) -> None:
+    store.search(BETTER, key="abc")
+    assert store.champion == "2"
+    resumed = store.search("never asked", key="abc").ids
+    assert (store.champion, resumed.succession) == ("3", "")
+    promote("flowers", resumed.run_id, store=store.folder / "mlruns")
+    assert "promoted by" in store.search(BETTER, key="abc").ids.succession
+    assert store.champion == "3"
+
+
 def test_a_name_without_a_champion_gets_the_new_one(store: Store) -> None:
     store.client.delete_registered_model_alias("flowers", ALIAS)
     assert "no version had that alias" in store.search(WORSE).ids.succession
