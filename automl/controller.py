@@ -390,9 +390,7 @@ def _interrupted_before(root: Path, settings: Settings) -> SearchFolder | None:
     UsageError
         When a process runs that search now, and would do all of it twice; the message names it.
     """
-    # Where none was chosen, another name than the file's may have been found for it.
-    given = settings.name if settings.name_given else None
-    same = [item for item in unfinished_folders(root, given) if item.outset.same_command(settings)]
+    same = [item for item in unfinished_folders(root) if item.outset.same_command(settings)]
     for folder in same:
         if folder.in_use:
             raise UsageError(

@@ -86,7 +86,13 @@ class Outset:
         )
 
     def same_command(self, settings: Settings) -> bool:
-        """Whether these settings ask for the same search; frames and functions are never the same."""
+        """Whether these settings ask for the same search; frames and functions are never the same.
+
+        Where no name was chosen, the search may have got another one than the file's.
+        """
+        chosen = settings.name_given or self.settings.get("name_given", True)
+        if chosen and self.name != settings.name:
+            return False
         before, now = dict(self.settings), plain_settings(settings)
         given = any(isinstance(value, dict) and "python" in value for value in now.values())
         return not given and all(before.get(name) == now.get(name) for name in {*before, *now} - _INCIDENTAL)

@@ -112,7 +112,7 @@ def test_the_leaderboard_of_a_name_is_of_its_latest_search(finished_trials: Any,
     location = open_store(None, tmp_path / "mlruns")
     first = write_search(location, finished_trials, tmp_path / "first")
     fewer = replace(finished_trials, trials={n: finished_trials.trials[n] for n in (0, 1, 2)})
-    second = write_search(location, fewer, tmp_path / "second")
+    second = write_search(location, fewer, tmp_path / "second", promote="always")
     board = history.leaderboard("flowers", store=tmp_path / "mlruns")
     assert set(board["run_id"]) == set(second.run_ids.values())
     [search] = history.searches(store=tmp_path / "mlruns")

@@ -107,8 +107,12 @@ def name_for(location: StoreLocation, wanted: str, subject: Subject, *, given: b
         there = latest(name)
         if there is None or not (_other(there, subject) or _foreign(there, subject)):
             return name, (
-                f"called {name!r}, since {wanted!r} is taken: {_whose(before)} {why}. --name {wanted} goes "
-                "on under that name where target and columns are the same."
+                f"called {name!r}, since {wanted!r} is taken: {_whose(before)} {why}. "
+                + (
+                    "--name gives it another name."
+                    if _other(before, subject)
+                    else f"--name {wanted} goes on under that name."
+                )
             )
     raise UsageError(f"{wanted!r} and {_MOST_NAMES} names like it are taken: choose one with --name.")
 
