@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from automl.pace import TrialPace
 from automl.training.batches import BatchSource, first_batches
 from automl.training.groups import ParameterGroup, parameter_groups
 from automl.training.runtime import autocast, random_states, restore_random_states
@@ -324,7 +325,8 @@ class Trainer:
         left = self.control.seconds_left()
         if not math.isfinite(left):
             return wanted
-        seconds = self._seconds_per_step() * _TIME_MARGIN
+        # The best of a few steps is what one takes without waiting; this process waits for the rest.
+        seconds = self._seconds_per_step() * _TIME_MARGIN / TrialPace.since_start().share()
         fitting = int(self.control.seconds_left() / max(seconds, 1e-9))
         if fitting >= wanted:
             return wanted
