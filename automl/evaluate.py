@@ -86,9 +86,9 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
     memory, pace = PeakMemory(), TrialPace()
     run = _Run(ticket, problem, control, started)
     try:
-        result = run.result()
+        done = run.result()
         seconds = time.monotonic() - started
-        return replace(result, seconds=seconds, peak_bytes=memory.peak_bytes(), share=pace.share())
+        return replace(done, seconds=seconds, peak_bytes=memory.peak_bytes(), share=pace.share())
     except Exception as error:  # noqa: BLE001 - the one broad except: a model's failure is a Result
         status, reason = _failure(error, control)
         trace = "" if isinstance(error, TrialStopped) else traceback.format_exc()[-_TRACEBACK_CHARACTERS:]
@@ -154,7 +154,8 @@ class _Run:
         self.problem = problem
         self.control = control
         # What follows the last fit (predicting, saving, timing) has to fit into the limit as well.
-        self.end = started + ticket.seconds - ticket.closing_seconds
+        self.limit = started + ticket.seconds
+        self.end = self.limit - ticket.closing_seconds()
         self.folder = Path(ticket.folder) / "model"
         self.finished: list[_FittedFold] = []
         self._reported = 0.0
@@ -279,7 +280,7 @@ class _Run:
         candidate = self.ticket.candidate
         done, total = len(self.finished), len(self.finished) + shares
         return FitContext(
-            seed=_fold_seed(candidate.seed, data.number),
+            seed=candidate.fold_seed(data.number),
             threads=self.problem.threads,
             deadline=deadline,
             valid=(data.valid, data.valid_target),
@@ -312,6 +313,7 @@ class _Run:
         folder.mkdir()
         model.save(folder)
         seconds = time.monotonic() - began
+        self._keep_for_predictions((seconds - fit_seconds) / data.valid.rows)
         self.finished.append(_FittedFold(data, model, context, fit_seconds, seconds, held_out))
         done = len(self.finished)
         first = held_out if done == 1 and left else None
@@ -322,6 +324,13 @@ class _Run:
     def _ahead(self, fraction: float) -> float:
         """A share of the fits as one of the whole trial."""
         return self._behind + (1 - self._behind) * fraction
+
+    def _keep_for_predictions(self, seconds_per_row: float) -> None:
+        """End the fits in time for what is predicted after them, as long as a row has just taken."""
+        folds = len(self.problem.split_for(self.ticket.candidate.repeat).folds)
+        timed = _IMAGE_ROWS if self._sees_images else _TIMED_ROWS
+        rows = folds * (timed + (self.problem.untouched.rows if self.problem.untouched else 0))
+        self.end = min(self.end, self.limit - self.ticket.closing_seconds(seconds_per_row * rows))
 
     def _report(self, fraction: float, message: str, fold: int) -> None:
         now = time.monotonic()
@@ -397,11 +406,6 @@ class _Run:
     @property
     def _sees_images(self) -> bool:
         return Kind.IMAGE in families()[self.ticket.candidate.family].kinds
-
-
-def _fold_seed(seed: int, fold: int) -> int:
-    """A seed below 2**31 (XGBoost takes no more) that differs by trial and fold."""
-    return int(np.random.SeedSequence([abs(seed), fold]).generate_state(1)[0] >> 1)
 
 
 def _checked(predictions: npt.NDArray[Any], task: Task, *, rows: int, fold: int) -> npt.NDArray[np.floating]:

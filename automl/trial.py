@@ -77,6 +77,10 @@ class Candidate:
         """The candidate that :meth:`to_json` wrote."""
         return cls(**data)
 
+    def fold_seed(self, fold: int) -> int:
+        """A seed below 2**31 (XGBoost takes no more) that differs by trial and fold."""
+        return int(np.random.SeedSequence([abs(self.seed), fold]).generate_state(1)[0] >> 1)
+
     @property
     def key(self) -> str:
         """A digest of family, parameters and target; equal keys are the same model but for the seed."""
@@ -223,8 +227,10 @@ class Ticket:
     share: float = 1.0
     spare: float = 0.0
 
-    @property
-    def closing_seconds(self) -> float:
-        """What to keep of the limit for the work after the last fit: a twentieth, more where it waits."""
-        waiting = _CLOSING_WORK * (1 / self.share - 1)
+    def closing_seconds(self, predicting: float = 0.0) -> float:
+        """What to keep of the limit for the work after the last fit: a twentieth, more where it waits.
+
+        ``predicting`` is what the predictions will take that follow, as far as it is known.
+        """
+        waiting = _CLOSING_WORK * (1 / self.share - 1) + predicting
         return _CLOSING_SHARE * self.seconds + min(waiting, _CLOSING_MOST * self.seconds)

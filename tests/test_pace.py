@@ -77,5 +77,7 @@ def test_a_limit_counts_from_when_the_worker_is_up_as_far_as_there_is_time():
 
 def test_more_of_a_limit_is_kept_for_its_end_where_the_trial_has_to_wait():
     free, starved = (Ticket(0, Candidate("linear"), "", 20.0, share=share) for share in (1.0, 0.2))
-    assert free.closing_seconds == pytest.approx(1.0)
-    assert starved.closing_seconds == pytest.approx(1.0 + 1.2)
+    assert free.closing_seconds() == pytest.approx(1.0)
+    assert starved.closing_seconds() == pytest.approx(1.0 + 1.2)
+    assert starved.closing_seconds(2.0) == pytest.approx(1.0 + 3.2)
+    assert starved.closing_seconds(60.0) == pytest.approx(6.0)  # never more than three tenths
