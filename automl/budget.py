@@ -95,12 +95,14 @@ class Clock:
     ----------
     owed:
         Processor seconds of work in the background that the end has to wait for.
+    meanwhile:
+        The same while there is no model yet: trials may go on until it is done, as the search cannot end.
     """
 
     def __init__(self, seconds: float | None, *, spent: float = 0.0, pace: Pace | None = None) -> None:
         self.seconds = seconds
         self.pace = pace or Pace()
-        self.owed = 0.0
+        self.owed = self.meanwhile = 0.0
         self._began = time.monotonic() - spent
 
     @property
@@ -130,7 +132,9 @@ class Clock:
     @property
     def left_for_trials(self) -> float:
         """Seconds until the last trial must be back."""
-        return self.left if self.seconds is None else max(0.0, self.left - self.reserve)
+        if self.seconds is None:
+            return self.left
+        return max(0.0, self.left - self.reserve, self.meanwhile / self.pace.share)
 
 
 @dataclass

@@ -84,7 +84,8 @@ class Recording:
 
     def ticked(self) -> None:
         """Look after the store: the search ends when nothing more can be recorded."""
-        self._clock.owed = self._owed()
+        owed = self._owed()
+        self._clock.owed, self._clock.meanwhile = (owed, 0.0) if self._has_model else (0.0, owed)
         if self._tracker.stopped is not None:
             raise self._tracker.stopped
         if bool(self._tracker.trouble) != self._troubled:
@@ -97,8 +98,8 @@ class Recording:
         self._watcher.ticked()
 
     def _owed(self) -> float:
-        """What is left of opening the store; nothing to wait for as long as there is no model to keep."""
-        if self._tracker.begun or not self._has_model:
+        """What is left of opening the store."""
+        if self._tracker.begun:
             return 0.0
         done = _THREAD_SHARE * self._clock.pace.share * (time.monotonic() - self._began)
         return max(0.0, OPENING_SECONDS - done)

@@ -103,6 +103,7 @@ class Loop:
     def run(self) -> dict[int, Trial]:
         """Run until trials, time or ideas are used up; returns every trial by number."""
         self.cap = self.cap or max(trial_cap(len(self.problem.target)), len(self.optimizer.families))
+        self.watcher.ticked()
         while not self.stop_requested():
             self._fill()
             if not self._running:
@@ -159,6 +160,8 @@ class Loop:
 
     def _overdue(self) -> bool:
         """Trials still running a moment after their deadline are given up; a longer one where all wait."""
+        if self.clock.meanwhile > 0:
+            return False
         reserve = self.clock.reserve
         moment = min(0.6 / self.clock.pace.share, 0.25 * reserve)
         if not self._has_model:  # the first one is worth the haste at the end

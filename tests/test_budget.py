@@ -77,6 +77,13 @@ def test_more_is_kept_for_the_end_where_other_work_leaves_less_of_the_processor(
     assert waiting.reserve == pytest.approx(3 + 5)
 
 
+def test_trials_go_on_while_the_search_could_not_end_anyway_and_there_is_no_model():
+    clock = Clock(20, spent=15, pace=Pace(0.2))
+    assert clock.left_for_trials == 0
+    clock.meanwhile = 2.0
+    assert clock.left_for_trials == pytest.approx(10)
+
+
 def test_the_first_guess_of_the_pace_follows_the_running_processes_per_core(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     for load, share in ((0.2, 1.0), (2.0, 1.0), (4.0, 0.5), (40.0, 1 / 3)):
