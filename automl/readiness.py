@@ -21,7 +21,7 @@ Suited = Callable[[Mapping[str, Any]], bool]
 MARGIN = 1.3
 """By how much a trial may take longer than what was measured, and still end in time."""
 _NET = "backbone"
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 _LEAST_LIMIT = 5.0
 COMPUTING_SHARE = 0.6
 """Of the time that is left, what a trial that computes for others, or measures, may take."""

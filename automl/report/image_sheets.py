@@ -110,7 +110,9 @@ def _name_below(cell: Any, evidence: Evidence, row: int) -> None:
 def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(columns * _INCHES, rows * (_INCHES + 0.35)), layout="constrained")
+    figure = Figure(figsize=(columns * _INCHES, rows * (_INCHES + 0.5)))
+    # Room for two lines above each picture and its path below, which automatic layouts do not see.
+    figure.set_layout_engine("constrained", h_pad=0.1)
     axes = figure.subplots(rows, columns, squeeze=False)
     for cell in axes.flat:
         cell.axis("off")

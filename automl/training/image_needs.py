@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl.data.images_pixels import Pictures, pictures_of, stored_side, usable_threads
-from automl.data.table import Table
+from automl.data.table import Strings, Table
 from automl.families.base import FitContext, Outlook, Scope
 from automl.training.feature_shelf import Shelf
 from automl.training.image_costs import MEASURED_AT, Costs, NetCost
@@ -108,7 +109,7 @@ def outlook(needs: Needs, tables: Sequence[Table], scope: Scope) -> Outlook | No
 def net_outlook(plan: NetTraining, tables: Sequence[Table], scope: Scope) -> Outlook | None:
     """The same of a net that is trained, with the seconds of the three epochs that are the least."""
     side = stored_side(tables[0].images[0])
-    pictures = pictures_of(tables[0].images[0], side)
+    pictures = _pictures(tables[0].images[0], side)
     plain = view_of(plan.backbone, plan.px, side, plan.view)
     cost = None if pictures.cache is None else Costs(pictures.cache, scope.device).of(plain.net)
     if cost is None:
@@ -126,11 +127,25 @@ def net_outlook(plan: NetTraining, tables: Sequence[Table], scope: Scope) -> Out
 def _jobs(needs: Needs, tables: Sequence[Table]) -> list[tuple[Pictures, View]]:
     side = stored_side(tables[0].images[0])
     return [
-        (pictures_of(column, side), view)
+        (_pictures(column, side), view)
         for table in tables
         for view in (needs.learnt if table is tables[0] else needs.shown)
         for column in table.images
     ]
+
+
+_looked_up: dict[int, tuple[weakref.ref[Strings], Pictures]] = {}
+
+
+def _pictures(column: Strings, side: int) -> Pictures:
+    """As :func:`pictures_of`; the process that foresees trials asks for the same columns again and again."""
+    known, pictures = _looked_up.get(id(column), (None, None))
+    if known is None or pictures is None or known() is not column or pictures.side != side:
+        pictures = pictures_of(column, side)
+        for key in [key for key, (seen, _) in _looked_up.items() if seen() is None]:
+            del _looked_up[key]
+        _looked_up[id(column)] = weakref.ref(column), pictures
+    return pictures
 
 
 def _missing(pictures: Pictures, view: View) -> int:
@@ -151,7 +166,9 @@ class _Hashes:
         return hash((len(self.values), str(self.values[0]) if len(self.values) else ""))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hashes) and np.array_equal(self.values, other.values)
+        if not isinstance(other, _Hashes):
+            return False
+        return self.values is other.values or np.array_equal(self.values, other.values)
 
 
 @lru_cache(maxsize=256)
