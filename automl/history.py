@@ -136,7 +136,7 @@ def leaderboard(
     """The leaderboard as a DataFrame: the champion, then one row per trial.
 
     ``percent`` is a trial's share in the champion, whose own ``trial`` is missing and whose ``state`` is
-    ``champion``. ``run`` is as much of ``run_id`` as every command needs.
+    ``champion``. Printed, it shows the short columns, and of ``run_id`` what every command needs.
     """
     return read_leaderboard(name, sort=sort, tracking_uri=tracking_uri, store=store).frame()
 

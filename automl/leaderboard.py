@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
@@ -22,12 +22,6 @@ SORTS = {
     "time": "seconds",
     "trial": "trial",
 }
-# pandas leaves out the middle of what is wider than the page, so what is long stands there.
-_FIRST = ("trial", "family", "validation")
-_LAST = ("seconds", "percent", "state", "run")
-_LONG = tuple(item.name for item in fields(LeaderboardRow) if item.name not in {*_FIRST, *_LAST})
-COLUMNS = (*_FIRST, *_LONG, *_LAST)
-_RUN_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -106,15 +100,15 @@ class Leaderboard:
 
     def frame(self) -> pd.DataFrame:
         """One row per trial, below the champion's; see :func:`automl.history.leaderboard`."""
-        import pandas as pd
+        from automl.leaderboard_frame import COLUMNS, LeaderboardFrame
 
         listed = self.to_json()
         if self.champion:
             listed = [listed[-1], *listed[:-1]]
-        rows = [{**row, "run": row["run_id"][:_RUN_DIGITS]} for row in listed]
-        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        frame = LeaderboardFrame(listed, columns=list(COLUMNS))
         numbers = frame["trial"].astype("Int64")
-        return frame.assign(trial=numbers.mask(numbers == NO_TRIAL), percent=frame["percent"].astype("Int64"))
+        percents = frame["percent"].astype("Int64")
+        return frame.assign(trial=numbers.mask(numbers == NO_TRIAL), percent=percents)
 
     def sorted_by(self, sort: str) -> Leaderboard:
         """The trials, which are best first, in another order."""

@@ -28,6 +28,7 @@ LAYERS = {
     "examples": 10,
     "history": 10,
     "leaderboard": 10,
+    "leaderboard_frame": 10,
     "loop": 10,
     "public": 10,
     "following": 10,

@@ -8,6 +8,7 @@ import pytest
 
 from automl.cli.pages import print_leaderboard
 from automl.leaderboard import Leaderboard, champion_row
+from automl.leaderboard_frame import COLUMNS, SHOWN
 from automl.tracker.record import LeaderboardRow
 from automl.wording import whole_percents
 
@@ -53,7 +54,7 @@ def test_whole_percents_add_up_to_100() -> None:
 def test_the_champion_stands_above_the_trials_of_the_frame(board: Leaderboard) -> None:
     frame = board.frame()
     first = frame.iloc[0]
-    assert (first["family"], first["state"], first["run"]) == ("ensemble", "champion", "ffffffff")
+    assert (first["family"], first["state"], first["run_id"]) == ("ensemble", "champion", "f" * 32)
     assert first["trial"] is pd.NA
     assert list(frame["trial"].iloc[1:]) == [0, 1, 2, 3]
     assert frame["percent"].sum() == 100
@@ -61,13 +62,28 @@ def test_the_champion_stands_above_the_trials_of_the_frame(board: Leaderboard) -
     assert frame["seconds"].iloc[0] == pytest.approx(3 * 12.345678 + 3)
 
 
-def test_what_identifies_a_trial_is_legible_on_80_columns(board: Leaderboard) -> None:
+def test_the_frame_is_legible_on_80_columns_and_holds_more(board: Leaderboard) -> None:
     with pd.option_context("display.width", 80, "display.max_columns", 0):
         lines = str(board.frame()).splitlines()
-    assert all(len(line) <= 80 for line in lines)
-    for word in ("trial", "family", "validation", "percent", "state", "run"):
-        assert word in lines[0]
+        head = str(board.frame().head(2)).splitlines()
+    assert all(len(line) <= 80 for line in lines[:6])
+    assert lines[0].split() == list(SHOWN)
     assert "00000000" in lines[2]
+    assert "..." not in "".join(lines[:6])
+    assert lines[-1].startswith("Not shown: standard_error, ")
+    assert [line.split() for line in head[:3]] == [line.split() for line in lines[:3]]
+    assert set(COLUMNS) - set(SHOWN) <= set(lines[-1].removesuffix(".").replace(",", "").split())
+    shown = board.frame()._repr_html_() or ""
+    assert "Not shown" in shown
+    assert "learning_rate" not in shown
+
+
+def test_chosen_columns_of_the_frame_are_shown_as_pandas_shows_them(board: Leaderboard) -> None:
+    chosen = board.frame()[["family", "run_id"]]
+    assert str(chosen) == str(pd.DataFrame(chosen))
+    assert "f" * 32 in str(chosen)
+    assert "f" * 32 in str(chosen._repr_html_())
+    assert isinstance(board.frame()["family"], pd.Series)
 
 
 def test_before_a_search_ended_the_leaderboard_has_its_trials_alone(board: Leaderboard) -> None:
