@@ -36,7 +36,10 @@ class LeaderboardFrame(pd.DataFrame):
 
     def _short(self) -> pd.DataFrame:
         shown = pd.DataFrame(self)[list(SHOWN)]
-        return shown.assign(run_id=shown["run_id"].str[:_RUN_DIGITS], seconds=shown["seconds"].round(1))
+        blank = {name: shown[name].astype("string").fillna("") for name in ("trial", "percent")}
+        return shown.assign(
+            run_id=shown["run_id"].str[:_RUN_DIGITS], seconds=shown["seconds"].round(1), **blank
+        )
 
     def _rest(self) -> str:
         return ", ".join(name for name in COLUMNS if name not in SHOWN)

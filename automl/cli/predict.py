@@ -42,13 +42,10 @@ def predict(
     data: str,
     out: str | None,
     proba: bool,
-    ids: tuple[str, ...],
-    keep: tuple[str, ...],
-    image_root: str | None,
     strict: bool,
     tracking_uri: str | None,
     store: str,
-    **dialect: Any,
+    **given: Any,
 ) -> int:
     """Predict DATA, a table or a folder of images, with MODEL: a search, a trial's run id, or a folder.
 
@@ -66,9 +63,9 @@ def predict(
         _refuse_place(Path(out))
     with _remarks_to_stderr():
         predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
-        root = None if image_root is None else Path(image_root)
-        rows = _read(data, dialect, predictor.layout, root)
-        carried = _carried(rows.source, (*ids, *keep))
+        columns = (*given.pop("ids"), *given.pop("keep"))
+        rows = _read(data, given.pop("image_root"), predictor.layout, given)
+        carried = _carried(rows.source, columns)
         unread = {*carried.columns} & {*rows.frame.columns} - {*predictor.layout.inputs}
         inputs = rows.frame.drop(columns=list(unread))
         predicted = predictor.predict_proba(inputs) if proba else predictor.predict(inputs).to_frame()
@@ -97,7 +94,7 @@ class _Rows:
     left_out: int
 
 
-def _read(data: str, dialect: dict[str, Any], layout: Layout, root: Path | None) -> _Rows:
+def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, Any]) -> _Rows:
     from automl.data.readers import read_table
     from automl.image_input import image_columns, image_frame, with_full_paths
 
@@ -109,7 +106,7 @@ def _read(data: str, dialect: dict[str, Any], layout: Layout, root: Path | None)
         read = read_table(data, minimum_rows=0, written=layout.written, **given)
         for note in read.notes:
             click.echo(f"note: {note}", err=True)
-        start = Path(data).parent if root is None else root
+        start = Path(data).parent if image_root is None else Path(image_root)
         source, lost = read.frame, len(read.left_out)
         frame = with_full_paths(source, layout, start, inside=True)
     else:
