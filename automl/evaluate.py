@@ -437,15 +437,11 @@ def _in_row_order(folds: Sequence[_FittedFold]) -> npt.NDArray[np.floating]:
 
 def _curves(folds: Sequence[_FittedFold]) -> tuple[Curve, ...]:
     """All folds' curves, the fold in their names, thinned: long boostings have 10,000 rounds."""
-    found: list[Curve] = []
-    for fold in folds:
-        for curve in fold.context.curves:
-            kept: Sequence[int] = range(len(curve.steps))
-            if len(kept) > _CURVE_POINTS:
-                kept = np.unique(np.linspace(0, len(kept) - 1, _CURVE_POINTS).round().astype(int)).tolist()
-            steps, values = tuple(curve.steps[i] for i in kept), tuple(float(curve.values[i]) for i in kept)
-            found.append(Curve(f"{curve.name}/fold_{fold.data.number}", steps, values))
-    return tuple(found)
+    return tuple(
+        replace(curve, name=f"{curve.name}/fold_{fold.data.number}").thinned(_CURVE_POINTS)
+        for fold in folds
+        for curve in fold.context.curves
+    )
 
 
 def _mean_facts(facts: Sequence[dict[str, float]]) -> dict[str, float]:

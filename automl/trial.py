@@ -96,6 +96,15 @@ class Curve:
     steps: tuple[int, ...]
     values: tuple[float, ...]
 
+    def thinned(self, points: int) -> Curve:
+        """At most so many points, evenly spread, with the first and the last among them."""
+        if len(self.steps) <= points:
+            return self
+        kept = np.unique(np.linspace(0, len(self.steps) - 1, points).round().astype(int)).tolist()
+        return Curve(
+            self.name, tuple(self.steps[at] for at in kept), tuple(float(self.values[at]) for at in kept)
+        )
+
 
 @dataclass(frozen=True)
 class Result:
