@@ -231,9 +231,8 @@ class Loop:
     def _room_for_retry(self, number: int) -> bool:
         if not self._retries or (self.trials is not None and number >= self.trials):
             return False
-        first = self._retries[0]
-        terms = self._terms(first.family)
-        return terms is None or terms.suits(first.params)
+        terms = self._terms(self._retries[0].family)
+        return terms is None or terms.suits(self._retries[0].params)
 
     def _terms(self, family: str) -> Terms | None:
         """What of a family can begin now; None where everything can."""
@@ -272,9 +271,8 @@ class Loop:
     def _candidate(self, number: int) -> Candidate | None:
         if self.trials is not None:
             if number >= self.trials:
-                self.end_reason = (
-                    f"{self.trials} trials were asked for" if self.trials > 1 else "one trial was asked for"
-                )
+                asked = f"{self.trials} trials were" if self.trials > 1 else "one trial was"
+                self.end_reason = f"{asked} asked for"
                 return None
             if not self._tell_up_to(number - LAG):
                 return None
