@@ -147,11 +147,16 @@ def _recognised(files: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, Pat
 @lru_cache(maxsize=32)
 def _shapes(path: str) -> dict[str, torch.Size]:
     """Of the tensors in a file; none where it holds something else."""
-    import pickle
+    import zipfile
 
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    plain = path.endswith(".safetensors") or (
+        zipfile.is_zipfile(path) and not get_unsafe_globals_in_checkpoint(path)
+    )
     try:
-        return {key: value.shape for key, value in _read_weights(Path(path)).items()}
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, pickle.UnpicklingError):
+        return {key: value.shape for key, value in _read_weights(Path(path)).items()} if plain else {}
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError):
         return {}
 
 

@@ -120,6 +120,7 @@ def test_weights_of_ones_own_are_known_by_their_tensors(
     state = {f"module.{key}": value for key, value in net.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 7} if wrapped else net.state_dict(), tmp_path / "mine.pth")
     (tmp_path / "notes.pt").write_text("no weights", encoding="utf-8")
+    torch.save({"paths": [tmp_path], "net": net}, tmp_path / "objects.pt")
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     assert recognised_weights(tmp_path) == {"resnet18": tmp_path / "mine.pth"}
     assert list(missing_weights(["resnet18", "resnet50"])) == ["resnet50"]
