@@ -22,6 +22,7 @@ from automl.data.missing import LabelColumn
 from automl.data.outcome import Outcome
 from automl.data.readers import ReadTable, read_table
 from automl.data.repeats import find_repeats
+from automl.data.row_numbers import row_number
 from automl.data.table import Kind, Table
 from automl.data.target import CleanTarget, clean_target
 from automl.errors import DataError, UsageError, did_you_mean
@@ -346,7 +347,8 @@ def _refuse_weights(frame: pd.DataFrame, column: str) -> None:
     if len(bad):
         raise DataError(
             f"--weight {column!r}: {len(bad)} of {len(values)} weights are negative, missing or no finite "
-            f"number (first in row {int(bad[0])}: {frame[column].iloc[int(bad[0])]}). A weight is 0 or more. "
+            f"number (first in row {row_number(frame, bad[0])}: {frame[column].iloc[int(bad[0])]}). A weight "
+            "is 0 or more. "
             "Next: mend these rows."
         )
     if not values.any():

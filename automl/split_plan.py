@@ -15,6 +15,7 @@ from automl.data.dates import points_in_time
 from automl.data.given_parts import counts_of, parts_in
 from automl.data.images_parts import TRAIN
 from automl.data.repeats import Repeats
+from automl.data.row_numbers import row_number
 from automl.data.table import Kind, Table
 from automl.errors import DataError, UsageError
 from automl.settings import Settings
@@ -111,7 +112,7 @@ def explained(split: Split, plan: SplitPlan, repeats: Repeats) -> Split:
 def _codes(frame: pd.DataFrame, column: str) -> npt.NDArray[np.int64]:
     missing = int(frame[column].isna().sum())
     if missing:
-        row = int(np.flatnonzero(frame[column].isna().to_numpy())[0])
+        row = row_number(frame, int(np.flatnonzero(frame[column].isna().to_numpy())[0]))
         raise DataError(
             f"Column {column!r} has {missing} missing values (first in row {row}): every row needs its "
             "group or fold. Fill them, or leave the column out."
@@ -125,7 +126,7 @@ def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
     bad = np.flatnonzero(~np.isfinite(times))
     if len(bad):
         raise DataError(
-            f"--time-column {column!r}: {len(bad)} values are no time (first in row {int(bad[0])}: "
-            f"{values.iloc[int(bad[0])]!r}). Fill or remove them."
+            f"--time-column {column!r}: {len(bad)} values are no time (first in row "
+            f"{row_number(frame, bad[0])}: {values.iloc[int(bad[0])]!r}). Fill or remove them."
         )
     return times

@@ -106,7 +106,7 @@ class ClassificationTask(Task):
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             raise DataError(
-                f"The target holds {target[row]!r} in row {row}, a class that training did not have. "
+                f"The target holds {target[row]!r} in row {row + 1}, a class that training did not have. "
                 f"{did_you_mean(str(target[row]), map(str, self.labels))} "
                 "Remove those rows, or train again with them."
             )
@@ -174,7 +174,7 @@ class RegressionTask(Task):
         if self.metric.name == "rmsle" and values.min(initial=0.0) <= -1:
             row = int(values.argmin())
             raise DataError(
-                f"The metric rmsle needs a target above -1, and it is {values[row]:g} in row {row}. "
+                f"The metric rmsle needs a target above -1, and it is {values[row]:g} in row {row + 1}. "
                 "Next: use --metric rmse or mae."
             )
         return values

@@ -210,7 +210,7 @@ def test_what_is_wrong_with_rows_is_told_of_all_chunks(
     predictor.predict(frame.astype({column: float}))
     assert f"'{column}' (2)" in caplog.text
     frame.loc[[3, 77], column] = [1.0, "many"]
-    with pytest.raises(DataError, match=f"1 of {len(frame)} values are not such numbers: 'many' in row 77"):
+    with pytest.raises(DataError, match=f"1 of {len(frame)} values are not such numbers: 'many' in row 78"):
         predictor.predict(frame)
 
 

@@ -86,7 +86,7 @@ def test_a_callable_named_like_a_metric_of_another_task_does_not_keep_a_model_fr
 def test_a_metric_of_logarithms_refuses_a_target_that_has_none():
     values = np.array([3.5, -2.0, 7.0, 1.5])
     task = choose_task(values, metric="rmsle").task
-    with pytest.raises(DataError, match="-2 in row 1"):
+    with pytest.raises(DataError, match="-2 in row 2"):
         task.encode(values)
     assert task.encode(np.abs(values) - 0.5).tolist() == [3.0, 1.5, 6.5, 1.0]
 

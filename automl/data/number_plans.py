@@ -116,7 +116,7 @@ class NumberPlan(Plan):
         unit = f" (in {self.notation.unit})" if self.notation.unit else ""
         raise DataError(
             f"Column {self.column!r} held numbers{unit} in training, but {count} of {len(text)} values are "
-            f"not such numbers: {sample!r} in row {row}. Next: repair them or leave them blank."
+            f"not such numbers: {sample!r} in row {row + 1}. Next: repair them or leave them blank."
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from automl.data.missing import (
     said_of_words,
 )
 from automl.data.names import fill_blank_names, refuse_duplicates, text_names
+from automl.data.row_numbers import LABELLED
 from automl.data.sniffing import CHUNK, refuse_format
 from automl.errors import DataError, MissingDependencyError, UsageError
 
@@ -152,6 +153,8 @@ def _whole_frame(source: pd.DataFrame, name: str, missing: tuple[str, ...] | Non
 
 def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     frame = source.copy(deep=False)
+    if not frame.index.equals(pd.RangeIndex(len(frame))):
+        frame.attrs[LABELLED] = True
     notes = []
     if isinstance(frame.columns, pd.MultiIndex):
         frame.columns = pd.Index(text_names(frame.columns))

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from automl.data.cells import EXACT, is_numeric, parse_numbers, words
 from automl.data.durations import DURATIONS, seconds_of
 from automl.data.names import listed
+from automl.data.row_numbers import row_number
 from automl.data.spellings import join_slips
 from automl.data.target_numbers import (
     TargetNumbers,
@@ -108,7 +109,7 @@ def clean_target(
         notes.append(f"{missing} rows without a target ({share_text(share, 1)}) were left out.")
         frame, values = frame.loc[present], values[present]
     if values.dtype.kind == "f":
-        _refuse_extremes(values, target)
+        _refuse_extremes(values, target, frame)
     classes = task != "regression" and (task is not None or _looks_like_classes(values))
     if values.dtype.kind == "O":
         values, spelled = join_slips(values)
@@ -181,7 +182,7 @@ def _read_words(
         spelled_as_classes = spelled_once and _looks_like_classes(known)
         if task == "regression" or not spelled_as_classes:
             refuse_units(numbers, text, target)
-            refuse_words(bad, text, target)
+            refuse_words(bad, text, target, column)
             present &= ~np.isnan(values)
             return _Column(np.where(present, values, 0), present, (numbers.described,), numbers)
         spelled_as_classes = not bad.any()
@@ -192,7 +193,7 @@ def _read_words(
         sample, row = (text[int(odd[0])].as_py(), int(odd[0])) if len(odd) else ("", 0)
         raise DataError(
             f"A regression needs numbers, but {len(odd)} of {len(text) - text.null_count} values of the "
-            f"target {target!r} are text, such as {sample[:60]!r} in row {row} (counted from 0). Next: "
+            f"target {target!r} are text, such as {sample[:60]!r} in row {row_number(column, row)}. Next: "
             "correct them, choose another --target, or use --task classification."
         )
     return _labels(column, text, present, kept_as_text=spelled_as_classes)
@@ -248,14 +249,14 @@ def _whole_if_classes(
     return np.where(present, values, 0).astype(np.int64) if whole else values
 
 
-def _refuse_extremes(values: Values, target: str) -> None:
+def _refuse_extremes(values: Values, target: str, frame: pd.DataFrame) -> None:
     rows = np.flatnonzero(np.abs(values) > _LARGEST)
     if not len(rows):
         return
     what = "infinite" if np.isinf(values[rows]).all() else f"infinite or beyond {_LARGEST:g}"
     raise DataError(
         f"The target {target!r} is {what} in {len(rows)} row{'s' * (len(rows) > 1)}: "
-        f"{listed([str(row) for row in rows])} (counted from 0). Next: replace, remove or rescale them."
+        f"{listed([row_number(frame, row) for row in rows])}. Next: replace, remove or rescale them."
     )
 
 

@@ -23,6 +23,7 @@ from automl.data.cells import (
 from automl.data.dates import compact_days, find_date_reading, is_compact_date, moments_of_words
 from automl.data.durations import find_durations, read_durations
 from automl.data.names import listed
+from automl.data.row_numbers import row_number
 from automl.data.table import Array
 from automl.errors import DataError
 
@@ -114,7 +115,7 @@ def refuse_units(numbers: TargetNumbers, text: Words, target: str) -> None:
     )
 
 
-def refuse_words(odd: Mask, text: Words, target: str) -> None:
+def refuse_words(odd: Mask, text: Words, target: str, column: pd.Series[Any]) -> None:
     """Raise :class:`DataError` naming the cells of a numeric target that are not numbers: ``odd`` ones."""
     bad = np.flatnonzero(odd)
     if not len(bad):
@@ -126,7 +127,7 @@ def refuse_words(odd: Mask, text: Words, target: str) -> None:
     word = sample if "," not in sample else "WORD"
     raise DataError(
         f"The target {target!r} holds numbers but for {len(bad)} of {len(text) - text.null_count} cells: "
-        f"{listed(said, 5)}; the first is {sample[:60]!r} in row {int(bad[0])} (counted from 0). Next: "
+        f"{listed(said, 5)}; the first is {sample[:60]!r} in row {row_number(column, bad[0])}. Next: "
         f"correct or blank them, or say that they mean no value: --missing 'usual,{word}'. "
         "--task classification takes every value for a class."
     )

@@ -48,7 +48,7 @@ def test_case_33_a_nearly_perfect_predictor_is_warned_of_with_its_score(cli, wri
 
 def test_case_34_mixed_types_are_counted_and_the_rule_is_stated(cli, write, frame):
     name = write(frame.assign(m=["n.v." if i == 5 else i * 0.5 for i in range(60)]))
-    search(cli, name).worked("'m' holds numbers but for 1 of 60 values", "'n.v.' in row 5", "--kind m=number")
+    search(cli, name).worked("'m' holds numbers but for 1 of 60 values", "'n.v.' in row 6", "--kind m=number")
     search(cli, name, "y", "--kind", "m=number").worked("1 values such as 'n.v.' are not numbers: missing")
 
 
@@ -77,7 +77,7 @@ def test_case_35_large_integers_come_back_exactly_as_labels(cli, write, frame):
 
 def test_case_36_infinite_features_count_as_missing(cli, write, frame):
     frame.loc[[2, 8], "x"] = [np.inf, -np.inf]
-    search(cli, write(frame)).worked("warning Column 'x' holds 2 infinite values (first in row 2)", "missing")
+    search(cli, write(frame)).worked("warning Column 'x' holds 2 infinite values (first in row 3)", "missing")
 
 
 def test_case_37_dates_in_several_formats_are_parsed_and_that_is_said(cli, write, frame):
@@ -141,7 +141,7 @@ def test_case_42_one_group_or_missing_groups(cli, write, frame):
     name = write(frame.assign(one="a", some=[None if i == 7 else i % 5 for i in range(60)]))
     search(cli, name, "y", "--group", "one").refused(3, "one group only", "Next:")
     search(cli, name, "y", "--group", "some").refused(
-        3, "'some' has 1 missing values (first in row 7)", "Fill them"
+        3, "'some' has 1 missing values (first in row 8)", "Fill them"
     )
 
 
@@ -166,17 +166,17 @@ def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, writ
         assert shuffled["day"].iloc[fold.train].max() < shuffled["day"].iloc[fold.valid].min()
     shuffled.loc[11, "day"] = "someday"
     done = search(cli, write(shuffled), "price", "--time-column", "day")
-    done.refused(3, "1 values are no time (first in row 11: 'someday')", "remove them")
+    done.refused(3, "1 values are no time (first in row 12: 'someday')", "remove them")
 
 
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        (np.where(np.arange(60) == 7, -1.0, 1.0), ("1 of 60 weights are negative", "first in row 7: -1.0")),
-        (np.where(np.arange(60) > 57, np.nan, 1.0), ("2 of 60 weights", "missing", "first in row 58: nan")),
-        (np.where(np.arange(60) == 3, np.inf, 1.0), ("no finite number", "first in row 3: inf")),
+        (np.where(np.arange(60) == 7, -1.0, 1.0), ("1 of 60 weights are negative", "first in row 8: -1.0")),
+        (np.where(np.arange(60) > 57, np.nan, 1.0), ("2 of 60 weights", "missing", "first in row 59: nan")),
+        (np.where(np.arange(60) == 3, np.inf, 1.0), ("no finite number", "first in row 4: inf")),
         (np.zeros(60), ("all 60 weights are 0",)),
-        (np.repeat(["heavy", "light"], 30), ("60 of 60 weights", "first in row 0: heavy")),
+        (np.repeat(["heavy", "light"], 30), ("60 of 60 weights", "first in row 1: heavy")),
     ],
 )
 def test_case_44_weights_that_cannot_be_weights_are_refused(cli, write, frame, weights, words):

@@ -48,7 +48,7 @@ def test_case_48_text_in_a_number_column_is_refused_with_a_sample(cli, write, se
     new = searched.astype({"x": "object"})
     new.loc[7, "x"] = "many"
     cli("predict", "data", write(new, "new.csv")).refused(
-        3, "'x'", "1 of 60 values", "'many' in row 7", "Next:"
+        3, "'x'", "1 of 60 values", "'many' in row 8", "Next:"
     )
 
 

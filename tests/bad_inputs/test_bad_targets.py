@@ -35,7 +35,7 @@ def test_case_21_a_mostly_missing_target_is_refused(cli, write, frame):
 
 def test_case_22_an_infinite_target_is_refused_with_its_rows(cli, write, frame):
     frame.loc[[4, 9], "price"] = [np.inf, -np.inf]
-    search(cli, write(frame), "price").refused(3, "'price' is infinite in 2 rows: 4, 9", "Next:")
+    search(cli, write(frame), "price").refused(3, "'price' is infinite in 2 rows: 5, 10", "Next:")
 
 
 @pytest.mark.parametrize("value", ["same", 7, 0.5, True])

@@ -113,7 +113,7 @@ def test_case_88_words_that_count_as_missing_are_named(cli, write, frame):
 @pytest.mark.parametrize("word", ["n/d", "#DIV/0!"])
 def test_case_89_a_word_in_a_numeric_target_is_named(cli, write, amounts, word):
     amounts["y"] = [word if i == 17 else f"{value:.2f}" for i, value in enumerate(amounts["y"])]
-    search(cli, write(amounts)).refused(3, f"{word!r} (1)", "in row 17", f"--missing 'usual,{word}'")
+    search(cli, write(amounts)).refused(3, f"{word!r} (1)", "in row 18", f"--missing 'usual,{word}'")
     search(cli, "data.csv", "y", "--missing", f"usual,{word}").worked("1 rows without a target", "regression")
 
 

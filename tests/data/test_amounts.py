@@ -147,7 +147,7 @@ def test_new_rows_are_read_in_the_notation_of_training_and_plainly() -> None:
     new = pd.DataFrame({"p": ["2.000 €", "5", "1234.5", None]})
     assert layout.encode(new).table.numbers[:, 0].tolist()[:3] == [2000.0, 5.0, 1234.5]
     assert layout.encode(pd.DataFrame({"p": [1.5]})).table.numbers[0, 0] == 1.5
-    with pytest.raises(DataError, match=r"'p' held numbers \(in €\).*'\$5' in row 1"):
+    with pytest.raises(DataError, match=r"'p' held numbers \(in €\).*'\$5' in row 2"):
         layout.encode(pd.DataFrame({"p": ["1 €", "$5"]}))
 
 
@@ -159,7 +159,7 @@ def test_a_word_among_numbers_is_a_category_beside_them() -> None:
     table = layout.encode(pd.DataFrame({"x": ["n/d", "2.5"]})).table
     assert np.isnan(table.numbers[0, 0])
     assert (table.numbers[1, 0], table.codes[:, 0].tolist()) == (2.5, [0, -1])
-    with pytest.raises(DataError, match="'later' in row 0"):
+    with pytest.raises(DataError, match="'later' in row 1"):
         layout.encode(pd.DataFrame({"x": ["later"]}))
 
 

@@ -84,7 +84,7 @@ def test_copies_with_other_targets_are_conflicts_with_the_best_that_is_possible(
     twice = pd.concat([honest, honest.head(100)], ignore_index=True)
     other = np.where(labels[:100] == "yes", "no", "yes")
     found = find(twice, np.concatenate([labels, other]))
-    assert "200 rows have equal inputs but different targets (first row 0)" in found["conflicts"].evidence
+    assert "200 rows have equal inputs but different targets (first row 1)" in found["conflicts"].evidence
     assert "85.7% of the rows" in found["conflicts"].evidence
     assert "R²" in find(twice, np.concatenate([honest["x"], -honest["x"][:100]]))["conflicts"].evidence
 
@@ -135,10 +135,10 @@ def test_cells_that_are_dirty_are_counted_with_their_row(honest: pd.DataFrame, l
         ),
         labels,
     )
-    assert "'unknown' in row 7" in found["numbers_as_text nearly"].evidence
+    assert "'unknown' in row 8" in found["numbers_as_text nearly"].evidence
     assert "--kind nearly=number" in found["numbers_as_text nearly"].remedy
     assert found["numbers_as_text texts"].severity == "note"
-    assert "1 infinite value (first in row 4)" in found["infinite endless"].evidence
+    assert "1 infinite value (first in row 5)" in found["infinite endless"].evidence
 
 
 def test_dates_in_several_ways_are_noted(honest: pd.DataFrame, labels: np.ndarray) -> None:
@@ -149,7 +149,7 @@ def test_dates_in_several_ways_are_noted(honest: pd.DataFrame, labels: np.ndarra
     found = find(honest.assign(mixed=mixed, zones=zones, broken=broken), labels)
     assert "'13.01.2024'" in found["date_formats mixed"].evidence
     assert "+02:00, UTC" in found["time_zones zones"].evidence
-    assert "'soon' in row 9" in found["bad_dates broken"].evidence
+    assert "'soon' in row 10" in found["bad_dates broken"].evidence
     ambiguous = [f"{i % 12 + 1:02}/{i % 11 + 1:02}/2024" for i in range(ROWS)]
     assert "exchanged" in find(honest.assign(when=ambiguous), labels)["date_formats when"].evidence
 
@@ -186,7 +186,7 @@ def test_the_distribution_of_numbers_is_described(honest: pd.DataFrame) -> None:
     target[17] = 9000
     target[100:140] = 0.0
     found = find(honest, target)
-    assert "9,000 in row 17" in found["target_outliers"].evidence
+    assert "9,000 in row 18" in found["target_outliers"].evidence
     assert "6.7% of the target is exactly 0, the smallest value" in found["target_spike"].evidence
     assert "logarithm" in found["target_skew"].remedy
 
@@ -210,3 +210,26 @@ def test_every_code_is_explained_on_the_page() -> None:
     page = (root / "docs" / "checks.md").read_text(encoding="utf-8")
     assert {code for code in codes if f"`{code}`" not in page} == set()
     assert len(codes) > 25
+
+
+def test_rows_are_numbered_as_the_file_has_them_and_labelled_as_the_frame_has_them(tmp_path):
+    from automl.data.readers import read_table
+    from automl.data.target import clean_target
+
+    scattered = np.random.default_rng(0).permutation(59).astype(float)
+    frame = pd.DataFrame({"x": [*range(59), np.inf], "y": [np.nan, *scattered]})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    labelled = frame.set_index(pd.Index([f"row-{place}" for place in range(60)]))
+    shifted = frame.set_index(pd.RangeIndex(100, 160))
+    for source, name in (
+        (tmp_path / "rows.csv", "60"),
+        (frame, "60"),
+        (labelled, "row-59"),
+        (shifted, "159"),
+    ):
+        clean = clean_target(read_table(source).frame, "y", task="regression")  # the first row is left out
+        layout = Layout.infer(clean.frame, target="y")
+        task = choose_task(clean.values).task
+        found = check_frame(clean.frame, clean.values, task, layout)
+        said = next(item.evidence for item in found if item.code == "infinite")
+        assert f"first in row {name})" in said

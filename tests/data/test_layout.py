@@ -283,7 +283,7 @@ def test_numbers_as_text_are_parsed_and_other_text_is_refused(mixed: pd.DataFram
         pd.DataFrame({"amount": ["1.5", " 2 ", "", None], "count": ["1", "2", "NA", "4"]})
     ).table
     np.testing.assert_array_equal(table.numbers[:, 0], [1.5, 2.0, np.nan, np.nan])
-    with pytest.raises(DataError, match=r"'amount'.*1 of 2 values.*'many' in row 1"):
+    with pytest.raises(DataError, match=r"'amount'.*1 of 2 values.*'many' in row 2"):
         layout.encode(pd.DataFrame({"amount": ["1.5", "many"], "count": [1, 2]}))
 
 

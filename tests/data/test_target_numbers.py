@@ -96,7 +96,7 @@ def test_a_word_in_a_numeric_target_is_named_with_its_row(word: str, task: str |
     values = [word if i % 20 == 7 else f"{i * 1.5:.1f}" for i in range(ROWS)]
     said = refusal(values, task=task)
     assert f"{word!r} (3)" in said
-    assert "in row 7" in said
+    assert "in row 8" in said
     assert "--missing" in said
     assert "join" not in said
 

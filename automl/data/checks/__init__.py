@@ -56,8 +56,8 @@ def check_frame(
     classes = bool(task.labels)
     rows = _sample(len(frame))
     found = leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
-    found += target_findings(values, classes, layout.target_name)
-    found += row_findings(table, layout.plans, values, classes=classes, dealt=dealt)
+    found += target_findings(values, classes, layout.target_name, frame)
+    found += row_findings(table, frame, layout.plans, values, classes=classes, dealt=dealt)
     found += column_findings(frame, layout, table, rows)
     return worst_first(found)
 
@@ -66,7 +66,7 @@ def check_columns(frame: pd.DataFrame, layout: Layout) -> tuple[Finding, ...]:
     """What can be said about the columns alone, where there is no target that could be used."""
     table = layout.encode(frame).table
     found = column_findings(frame, layout, table, _sample(len(frame)))
-    return worst_first(found + row_findings(table, layout.plans))
+    return worst_first(found + row_findings(table, frame, layout.plans))
 
 
 def _sample(rows: int) -> npt.NDArray[np.int64]:

@@ -20,6 +20,7 @@ from automl.data.layout import Layout
 from automl.data.names import listed
 from automl.data.number_plans import NumberPlan
 from automl.data.plans import CategoryPlan, Plan
+from automl.data.row_numbers import row_number
 from automl.data.structured import DatePlan
 from automl.data.table import Column, Kind, Table
 from automl.wording import share_text
@@ -57,7 +58,7 @@ def column_findings(frame: pd.DataFrame, layout: Layout, table: Table, rows: Row
         elif column.reason.startswith(IN_DOUBT):
             found.append(_maybe_id(column))
         elif column.kind in (Kind.CATEGORY, Kind.TEXT, Kind.ID):
-            found += _nearly_numbers(column.name, frame[column.name].iloc[rows], rows)
+            found += _nearly_numbers(column.name, frame[column.name].iloc[rows])
     found += _missing(frame, layout)
     found += _same_columns(table.take(rows), set(layout.inputs))
     return found
@@ -91,7 +92,7 @@ def _number_cells(plan: NumberPlan, cells: pd.Series[Any]) -> Iterable[Finding]:
             plan.column,
             WARNING,
             f"Column {plan.column!r} holds {count} infinite value{'s' * (count > 1)} (first in row "
-            f"{int(infinite.argmax())}): they count as missing.",
+            f"{row_number(cells, infinite.argmax())}): they count as missing.",
             "Check for divisions by zero where the column is made.",
         )
     for note in pieces.notes:  # of a kind that was asked for
@@ -138,16 +139,17 @@ def _dates(plan: DatePlan, column: Column, cells: pd.Series[Any]) -> Iterable[Fi
         )
     bad = re.search(r"([0-9]+) values that are no dates", column.reason)
     if bad:
-        yield _no_dates(name, plan, text, int(bad[1]))
+        yield _no_dates(name, plan, cells, int(bad[1]))
 
 
 def _head(text: Any) -> Any:
     return pa.array(np.arange(min(len(text), 5_000)))
 
 
-def _no_dates(name: str, plan: DatePlan, text: Any, count: int) -> Finding:
+def _no_dates(name: str, plan: DatePlan, cells: pd.Series[Any], count: int) -> Finding:
     from automl.data.dates import moments_of_words
 
+    text = words(cells)
     missing = np.isnan(moments_of_words(text, plan.reading))
     row = int(np.flatnonzero(missing & text.is_valid().to_numpy(zero_copy_only=False))[0])
     return Finding(
@@ -155,7 +157,7 @@ def _no_dates(name: str, plan: DatePlan, text: Any, count: int) -> Finding:
         name,
         WARNING,
         f"Column {name!r}: {count} values are not dates ({plan.reading.described}), such as "
-        f"{text[row].as_py()[:40]!r} in row {row}: they count as missing.",
+        f"{text[row].as_py()[:40]!r} in row {row_number(cells, row)}: they count as missing.",
         "Repair them or leave them blank.",
     )
 
@@ -187,7 +189,7 @@ def _mixed_types(column: Column) -> Finding:
 def _numbers_as_text(column: Column, cells: pd.Series[Any], plan: Plan) -> Iterable[Finding]:
     name = column.name
     if isinstance(plan, NumberPlan) and plan.words:
-        yield _words_beside_numbers(name, words(cells), plan)
+        yield _words_beside_numbers(name, cells, plan)
         return
     if isinstance(plan, NumberPlan) and plan.notation.several:
         units = plan.notation.read(words(cells)).units
@@ -211,7 +213,8 @@ def _numbers_as_text(column: Column, cells: pd.Series[Any], plan: Plan) -> Itera
     )
 
 
-def _words_beside_numbers(name: str, text: Any, plan: NumberPlan) -> Finding:
+def _words_beside_numbers(name: str, cells: pd.Series[Any], plan: NumberPlan) -> Finding:
+    text = words(cells)
     among = pc.is_in(text, value_set=pa.array(plan.words, text.type))
     present, count = len(text) - text.null_count, int(pc.sum(among).as_py())
     row = int(pc.index(among, True).as_py())
@@ -222,7 +225,8 @@ def _words_beside_numbers(name: str, text: Any, plan: NumberPlan) -> Finding:
         name,
         WARNING if count <= _LITTLE_DIRT * present else NOTE,
         f"Column {name!r} holds numbers but for {count} of {present} values: {said}, first "
-        f"{text[row].as_py()[:40]!r} in row {row}. It is used as a number, with these words as a category.",
+        f"{text[row].as_py()[:40]!r} in row {row_number(cells, row)}. It is used as a number, with these "
+        "words as a category.",
         f"If they mean no value, use --kind {name}=number or name them with --missing.",
     )
 
@@ -237,7 +241,7 @@ def _maybe_id(column: Column) -> Finding:
     )
 
 
-def _nearly_numbers(name: str, cells: pd.Series[Any], rows: Rows) -> Iterable[Finding]:
+def _nearly_numbers(name: str, cells: pd.Series[Any]) -> Iterable[Finding]:
     """Text columns that a few words keep from being numbers."""
     if cells.dtype.kind != "O" and not isinstance(cells.dtype, pd.StringDtype):
         return
@@ -256,7 +260,7 @@ def _nearly_numbers(name: str, cells: pd.Series[Any], rows: Rows) -> Iterable[Fi
         name,
         WARNING if share <= _LITTLE_DIRT else NOTE,
         f"Column {name!r} holds numbers but for {int(bad.sum())} of {present} values, such as "
-        f"{text[row].as_py()[:40]!r} in row {int(rows[row])}: it is not used as a number.",
+        f"{text[row].as_py()[:40]!r} in row {row_number(cells, row)}: it is not used as a number.",
         f"Clean it, or use --kind {name}=number to count those as missing.",
     )
 

@@ -220,6 +220,6 @@ def _overlap(layout: Layout, table: Table, test: Table) -> Iterable[Finding]:
             None,
             WARNING if copies > 0.01 else NOTE,
             f"{count} of {test.rows} rows of the test part ({share_text(share, 1)}) have the inputs of a "
-            f"row in the data (the first is row {int(known.argmax())}){nature}.",
+            f"row in the data (the first is row {int(known.argmax()) + 1}){nature}.",
             "If they are the same rows, the score on the test part flatters: remove them from one of both.",
         )

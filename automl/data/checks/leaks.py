@@ -99,7 +99,7 @@ def _same_numbers(column: pd.Series[Any], values: npt.NDArray[Any]) -> bool:
     if not pd.api.types.is_numeric_dtype(column.dtype) or values.dtype.kind not in "iuf":
         return bool((column.astype(str).to_numpy() == values.astype(str)).all())
     left = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _r2(left, values.astype(np.float64)) > 1 - 1e-9
+    return bool(np.isfinite(left).all()) and _r2(left, values.astype(np.float64)) > 1 - 1e-9
 
 
 def _near_copies(frame: pd.DataFrame, target: _Target, layout: Layout, told: set[str]) -> Iterable[Finding]:

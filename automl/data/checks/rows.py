@@ -12,6 +12,7 @@ import pandas as pd
 from automl.data.checks.finding import NOTE, WARNING, Finding
 from automl.data.plans import Plan
 from automl.data.repeats import Repeats, find_repeats
+from automl.data.row_numbers import row_number
 from automl.data.table import Rows, Table
 from automl.wording import share_text
 
@@ -21,6 +22,7 @@ _LITTLE_LOST = 0.001  # of the rows or the variance: not worth a word
 
 def row_findings(
     table: Table,
+    frame: pd.DataFrame,
     plans: Iterable[Plan],
     values: npt.NDArray[Any] | None = None,
     *,
@@ -31,6 +33,8 @@ def row_findings(
 
     Parameters
     ----------
+    frame:
+        The rows as they were read, which names them.
     plans:
         Of the user's columns.
     dealt:
@@ -41,9 +45,9 @@ def row_findings(
         return found
     repeats = find_repeats(table, plans)
     if repeats.repeated:
-        found.append(_duplicates(repeats, values, dealt))
+        found.append(_duplicates(repeats, frame, values, dealt))
         if values is not None:
-            found += _conflicts(repeats.groups, values, classes)
+            found += _conflicts(repeats.groups, frame, values, classes)
     return found
 
 
@@ -67,7 +71,9 @@ def _few_rows(table: Table) -> Iterable[Finding]:
         )
 
 
-def _duplicates(repeats: Repeats, values: npt.NDArray[Any] | None, dealt: bool) -> Finding:
+def _duplicates(
+    repeats: Repeats, frame: pd.DataFrame, values: npt.NDArray[Any] | None, dealt: bool
+) -> Finding:
     groups, repeated = repeats.groups, repeats.repeated
     same = ""
     if values is not None:
@@ -82,7 +88,7 @@ def _duplicates(repeats: Repeats, values: npt.NDArray[Any] | None, dealt: bool) 
         None,
         WARNING if repeats.copies / len(groups) > 0.05 else NOTE,
         f"{repeated} of {len(groups)} rows ({share_text(repeated / len(groups), 1)}) repeat the inputs of "
-        f"another{same}; the first is row {first}{nature}.",
+        f"another{same}; the first is row {row_number(frame, first)}{nature}.",
         _what_becomes_of_them(repeats, dealt),
     )
 
@@ -108,7 +114,9 @@ def _what_becomes_of_them(repeats: Repeats, dealt: bool) -> str:
     return " ".join(said)
 
 
-def _conflicts(groups: Rows, values: npt.NDArray[Any], classes: bool) -> Iterable[Finding]:
+def _conflicts(
+    groups: Rows, frame: pd.DataFrame, values: npt.NDArray[Any], classes: bool
+) -> Iterable[Finding]:
     """Rows with equal inputs and different targets: what no model can tell apart."""
     codes = pd.factorize(values)[0].astype(np.int64)
     counts = pd.Series(np.ones(len(groups))).groupby([groups, codes]).size()
@@ -132,7 +140,8 @@ def _conflicts(groups: Rows, values: npt.NDArray[Any], classes: bool) -> Iterabl
         "conflicts",
         None,
         WARNING if lost > 0.05 else NOTE,
-        f"{rows} rows have equal inputs but different targets (first row {int(np.flatnonzero(mixed)[0])}): "
+        f"{rows} rows have equal inputs but different targets (first row "
+        f"{row_number(frame, np.flatnonzero(mixed)[0])}): "
         f"{limit}.",
         "Add what tells them apart, or check how the target was recorded.",
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from automl.data.checks.finding import NOTE, WARNING, Finding
 from automl.data.names import listed
+from automl.data.row_numbers import row_number
 from automl.data.table import Array
 from automl.wording import share_text
 
@@ -21,9 +22,9 @@ FAR = 20.0  # quartile ranges beyond the quartiles
 _FEW_ROWS = 100
 
 
-def target_findings(values: npt.NDArray[Any], classes: bool, name: str) -> list[Finding]:
+def target_findings(values: npt.NDArray[Any], classes: bool, name: str, frame: pd.DataFrame) -> list[Finding]:
     """Findings about the labels or numbers ``(rows,)`` of the target."""
-    return [*(_classes(values, name) if classes else _numbers(values.astype(np.float64), name))]
+    return [*(_classes(values, name) if classes else _numbers(values.astype(np.float64), name, frame))]
 
 
 def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
@@ -62,7 +63,7 @@ def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
         )
 
 
-def _numbers(values: Array, name: str) -> Iterable[Finding]:
+def _numbers(values: Array, name: str, frame: pd.DataFrame) -> Iterable[Finding]:
     if len(values) < _FEW_ROWS:
         return
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
@@ -76,7 +77,7 @@ def _numbers(values: Array, name: str) -> Iterable[Finding]:
                 name or None,
                 WARNING,
                 f"{len(far)} values of the target lie more than {FAR:.0f} quartile ranges away, such as "
-                f"{values[worst]:,.6g} in row {worst} (the median is {middle:,.6g}).",
+                f"{values[worst]:,.6g} in row {row_number(frame, worst)} (the median is {middle:,.6g}).",
                 "Check whether they are real; if not, remove those rows. If so, try --metric mae.",
             )
     deviation = float(values.std())
