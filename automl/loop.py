@@ -301,7 +301,7 @@ class Loop:
                         continue
                     return replace(member, seed=member.seed + 1, origin="repeat", repeat=1)
         self.end_reason = (
-            f"{self.cap} configurations are as many as {len(self.problem.target):,} rows can tell apart"
+            f"{self.cap} configurations are all that {len(self.problem.target):,} rows can tell apart"
         )
         return None
 
