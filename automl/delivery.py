@@ -28,7 +28,7 @@ from automl.settings import Settings
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
 from automl.trial import Status, Trial
-from automl.unlearned import unlearned_warnings
+from automl.unlearned import too_good_warnings, unlearned_warnings
 
 QUICK = ("dummy", "linear")
 """The families that a budget of a few seconds is for."""
@@ -145,6 +145,7 @@ def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[st
             "Pass --test FILE for an honest one."
         )
     warnings += unlearned_warnings(ended.prepared.problem, champion, trials)
+    warnings += too_good_warnings(ended.prepared.problem, champion)
     causes = grouped_causes(
         {n: trial for n, trial in trials.items() if trial.result and trial.result.status in broken}
     )

@@ -1,4 +1,4 @@
-"""What it may mean that the baseline is the champion though models predict their own training rows well."""
+"""What it may mean that the champion learned nothing, or that it knows everything."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.choose import Champion
+from automl.decision import apply_weights
 from automl.problem import Problem
 from automl.tasks import Task
 from automl.trial import Trial
@@ -21,6 +22,9 @@ INVERTED = 5.0
 """Standard errors below zero from which held-out predictions are worse than chance ..."""
 STRONGLY = 0.1
 """... and the correlation with the truth, below zero, from which that is worth a word."""
+MANY_ROWS = 500
+NO_ERROR = 1e-8
+"""Mean squared error by the variance of the target, below which nothing is left to explain."""
 STEADY = 3.0
 """And the same over folds: rows that belong together stand or fall together."""
 
@@ -77,6 +81,29 @@ def unlearned_warnings(problem: Problem, champion: Champion, trials: Mapping[int
             "deal the rows otherwise (--folds)."
         )
     return said
+
+
+def too_good_warnings(problem: Problem, champion: Champion) -> list[str]:
+    """A sentence on held-out predictions without an error worth the name; none for all others.
+
+    Few rows may be told apart without a mistake, so that classes are spoken of from 500 rows on.
+    """
+    rows = problem.split.scored
+    truth = np.asarray(problem.target)[rows]
+    if problem.task.labels:
+        decided = apply_weights(champion.held_out, champion.class_weights).argmax(axis=1)
+        if len(rows) < MANY_ROWS or not (decided == truth).all():
+            return []
+        what = f"All {len(rows):,} held-out rows are predicted right."
+    else:
+        errors = champion.held_out[:, 0] - truth
+        if not float(np.mean(errors**2)) < NO_ERROR * float(np.var(truth)):
+            return []
+        what = f"The {len(rows):,} held-out rows are predicted to within rounding."
+    return [
+        f"{what} That is too good for most outcomes: does a column, or several together, hold what is known "
+        "only afterwards? Leave it out with --drop COLUMN, unless it will be known when predicting."
+    ]
 
 
 def _best_on_training_rows(task: Task, trials: list[Trial]) -> Trial | None:

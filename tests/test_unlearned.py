@@ -66,3 +66,23 @@ def test_a_champion_that_learned_is_not_questioned(tmp_path):
     frame = pd.DataFrame(rng.normal(size=(200, 3))).add_prefix("x")
     result = searched(frame.assign(y=frame["x0"] > 0), tmp_path)
     assert not any("looks at no feature" in text or "worse than chance" in text for text in result.warnings)
+
+
+def test_predictions_without_an_error_are_said_to_be_too_good_and_honest_ones_are_not(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"casual": rng.poisson(30, 300), "registered": rng.poisson(90, 300)})
+    made = frame.assign(y=(frame["casual"] + frame["registered"]).astype(float))
+    assert any("too good" in text for text in searched(made, tmp_path, family="linear").warnings)
+    noisy = made.assign(y=made["y"] + rng.normal(scale=1.0, size=300))
+    assert not any("too good" in text for text in searched(noisy, tmp_path, family="linear").warnings)
+
+
+def test_a_few_rows_without_a_mistake_are_not_called_too_good(tmp_path):
+    rng = np.random.default_rng(0)
+    for rows, said in ((200, False), (600, True)):
+        x = rng.normal(size=rows)
+        frame = pd.DataFrame(
+            {"x": x + np.sign(x), "z": rng.normal(size=rows), "y": np.where(x > 0, "a", "b")}
+        )
+        result = searched(frame, tmp_path, family="linear", name=f"rows{rows}", metric="accuracy")
+        assert any("too good" in text for text in result.warnings) is said

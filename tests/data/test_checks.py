@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def test_dates_in_several_ways_are_noted(honest: pd.DataFrame, labels: np.ndarra
 def test_blank_cells_among_dates_are_missing_and_not_bad(honest: pd.DataFrame, labels: np.ndarray) -> None:
     days = pd.date_range("2024-01-01", periods=ROWS).strftime("%Y-%m-%d").to_numpy(dtype=object)
     days[::7] = " "
-    assert find(honest.assign(day=days), labels) == {}
+    assert find(honest.assign(day=days), labels).keys() <= {"dated day"}
     days[4] = "unknown"
     assert "1 values are not dates" in find(honest.assign(day=days), labels)["bad_dates day"].evidence
 
@@ -233,3 +234,52 @@ def test_rows_are_numbered_as_the_file_has_them_and_labelled_as_the_frame_has_th
         found = check_frame(clean.frame, clean.values, task, layout)
         said = next(item.evidence for item in found if item.code == "infinite")
         assert f"first in row {name})" in said
+
+
+def _counts(rows: int = 300) -> pd.DataFrame:
+    random = np.random.default_rng(5)
+    return pd.DataFrame(
+        {
+            "casual": random.poisson(30, rows),
+            "registered": random.poisson(120, rows),
+            "price": random.uniform(1, 50, rows).round(2),
+            "hour": random.integers(0, 24, rows),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "parts", "how"),
+    [
+        (lambda f: f["casual"] + f["registered"], ("casual", "registered"), "sum"),
+        (lambda f: f["casual"] - 0.5 * f["hour"] + 3, ("casual", "hour"), "sum"),
+        (lambda f: f["price"] * f["registered"], ("registered", "price"), "product"),
+    ],
+)
+def test_a_target_made_of_columns_is_said_with_all_of_them(
+    made: Callable[[pd.DataFrame], pd.Series[Any]], parts: tuple[str, ...], how: str
+) -> None:
+    frame = _counts()
+    found = find(frame, made(frame).to_numpy(dtype=float))[
+        f"composition {min(parts, key=list(frame.columns).index)}"
+    ]
+    assert f"a {how} of" in found.evidence
+    assert all(repr(part) in found.evidence and f"--drop {part}" in found.remedy for part in parts)
+
+
+def test_a_target_that_columns_tell_with_noise_is_not_made_of_them() -> None:
+    frame = _counts()
+    noisy = frame["casual"] + frame["registered"] + np.random.default_rng(0).normal(0, 0.5, len(frame))
+    assert not [key for key in find(frame, noisy.to_numpy(dtype=float)) if "composition" in key]
+
+
+def test_rows_in_the_order_of_a_date_are_said_to_be_a_history(
+    honest: pd.DataFrame, labels: np.ndarray
+) -> None:
+    days = pd.date_range("2024-01-01", periods=len(honest), freq="h")
+    sorted_by_day = honest.assign(day=days)
+    assert find(sorted_by_day, labels)["dated day"].remedy.endswith("--time-column day.")
+    assert "dated day" not in find(honest.assign(day=np.random.default_rng(0).permutation(days)), labels)
+    task, layout = choose_task(labels).task, Layout.infer(sorted_by_day)
+    grouped = check_frame(sorted_by_day, labels, task, layout, dealt=False)
+    assert "dated" not in {finding.code for finding in grouped}

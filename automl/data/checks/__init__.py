@@ -11,6 +11,7 @@ import pandas as pd
 from automl.data.checks.columns import column_findings
 from automl.data.checks.finding import Finding, refusal, worst_first
 from automl.data.checks.leaks import leak_findings
+from automl.data.checks.order import order_findings
 from automl.data.checks.rows import row_findings
 from automl.data.checks.target import target_findings
 from automl.data.layout import Layout
@@ -59,6 +60,8 @@ def check_frame(
     found += target_findings(values, classes, layout.target_name, frame)
     found += row_findings(table, frame, layout.plans, values, classes=classes, dealt=dealt)
     found += column_findings(frame, layout, table, rows)
+    if dealt:
+        found += order_findings(frame, layout)
     return worst_first(found)
 
 

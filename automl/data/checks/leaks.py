@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.data.cells import distinct_codes, words
+from automl.data.checks.composition import composition_findings
 from automl.data.checks.finding import WARNING, Finding
 from automl.data.layout import Layout
 from automl.data.table import Array, Table
@@ -59,6 +60,9 @@ def leak_findings(
         told = {str(finding.column) for finding in found}
         found += more(frame, target, layout, told)
     found += _leaks(table, target, {str(finding.column) for finding in found})
+    if not classes:
+        told = {str(finding.column) for finding in found}
+        found += composition_findings(table, np.asarray(values, dtype=np.float64), layout, told)
     return found
 
 

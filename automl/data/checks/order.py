@@ -1,0 +1,39 @@
+"""Rows in the order of a date: a history, of which folds dealt at random show too much."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from automl.data.checks.finding import NOTE, Finding
+from automl.data.dates import points_in_time
+from automl.data.layout import Layout
+from automl.data.table import Kind
+
+_LEAST_DATES = 20
+_IN_ORDER = 0.99  # of the steps from row to row
+
+
+def order_findings(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
+    """The first column of dates by which the file is sorted, where folds are dealt without regard to it."""
+    for column in layout.columns:
+        if column.kind is not Kind.DATE or column.name not in layout.inputs:
+            continue
+        times = points_in_time(frame[column.name])
+        steps = np.diff(times[np.isfinite(times)])
+        if len(np.unique(times[np.isfinite(times)])) < _LEAST_DATES:
+            continue
+        forward, backward = float((steps >= 0).mean()), float((steps <= 0).mean())
+        if max(forward, backward) >= _IN_ORDER:
+            yield Finding(
+                "dated",
+                column.name,
+                NOTE,
+                f"The rows are in the order of {column.name!r}: a history, it seems. Folds dealt at random "
+                "show a model what was just before and after each row that judges it.",
+                f"If it will predict later rows, use --time-column {shlex.quote(column.name)}.",
+            )
+            return
