@@ -4,6 +4,7 @@ AutoMLError                       exit code 1
 ├── UsageError (ValueError)       2   a wrong flag, name or argument
 │   └── SpaceError                2   a search-space file that does not bind
 ├── DataError (ValueError)        3   the data cannot be used as it is
+│   ├── CellError                 3   some cells of a column cannot be read
 │   └── ModelFileError            3   a model folder that is damaged, foreign or unsafe
 ├── MissingDependencyError (ImportError)   4   an extra that is not installed
 ├── NoTrialError (RuntimeError)   5   no trial succeeded
@@ -39,6 +40,20 @@ class DataError(AutoMLError, ValueError):
     """Data that cannot be used as it is."""
 
     exit_code = 3
+
+
+class CellError(DataError):
+    """Cells of a column that cannot be read.
+
+    Attributes
+    ----------
+    places:
+        Places of their rows in the data that was given.
+    """
+
+    def __init__(self, message: str, places: Iterable[int] = ()) -> None:
+        super().__init__(message)
+        self.places = tuple(places)
 
 
 class ModelFileError(DataError):

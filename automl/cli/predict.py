@@ -122,6 +122,14 @@ def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, 
     if bad:
         good = [place for place in range(len(frame)) if place not in bad]
         source, frame = source.iloc[good], frame.iloc[good]
+    if skip:
+        rows = len(frame)
+        frame, reasons = layout.without_bad_cells(frame)
+        for reason in reasons:
+            click.echo(f"left out: {reason}", err=True)
+        if rows and not len(frame):
+            raise DataError(f"None of the {rows:,} rows of {data} can be read. Next: repair them.")
+        source, lost = source.loc[source.index.isin(frame.index)], lost + rows - len(frame)
     return _Rows(source, frame, lost + len(bad))
 
 

@@ -22,7 +22,7 @@ from automl.data.plans import Pieces, Plan
 from automl.data.structured import DatePlan, plan_from_json
 from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
 from automl.data.target_numbers import TargetNumbers
-from automl.errors import DataError, UsageError, did_you_mean
+from automl.errors import CellError, DataError, UsageError, did_you_mean
 
 LARGEST = 1e37  # float32 ends at 3.4e38, and differences must fit
 _MOST_DATES = 4  # differences are made between up to so many date columns
@@ -232,6 +232,26 @@ class Layout:
             numbers[:, first + i] = (days[difference.later] - days[difference.earlier]) * 24
         notes += self._without_extremes(numbers)
         return EncodedFrame(Table(self.features, numbers, codes, tuple(texts), tuple(images)), tuple(notes))
+
+    def without_bad_cells(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        """The rows whose cells can be read, and a sentence per column on the others.
+
+        Raises
+        ------
+        DataError
+            When columns are missing.
+        """
+        said = []
+        while True:
+            try:
+                self.encode(frame)
+            except CellError as error:
+                said.append(str(error).partition(" Next: ")[0])
+                good = np.ones(len(frame), dtype=bool)
+                good[list(error.places)] = False
+                frame = frame.loc[good]
+            else:
+                return frame, tuple(said)
 
     def _checked(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         names = set(frame.columns)

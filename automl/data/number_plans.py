@@ -14,9 +14,10 @@ from automl.data.amounts import PLAIN, Notation, notation_of
 from automl.data.cells import Mask, Words, is_numeric, numbers, parse_numbers, words
 from automl.data.durations import DURATIONS, read_durations, seconds_of
 from automl.data.plans import Pieces, Plan, codes_of
+from automl.data.row_numbers import row_number
 from automl.data.table import Array, Codes
 from automl.data.units import NO_UNIT, Mark, Scale
-from automl.errors import DataError
+from automl.errors import CellError
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class NumberPlan(Plan):
         codes = self._codes(text, units)
         if self.words:
             bad &= codes < 0
-        return Pieces([values], codes=[codes] if self._levels else [], notes=self._notes(text, bad))
+        return Pieces([values], codes=[codes] if self._levels else [], notes=self._notes(column, text, bad))
 
     def _code(self, level: str) -> int:
         return self._levels.index(level) if level in self._levels else -1
@@ -105,18 +106,20 @@ class NumberPlan(Plan):
         of_unit = np.array([*(self._code(level) for level in self.notation.levels), -1], dtype=np.int32)
         return np.where(units >= 0, of_unit[units], by_word).astype(np.int32)
 
-    def _notes(self, text: Words, bad: Mask) -> list[str]:
+    def _notes(self, column: pd.Series[Any], text: Words, bad: Mask) -> list[str]:
         count = int(bad.sum())
         if not count:
             return []
-        row = int(np.flatnonzero(bad)[0])
-        sample = text[row].as_py()[:60]
+        places = np.flatnonzero(bad).tolist()
+        sample = text[places[0]].as_py()[:60]
         if self.lenient:
             return [f"Column {self.column!r}: {count} values such as {sample!r} are not numbers: missing."]
         unit = f" (in {self.notation.unit})" if self.notation.unit else ""
-        raise DataError(
+        raise CellError(
             f"Column {self.column!r} held numbers{unit} in training, but {count} of {len(text)} values are "
-            f"not such numbers: {sample!r} in row {row + 1}. Next: repair them or leave them blank."
+            f"not such numbers: {sample!r} in row {row_number(column, places[0])}. "
+            "Next: repair them or leave them blank.",
+            places,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -138,6 +138,18 @@ def test_rows_left_out_are_named_by_their_lines_and_strict_says_so_by_its_code(c
     assert cli("predict", "data", "data.csv", "--skip-bad-rows", "--strict").code == 0
 
 
+def test_a_word_among_the_numbers_of_new_rows_leaves_its_row_out_and_keeps_the_others(cli, write, searched):
+    frame = searched.assign(key=range(60), x=searched["x"].astype(object))
+    frame.loc[3, "x"] = "abc"
+    data = write(frame, "words.csv")
+    assert cli("predict", "data", data).code == 3
+    done = cli("predict", "data", data, "--skip-bad-rows", "--id", "key")
+    assert [line.split(",")[0] for line in labels(done)[1:]] == [str(key) for key in range(60) if key != 3]
+    assert "left out: Column 'x' held numbers in training, but 1 of 60" in done.err
+    assert "'abc' in row 4" in done.err
+    assert cli("predict", "data", data, "--skip-bad-rows", "--strict", "--id", "key").out == done.out
+
+
 @pytest.fixture
 def pictures(cli, tmp_path):
     """A search of a folder of pictures, and a folder of three new ones, of which two cannot be read."""
