@@ -113,5 +113,5 @@ def test_a_metric_out_of_a_script_with_blanks_in_its_path_runs_once(folder, guar
     assert done.returncode == 0, done.stderr
     assert (there / "started").read_text() == "once "
     board = run(there, *COMMAND, "leaderboard", "mine", "--json").stdout
-    assert board.count('"family"') == 2
+    assert board.count('"kind": "trial"') == 2
     assert '"lightgbm"' in board

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from automl.image_input import place_of_new_rows
 from automl.tracker.record import (
     LeaderboardRow,
     SearchIds,
@@ -354,6 +353,8 @@ def _about(search: SearchRecord) -> str:
 
 
 def _use(search: SearchRecord, ids: SearchIds) -> str:
+    from automl.image_input import place_of_new_rows  # brings pandas, which reading a record needs not
+
     quoted, place = shlex.quote(search.name), place_of_new_rows(search.layout)
     given = repr(place) if place.endswith("/") else "frame"
     if not ids.is_champion:

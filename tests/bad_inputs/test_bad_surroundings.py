@@ -37,6 +37,9 @@ def test_case_73_the_wall_clock_is_read_for_the_record_only():
         "cli/events.py": "when events happened, for who reads them",
         "controller.py": "when the search began, for the record",
         "search_folder.py": "when the search ended; the age of a file, which the system states in wall time",
+        "pace.py": "the age of a process where the system keeps no count of waiting",
+        "training/image_costs.py": "the age of a measurement, which outlives the process",
+        "upkeep.py": "the age of searches, for who clears them",
         "tracker": "when runs began and ended, for people",
     }
     package = Path(automl.__file__).parent

@@ -45,6 +45,7 @@ _EVERYTHING: dict[str, Any] = {
     "executor": "inline",
     "device": "cpu",
     "prefer": "fast",
+    "promote": "never",
     "seed": 11,
     "encoding": "latin-1",
     "delimiter": "\t",
@@ -53,7 +54,9 @@ _EVERYTHING: dict[str, Any] = {
     "skip_bad_rows": True,
     "missing": ("usual", "n/d"),
 }
-_ELSEWHERE = {"weight", "store", "tracking_uri", "memory_bytes", "keep_models_bytes", "cache_bytes"}
+_ELSEWHERE = {
+    *("weight", "store", "tracking_uri", "memory_bytes", "keep_models_bytes", "cache_bytes", "name_given"),
+}
 
 
 @pytest.fixture(scope="module")
