@@ -102,8 +102,11 @@ class Access(Protocol):
     def version_of(self, name: str, alias: str) -> str:
         """The version of a registered model that has an alias, or an empty text."""
 
-    def version_place(self, name: str, version: str) -> str | None:
-        """The artifact URI of a version's model, or None where there is no such version."""
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
+        """The artifact URI of a version's model, or None where there is no such version, or not of this run.
+
+        Numbers begin at 1 again once a registered model was deleted.
+        """
 
     def files(self, run: Run) -> tuple[str, ...]:
         """Names of the files and folders that a run holds, in their order."""
@@ -183,10 +186,12 @@ class _ClientAccess:
                 raise
             return ""
 
-    def version_place(self, name: str, version: str) -> str | None:
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
         from mlflow.exceptions import MlflowException
 
         try:
+            if run_id and self._client.get_model_version(name, version).run_id != run_id:
+                return None
             return str(self._client.get_model_version_download_uri(name, version))
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
@@ -298,12 +303,12 @@ class _SqliteAccess:
         )
         return str(rows[0][0]) if rows else ""
 
-    def version_place(self, name: str, version: str) -> str | None:
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
         rows = self._rows(
             "SELECT storage_location, source FROM model_versions "
             "WHERE workspace = 'default' AND name = ? AND version = ? "
-            "AND current_stage != 'Deleted_Internal'",
-            [name, int(version)],
+            "AND current_stage != 'Deleted_Internal' AND (? = '' OR run_id = ?)",
+            [name, int(version), run_id, run_id],
         )
         return str(rows[0][0] or rows[0][1]) if rows else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,16 @@ from automl import __version__
 from automl.errors import UsageError
 from automl.tracker.people import user_name
 from automl.tracker.query import Record, SearchDescription
-from automl.tracker.registry import register_champion
+from automl.tracker.registry import register_champion, register_logged
 from automl.tracker.store import local_path, storage_errors
 from automl.tracker.succession import give_alias
 from automl.tracker.tags import MODEL_ID, OLD_MODEL_ID
 from automl.wording import score_text
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+
     from automl.tracker.access import Run
 
 CARD = "model_card.md"
@@ -41,8 +45,8 @@ def describe_model(record: Record, search: SearchDescription, card: str) -> None
 def promote(record: Record, name: str, run: Run) -> str:
     """Give a run's model the alias ``champion``; returns its version, whose tags say who did that and when.
 
-    A search's run has its version already; a trial's model gets a new one. Later searches leave a version
-    that a person promoted in its place.
+    A search's run has its version already, or gets a new one where that was deleted; a trial's model gets a
+    new one. Later searches leave a version that a person promoted in its place.
 
     Raises
     ------
@@ -54,9 +58,7 @@ def promote(record: Record, name: str, run: Run) -> str:
     if own != name:
         raise UsageError(f"The run {run.info.run_id} belongs to the search {own!r}, not to {name!r}.")
     if not record.is_trial(run):
-        version = run.data.tags.get("automl.model_version")
-        if not version:
-            raise UsageError(f"The search's run {run.info.run_id} registered no model: it did not end.")
+        version = _version_of(record, name, run)
         with storage_errors(f"promote version {version} of {name!r}"):
             give_alias(record.client, name, version, by=user_name())
         return version
@@ -80,3 +82,49 @@ def promote(record: Record, name: str, run: Run) -> str:
         )
         give_alias(record.client, name, made.version, by=user)
     return made.version
+
+
+def _version_of(record: Record, name: str, run: Run) -> str:
+    """The version of a search's own model, registered again where it was deleted."""
+    tags, run_id = run.data.tags, run.info.run_id
+    version = tags.get("automl.model_version")
+    if not version:
+        raise UsageError(f"The search's run {run_id} registered no model: it did not end.")
+    with storage_errors(f"look up version {version} of {name!r}"):
+        if record.access.version_place(name, version, run_id) is not None:
+            return version
+    with storage_errors(f"register the model of the search {run_id} again"):
+        client = record.client
+        model = _logged_model(client, tags.get(MODEL_ID, tags.get(OLD_MODEL_ID, "")))
+        if model is None:
+            raise UsageError(
+                f"Version {version} of {name!r}, which the search {run_id[:8]} registered, was deleted, and "
+                f"so were its files. A trial's run works: `automl promote {shlex.quote(name)} RUN`, with a "
+                f"run of `automl leaderboard {run_id[:8]}`."
+            )
+        score = tags.get("automl.score", "")
+        about = f"the search {run_id[:8]}, registered again by {user_name()}"
+        made = register_logged(
+            client, name, model, run_id, about=" · ".join(filter(None, (score, about))), score=score
+        )
+        client.set_tag(run_id, "automl.model_version", made)
+    return made
+
+
+def _logged_model(client: MlflowClient, model_id: str) -> LoggedModel | None:
+    """With its files; None where either was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    if not model_id:
+        return None
+    try:
+        found = client.get_logged_model(model_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    folder = local_path(found.artifact_location)
+    if folder is not None:
+        return found if (folder / "MLmodel").is_file() else None
+    names = {item.path for item in client.list_logged_model_artifacts(model_id)}
+    return found if "MLmodel" in names else None

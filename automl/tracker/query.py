@@ -20,7 +20,7 @@ from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.record import LeaderboardRow, best_first
 from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, remove_folder, storage_errors
-from automl.tracker.tags import ALIAS, CANDIDATE, OLD_CANDIDATE, PARENT, SEARCH
+from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT, SEARCH
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -265,17 +265,28 @@ class Record:
         name, version = tags["automl.search"], tags.get("automl.model_version")
         if not version:
             raise self._without_champion(name)
-        return self._version_model(name, version)
+        return self._version_model(name, version, run)
 
-    def _version_model(self, name: str, version: str) -> Predictor:
+    def _version_model(self, name: str, version: str, run: Run | None = None) -> Predictor:
+        """A version's model; of a search's run also where the version was deleted and its files stayed."""
         with storage_errors(f"look up version {version} of {name!r}"):
-            uri = self.access.version_place(name, version)
+            uri = self.access.version_place(name, version, "" if run is None else run.info.run_id)
+            if uri is None and run is not None:
+                uri = self._files_left(run)
         if uri is None:
             raise UsageError(
                 f"Version {version} of the model {name!r} is gone from the registry: it was deleted. "
                 f"`automl leaderboard {name}` shows the trials; each loads by its run id."
             )
         return self._predictor(uri, FOLDER)
+
+    def _files_left(self, run: Run) -> str | None:
+        """Where the model of a search lies to which no version leads; None where its files are gone too."""
+        tags = run.data.tags
+        model_id = tags.get(MODEL_ID, tags.get(OLD_MODEL_ID))
+        place = None if model_id is None else self.access.logged_model_place(model_id)
+        folder = None if place is None else local_path(place)
+        return place if folder is None or folder.is_dir() else None
 
     def unknown(self, name: str) -> UsageError:
         """The error for a name that nothing has."""

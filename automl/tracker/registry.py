@@ -76,13 +76,14 @@ def register_champion(
     now = int(time.time() * 1000)
     scores = [Metric(name, value, now, 0, model_id=logged.model_id) for name, value in metrics.items()]
     client.log_batch(run_id, metrics=scores)
-    registered = _new_version(client, predictor.name, logged, run_id, about=about, score=score)
+    registered = register_logged(client, predictor.name, logged, run_id, about=about, score=score)
     return Registered(registered, logged.model_id, f"models:/{predictor.name}/{registered}")
 
 
-def _new_version(
+def register_logged(
     client: MlflowClient, name: str, logged: LoggedModel, run_id: str, *, about: str, score: str
 ) -> str:
+    """Make a logged model a new version of a name, without an alias; returns its number."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -301,10 +301,22 @@ def storage_errors(action: str) -> Iterator[None]:
         raise
     except _raised_by_stores() as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        raise StorageError(f"Could not {action}: {reason}. {_REMEDY}") from error
+        remedy = _REMEDIES.get(getattr(error, "error_code", ""), _REMEDY)
+        raise StorageError(f"Could not {action}: {reason}. {remedy}") from error
 
 
 _REMEDY = "Check that the store can be reached and its disk has room, or pass another --tracking-uri."
+_DENIED = "Ask whoever runs the store for the right to do this, or pass another --tracking-uri."
+# The store answered: neither its disk nor the way to it is at fault.
+_REMEDIES = {
+    "RESOURCE_DOES_NOT_EXIST": (
+        "The store answers, but this was deleted from it, or never was there. `automl list` shows the "
+        "searches that are."
+    ),
+    "RESOURCE_ALREADY_EXISTS": "Something else has this name: `automl list` shows the searches there.",
+    "PERMISSION_DENIED": _DENIED,
+    "UNAUTHENTICATED": _DENIED,
+}
 
 
 def _raised_by_stores() -> tuple[type[BaseException], ...]:

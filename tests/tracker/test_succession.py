@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from searched import write_search
 
+from automl.errors import UsageError
 from automl.history import promote
 from automl.tracker import open_store
 from automl.tracker.succession import ALIAS, Gain, Judge
@@ -131,7 +132,6 @@ def test_a_first_search_that_is_told_never_leaves_the_name_without_a_champion(
     finished_trials: Any, tmp_path: Path
 ) -> None:
     import automl
-    from automl.errors import UsageError
 
     location = open_store(None, tmp_path / "mlruns")
     found = write_search(location, finished_trials, tmp_path, promote="never")
@@ -147,3 +147,41 @@ def test_versions_say_score_and_search_in_one_line(store: Store) -> None:
     assert "\n" not in version.description
     assert "extra_trees" in version.description
     assert version.description.endswith("anna")
+
+
+@pytest.mark.parametrize("what", ["version", "model"])
+def test_a_search_whose_version_was_deleted_is_registered_again_by_promote(store: Store, what: str) -> None:
+    import automl
+
+    root = store.folder / "mlruns"
+    second = store.search(WORSE).ids
+    if what == "version":
+        store.client.delete_model_version("flowers", "1")
+    else:
+        store.client.delete_registered_model("flowers")
+        store.search(WORSE)  # another search's version has the number now
+    made = promote("flowers", store.first.run_id, store=root)
+    assert (made, store.champion) == ("3" if what == "version" else "2", made)
+    assert store.client.get_model_version("flowers", made).run_id == store.first.run_id
+    assert promote("flowers", store.first.run_id, store=root) == made
+    assert automl.load(second.run_id, store=root).name == "flowers"
+
+
+def test_a_search_whose_files_are_gone_too_says_that_a_trial_works(store: Store) -> None:
+    import shutil
+
+    root = store.folder / "mlruns"
+    place = store.client.get_model_version("flowers", "1").source
+    store.client.delete_model_version("flowers", "1")
+    shutil.rmtree(place)
+    with pytest.raises(UsageError, match=r"and so were its files. A trial's run works"):
+        promote("flowers", store.first.run_id, store=root)
+
+
+def test_what_was_deleted_is_never_blamed_on_the_disk(store: Store) -> None:
+    from automl.errors import StorageError
+    from automl.tracker.store import storage_errors
+
+    with pytest.raises(StorageError, match="was deleted from it") as caught, storage_errors("look"):
+        store.client.get_model_version("flowers", "9")
+    assert "room" not in str(caught.value)
