@@ -57,7 +57,7 @@ from automl.tracker.store import (
     remove_folder,
 )
 from automl.tracker.succession import Judge, settle
-from automl.tracker.tags import ALIAS, MODEL_ID, NOTE, PARENT, SEARCH
+from automl.tracker.tags import ALIAS, MODEL_ID, NOTE, PARENT, SEARCH, SETTLED
 from automl.trial import Result, Status, Trial
 from automl.wording import without_password
 
@@ -301,6 +301,7 @@ class SearchRun:
         if not self._ids.model_version:
             run = self.client.get_run(run_id)
             decided = settle(self.client, name, made.version, run, promote=self.search.promote, judge=judge)
+            self.client.set_tag(run_id, SETTLED, made.version)
             self._ids = replace(
                 self._ids,
                 model_uri=f"models:/{name}@{ALIAS}" if decided.taken else made.model_uri,

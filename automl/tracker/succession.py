@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automl.tracker.tags import ALIAS, COLUMNS, GIVEN, PARENT, PROMOTED_AT, PROMOTED_BY, SCORE
+from automl.tracker.reconcile import process_is_gone
+from automl.tracker.tags import ALIAS, COLUMNS, GIVEN, PARENT, PROMOTED_AT, PROMOTED_BY, SCORE, SETTLED
 from automl.wording import score_text
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 2.0, 0.15
+_TURNS = 8
+_AROUND = 4
 
 
 @dataclass(frozen=True)
@@ -70,21 +75,79 @@ def settle(
     It is due by ``always``; by ``better`` where no version has the alias, where the one that has it is of
     the same search before it was resumed, and where the new one is better on a score that both have, beyond
     what chance explains. A version that a person promoted stays but for ``always``.
+
+    Searches that end at once meet here: the lower number goes first, and whoever gave the alias looks again
+    whether another did so at the same moment, and compares then.
     """
-    while True:
+    rivals = _unsettled(client, name, int(version))
+    if rivals:
+        _wait_for_lower(client, name, int(version))
+    for _ in range(_TURNS):
         before = alias_holder(client, name)
-        taken, why = _due(client, name, before, version, run, promote=promote, judge=judge)
-        now = alias_holder(client, name)
-        if (now and now.version) == (before and before.version):  # else another search was just as quick
+        taken, why = _due(client, name, before, version, run, promote=promote, judge=judge, rivals=rivals)
+        if _number(alias_holder(client, name)) != _number(before):
+            continue  # another search was just as quick
+        if not taken:
             break
-    if taken:
         give_alias(client, name, version)
-        return Succession(version, True, why)
-    held = "" if before is None else str(before.version)
+        if not rivals or _stays(client, name, version):
+            return Succession(version, True, why)
+    return _kept(name, before, run, why)
+
+
+def _kept(name: str, before: ModelVersion | None, run: Run, why: str) -> Succession:
+    held = _number(before)
     take = f"`automl promote {shlex.quote(name)} {run.info.run_id[:8]}` takes the new one"
     if before is None:
         return Succession("", False, f"No version of {name!r} is the champion ({why}); {take}.")
     return Succession(held, False, f"Kept version {held} as champion ({why}); {take}.")
+
+
+def _number(held: ModelVersion | None) -> str:
+    return "" if held is None else str(held.version)
+
+
+def _unsettled(client: MlflowClient, name: str, own: int) -> set[str]:
+    """Numbers of versions around this one whose searches are just deciding who has the alias."""
+    around = [*range(max(1, own - _AROUND), own), own + 1, own + 2]
+    found = set()
+    for number in map(str, around):
+        run = _run(client, _run_of(client, name, number))
+        if run is None or run.info.status != "RUNNING" or run.data.tags.get(SETTLED) == number:
+            continue
+        if not process_is_gone(run.data.tags):
+            found.add(number)
+    return found
+
+
+def _wait_for_lower(client: MlflowClient, name: str, own: int) -> None:
+    """Until the searches that registered before this one have decided, for two seconds at most."""
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < ends:
+        if all(int(number) > own for number in _unsettled(client, name, own)):
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _stays(client: MlflowClient, name: str, version: str) -> bool:
+    """Whether the alias is still here after a moment in which another search may have given it too."""
+    time.sleep(2 * _PAUSE_SECONDS)
+    if _number(alias_holder(client, name)) != version:
+        return False
+    client.set_registered_model_tag(name, GIVEN, version)  # the other one's note may have come last
+    return True
+
+
+def _run_of(client: MlflowClient, name: str, version: str) -> str:
+    """The run of a version; empty where there is no such version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(name, version).run_id or ""
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return ""
 
 
 def alias_holder(client: MlflowClient, name: str) -> ModelVersion | None:
@@ -132,8 +195,12 @@ def _due(
     *,
     promote: str,
     judge: Judge | None,
+    rivals: Collection[str],
 ) -> tuple[bool, str]:
-    """Whether the new version takes the alias, and why, or what is kept."""
+    """Whether the new version takes the alias, and why, or what is kept.
+
+    ``rivals`` are versions of searches that ended at the same moment: no person had the time to choose one.
+    """
     if before is None:
         if promote == "never":
             return False, "--promote never"
@@ -142,9 +209,10 @@ def _due(
     if str(before.version) == version:
         return True, ""  # an earlier try gave it the alias and was cut off
     known = _known_score(client, before)
+    chosen = "" if str(before.version) in rivals else promoted(client, name, before)
     if promote == "always":
-        return True, f"Version {version} took over from version {before.version}{known}: --promote always."
-    chosen = promoted(client, name, before)
+        over = f"{known}, {chosen}" if chosen else known
+        return True, f"Version {version} took over from version {before.version}{over}: --promote always."
     facts = ", ".join(part for part in (known.strip(" ()"), chosen) if part)
     if promote == "never":
         return False, ", ".join(part for part in (facts, "--promote never") if part)
@@ -177,7 +245,11 @@ def _better(
     scores = f"{found.metric} {after} against {earlier} on the same {found.rows}"
     if found.low > 0:
         return True, f"Version {version} took over from version {before.version}: {scores}."
-    verdict = "no better" if found.gain <= 0 else "better by no more than chance explains"
+    if found.gain == 0:
+        return False, f"the new one is equal: {found.metric} {after} of both on the same {found.rows}"
+    verdict = "no better" if found.gain < 0 else "better by no more than chance explains"
+    if after == earlier:
+        scores = f"{scores} (rounded)"
     return False, f"the new one is {verdict}: {scores}"
 
 

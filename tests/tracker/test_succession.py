@@ -11,10 +11,12 @@ from searched import write_search
 from automl.errors import UsageError
 from automl.history import promote
 from automl.tracker import open_store
-from automl.tracker.succession import ALIAS, Gain, Judge
+from automl.tracker.succession import ALIAS, Gain, Judge, Succession, settle
+from automl.tracker.tags import SETTLED
 
 WORSE = Gain("accuracy", 0.994, 0.399, -0.595, -0.595, "178 held-out rows")
 BETTER = Gain("accuracy", 0.9, 0.994, 0.094, 0.05, "178 held-out rows")
+EQUAL = Gain("accuracy", 0.994, 0.994, 0.0, 0.0, "178 held-out rows")
 NOISE = Gain("accuracy", 0.991, 0.994, 0.003, -0.002, "178 held-out rows")
 
 
@@ -92,8 +94,11 @@ def test_a_version_that_a_person_promoted_stays_but_for_always(store: Store, mon
     assert kept.startswith("Kept version 2 as champion (")
     assert "promoted by bea on 20" in kept
     assert store.champion == "2"
-    store.search(WORSE, promote="always")
+    over = store.search(WORSE, promote="always").ids.succession
+    assert over.startswith("Version 4 took over from version 2 (accuracy 0.9), promoted by bea on 20")
     assert store.champion == "4"
+    # the version that bea chose long ago is history: only the holder's own choice counts
+    assert store.search(BETTER).ids.succession.startswith("Version 5 took over from version 4: accuracy")
 
 
 def test_an_alias_that_was_set_in_mlflow_counts_as_a_persons_choice(store: Store) -> None:
@@ -185,3 +190,45 @@ def test_what_was_deleted_is_never_blamed_on_the_disk(store: Store) -> None:
     with pytest.raises(StorageError, match="was deleted from it") as caught, storage_errors("look"):
         store.client.get_model_version("flowers", "9")
     assert "room" not in str(caught.value)
+
+
+def end_at_once(store: Store, found: Gain | str, several: int = 2) -> dict[str, Succession]:
+    """Version → what was decided, of searches that register at once and then look at the same moment."""
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    client, first = store.client, store.client.get_run(store.first.run_id)
+    place = client.get_model_version("flowers", "1").source
+    runs = {}
+    for _ in range(several):
+        run = client.create_run(first.info.experiment_id, tags=first.data.tags)
+        runs[str(client.create_model_version("flowers", place, run.info.run_id).version)] = run
+    start = Barrier(several)
+
+    def decide(version: str) -> Succession:
+        start.wait()
+        judge = judged(found)
+        decided = settle(client, "flowers", version, runs[version], promote="better", judge=judge)
+        client.set_tag(runs[version].info.run_id, SETTLED, version)
+        return decided
+
+    with ThreadPoolExecutor(several) as pool:
+        return dict(zip(runs, pool.map(decide, runs), strict=True))
+
+
+def test_of_equal_searches_that_end_at_once_the_first_is_champion_and_the_others_say_so(store: Store) -> None:
+    store.client.delete_registered_model_alias("flowers", ALIAS)
+    found = end_at_once(store, EQUAL, 3)
+    assert store.champion == "2"
+    assert [found[version].taken for version in "234"] == [True, False, False]
+    assert found["3"].note.startswith(
+        "Kept version 2 as champion (the new one is equal: accuracy 0.994 of both on the same 178 held-out"
+    )
+
+
+def test_searches_that_end_at_once_are_each_compared_with_the_one_before(store: Store) -> None:
+    found = end_at_once(store, BETTER)
+    assert store.champion == "3"
+    assert found["2"].note.startswith("Version 2 took over from version 1")
+    assert found["3"].note.startswith("Version 3 took over from version 2")
+    assert "no better" in store.search(WORSE).ids.succession  # and nobody is said to have promoted by hand
