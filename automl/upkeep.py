@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from automl.wording import counted, size_text
 
 if TYPE_CHECKING:
     from automl.search_folder import SearchFolder
-    from automl.tracker.removal import Leftovers
+    from automl.tracker.removal import Leftovers, OldRun
 
 __all__ = ["Deletion", "Removable", "SearchLine", "deletion", "removable", "search_lines", "which_search"]
 
@@ -190,13 +190,33 @@ def deletion(
 
 @dataclass(frozen=True)
 class Removable:
-    """One thing that old searches no longer need: ``kind`` is ``trial model``, ``unfinished search`` or
-    ``deleted run``."""
+    """One thing that old searches no longer need.
+
+    Attributes
+    ----------
+    kind:
+        ``trial model``, ``trial of a deleted search``, ``deleted run`` or ``unfinished search``.
+    what:
+        In words: the search, the family, the user, the day and the run.
+    bytes:
+        What it takes; as its trial measured it where a server keeps the files.
+    ended:
+        Unix seconds.
+    """
 
     kind: str
     what: str
     bytes: int
-    remove: Callable[[], None]
+    remove: Callable[[], None] = field(repr=False)
+    name: str = ""
+    user: str = ""
+    family: str = ""
+    run_id: str = ""
+    ended: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``automl clean --json``."""
+        return {key: value for key, value in vars(self).items() if key != "remove"}
 
 
 def removable(
@@ -208,35 +228,45 @@ def removable(
     """What can go of searches that ended longer ago than this.
 
     Models of trials (their scores, parameters and predictions stay, and so does every registered version
-    with its members), folders of unfinished searches, and runs that were deleted in MLflow with their files.
+    with its members), trials that were left behind when their search's run was deleted in MLflow, runs that
+    were deleted there themselves, with their files, and folders of unfinished searches.
     """
     from automl.search_folder import unfinished_folders
-    from automl.tracker.removal import deleted_runs, folder_size, purge_run, remove_trial_model, trial_models
+    from automl.tracker.removal import (
+        deleted_runs,
+        folder_size,
+        orphaned_trials,
+        purge_run,
+        remove_trial_model,
+        trial_models,
+    )
 
     location, before = locate_store(tracking_uri, store), time.time() - older_seconds
     found = []
     for entry in search_entries(location):
         if entry.deleted or entry.ended is None or entry.ended >= before:
             continue
-        for run_id, uri, size in trial_models(location, entry):
-            found.append(
-                Removable(
-                    "trial model",
-                    f"{entry.name}, run {run_id[:8]}",
-                    size,
-                    _call(remove_trial_model, location, run_id, uri),
-                )
-            )
+        for run in trial_models(location, entry):
+            remove = _call(remove_trial_model, location, run.run_id, run.uri)
+            found.append(_old("trial model", entry.name, run, remove))
     for folder in unfinished_folders(location.root):
         last = max(folder.outset.created, folder.path.stat().st_mtime)
         if last < before and not folder.in_use:
             size = folder_size(folder.path)
             found.append(Removable("unfinished search", folder.description, size, _call(_give_up, folder)))
     if location.exists:
-        for run_id, size in deleted_runs(location, before):
-            what = f"run {run_id[:8]}"
-            found.append(Removable("deleted run", what, size, _call(purge_run, location, run_id)))
+        kinds = (("trial of a deleted search", orphaned_trials), ("deleted run", deleted_runs))
+        for kind, look in kinds:
+            for item, run in look(location, before):
+                found.append(_old(kind, item.name, run, _call(purge_run, location, run.run_id)))
     return found
+
+
+def _old(kind: str, name: str, run: OldRun, remove: Callable[[], None]) -> Removable:
+    day = time.strftime("%Y-%m-%d", time.localtime(run.ended))
+    parts = (name, run.family, run.user, day, f"run {run.run_id[:8]}")
+    what = ", ".join(part for part in parts if part)
+    return Removable(kind, what, run.bytes, remove, name, run.user, run.family, run.run_id, run.ended)
 
 
 def _call(function: Callable[..., None], *given: Any) -> Callable[[], None]:

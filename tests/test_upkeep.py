@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,7 +129,13 @@ def test_a_model_deleted_in_mlflow_is_said_to_be(store: Path) -> None:
 def test_old_trials_lose_their_models_and_nothing_else(store: Path) -> None:
     assert removable(3600, store=store) == []
     before = cli("clean", "--older", "0s", "--dry-run", store=store)
-    assert "trial model: " in before.stdout
+    assert re.search(
+        r"^\d trial models, .*\n  flowers, \w+, \w+, 20\d\d-\d\d-\d\d, run \w{8}  ", before.stdout
+    )
+    assert "never touched" in before.stderr
+    assert before.stderr.endswith("would be removed.\n")
+    listed = json.loads(cli("clean", "--older", "0s", "--dry-run", "--json", store=store).stdout)
+    assert {"kind", "family", "user", "ended", "bytes"} <= set(listed[0])
     rows = leaderboard_rows("flowers", store=store)
     assert load(rows[-2].run_id, store=store)
     assert cli("clean", "--older", "0s", "--yes", store=store).returncode == 0
@@ -150,6 +158,26 @@ def test_runs_that_were_deleted_in_mlflow_are_cleared_for_good(store: Path) -> N
     found.remove()
     assert not [path for path in files(store) if trial in str(path)]
     assert not [item for item in removable(0, store=store) if item.kind == "deleted run"]
+
+
+def test_trials_whose_search_was_deleted_in_mlflow_are_left_over(store: Path) -> None:
+    from mlflow import MlflowClient
+
+    location = open_store(None, store)
+    client = MlflowClient(location.uri, location.uri)
+    latest, first = search_lines("flowers", store=store)
+    client.delete_run(latest.run_id)
+    (line,) = search_lines(store=store)
+    assert (line.run_id, line.models_bytes) == (first.run_id, first.models_bytes)
+    found = [item for item in removable(0, store=store) if item.kind == "trial of a deleted search"]
+    assert len(found) == 4
+    assert max(item.bytes for item in found) > 1000
+    for item in found:
+        item.remove()
+    assert not [path for path in files(store) for item in found if item.run_id in str(path)]
+    assert {item.kind for item in removable(0, store=store)} == {"trial model", "deleted run"}
+    assert len(leaderboard_rows("flowers", store=store)) == 4
+    load("flowers", store=store)
 
 
 def test_ages_are_read_or_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from automl.upkeep import Removable, SearchLine
 
 _WIDEST = 30
+_LARGEST = 5
 _PIPED_COLUMNS = 160
 
 
@@ -77,11 +78,22 @@ def delete(name: str, yes: bool, tracking_uri: str | None, store: str) -> None:
 @click.option("--older", default="30d", show_default=True, metavar="AGE", help="Searches that ended before.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "every", is_flag=True, help="List everything, not only the largest of each kind.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of everything on stdout.")
 @store_options
-def clean(older: str, dry_run: bool, yes: bool, tracking_uri: str | None, store: str) -> None:
+def clean(
+    older: str,
+    dry_run: bool,
+    yes: bool,
+    every: bool,
+    as_json: bool,
+    tracking_uri: str | None,
+    store: str,
+) -> None:
     """Remove what old searches no longer need: models of trials, unfinished work, runs deleted in MLflow.
 
-    Scores, parameters and predictions of every trial stay, and so do all registered versions.
+    Scores, parameters and predictions of every trial stay. Champions, promoted versions and all other
+    registered versions are never touched.
 
     \b
     Examples:
@@ -92,31 +104,49 @@ def clean(older: str, dry_run: bool, yes: bool, tracking_uri: str | None, store:
     from automl.upkeep import removable
 
     found = removable(_age(older), tracking_uri=tracking_uri, store=store)
+    if as_json:
+        click.echo(json.dumps([item.to_json() for item in found]))
+    elif found:
+        click.echo("\n".join(_kinds(found, None if every else _LARGEST)))
     if not found:
         click.echo(f"Nothing older than {older} is left to remove.", err=True)
         return
-    click.echo("\n".join(_kinds(found)))
+    size = size_text(sum(item.bytes for item in found))
+    click.echo(
+        f"Champions, promoted and all other registered versions are never touched; {size} ",
+        err=True,
+        nl=False,
+    )
+    click.echo("would be removed." if dry_run else "are to be removed.", err=True)
     if dry_run:
         return
     if not yes:
         _confirm("Remove all of it?")
     for item in found:
         item.remove()
-    click.echo(f"Removed {size_text(sum(item.bytes for item in found))}.", err=True)
+    click.echo(f"Removed {size}.", err=True)
 
 
-def _kinds(found: Sequence[Removable]) -> list[str]:
+def _kinds(found: Sequence[Removable], most: int | None) -> list[str]:
     """A line for every kind of thing, with its number and size, and below it the largest ones."""
     lines = []
     for kind in dict.fromkeys(item.kind for item in found):
         items = [item for item in found if item.kind == kind]
         size = size_text(sum(item.bytes for item in items))
-        lines.append(f"{kind}: {len(items):,}, {size}")
+        lines.append(f"{len(items):,} {_plurals(kind) if len(items) > 1 else kind}, {size}")
         largest = sorted(items, key=lambda item: -item.bytes)
-        lines += [f"  {printable(item.what)}  {size_text(item.bytes)}" for item in largest[:5]]
-        if len(items) > 5:
-            lines.append(f"  and {len(items) - 5:,} more")
+        shown = largest[:most]
+        lines += [f"  {printable(item.what)}  {size_text(item.bytes)}" for item in shown]
+        if len(items) > len(shown):
+            lines.append(f"  and {len(items) - len(shown):,} more, which --all lists")
     return lines
+
+
+def _plurals(kind: str) -> str:
+    return {
+        "trial of a deleted search": "trials of deleted searches",
+        "unfinished search": "unfinished searches",
+    }.get(kind, f"{kind}s")
 
 
 def print_searches(found: Sequence[SearchLine], stream: IO[str]) -> None:
@@ -139,7 +169,7 @@ def print_searches(found: Sequence[SearchLine], stream: IO[str]) -> None:
 def _cells(line: SearchLine) -> tuple[str, ...]:
     score = ""
     if line.score is not None:
-        score = f"{line.metric} {score_text(line.score, 4)}{' (test)' if line.score_kind == 'test' else ''}"
+        score = f"{line.metric} {score_text(line.score)}{' (test)' if line.score_kind == 'test' else ''}"
     return tuple(
         map(
             printable,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
 from automl.tracker.store import StoreLocation, connect, local_path, remove_folder, storage_errors
-from automl.tracker.tags import PARENT, SEARCH
+from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,23 +113,40 @@ def folder_size(folder: Path) -> int:
     return sum(size for _, size in _files(folder))
 
 
-def trial_models(location: StoreLocation, search: SearchEntry) -> list[tuple[str, str, int]]:
-    """``(run, address, bytes)`` of the models of a search's trials that take space of their own.
+@dataclass(frozen=True)
+class OldRun:
+    """A run with something to remove; ``bytes`` is what its trial measured where a server keeps the files."""
+
+    run_id: str
+    family: str
+    user: str
+    ended: float
+    uri: str
+    bytes: int
+
+
+def trial_models(location: StoreLocation, search: SearchEntry) -> list[OldRun]:
+    """The models of a search's trials that take space of their own; ``uri`` is the model's.
 
     A member of the champion lies here under two names and frees nothing; on a server it was sent twice.
     """
     client = connect(location)
     found = []
     for run in _all_runs(client, search.experiment_id, f"tags.`{PARENT}` = '{search.run_id}'"):
-        uri, size = f"{run.info.artifact_uri.rstrip('/')}/{MODEL_FOLDER}", 0
-        place = local_path(run.info.artifact_uri)
+        size, place = 0, local_path(run.info.artifact_uri)
         if place is not None:
             size = sum(taken for links, taken in _files(place / MODEL_FOLDER) if links == 1)
         elif MODEL_TAG not in run.data.tags:
             size = round(run.data.metrics.get("model_bytes", 0.0))
         if size:
-            found.append((str(run.info.run_id), uri, size))
+            found.append(_old_run(run, f"{run.info.artifact_uri.rstrip('/')}/{MODEL_FOLDER}", size))
     return found
+
+
+def _old_run(run: Run, uri: str, size: int) -> OldRun:
+    tags, info = run.data.tags, run.info
+    ended = (info.end_time or info.start_time) / 1000
+    return OldRun(str(info.run_id), tags.get("automl.family", ""), tags.get(USER, ""), ended, uri, size)
 
 
 def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:
@@ -147,26 +164,57 @@ def clear_pages(location: StoreLocation, client: MlflowClient, run: Run) -> None
         _delete_files(location, f"{run.info.artifact_uri.rstrip('/')}/{name}")
 
 
-def deleted_runs(location: StoreLocation, before: float) -> list[tuple[str, int]]:
-    """``(run, bytes)`` of the runs in experiments of searches that were deleted in MLflow before a moment."""
+def deleted_runs(location: StoreLocation, before: float) -> list[tuple[ExperimentEntry, OldRun]]:
+    """The runs in experiments of searches that were deleted in MLflow before a moment.
+
+    A server's, whose rows stay, only as long as they have files.
+    """
     client = connect(location)
     found = []
     with storage_errors("list deleted runs"):
         for item in experiment_entries(location):
             for run in _all_runs(client, item.experiment_id, deleted=True):
                 when = item.changed if item.deleted else (run.info.end_time or run.info.start_time) / 1000
-                if when < before:
-                    place = local_path(run.info.artifact_uri)
-                    size = 0 if place is None else folder_size(place)
-                    found.append((str(run.info.run_id), size))
+                if when < before and (location.artifacts is not None or _has_files(client, run)):
+                    found.append((item, _with_size(run)))
     return found
 
 
-def purge_run(location: StoreLocation, run_id: str) -> None:
-    """Remove a run that was deleted in MLflow for good, with its files; a server's row stays marked."""
+def orphaned_trials(location: StoreLocation, before: float) -> list[tuple[ExperimentEntry, OldRun]]:
+    """The trials that ended before a moment and whose search's run was deleted: MLflow leaves them behind."""
     client = connect(location)
-    with storage_errors(f"remove the deleted run {run_id}"):
-        _delete_files(location, client.get_run(run_id).info.artifact_uri)
+    alive = {entry.run_id for entry in search_entries(location) if not entry.deleted}
+    found = []
+    with storage_errors("list trials of deleted searches"):
+        for item in experiment_entries(location):
+            for run in [] if item.deleted else _all_runs(client, item.experiment_id):
+                parent = run.data.tags.get(PARENT)
+                if parent is None or parent in alive or run.info.lifecycle_stage == "deleted":
+                    continue
+                if (run.info.end_time or run.info.start_time) / 1000 < before:
+                    found.append((item, _with_size(run)))
+    return found
+
+
+def _with_size(run: Run) -> OldRun:
+    place = local_path(run.info.artifact_uri)
+    size = round(run.data.metrics.get("model_bytes", 0.0)) if place is None else folder_size(place)
+    return _old_run(run, run.info.artifact_uri, size)
+
+
+def _has_files(client: MlflowClient, run: Run) -> bool:
+    place = local_path(run.info.artifact_uri)
+    return bool(client.list_artifacts(run.info.run_id)) if place is None else place.is_dir()
+
+
+def purge_run(location: StoreLocation, run_id: str) -> None:
+    """Remove a run for good, with its files; a server's row stays, marked as deleted."""
+    client = connect(location)
+    with storage_errors(f"remove the run {run_id}"):
+        info = client.get_run(run_id).info
+        _delete_files(location, info.artifact_uri)
+        if info.lifecycle_stage != "deleted":
+            client.delete_run(run_id)
         if location.artifacts is not None:
             _sql_store(client)._hard_delete_run(run_id)
 
@@ -222,7 +270,7 @@ def _delete_files(location: StoreLocation, uri: str) -> None:
 
 def _remove_empty(folder: Path | None) -> None:
     """A folder in which nothing but empty folders is left: another search may have its files beside."""
-    if folder is None or not folder.is_dir() or any(path.is_file() for path in folder.rglob("*")):
+    if folder is None or not folder.is_dir() or any([path.is_file() for path in folder.rglob("*")]):
         return
     remove_folder(folder)
 
