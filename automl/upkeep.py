@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
 from automl.tracker.inventory import SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.people import user_name
 from automl.tracker.reconcile import owner_words, process_is_gone
 from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
-from automl.wording import counted, size_text
+from automl.wording import counted, listed, size_text
 
 if TYPE_CHECKING:
     from automl.search_folder import SearchFolder
@@ -132,8 +133,14 @@ class Deletion:
             parts.append(f"{many} unfinished {'search' if many == 1 else 'searches'}")
         size = f" ({size_text(found.bytes)} on this disk)" if found.bytes else ""
         users = sorted({entry.user for entry in found.searches} - {""})
-        whose = f" of {' and '.join(users)}" if users else ""
+        whose = f" of {listed(users)}" if users else ""
         return f"{', '.join(parts)}{whose} at {self.location.shown}{size}"
+
+    @property
+    def others(self) -> dict[str, int]:
+        """Users other than this one → how many of the searches are theirs."""
+        users = [entry.user for entry in self.found.searches if entry.user not in ("", user_name())]
+        return {user: users.count(user) for user in sorted(set(users))}
 
     def run(self) -> None:
         """Delete it all.

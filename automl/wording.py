@@ -23,6 +23,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else many}"
 
 
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
 def score_text(value: float, digits: int = 5) -> str:
     """Five significant digits, and no exponent where a whole number below a billion has more: ``245678``."""
     if 10**digits - 0.5 <= abs(value) < 1e9:

@@ -72,13 +72,18 @@ def test_a_deleted_search_leaves_nothing_and_its_name_is_free(store: Path, finis
     assert write_search(open_store(None, store), finished_trials, store.parent).ids.model_version == "1"
 
 
-def test_deleting_asks_and_names_what_is_like_it(store: Path) -> None:
+def test_deleting_asks_and_names_what_is_like_it(store: Path, monkeypatch: Any) -> None:
     asked = cli("delete", "flowers", store=store)
     assert (asked.returncode, "pass --yes" in asked.stderr) == (2, True)
+    assert "Delete all of it? `automl predict" in asked.stderr  # they are one's own
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "bea")
+    asked = cli("delete", "flowers", store=store)
+    assert re.search(r"all of it, also the searches of \w+ \(2\)\?", asked.stderr)
     unknown = cli("delete", "flower", store=store)
     assert (unknown.returncode, "Did you mean 'flowers'?" in unknown.stderr) == (2, True)
     assert len(search_lines(store=store)) == 2
-    assert cli("delete", "flowers", "--yes", store=store).returncode == 0
+    done = cli("delete", "flowers", "--yes", store=store)
+    assert (done.returncode, "(2) too, who may still need them" in done.stderr) == (0, True)
     assert search_lines(store=store) == []
 
 

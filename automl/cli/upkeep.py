@@ -15,7 +15,7 @@ import click
 from automl.cli.arguments import store_options
 from automl.cli.terminal import printable
 from automl.errors import UsageError
-from automl.wording import score_text, size_text
+from automl.wording import listed, score_text, size_text
 
 if TYPE_CHECKING:
     from automl.upkeep import Removable, SearchLine
@@ -58,6 +58,8 @@ def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, sto
 def delete(name: str, yes: bool, tracking_uri: str | None, store: str) -> None:
     """Delete the searches of NAME: trials, models, registered versions and unfinished work.
 
+    All of them go, also those of other users; their names stand in the question.
+
     \b
     Examples:
       automl delete wine
@@ -68,10 +70,17 @@ def delete(name: str, yes: bool, tracking_uri: str | None, store: str) -> None:
 
     planned = deletion(name, tracking_uri=tracking_uri, store=store)
     click.echo(f"{printable(str(planned))}.", err=True)
+    theirs = printable(listed([f"{user} ({count})" for user, count in planned.others.items()]))
+    if theirs:
+        click.echo(f"Warning: these are searches of {theirs} too, who may still need them.", err=True)
     if not yes:
-        _confirm(f"Delete all of it? `automl predict {shlex.quote(name)}` and servers of it will fail.")
+        whose = f", also the searches of {theirs}" if theirs else ""
+        _confirm(
+            f"Delete all of it{whose}? `automl predict {shlex.quote(name)}` and servers of it will fail."
+        )
     planned.run()
-    click.echo(f"Deleted {printable(name)!r}.", err=True)
+    also = f", with the searches of {theirs}" if theirs else ""
+    click.echo(f"Deleted {printable(name)!r}{also}.", err=True)
 
 
 @click.command()

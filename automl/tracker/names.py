@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -81,39 +82,39 @@ def name_for(location: StoreLocation, wanted: str, subject: Subject, *, given: b
     StorageError
         When the store cannot be read.
     """
-    known: dict[str, SearchEntry | None] = {}
+    known: dict[str, list[SearchEntry]] = {}
+
+    def alive(name: str) -> list[SearchEntry]:
+        if name not in known:
+            known[name] = [entry for entry in search_entries(location, name) if not entry.deleted]
+        return known[name]
 
     def latest(name: str) -> SearchEntry | None:
-        if name not in known:
-            alive = [entry for entry in search_entries(location, name) if not entry.deleted]
-            known[name] = alive[0] if alive else None
-        return known[name]
+        return next(iter(alive(name)), None)
 
     before = latest(wanted)
     if before is None:
         return wanted, ""
+    mine = f"{wanted}-{_word(subject.user)}"
+    stranger = None if given else _stranger(alive(wanted), subject)
+    if stranger is not None and _searched(alive(mine), subject) and not _other(alive(mine)[0], subject):
+        return mine, _called(mine, wanted, f"{_whose(stranger)} is of other rows")
     why = _other(before, subject)
     if given:
         if why:
             raise UsageError(
                 f"The name {wanted!r} is taken: {_whose(before)} {why}. Give this search a name of its own "
-                f"with --name, or remove the other first: `automl delete {wanted}`."
+                f"with --name{_own_to_delete(wanted, alive(wanted), subject)}."
             )
         return wanted, ""
-    why = why or _foreign(before, subject)
+    why = why or _foreign(alive(wanted), subject)
     if not why:
         return wanted, ""
     for name in _own_names(wanted, before, subject):
         there = latest(name)
-        if there is None or not (_other(there, subject) or _foreign(there, subject)):
-            return name, (
-                f"called {name!r}, since {wanted!r} is taken: {_whose(before)} {why}. "
-                + (
-                    "--name gives it another name."
-                    if _other(before, subject)
-                    else f"--name {wanted} goes on under that name."
-                )
-            )
+        if there is None or not (_other(there, subject) or _foreign(alive(name), subject)):
+            other = bool(_other(before, subject))
+            return name, _called(name, wanted, f"{_whose(before)} {why}", other=other)
     raise UsageError(f"{wanted!r} and {_MOST_NAMES} names like it are taken: choose one with --name.")
 
 
@@ -136,9 +137,38 @@ def _other(before: SearchEntry, subject: Subject) -> str:
     return f"is of other data ({'; '.join(parts)})"
 
 
-def _foreign(before: SearchEntry, subject: Subject) -> str:
-    """Whether another user's file is only called alike."""
-    if before.user in ("", subject.user) or data_digest(before) == subject.data_digest:
+def _called(name: str, wanted: str, why: str, *, other: bool = False) -> str:
+    ways = "--name gives it another name." if other else f"--name {wanted} goes on under that name."
+    return f"called {name!r}, since {wanted!r} is taken: {why}. {ways}"
+
+
+def _stranger(entries: Sequence[SearchEntry], subject: Subject) -> SearchEntry | None:
+    """The latest search of other rows by another user."""
+    others = (entry for entry in entries if entry.user not in ("", subject.user))
+    return next((entry for entry in others if data_digest(entry) != subject.data_digest), None)
+
+
+def _searched(entries: Sequence[SearchEntry], subject: Subject) -> bool:
+    """Whether the user has searched these very rows under a name."""
+    return any((entry.user, data_digest(entry)) == (subject.user, subject.data_digest) for entry in entries)
+
+
+def _own_to_delete(name: str, entries: Sequence[SearchEntry], subject: Subject) -> str:
+    """Deleting is a way out only for who deletes nobody else's work."""
+    if any(entry.user != subject.user for entry in entries):
+        return ""
+    many = counted(len(entries), "search", "searches")
+    return f", or remove what is there, your own {many}: `automl delete {shlex.quote(name)}`"
+
+
+def _foreign(entries: Sequence[SearchEntry], subject: Subject) -> str:
+    """Whether another user's file is only called alike: the latest search is hers, and none was of this one.
+
+    The very same rows, and the user of the latest search, tell: rows that grew go on under their name.
+    """
+    if not entries or entries[0].user in ("", subject.user):
+        return ""
+    if any(data_digest(entry) == subject.data_digest for entry in entries):
         return ""
     return "is of other rows"
 

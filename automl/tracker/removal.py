@@ -270,7 +270,7 @@ def _delete_files(location: StoreLocation, uri: str) -> None:
 
 def _remove_empty(folder: Path | None) -> None:
     """A folder in which nothing but empty folders is left: another search may have its files beside."""
-    if folder is None or not folder.is_dir() or any([path.is_file() for path in folder.rglob("*")]):
+    if folder is None or not folder.is_dir() or any(path.is_file() for path in folder.rglob("*")):
         return
     remove_folder(folder)
 

@@ -62,6 +62,28 @@ def test_another_persons_file_that_is_called_alike_gets_a_name_of_its_own(
     assert name_for(location, "flowers", again, given=False)[0] == "flowers-bea"
 
 
+def test_ones_own_name_is_found_again_after_a_search_under_the_others(
+    tmp_path: Path, finished_trials: Any
+) -> None:
+    place = open_store(None, tmp_path / "mlruns")
+    search(place, finished_trials, "flowers", user="anna")
+    search(place, finished_trials, "flowers-bea", user="bea", digest="9876")
+    search(place, finished_trials, "flowers", user="bea")  # anna's file, with her
+    again = flowers(finished_trials, user="bea", data_digest="9876")
+    name, note = name_for(place, "flowers", again, given=False)
+    assert name == "flowers-bea"
+    assert "by anna is of other rows" in note
+    assert name_for(place, "flowers", replace(again, data_digest="0123456789"), given=False)[0] == "flowers"
+
+
+def test_only_who_searched_alone_is_told_to_delete(location: Any, finished_trials: Any) -> None:
+    for user, told in (("anna", True), ("bea", False)):
+        with pytest.raises(UsageError) as error:
+            name_for(location, "flowers", flowers(finished_trials, user=user, target="x"), given=True)
+        assert ("your own 1 search: `automl delete flowers`" in str(error.value)) is told
+        assert "by anna predicts 'species', this one 'x'" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("other", "name", "words"),
     [
