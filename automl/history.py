@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from automl.errors import UsageError
 from automl.leaderboard import Leaderboard, champion_row, check_order, front, in_order
 from automl.store import MANIFEST
-from automl.tracker.material import resolve_run, run_of_id
+from automl.tracker.material import resolve_run, resolve_search, run_of_id
 from automl.tracker.notes import TRAINING
 from automl.tracker.query import Record, SearchDescription, TrialDescription
 from automl.tracker.record import LeaderboardRow
@@ -89,6 +89,18 @@ def load(
     return record.trial_model(run) if record.is_trial(run) else record.search_model(run)
 
 
+def remark(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> str:
+    """What whoever loads by this name should know: that its searches were deleted; else nothing."""
+    if (Path(name) / MANIFEST).is_file() or Path(name).is_dir():
+        return ""
+    record = _record(tracking_uri, store)
+    if name in record.names() or run_of_id(record, name) is not None:
+        return ""
+    return f"The search {name!r} was deleted; its registered model remains, and predicts."
+
+
 def leaderboard_rows(
     name: str,
     *,
@@ -106,7 +118,7 @@ def leaderboard_rows(
     """
     check_order(sort)
     record = _record(tracking_uri, store)
-    return in_order(record.leaderboard(record.search_run(name)), sort)
+    return in_order(record.leaderboard(resolve_search(record, name)), sort)
 
 
 def read_leaderboard(
@@ -119,10 +131,10 @@ def read_leaderboard(
     """The same with the champion that the search delivered."""
     check_order(sort)
     record = _record(tracking_uri, store)
-    search = record.describe_search(record.search_run(name))
+    search = record.describe_search(resolve_search(record, name))
     best = (search.summary or {}).get("best")
     champion = champion_row(search.run_id, best, search.metrics, search.trials) if best else None
-    other = "" if search.champion_version == search.model_version else search.champion_version
+    other = "" if search.is_champion else search.champion_version
     return Leaderboard(champion, tuple(search.trials), other).sorted_by(sort)
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
-from automl.tracker.inventory import SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.access import open_access
+from automl.tracker.inventory import Holder, SearchEntry, champions, model_bytes, search_entries
 from automl.tracker.people import user_name
 from automl.tracker.reconcile import owner_words, process_is_gone
-from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
+from automl.tracker.store import DEFAULT_ROOT, StoreLocation, connect, locate_store, storage_errors
+from automl.tracker.tags import PARENT, USER
 from automl.wording import counted, listed, size_text
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def search_lines(
     if name is not None and not entries:
         raise _unknown(location, name)
     sizes, held = model_bytes(location, entries), champions(location, (entry.name for entry in entries))
-    return [_line(entry, sizes.get(entry.run_id, 0), held.get(entry.name, "")) for entry in entries]
+    return [_line(entry, sizes.get(entry.run_id, 0), held.get(entry.name)) for entry in entries]
 
 
 def which_search(
@@ -94,17 +96,30 @@ def which_search(
     entries = [entry for entry in search_entries(location, name) if not entry.deleted]
     if len(entries) < 2:
         return ""
-    latest, held = entries[0], champions(location, [name]).get(name, "")
+    latest, held = entries[0], champions(location, [name]).get(name)
     by = f" by {latest.user}" if latest.user else ""
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(latest.started))
     quoted = shlex.quote(name)
     text = f"This is the latest of {len(entries)} searches of {name!r}: run {latest.run_id[:8]}{by}, {began}."
-    owners = [entry for entry in entries if held and entry.tags.get("automl.model_version") == held]
-    if held and latest not in owners:
-        owner = f"of the search {owners[0].run_id[:8]}" if owners else "a trial that was promoted"
-        whose = f" by {owners[0].user}" if owners and owners[0].user else ""
-        text += f" The champion, which `automl predict {quoted}` uses, is version {held}, {owner}{whose}."
+    if held and held.run_id != latest.run_id:
+        owner = _whose(location, held)
+        text += f" The champion, which `automl predict {quoted}` uses, is version {held.version}, {owner}."
     return f"{text} `automl list {quoted}` lists all; a run in the place of the name shows that one."
+
+
+def _whose(location: StoreLocation, held: Holder) -> str:
+    """What is known of the run that a version is of."""
+    access = open_access(location.database, lambda: connect(location))
+    with storage_errors(f"look up the run {held.run_id}"):
+        run = access.run(held.run_id) if held.run_id else None
+    if run is None:
+        return "whose run is no longer on record"
+    tags, short = run.data.tags, held.run_id[:8]
+    trial = f"trial #{tags.get('automl.trial')} {tags.get('automl.family', '')} ({short}), which was promoted"
+    what = f"of the {trial}" if PARENT in tags else f"of the search {short}"
+    by = f" by {tags[USER]}" if USER in tags and PARENT not in tags else ""
+    gone = ", which was deleted in MLflow" if run.info.lifecycle_stage == "deleted" else ""
+    return f"{what}{by}{gone}"
 
 
 @dataclass(frozen=True)
@@ -285,7 +300,7 @@ def _give_up(folder: SearchFolder) -> None:
     folder.remove()
 
 
-def _line(entry: SearchEntry, size: int, champion: str) -> SearchLine:
+def _line(entry: SearchEntry, size: int, champion: Holder | None) -> SearchLine:
     state = _ENDED.get(entry.status, "running")
     if state == "running" and process_is_gone(entry.tags):
         state = "interrupted"
@@ -304,7 +319,7 @@ def _line(entry: SearchEntry, size: int, champion: str) -> SearchLine:
         size,
         state,
         version,
-        bool(version) and version == champion,
+        champion is not None and champion.run_id == entry.run_id and champion.version == version,
     )
 
 

@@ -122,6 +122,65 @@ def test_a_search_deleted_in_mlflow_is_said_to_be_and_its_name_is_free(
     leaderboard_rows("flowers", store=store)
 
 
+def test_a_run_deleted_in_mlflow_is_said_to_be_and_its_champion_stays(store: Path) -> None:
+    import time
+
+    from mlflow import MlflowClient
+
+    location = open_store(None, store)
+    client = MlflowClient(location.uri, location.uri)
+    second, first = search_lines("flowers", store=store)
+    assert leaderboard_rows(second.run_id[:8], store=store)
+    client.delete_run(first.run_id)
+    today = time.strftime("%Y-%m-%d")
+    for given in (first.run_id, first.run_id[:8]):
+        for look in (leaderboard_rows, describe, load):
+            with pytest.raises(UsageError, match=f"the search 'flowers' of .*deleted in MLflow on {today}"):
+                look(given, store=store)
+    assert f"of the search {first.run_id[:8]} by " in whose_champion(store)
+    assert "which was deleted in MLflow" in whose_champion(store)
+    assert load("flowers", store=store).name == "flowers"
+
+
+def whose_champion(store: Path) -> str:
+    """What is said of the champion where a later search is shown."""
+    from automl.tracker.inventory import champions
+    from automl.upkeep import _whose
+
+    location = open_store(None, store)
+    return _whose(location, champions(location, ["flowers"])["flowers"])
+
+
+def test_predict_goes_on_with_the_model_of_a_deleted_search(store: Path, finished_trials: Any) -> None:
+    from mlflow import MlflowClient
+
+    location = open_store(None, store)
+    client = MlflowClient(location.uri, location.uri)
+    rows = store.parent / "new.csv"
+    finished_trials.frame.to_csv(rows, index=False)
+    assert "deleted" not in cli("predict", "flowers", str(rows), store=store).stderr
+    client.delete_experiment(client.get_experiment_by_name("flowers").experiment_id)
+    done = cli("predict", "flowers", str(rows), store=store)
+    assert done.returncode == 0
+    assert "The search 'flowers' was deleted; its registered model remains" in done.stderr
+
+
+def test_show_says_that_its_version_is_gone(store: Path) -> None:
+    from dataclasses import replace
+
+    from mlflow import MlflowClient
+
+    from automl.cli.descriptions import _search
+
+    location = open_store(None, store)
+    MlflowClient(location.uri, location.uri).delete_model_version("flowers", "2")
+    search = describe("flowers", store=store)
+    assert (search.model_deleted, search.is_champion) == (True, False)
+    shown = "\n".join(_search(replace(search, summary=None)))
+    assert "version 2 of flowers was deleted from MLflow's registry; the champion is version 1" in shown
+    assert "models:/flowers/2" not in shown
+
+
 def test_a_model_deleted_in_mlflow_is_said_to_be(store: Path) -> None:
     from mlflow import MlflowClient
 

@@ -52,11 +52,14 @@ def _search(search: SearchDescription) -> list[str]:
                 f"{len(search.trials)} on record; `automl resume {shlex.quote(search.name)}` goes on",
             )
         )
-    if search.model_version and search.model_version == search.champion_version:
+    if search.is_champion:
         lines.append(_line("model", f"models:/{search.name}@champion, version {search.model_version}"))
     elif search.model_version:
         now = f"; the champion is version {search.champion_version}" if search.champion_version else ""
-        lines.append(_line("model", f"models:/{search.name}/{search.model_version}{now}"))
+        model = f"models:/{search.name}/{search.model_version}"
+        if search.model_deleted:
+            model = f"version {search.model_version} of {search.name} was deleted from MLflow's registry"
+        lines.append(_line("model", f"{model}{now}"))
     lines.append(_line("run", f"{search.run_id} in experiment {search.experiment_id}"))
     settings = {
         name.removesuffix("_bytes"): size_text(value) if name.endswith("_bytes") else value

@@ -57,12 +57,14 @@ def predict(
       automl predict wine new.csv --id bottle --keep vineyard --proba
       automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
-    from automl.history import load
+    from automl.history import load, remark
 
     if out is not None:
         _refuse_place(Path(out))
     with _remarks_to_stderr():
         predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
+        if note := remark(model, tracking_uri=tracking_uri, store=Path(store)):
+            click.echo(note, err=True)
         columns = (*given.pop("ids"), *given.pop("keep"))
         rows = _read(data, given.pop("image_root"), predictor.layout, given)
         carried = _carried(rows.source, columns)

@@ -116,7 +116,7 @@ def use_section(subject: Subject) -> Markup:
     parts: list[Markup] = []
     if subject.summary.get("model_uri"):
         # By its name one gets the champion, which may be an earlier search's.
-        model = name if search.model_version == search.champion_version else search.run_id
+        model = name if search.is_champion else search.run_id
         parts += [tag("p", note)] if (note := subject.summary.get("succession")) else []
         kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
         images = kinds == {Kind.IMAGE.value}

@@ -25,6 +25,7 @@ KNOWN_SCHEMAS = frozenset({"dc11669786a5"})
 
 _RELEASE = "3.17."
 _PAGE = 1000
+_ACTIVE = 1  # mlflow.entities.ViewType.ACTIVE_ONLY
 _AT_ONCE = 500  # SQLite takes 999 values in a query at least
 
 
@@ -96,11 +97,20 @@ class Access(Protocol):
     def run(self, run_id: str) -> Run | None:
         """The run of this id."""
 
+    def deleted_runs(self, beginning: str) -> list[Run]:
+        """The runs deleted in MLflow whose id begins so, also those of deleted experiments."""
+
+    def deleted_time(self, run_id: str) -> int | None:
+        """When a run was deleted, in milliseconds since 1970; None where the store does not tell."""
+
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
         """All values of a metric, in the order of time."""
 
     def version_of(self, name: str, alias: str) -> str:
         """The version of a registered model that has an alias, or an empty text."""
+
+    def version_run(self, name: str, version: str) -> str:
+        """The id of the run that a version is of, or an empty text."""
 
     def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
         """The artifact URI of a version's model, or None where there is no such version, or not of this run.
@@ -172,6 +182,18 @@ class _ClientAccess:
                 raise
             return None
 
+    def deleted_runs(self, beginning: str) -> list[Run]:
+        from mlflow.entities import ViewType
+
+        listed = self._client.search_experiments(
+            ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'"
+        )
+        found = self._runs([item.experiment_id for item in listed], "", ViewType.DELETED_ONLY)
+        return [run for run in found if run.info.run_id.startswith(beginning)]
+
+    def deleted_time(self, run_id: str) -> int | None:
+        return None  # its interface has no such field (3.17)
+
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
         found = self._client.get_metric_history(run_id, metric)
         return [MetricPoint(float(item.value), int(item.timestamp), int(item.step)) for item in found]
@@ -186,12 +208,22 @@ class _ClientAccess:
                 raise
             return ""
 
-    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
+    def version_run(self, name: str, version: str) -> str:
         from mlflow.exceptions import MlflowException
 
         try:
-            if run_id and self._client.get_model_version(name, version).run_id != run_id:
-                return None
+            return self._client.get_model_version(name, version).run_id or ""
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return ""
+
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        if run_id and self.version_run(name, version) != run_id:
+            return None
+        try:
             return str(self._client.get_model_version_download_uri(name, version))
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
@@ -207,13 +239,14 @@ class _ClientAccess:
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         self._client.set_tag(run_id, key, value)
 
-    def _runs(self, experiments: Sequence[str], condition: str) -> list[Run]:
+    def _runs(self, experiments: Sequence[str], condition: str, view: int = _ACTIVE) -> list[Run]:
         found: list[Run] = []
         token = None
         while experiments:
             page = self._client.search_runs(
                 list(experiments),
                 condition,
+                view,
                 max_results=_PAGE,
                 page_token=token,
                 order_by=["attributes.start_time DESC"],
@@ -285,6 +318,17 @@ class _SqliteAccess:
         found = self._read(f"SELECT {_INFO} FROM runs r WHERE r.run_uuid = ?", [run_id])
         return found[0] if found else None
 
+    def deleted_runs(self, beginning: str) -> list[Run]:
+        return self._read(
+            f"SELECT {_INFO} FROM runs r JOIN experiment_tags t ON t.experiment_id = r.experiment_id "
+            "AND t.key = ? WHERE r.lifecycle_stage = 'deleted' AND substr(r.run_uuid, 1, ?) = ?",
+            [SEARCH, len(beginning), beginning],
+        )
+
+    def deleted_time(self, run_id: str) -> int | None:
+        rows = self._rows("SELECT deleted_time FROM runs WHERE run_uuid = ?", [run_id])
+        return int(rows[0][0]) if rows and rows[0][0] else None
+
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
         rows = self._rows(
             "SELECT value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ? AND key = ? "
@@ -302,6 +346,14 @@ class _SqliteAccess:
             [name, alias],
         )
         return str(rows[0][0]) if rows else ""
+
+    def version_run(self, name: str, version: str) -> str:
+        rows = self._rows(
+            "SELECT run_id FROM model_versions WHERE workspace = 'default' AND name = ? AND version = ? "
+            "AND current_stage != 'Deleted_Internal'",
+            [name, int(version)],
+        )
+        return str(rows[0][0] or "") if rows else ""
 
     def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
         rows = self._rows(

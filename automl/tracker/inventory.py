@@ -134,16 +134,32 @@ def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict
     return sizes
 
 
-def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, str]:
-    """Name → the version that has the alias ``champion``, of those names that have one."""
+@dataclass(frozen=True)
+class Holder:
+    """The version that has the alias ``champion``, and the run that it is of (a search's, or a trial's)."""
+
+    version: str
+    run_id: str
+
+
+def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, Holder]:
+    """Name → who has the alias ``champion``, of those names that have one."""
     with storage_errors(f"list the models at {location.shown}"):
         if location.database is not None:
             rows = _rows(
-                location, "SELECT name, version FROM registered_model_aliases WHERE alias = ?", (ALIAS,)
+                location,
+                "SELECT a.name, a.version, v.run_id FROM registered_model_aliases a JOIN model_versions v "
+                "ON v.workspace = a.workspace AND v.name = a.name AND v.version = a.version "
+                "WHERE a.alias = ? AND v.current_stage != 'Deleted_Internal'",
+                (ALIAS,),
             )
-            return {str(name): str(version) for name, version in rows}
+            return {str(name): Holder(str(version), str(run or "")) for name, version, run in rows}
         held = {name: alias_holder(connect(location), name) for name in dict.fromkeys(names)}
-    return {name: str(version.version) for name, version in held.items() if version is not None}
+    return {
+        name: Holder(str(version.version), version.run_id or "")
+        for name, version in held.items()
+        if version is not None
+    }
 
 
 def _trial_bytes(client: MlflowClient, experiments: set[str]) -> list[tuple[str, float]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from automl.durable import write_whole
 from automl.errors import UsageError
 from automl.tracker.access import Run
+from automl.tracker.missing import refuse_deleted
 from automl.tracker.query import Record, SearchDescription, is_run_id
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store import local_path, storage_errors
@@ -66,7 +67,7 @@ class Material:
 
 def search_material(record: Record, name: str) -> Material:
     """The latest search of this name, or the one with this run id."""
-    run = record.search_run(name)
+    run = resolve_search(record, name)
     search = record.describe_search(run)
     metric = search.metric
     with storage_errors("read the trials"):
@@ -132,20 +133,31 @@ def resolve_run(record: Record, given: str) -> Run:
     return run_of_id(record, given) or record.search_run(given)
 
 
+def resolve_search(record: Record, given: str) -> Run:
+    """The same, and of a trial its search's run."""
+    run = resolve_run(record, given)
+    return record.search_run(run.info.run_id) if record.is_trial(run) else run
+
+
 def run_of_id(record: Record, given: str) -> Run | None:
     """The run of a full id or of the beginning of one; None for what is a search's name.
 
     Raises
     ------
     UsageError
-        When there is no run of this id, or more than one begins so.
+        When there is no run of this id, more than one begins so, or it was deleted in MLflow.
     """
     text = given.rstrip("…").lower()
     if _BEGINNING.fullmatch(text) is None or given in record.names():
         return None
     if is_run_id(text):
-        return record.run(text)
+        return refuse_deleted(record, record.run(text))
     found = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
+    if not found:
+        with storage_errors(f"look up the run {text}"):
+            gone = record.access.deleted_runs(text)
+        if len(gone) == 1:
+            refuse_deleted(record, gone[0])
     if len(found) > 1:
         raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")
     return found[0] if found else None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,13 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UsageError, did_you_mean
+from automl.errors import UsageError
 from automl.tracker.access import Access, MetricPoint, Run, is_current, open_access
 from automl.tracker.files import MODEL_FOLDER
+from automl.tracker.missing import refuse_deleted, unknown, without_champion, without_runs
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.record import LeaderboardRow, best_first
 from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, remove_folder, storage_errors
-from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT, SEARCH
+from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +33,8 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 class SearchDescription:
     """A search as it is on record; ``summary`` is the object of ``automl search --json``, if it ended.
 
-    ``model_version`` is what this search registered, ``champion_version`` what has the alias of its name now.
+    ``model_version`` is what this search registered, ``champion_version`` what has the alias of its name now;
+    ``model_deleted`` says that the version is no longer in the registry.
     """
 
     name: str
@@ -54,6 +54,13 @@ class SearchDescription:
     model_version: str
     champion_version: str
     trials: list[LeaderboardRow] = field(default_factory=list)
+    model_deleted: bool = False
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether what this search registered has the alias now."""
+        there = bool(self.model_version) and not self.model_deleted
+        return there and self.model_version == self.champion_version
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for ``automl show --json``."""
@@ -132,10 +139,10 @@ class Record:
         with storage_errors(f"look up {name!r}"):
             experiment = self.access.experiment_id(name)
             if experiment is None and is_run_id(name):
-                return self._search_of(self._run(name))
+                return refuse_deleted(self, self._search_of(self._run(name)))
             runs = [] if experiment is None else self.access.search_runs([experiment])
         if not runs:
-            raise self.unknown(name) if experiment is None else self._without_runs(name)
+            raise unknown(self, name) if experiment is None else without_runs(self, name)
         return runs[0]
 
     def latest_search_runs(self) -> list[Run]:
@@ -177,6 +184,7 @@ class Record:
             model_version=tags.get("automl.model_version", ""),
             champion_version=self._champion_version(tags["automl.search"]),
             trials=self.leaderboard(search) if trials else [],
+            model_deleted=self._lost_version(search),
         )
 
     def describe_trial(self, run: Run) -> TrialDescription:
@@ -235,7 +243,7 @@ class Record:
         """The registered champion of the search of this name."""
         version = self._champion_version(name)
         if not version:
-            raise self._without_champion(name)
+            raise without_champion(self, name)
         return self._version_model(name, version)
 
     def _champion_version(self, name: str) -> str:
@@ -264,8 +272,17 @@ class Record:
         tags = run.data.tags
         name, version = tags["automl.search"], tags.get("automl.model_version")
         if not version:
-            raise self._without_champion(name)
+            raise without_champion(self, name)
         return self._version_model(name, version, run)
+
+    def _lost_version(self, search: Run) -> bool:
+        """Whether the version that a search registered was deleted; another one may have its number."""
+        tags = search.data.tags
+        name, version = tags["automl.search"], tags.get("automl.model_version")
+        if not version:
+            return False
+        with storage_errors(f"look up version {version} of {name!r}"):
+            return self.access.version_place(name, version, search.info.run_id) is None
 
     def _version_model(self, name: str, version: str, run: Run | None = None) -> Predictor:
         """A version's model; of a search's run also where the version was deleted and its files stayed."""
@@ -274,9 +291,13 @@ class Record:
             if uri is None and run is not None:
                 uri = self._files_left(run)
         if uri is None:
+            step = (
+                "`automl list` shows the searches there are."
+                if run is None
+                else f"`automl leaderboard {run.info.run_id[:8]}` shows the trials; each loads by its run id."
+            )
             raise UsageError(
-                f"Version {version} of the model {name!r} is gone from the registry: it was deleted. "
-                f"`automl leaderboard {name}` shows the trials; each loads by its run id."
+                f"Version {version} of the model {name!r} was deleted in MLflow, with its files. {step}"
             )
         return self._predictor(uri, FOLDER)
 
@@ -287,52 +308,6 @@ class Record:
         place = None if model_id is None else self.access.logged_model_place(model_id)
         folder = None if place is None else local_path(place)
         return place if folder is None or folder.is_dir() else None
-
-    def unknown(self, name: str) -> UsageError:
-        """The error for a name that nothing has."""
-        names = self.names()
-        if not names:
-            return UsageError(f"There is no search yet at {self.location.shown}. Run `automl search` first.")
-        return UsageError(
-            f"There is no search {name!r} at {self.location.shown}. {did_you_mean(name, names)}"
-        )
-
-    def _without_runs(self, name: str) -> UsageError:
-        """The error for a search that has an experiment and no run in it: somebody deleted them in MLflow."""
-        from mlflow.entities import ViewType
-
-        experiment = self.client.get_experiment_by_name(name)
-        if experiment is None or SEARCH not in experiment.tags:
-            return self.unknown(name)
-        when = ""
-        if experiment.lifecycle_stage == "deleted":
-            changed = time.localtime((experiment.last_update_time or 0) / 1000)
-            when = time.strftime(" on %Y-%m-%d", changed)
-        elif not self.client.search_runs([experiment.experiment_id], "", ViewType.DELETED_ONLY, 1):
-            return UsageError(f"The search {name!r} has only just begun: nothing of it is on record yet.")
-        return UsageError(
-            f"The search {name!r} was deleted in MLflow{when}. `automl delete {shlex.quote(name)} --yes` "
-            "removes what is left of it; a new search may have its name either way."
-        )
-
-    def _without_champion(self, name: str) -> UsageError:
-        with storage_errors(f"look up {name!r}"):
-            experiment = self.access.experiment_id(name)
-            if experiment is None:
-                return self.unknown(name)
-            runs = self.access.search_runs([experiment])
-            if not runs:
-                return self._without_runs(name)
-        if any("automl.model_version" in run.data.tags for run in runs):
-            return UsageError(
-                f"No version of {name!r} is the champion: it was deleted or lost that alias in MLflow, or "
-                f"--promote never was given. Next: `automl promote {shlex.quote(name)} RUN`, with a run of "
-                f"`automl leaderboard {shlex.quote(name)}`."
-            )
-        return UsageError(
-            f"The search {name!r} has no champion yet: it runs, failed or was stopped. "
-            f"`automl leaderboard {name}` shows its trials; each loads by its run id."
-        )
 
     def _predictor(self, uri: str, folder: str) -> Predictor:
         """The predictor below an artifact URI: in place where it lies here, else downloaded."""
@@ -358,7 +333,7 @@ class Record:
         run = self.access.run(run_id)
         if run is None:
             raise UsageError(
-                f"There is no run {run_id} at {self.location.shown}. `automl leaderboard NAME` lists run ids."
+                f"There is no run {run_id} at {self.location.shown}. `automl list` shows what is there."
             )
         if not {"automl.trial", "automl.search"} & set(run.data.tags):
             raise UsageError(f"The run {run_id} was not made by automl: load its model with MLflow.")

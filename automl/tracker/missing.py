@@ -1,0 +1,91 @@
+"""The errors for what is asked for and is not there: it never was, has no model, or was deleted in MLflow."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from typing import TYPE_CHECKING
+
+from automl.errors import UsageError, did_you_mean
+from automl.tracker.store import storage_errors
+from automl.tracker.tags import PARENT, SEARCH, USER
+
+if TYPE_CHECKING:
+    from automl.tracker.access import Run
+    from automl.tracker.query import Record
+
+
+def unknown(record: Record, name: str) -> UsageError:
+    """For a name that nothing has."""
+    names = record.names()
+    if not names:
+        return UsageError(f"There is no search yet at {record.location.shown}. Run `automl search` first.")
+    return UsageError(f"There is no search {name!r} at {record.location.shown}. {did_you_mean(name, names)}")
+
+
+def without_runs(record: Record, name: str) -> UsageError:
+    """For a search that has an experiment and no run in it: somebody deleted them in MLflow."""
+    from mlflow.entities import ViewType
+
+    experiment = record.client.get_experiment_by_name(name)
+    if experiment is None or SEARCH not in experiment.tags:
+        return unknown(record, name)
+    when = ""
+    if experiment.lifecycle_stage == "deleted":
+        when = _on((experiment.last_update_time or 0) / 1000)
+    elif not record.client.search_runs([experiment.experiment_id], "", ViewType.DELETED_ONLY, 1):
+        return UsageError(f"The search {name!r} has only just begun: nothing of it is on record yet.")
+    return UsageError(
+        f"The search {name!r} was deleted in MLflow{when}. `automl delete {shlex.quote(name)} --yes` "
+        "removes what is left of it; a new search may have its name either way."
+    )
+
+
+def without_champion(record: Record, name: str) -> UsageError:
+    """For a name whose champion is asked for and that has none."""
+    with storage_errors(f"look up {name!r}"):
+        experiment = record.access.experiment_id(name)
+        if experiment is None:
+            return unknown(record, name)
+        runs = record.access.search_runs([experiment])
+        if not runs:
+            return without_runs(record, name)
+    if any("automl.model_version" in run.data.tags for run in runs):
+        return UsageError(
+            f"No version of {name!r} is the champion: it was deleted or lost that alias in MLflow, or "
+            f"--promote never was given. Next: `automl promote {shlex.quote(name)} RUN`, with a run of "
+            f"`automl leaderboard {shlex.quote(name)}`."
+        )
+    return UsageError(
+        f"The search {name!r} has no champion yet: it runs, failed or was stopped. "
+        f"`automl leaderboard {name}` shows its trials; each loads by its run id."
+    )
+
+
+def refuse_deleted(record: Record, run: Run) -> Run:
+    """The run, if it was not deleted in MLflow.
+
+    Raises
+    ------
+    UsageError
+        That says what it was, and when it was deleted where the store knows.
+    """
+    if run.info.lifecycle_stage != "deleted":
+        return run
+    tags, run_id = run.data.tags, run.info.run_id
+    began = time.strftime("%Y-%m-%d", time.localtime(run.info.start_time / 1000))
+    by = f" by {tags[USER]}" if USER in tags else ""
+    name = tags.get("automl.search", "")
+    what = f"search {name!r}"
+    if PARENT in tags:
+        what = f"trial #{tags.get('automl.trial')} {tags.get('automl.family', '')}"
+    with storage_errors(f"look up the run {run_id}"):
+        when = _on((record.access.deleted_time(run_id) or 0) / 1000)
+    raise UsageError(
+        f"The run {run_id[:8]}, the {what} of {began}{by}, was deleted in MLflow{when}. `automl list` shows "
+        "the searches that are left; until `automl clean` has removed it, MLflow can restore it."
+    )
+
+
+def _on(moment: float) -> str:
+    return time.strftime(" on %Y-%m-%d", time.localtime(moment)) if moment else ""
