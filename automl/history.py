@@ -277,12 +277,12 @@ def ui_server(
 def serve_ui(
     name: str | None = None,
     *,
-    announce: Callable[[str], None],
+    announce: Callable[[UiServer], None],
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
     port: int = 5000,
 ) -> int:
-    """Show the record in the browser until Ctrl-C; ``announce`` is given the address first.
+    """Show the record in the browser until Ctrl-C; ``announce`` is given the server with its address first.
 
     Returns
     -------
@@ -290,7 +290,7 @@ def serve_ui(
         The server's exit code; 0 after Ctrl-C, and at once where a tracking server has the pages.
     """
     server = ui_server(name, tracking_uri=tracking_uri, store=store, port=port)
-    announce(server.page)
+    announce(server)
     return server.run()
 
 

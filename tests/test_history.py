@@ -251,9 +251,17 @@ def test_a_tracking_server_needs_no_pages_of_ours(monkeypatch: pytest.MonkeyPatc
     server = history.ui_server(tracking_uri="http://127.0.0.1:5999/")
     assert server.command == ()
     assert server.page == "http://127.0.0.1:5999/"
-    told: list[str] = []
+    told: list[history.UiServer] = []
     assert history.serve_ui(announce=told.append, tracking_uri="http://127.0.0.1:5999") == 0
-    assert told == ["http://127.0.0.1:5999/"]
+    assert [server.page for server in told] == ["http://127.0.0.1:5999/"]
+    from click.testing import CliRunner
+
+    from automl.cli.commands import commands
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5999")
+    shown = CliRunner().invoke(commands, ["ui"])
+    assert (shown.exit_code, "Ctrl-C" in shown.output) == (0, False)
+    assert "The tracking server shows it." in shown.output
 
 
 @pytest.mark.slow
@@ -263,8 +271,8 @@ def test_the_pages_are_served_and_end_without_a_trace(root: Path, tmp_path: Path
     code = f"""
 from automl.history import serve_ui
 
-def announce(page):
-    print(page.split("/#")[0], flush=True)
+def announce(server):
+    print(server.page.split("/#")[0], flush=True)
 
 raise SystemExit(serve_ui("flowers", announce=announce, store={str(root)!r}))
 """

@@ -296,17 +296,19 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
 def ui(name: str | None, port: int, tracking_uri: str | None, store: str) -> None:
     """Open the MLflow UI on the right store, on 127.0.0.1; Ctrl-C ends it.
 
+    A tracking server has these pages already: then the address is printed, and that is all.
+
     \b
     Examples:
       automl ui
       automl ui wine
       automl ui --port 5050
     """
-    from automl.history import serve_ui
+    from automl.history import UiServer, serve_ui
 
-    def announce(address: str) -> None:
-        click.echo(address)
-        click.echo("Ctrl-C ends it.", err=True)
+    def announce(server: UiServer) -> None:
+        click.echo(server.page)
+        click.echo("Ctrl-C ends it." if server.command else "The tracking server shows it.", err=True)
 
     serve_ui(name, announce=announce, port=port, tracking_uri=tracking_uri, store=Path(store))
 

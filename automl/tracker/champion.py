@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from automl import __version__
 from automl.errors import UsageError
+from automl.tracker.notes import dated, note_champion, note_successor, with_champion
 from automl.tracker.people import user_name
 from automl.tracker.query import Record, SearchDescription
 from automl.tracker.registry import register_champion, register_logged
 from automl.tracker.store import local_path, storage_errors
-from automl.tracker.succession import give_alias
-from automl.tracker.tags import MODEL_ID, OLD_MODEL_ID
+from automl.tracker.succession import alias_holder, give_alias
+from automl.tracker.tags import MODEL_ID, NOTE, OLD_MODEL_ID
 from automl.wording import score_text
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def promote(record: Record, name: str, run: Run) -> str:
     if not record.is_trial(run):
         version = _version_of(record, name, run)
         with storage_errors(f"promote version {version} of {name!r}"):
-            give_alias(record.client, name, version, by=user_name())
+            _give(record.client, name, version, run, user_name())
         return version
     predictor = record.trial_model(run)
     metric = search.data.tags.get("automl.metric", "")
@@ -80,8 +81,20 @@ def promote(record: Record, name: str, run: Run) -> str:
             about=about,
             score=score,
         )
-        give_alias(record.client, name, made.version, by=user)
+        _give(record.client, name, made.version, run, user)
     return made.version
+
+
+def _give(client: MlflowClient, name: str, version: str, run: Run, user: str) -> None:
+    """Give the alias, and say so on the pages of both runs and of the name."""
+    before = alias_holder(client, name)
+    give_alias(client, name, version, by=user)
+    words = f"Version {version} of {name!r}, which is of this run, is the champion: promoted by {user}."
+    note_champion(client, run.info.run_id, dated(words))
+    if before is None or before.run_id != run.info.run_id:
+        note_successor(client, name, version, before, f", promoted by {user}")
+    page = client.get_experiment(run.info.experiment_id).tags.get(NOTE, "")
+    client.set_experiment_tag(run.info.experiment_id, NOTE, with_champion(page, name, version))
 
 
 def _version_of(record: Record, name: str, run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,15 @@ from automl.tracker.record import (
     SearchSummary,
     as_markdown,
     best_first,
+    cut_note,
 )
-from automl.tracker.tags import PARENT, SEARCH
+from automl.tracker.tags import CHAMPION, NOTE, PARENT, SEARCH
 from automl.wording import range_text, score_text, weight_texts
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
     from automl.predictor import Predictor
     from automl.trial import Result, Trial
 
@@ -39,7 +44,7 @@ def search_note(
         _ways(search, rows, ids),
         summary.note,
         _result(body, metric.name),
-        _with_code(ids.succession),
+        _with_code(dated(ids.succession)),
         _champion(body, rows, ids),
         _about(search),
     ]
@@ -48,6 +53,56 @@ def search_note(
     head = "\n\n".join(part for part in parts if part)
     room = LONGEST - len(head) - 2
     return f"{head}\n\n{leaderboard_note(rows, metric.name, metric.greater_is_better, ids=ids, room=room)}"
+
+
+def dated(sentence: str) -> str:
+    """Who is the champion, with the day of which that is true."""
+    return f"As of {time.strftime('%Y-%m-%d')}: {sentence}" if sentence else ""
+
+
+def note_champion(client: MlflowClient, run_id: str, sentence: str) -> None:
+    """Say on a run who is the champion now: as its tag, and in its description instead of what stood there.
+
+    A run that was deleted, or is not on record, is left as it is.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return
+    if run.info.lifecycle_stage == "deleted":
+        return
+    before, note = run.data.tags.get(CHAMPION, ""), run.data.tags.get(NOTE, "")
+    said, now = _with_code(before), _with_code(sentence)
+    if said and said in note:
+        note = note.replace(said, now)
+    else:
+        first, gap, rest = note.partition("\n\n")
+        note = f"{first}\n\n{now}{gap}{rest}"
+    client.set_tag(run_id, CHAMPION, cut_note(sentence))
+    client.set_tag(run_id, NOTE, cut_note(note))
+
+
+def note_successor(
+    client: MlflowClient, name: str, version: str, before: ModelVersion | None, by: str
+) -> None:
+    """Say on the run of the version that had the alias before who has it now; ``by`` as in ``by anna``."""
+    if before is not None and before.run_id and str(before.version) != version:
+        words = f"Version {version} of {name!r} is the champion{by}; version {before.version} was it before."
+        note_champion(client, before.run_id, dated(words))
+
+
+def with_champion(note: str, name: str, version: str) -> str:
+    """An experiment's page with another champion."""
+    said = re.compile(r"The champion is \[[^\]]*\]\([^)]*\), version \d+\.")
+    return said.sub(lambda _: _champion_words(name, version), note)
+
+
+def _champion_words(name: str, version: str) -> str:
+    return f"The champion is [{_model(name)}]({_model_page(name, version)}), version {version}."
 
 
 def score_words(search: SearchRecord, summary: SearchSummary) -> str:
@@ -106,11 +161,7 @@ def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds
     metric = search.task.metric.name
     latest = f"[the latest search]({_run(ids.experiment_id, ids.run_id)})"
     version = ids.champion_version
-    champion = (
-        f" The champion is [{_model(search.name)}]({_model_page(search.name, version)}), version {version}."
-        if version
-        else ""
-    )
+    champion = f" {_champion_words(search.name, version)}" if version else ""
     return (
         f"Searches for `{as_markdown(search.layout.target_name)}` in {as_markdown(search.dataset.source)}. "
         f"[All searches]({_board(ids, key=_SEARCHES)}): start with {latest}, [its trials, the best first]"
@@ -339,7 +390,15 @@ def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: Sear
 def _with_code(text: str) -> str:
     """Plain words as Markdown; what stands in backquotes is code."""
     parts = text.split("`")
-    return "`".join(part if place % 2 else as_markdown(part) for place, part in enumerate(parts))
+    return "`".join(part if place % 2 else _spaced(part) for place, part in enumerate(parts))
+
+
+def _spaced(text: str) -> str:
+    """As Markdown, with the spaces at its ends, which stand before and after code."""
+    inner = as_markdown(text)
+    if not inner:
+        return text
+    return f"{' ' * text[0].isspace()}{inner}{' ' * text[-1].isspace()}"
 
 
 def _about(search: SearchRecord) -> str:

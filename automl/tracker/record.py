@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from automl.tracker.tags import (
     TEST_DIGEST,
 )
 from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
-from automl.wording import score_text, size_text
+from automl.wording import score_text, size_text, without_password
 
 if TYPE_CHECKING:
     from automl.data.layout import Layout
@@ -166,6 +166,14 @@ class SearchIds:
     def is_champion(self) -> bool:
         """Whether this search's version has the alias."""
         return bool(self.model_version) and self.model_version == self.champion_version
+
+    def fields(self) -> dict[str, str | bool]:
+        """What of it stands in a search's summary, without a password."""
+        return {
+            **asdict(self),
+            "tracking_uri": without_password(self.tracking_uri),
+            "is_champion": self.is_champion,
+        }
 
 
 @dataclass(frozen=True)
@@ -343,7 +351,7 @@ def trial_note(trial: Trial, result: Result, metric: str) -> str:
         f"{score_text(scores.standard_error, 2)}"
     )
     if scores.train is not None:
-        text += f" (training rows {score_text(scores.train)})"
+        text += f" ({score_text(scores.train)} on training rows)"
     text += f", {result.seconds:.1f} s, {size_text(result.model_bytes)}."
     return " ".join([text, *map(as_markdown, result.notes)])
 

@@ -23,7 +23,9 @@ from automl.tracker.keep import KeptModel
 from automl.tracker.notes import (
     begun_name,
     board_views,
+    dated,
     experiment_note,
+    note_successor,
     result_tags,
     run_name,
     score_words,
@@ -57,9 +59,8 @@ from automl.tracker.store import (
     remove_folder,
 )
 from automl.tracker.succession import Judge, settle
-from automl.tracker.tags import ALIAS, MODEL_ID, NOTE, PARENT, SEARCH, SETTLED
+from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, PARENT, SEARCH, SETTLED
 from automl.trial import Result, Status, Trial
-from automl.wording import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -288,7 +289,7 @@ class SearchRun:
         has_test = f"test_{metric.name}" in metrics
         for view in board_views(metric.name, metric.greater_is_better, self._ids, now, test=has_test):
             self.client.set_experiment_tag(self._ids.experiment_id, *view)
-        self.attach("summary.json", pretty({**summary.body, **_id_fields(self._ids)}))
+        self.attach("summary.json", pretty({**summary.body, **self._ids.fields()}))
         self.client.set_terminated(run_id, status=status)
         self._open = False
         return self._ids
@@ -302,6 +303,8 @@ class SearchRun:
             run = self.client.get_run(run_id)
             decided = settle(self.client, name, made.version, run, promote=self.search.promote, judge=judge)
             self.client.set_tag(run_id, SETTLED, made.version)
+            if decided.taken:
+                note_successor(self.client, name, made.version, decided.before, "")
             self._ids = replace(
                 self._ids,
                 model_uri=f"models:/{name}@{ALIAS}" if decided.taken else made.model_uri,
@@ -310,7 +313,7 @@ class SearchRun:
                 succession=decided.note,
             )
         if self._ids.succession:
-            self.client.set_tag(run_id, "automl.champion", record.cut_note(self._ids.succession))
+            self.client.set_tag(run_id, CHAMPION, record.cut_note(dated(self._ids.succession)))
 
     def fail(self, reason: str, status: str) -> None:
         """Close the search's run with the reason; nothing when it is closed already."""
@@ -432,16 +435,3 @@ def _now() -> int:
 
 def _cut_all(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: record.cut_note(value) for name, value in tags.items()}
-
-
-def _id_fields(ids: SearchIds) -> dict[str, str | bool]:
-    return {
-        "run_id": ids.run_id,
-        "experiment_id": ids.experiment_id,
-        "tracking_uri": without_password(ids.tracking_uri),
-        "model_uri": ids.model_uri,
-        "model_version": ids.model_version,
-        "champion_version": ids.champion_version,
-        "is_champion": ids.is_champion,
-        "succession": ids.succession,
-    }

@@ -60,11 +60,14 @@ class Succession:
         Whether that is the new version.
     note:
         What happened, in one sentence for people; empty for the first version of a name.
+    before:
+        The version that had the alias until now.
     """
 
     version: str
     taken: bool
     note: str = ""
+    before: ModelVersion | None = None
 
 
 def settle(
@@ -91,7 +94,7 @@ def settle(
             break
         give_alias(client, name, version)
         if not rivals or _stays(client, name, version):
-            return Succession(version, True, why)
+            return Succession(version, True, why, before)
     return _kept(name, before, run, why)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ def test_a_worse_result_is_registered_and_the_champion_stays(store: Store) -> No
         f"178 held-out rows); `automl promote flowers {ids.run_id[:8]}` takes the new one."
     )
     tags = store.client.get_run(ids.run_id).data.tags
-    assert tags["automl.champion"] == ids.succession
-    assert "Kept version 1" in tags["mlflow.note.content"]
+    assert tags["automl.champion"] == f"As of {time.strftime('%Y-%m-%d')}: {ids.succession}"
+    assert f"); `automl promote flowers {ids.run_id[:8]}` takes the new" in tags["mlflow.note.content"]
 
 
 def test_a_better_result_takes_over_and_says_from_whom(store: Store) -> None:
@@ -232,3 +233,26 @@ def test_searches_that_end_at_once_are_each_compared_with_the_one_before(store: 
     assert found["2"].note.startswith("Version 2 took over from version 1")
     assert found["3"].note.startswith("Version 3 took over from version 2")
     assert "no better" in store.search(WORSE).ids.succession  # and nobody is said to have promoted by hand
+
+
+def test_the_pages_of_both_runs_say_who_is_the_champion_now(store: Store) -> None:
+    second = store.search(BETTER).ids
+    assert "Version 2 of 'flowers' is the champion; version 1 was it" in said(store, store.first.run_id)
+    promote("flowers", store.first.run_id, store=store.folder / "mlruns")
+    assert "Version 1 of 'flowers', which is of this run, is the champion" in said(store, store.first.run_id)
+    now = said(store, second.run_id)
+    assert "Version 1 of 'flowers' is the champion, promoted by" in now
+    assert "took over" not in now
+    page = store.client.get_experiment(second.experiment_id).tags["mlflow.note.content"]
+    assert "version 1." in page
+    assert "versions/2" not in page
+
+
+def said(store: Store, run_id: str) -> str:
+    """The tag about the champion, which must stand once in the description, below its links."""
+    tags = store.client.get_run(run_id).data.tags
+    links, sentence, *_ = tags["mlflow.note.content"].split("\n\n")
+    assert links.startswith("Go to: ")
+    assert tags["mlflow.note.content"].count("As of ") == 1
+    assert tags["automl.champion"].startswith("As of 20")
+    return f"{tags['automl.champion']} {sentence}"
