@@ -92,13 +92,16 @@ def load(
 def remark(
     name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> str:
-    """What whoever loads by this name should know: that its searches were deleted; else nothing."""
+    """What whoever loads by this name should know: that no search has it any more; else nothing."""
     if (Path(name) / MANIFEST).is_file() or Path(name).is_dir():
         return ""
     record = _record(tracking_uri, store)
     if name in record.names() or run_of_id(record, name) is not None:
         return ""
-    return f"The search {name!r} was deleted; its registered model remains, and predicts."
+    return (
+        f"The search {name!r} is no longer on record (it was deleted in MLflow, or renamed); its registered "
+        "model remains, and predicts."
+    )
 
 
 def leaderboard_rows(

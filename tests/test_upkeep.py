@@ -14,6 +14,7 @@ from searched import served_store, write_search
 
 from automl.errors import UsageError
 from automl.history import describe, leaderboard_rows, load
+from automl.report.build import write_report
 from automl.tracker import open_store
 from automl.upkeep import deletion, removable, search_lines
 
@@ -134,7 +135,7 @@ def test_a_run_deleted_in_mlflow_is_said_to_be_and_its_champion_stays(store: Pat
     client.delete_run(first.run_id)
     today = time.strftime("%Y-%m-%d")
     for given in (first.run_id, first.run_id[:8]):
-        for look in (leaderboard_rows, describe, load):
+        for look in (leaderboard_rows, describe, load, write_report):
             with pytest.raises(UsageError, match=f"the search 'flowers' of .*deleted in MLflow on {today}"):
                 look(given, store=store)
     assert f"of the search {first.run_id[:8]} by " in whose_champion(store)
@@ -162,7 +163,7 @@ def test_predict_goes_on_with_the_model_of_a_deleted_search(store: Path, finishe
     client.delete_experiment(client.get_experiment_by_name("flowers").experiment_id)
     done = cli("predict", "flowers", str(rows), store=store)
     assert done.returncode == 0
-    assert "The search 'flowers' was deleted; its registered model remains" in done.stderr
+    assert "The search 'flowers' is no longer on record (it was deleted in MLflow" in done.stderr
 
 
 def test_show_says_that_its_version_is_gone(store: Path) -> None:
@@ -268,3 +269,30 @@ def test_a_server_lists_deletes_and_clears_too(finished_trials: Any, tmp_path: P
         assert search_lines(**options) == []
         assert files(tmp_path / "artifacts") == []
         assert write_search(location, finished_trials, tmp_path).ids.model_version == "1"
+
+
+@pytest.mark.slow
+def test_a_server_tells_what_was_deleted_and_registers_again(finished_trials: Any, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    from automl.history import promote
+
+    with served_store(tmp_path) as uri:
+        location = open_store(uri, tmp_path / "mlruns")
+        first = write_search(location, finished_trials, tmp_path).ids
+        second = write_search(location, finished_trials, tmp_path, promote="always").ids
+        client, options = MlflowClient(uri, uri), {"tracking_uri": uri, "store": tmp_path / "mlruns"}
+        client.delete_model_version("flowers", "1")
+        assert describe(first.run_id, **options).model_deleted
+        assert load(first.run_id, **options).name == "flowers"
+        assert promote("flowers", first.run_id, **options) == "3"
+        client.delete_run(second.run_id)
+        with pytest.raises(UsageError, match="was deleted in MLflow"):
+            leaderboard_rows(second.run_id[:8], **options)
+        found = [item for item in removable(0, **options) if item.kind != "trial model"]
+        assert {item.kind for item in found} == {"trial of a deleted search", "deleted run"}
+        for item in found:
+            item.remove()
+        assert [item.kind for item in removable(0, **options) if item.kind != "trial model"] == []
+        client.delete_experiment(first.experiment_id)
+        assert load("flowers", **options).name == "flowers"
