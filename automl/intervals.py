@@ -14,6 +14,10 @@ _ROW_DRAWS = 4_000_000
 _CELL_DRAWS = 40_000_000
 _GAIN_DRAWS = 20_000_000
 _NORMAL = 1.959963984540054
+_ROUNDING = 1e-9  # relative: what resamples of equal errors differ by
+_AT_ZERO = 1e-12  # probabilities of 1 as they are rounded
+_ONE_SCORE = 1e-6  # counts of mistakes that are as close to the best score have reached it
+_SMOOTH = ("log_loss", "brier")  # they measure how far off every row is, as errors of numbers do
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,10 @@ def score_interval(
     bias-corrected and accelerated interval (Efron, 1987), whose acceleration comes from the closed-form
     jackknife of the rank statistic.
 
-    Resamples of rows without a mistake have none either. Where they do not vary, or their interval ends at
-    the best or worst score there is, it reaches to the score that there would be if the share of mistakes
-    (of right answers) were at the end of its exact interval; see :func:`_if_worse`.
+    Resamples of rows without a mistake have none either. Where they do not vary, or a count of mistakes
+    ends at the best or worst score there is, the interval reaches to the score that there would be if the
+    share of mistakes (of right answers) were at the end of its exact interval; see :func:`_if_worse`. Errors
+    that vary from row to row, however small they are, are left as the resamples found them.
 
     Parameters
     ----------
@@ -122,7 +127,7 @@ def gain_interval(
     if len(finite) < 20:
         return Interval(gain, float("-inf"), float("inf"), rows)  # too few draws have a score to say more
     low, high = np.quantile(finite, [0.025, 0.975])
-    if high - low <= _least_width(metric, target):
+    if high - low <= 1e-12 * max(abs(metric.loss(target, made)) for made in predictions):
         one, two = (score_interval(metric, target, made, draws=200, seed=seed) for made in predictions)
         sign = 1.0 if metric.greater_is_better else -1.0
         ends = [sorted((sign * item.low, sign * item.high)) for item in (one, two)]
@@ -239,40 +244,38 @@ def _widened(
 ) -> tuple[float, float]:
     """The interval, further on where resamples cannot know what the rows did not show."""
     low, high = ends
-    best, worst = (1.0, 0.0) if metric.greater_is_better else (0.0, 1.0 if metric.name == "brier" else np.inf)
-    least = _least_width(metric, target)
-    stuck = high - low <= least
-    if stuck or min(abs(low - best), abs(high - best)) <= least:
+    stuck = high - low <= _ROUNDING * max(abs(low), abs(high))
+    if metric.name in _SMOOTH:
+        stuck = stuck or high <= _AT_ZERO ** (2 if metric.name == "brier" else 1)
+    counts = metric.reads != "values" and metric.name not in _SMOOTH
+    best, worst = (1.0, 0.0) if metric.greater_is_better else (0.0, 1.0)
+    if stuck or (counts and min(abs(low - best), abs(high - best)) <= _ONE_SCORE):
         worse = _if_worse(metric, target, predictions)
         low, high = min(low, worse), max(high, worse)
-    if metric.reads != "values" and (stuck or min(abs(low - worst), abs(high - worst)) <= least):
+    if stuck or (counts and min(abs(low - worst), abs(high - worst)) <= _ONE_SCORE):
         better = _if_worse(metric, target, predictions, better=True)
         low, high = min(low, better), max(high, better)
     return low, high
-
-
-def _least_width(metric: Metric, target: Target) -> float:
-    """Scores that differ by no more are one: what rounding does."""
-    if metric.reads != "values":
-        return 1e-6
-    spread = float(np.std(np.asarray(target, dtype=np.float64)))
-    scale = {"r2": 1.0, "mape": 1.0, "rmsle": 1.0, "mse": spread**2}.get(metric.name, spread)
-    return 1e-9 * scale
 
 
 def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, better: bool = False) -> float:
     """The score if the share of mistakes were as high, or as low, as the rows allow at 97.5 %.
 
     Mistakes are made of right answers that are spread evenly over classes and how sure they are: the
-    probability of the true class changes places with the greatest other one. Of numbers the share of
-    :func:`unseen_share` is predicted by the target's mean.
+    probability of the true class changes places with the greatest other one. Of numbers a share of
+    :func:`unseen_share` gets twice its error, or none; where no row has an error, the target's mean.
     """
     rows = len(target)
     if metric.reads == "values":
         truth = np.asarray(target, dtype=np.float64)
         moved = _evenly(np.argsort(truth, kind="stable"), int(np.ceil(unseen_share(rows) * rows)))
         changed = np.array(predictions, dtype=np.float64)
-        changed[moved, 0] = truth.mean()
+        if better:
+            changed[moved, 0] = truth[moved]
+        elif np.array_equal(changed[:, 0], truth):
+            changed[moved, 0] = truth.mean()
+        else:
+            changed[moved, 0] += changed[moved, 0] - truth[moved]
         return metric.score(target, changed)
     right = _right(target, predictions)
     low, high = share_interval(int(right.sum()), rows)

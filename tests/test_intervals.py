@@ -135,3 +135,43 @@ def test_no_fold_with_a_mistake_has_still_a_standard_error():
     codes = np.arange(178) % 2
     sure = two_classes(codes, np.ones(178, dtype=bool))
     assert 0.001 < standard_error(METRICS["accuracy"], codes, sure, (1.0, 1.0, 1.0)) < 0.01
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-7, 1e-3])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_interval_of_tiny_errors_is_of_their_own_size(name, size):
+    random = np.random.default_rng(0)
+    values = random.normal(10, 2, 200)
+    metric = METRICS[name]
+    for errors in (random.normal(0, size, 200), random.choice([0.0, 0.0, size, 2 * size], 200)):
+        found = score_interval(metric, values, (values + errors)[:, None], draws=200)
+        doubled = metric.score(values, (values + 2 * errors)[:, None])
+        assert found.low <= found.value <= found.high
+        assert found.high - found.low <= 1.01 * abs(doubled - found.value) + size
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name != "median_ae"])
+def test_errors_that_are_all_alike_leave_room_in_proportion_to_them(name):
+    values = np.linspace(5, 9, 60)
+    found = score_interval(METRICS[name], values, values[:, None] + 1e-5)
+    assert found.low <= found.value <= found.high
+    assert 0 < found.high - found.low < 1e-4
+
+
+@pytest.mark.parametrize("name", ["log_loss", "brier"])
+def test_probabilities_that_are_hardly_off_have_an_interval_of_that_size(name):
+    random = np.random.default_rng(0)
+    codes, off = np.arange(200) % 2, random.uniform(1e-8, 1e-7, 200)
+    sure = np.eye(2)[codes] + off[:, None] * np.where(np.eye(2)[codes] == 1, -1, 1)
+    found = score_interval(METRICS[name], codes, sure)
+    assert 0 < found.low <= found.value <= found.high < 2 * found.value
+    gain = gain_interval(METRICS[name], codes, (sure, 0.5 * sure + 0.5 * np.eye(2)[codes]), draws=200)
+    assert 0 < gain.low <= gain.value <= gain.high < 2 * gain.value
+
+
+def test_two_models_with_tiny_errors_differ_by_no_more_than_these():
+    random = np.random.default_rng(0)
+    values = random.normal(10, 2, 200)
+    two = [(values + random.normal(0, size, 200))[:, None] for size in (1e-12, 2e-12)]
+    found = gain_interval(METRICS["rmse"], values, (two[1], two[0]), draws=200)
+    assert 0 < found.low < found.value < found.high < 2e-12
