@@ -10,6 +10,7 @@ import numpy as np
 
 from automl.metrics import METRICS
 from automl.report import curves
+from automl.report.beyond import beyond_the_range
 from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
@@ -234,8 +235,7 @@ def _limits(subject: Subject) -> str:
     lines = [
         "It knows the kind of rows it was made from; where new ones come from elsewhere or later, measure "
         "again.",
-        "A category that it has not seen counts as missing; beyond the range of a number seen, most of its "
-        "parts predict what the nearest seen value gets.",
+        f"A category that it has not seen counts as missing. {_beyond(subject)}".strip(),
         "Importance and groups describe this model, not causes.",
     ]
     evidence = subject.evidence
@@ -255,6 +255,15 @@ def _limits(subject: Subject) -> str:
     lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
     lines.append("What it may be used for, and for whom it must not decide alone, is for you to write here.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _beyond(subject: Subject) -> str:
+    columns = () if subject.evidence is None else subject.evidence.story.columns
+    if not any(column["kind"] in ("number", "date") for column in columns):
+        return ""
+    params = {trial.row.trial: trial.row.params for trial in subject.material.trials}
+    members = [(m["family"], m["weight"], params.get(m["trial"], {})) for m in subject.members]
+    return beyond_the_range(members, classes=subject.material.search.task != "regression")
 
 
 def _versions(subject: Subject) -> str:
