@@ -227,7 +227,8 @@ def _drivers(subject: Subject) -> str:
         for item in found.importances[:10]
     ]
     listed = _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)
-    words = escaped(f"{headline(found)} {compared(found)}".strip())
+    shuffled = f"Values were shuffled among {counted(found.rows, 'held-out row')}." if rows else ""
+    words = escaped(" ".join(part for part in (headline(found), compared(found), shuffled) if part))
     return f"{words}\n\n{listed}" if rows else words
 
 

@@ -12,7 +12,7 @@ from automl.report.evidence import Evidence
 from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import PICTURES, Subject
-from automl.wording import counted, range_text, score_text, share_text, signed_text, size_text
+from automl.wording import counted, duration, range_text, score_text, share_text, signed_text, size_text
 
 _CLASS_ROWS = 30
 _GROUPS, _NAMED = 10, 4
@@ -273,7 +273,7 @@ def drivers_section(subject: Subject) -> Markup:
         for item in found.importances
     ]
     rows += [
-        (_together(group.features), "group", score_text(group.value, 3), f"up to {score_text(group.high, 3)}")
+        (_together(group.features), "group", score_text(group.value, 3), group.interval_words)
         for group in found.groups[:_GROUPS]
     ]
     numbers = tag("details", tag("summary", "As a table"), table(head, rows, words=(0, 1)))
@@ -307,7 +307,7 @@ def drivers_section(subject: Subject) -> Markup:
 def _unexplained(subject: Subject) -> str:
     """Why there is no importance."""
     if subject.explanation is not None:
-        return "the champion predicts too slowly for the time that a report has"
+        return f"in {duration(subject.explanation.seconds)} the champion could not predict enough rows"
     return (subject.unexplained or "there are no features to shuffle").rstrip(".")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from automl.report.explain import Explanation
-from automl.wording import counted, score_text
+from automl.wording import counted, duration, score_text
 
 _NAMED = 3
 
@@ -33,7 +33,7 @@ def headline(found: Explanation) -> str:
             f"{_why_untold(found)}."
         )
     if not found.compared:
-        return f"No feature could be shuffled alone: the champion is slow{_largest(found)}."
+        return f"No feature could be shuffled alone in {duration(found.seconds)}{_largest(found)}."
     if found.groups and found.groups[0].value > 0:
         return f"No feature that was shuffled alone is clearly needed{_largest(found)}."
     return "No single feature is clearly needed: others can stand in for each."
@@ -47,8 +47,9 @@ def compared(found: Explanation) -> str:
         return ""
     if found.stand_in:
         parts.append(
-            f"The champion is slow, so its quickest member ({found.stand_in}) was asked first which features "
-            f"to look at, on {counted(found.screen_rows, 'row')}."
+            f"In {duration(found.seconds)} the whole champion could not be asked about every feature, so its "
+            f"quickest member ({found.stand_in}) was asked first which ones to look at, on "
+            f"{counted(found.screen_rows, 'row')}."
         )
     if found.groups:
         largest = max(len(group.features) for group in found.groups)
@@ -80,7 +81,8 @@ def _group_words(found: Explanation) -> str:
     group = found.groups[0]
     return (
         f"{counted(len(group.features), 'feature')} that were shuffled only together "
-        f"({_some(group.features)}) cost {score_text(group.value, 3)}"
+        f"({_some(group.features)}) cost {score_text(group.value, 3)} "
+        f"(95 % {group.interval_words})"
     )
 
 

@@ -33,12 +33,13 @@ from automl.report.shuffling import (
     Column,
     Group,
     Pace,
+    Piece,
     Predict,
     Rows,
     Shuffler,
-    column_name,
-    column_values,
     columns_of,
+    piece_name,
+    piece_values,
     put_values,
     screened,
 )
@@ -56,6 +57,7 @@ _LEAST_SHUFFLES = 8
 _ALONE, _GROUPED, _FEW_GROUPED, _MEASURED = 0.4, 0.55, 0.75, 0.85
 _FEW_SHUFFLES = 30
 _QUICK_WEIGHT, _QUICKER = 0.05, 3.0
+_STEPS = (20, 40, 60, 100, 150, 250, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 10_000)
 _GRID = 12
 _LEVELS = 8
 _DEPENDENCE_ROWS, _LEAST_DEPENDENCE_ROWS = 200, 40
@@ -85,7 +87,8 @@ class Explanation:
     Attributes
     ----------
     importances:
-        Of the features that were looked at closely, the strongest first.
+        Of the features that were looked at closely, the strongest first. A feature is a column of the
+        user's data: what was made of one column is shuffled together.
     features, compared, screen_rows:
         How many there are, how many of them were shuffled alone, and the rows that this was done on.
     groups:
@@ -94,6 +97,8 @@ class Explanation:
         The family of the member that was asked in the champion's place to find the strongest, or empty.
     leaders:
         The one to three features that are beyond chance above each other one; empty where none are.
+    seconds:
+        The time that there was for all of it.
     """
 
     importances: tuple[Importance, ...]
@@ -105,6 +110,7 @@ class Explanation:
     groups: tuple[GroupImportance, ...] = ()
     stand_in: str = ""
     leaders: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -127,7 +133,7 @@ def explain(
     sample = evidence.sample
     if sample is None or not len(sample.places):
         return None
-    columns = columns_of(sample.table)
+    columns = columns_of(sample.table, predictor.layout)
     if not columns:
         return None
     return _Explainer(predictor.preload().members, evidence, columns, seconds=seconds, seed=seed).explanation(
@@ -194,7 +200,6 @@ class _Explainer:
         assert evidence.sample is not None
         self.members, self.evidence, self.columns = members, evidence, columns
         self.table, self.seed = evidence.sample.table, seed
-        self.rng = np.random.default_rng(seed)
         self.predict = held_out_predictor(members, evidence)
         self.seconds = max(seconds, _LEAST_SECONDS)
         self.pace = Pace.measured(self.predict, self.table, self.seconds)
@@ -209,17 +214,16 @@ class _Explainer:
             finalists = screen.alone[:FINALISTS]
         shuffler, found = self._shuffles(finalists, screen)
         if shuffler is None:
-            return Explanation((), (), 0, len(self.columns), 0)
+            return Explanation((), (), 0, len(self.columns), 0, seconds=self.seconds)
         measured = Measured.of(self._judge(shuffler), shuffler.base, found, self.seed)
         others = self._others(shuffler, measured, screen)
-        importances = measured.importances(self.table)
         groups = [
-            GroupImportance(tuple(map(self._name, group)), item.value, item.high)
+            GroupImportance(_names(group), item.value, item.low, item.high)
             for group, item in others.items()
             if len(group) > 1
         ]
         return Explanation(
-            importances,
+            measured.importances(),
             self._dependences(measured, shuffler, top),
             shuffler.table.rows,
             len(self.columns),
@@ -227,7 +231,8 @@ class _Explainer:
             screen_rows=screen.rows,
             groups=tuple(sorted(groups, key=lambda item: -item.value)),
             stand_in=screen.stand_in,
-            leaders=tuple(map(self._name, leading(measured, others.values()))),
+            leaders=_names(leading(measured, others.values())),
+            seconds=self.seconds,
         )
 
     def _screen(self) -> _Screen:
@@ -243,7 +248,7 @@ class _Explainer:
             rows, most = pace.affords(until) / _LEAST_SHUFFLES, least
         if rows < min(_FEWEST_ROWS, least):
             return _Screen()
-        shuffler = self._shuffler(int(min(rows, most)), predict, pace)
+        shuffler = self._shuffler(min(rows, most), predict, pace)
         judge = self._judge(shuffler)
         before = judge.score(shuffler.base)
         found = screened(shuffler, self.columns, lambda made: before - judge.score(made), until)
@@ -272,7 +277,7 @@ class _Explainer:
             counts += [(few, _PERMUTATIONS), (few, 2), (min(2, few), 1)]
         enough = min(_LEAST_ROWS, self.table.rows)
         count, times = next((c for c in counts if left / (c[0] * c[1] + 1) >= enough), counts[-1])
-        rows = int(min(left / (count * times + 1), self.table.rows))
+        rows = _stepped(left / (count * times + 1), self.table.rows)
         if not count or rows <= screen.rows:
             known = (
                 {} if screen.stand_in else {column: [screen.predictions[(column,)]] for column in finalists}
@@ -304,22 +309,22 @@ class _Explainer:
         """Of the strongest, while there is time."""
         least = min(_LEAST_DEPENDENCE_ROWS, shuffler.table.rows) * _GRID
         ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])[:top]
-        moved = [column for column in ranked if column[0] != "text" and measured.drops[column] > 0]
+        moved = [column for column in ranked if _movable(column) and measured.drops[column] > 0]
         moved = moved[: int(min(top, self.pace.affords(self._until(1.0)) / least))]
         found: list[Dependence] = []
         for number, column in enumerate(moved):
             rows = self.pace.affords(self._until(1.0)) / (_GRID * (len(moved) - number))
             if rows < 1:
                 break
-            found.append(_dependence(shuffler, column, int(min(rows, _DEPENDENCE_ROWS)), self.rng))
+            piece = _leading_piece(shuffler, column, self._until(1.0))
+            found.append(_dependence(shuffler, column, piece, int(min(rows, _DEPENDENCE_ROWS))))
         return tuple(found)
 
-    def _shuffler(self, rows: int, predict: Predict, pace: Pace) -> Shuffler:
-        """Of some rows of the sample, drawn by chance."""
-        places = np.arange(self.table.rows)
-        if rows < self.table.rows:
-            places = np.sort(self.rng.choice(self.table.rows, rows, replace=False))
-        return Shuffler(predict, self.table.take(places), places, pace, self.rng)
+    def _shuffler(self, rows: float, predict: Predict, pace: Pace) -> Shuffler:
+        """Of some rows of the sample, drawn by chance: of more rows, those of fewer and others."""
+        order = np.random.default_rng(self.seed).permutation(self.table.rows)
+        places = np.sort(order[: _stepped(rows, self.table.rows)])
+        return Shuffler(predict, self.table.take(places), places, pace, self.seed)
 
     def _judge(self, shuffler: Shuffler) -> Judge:
         assert self.evidence.sample is not None
@@ -330,30 +335,55 @@ class _Explainer:
         """The moment (monotonic seconds) at which this share of the time is over."""
         return self.began + share * self.seconds
 
-    def _name(self, column: Column) -> str:
-        return column_name(self.table, column)
+
+def _stepped(rows: float, most: int) -> int:
+    """Fewer rows, one of few numbers of them, so that a busy machine seldom changes what comes out."""
+    if rows >= most:
+        return most
+    return max((step for step in _STEPS if step <= rows), default=int(rows))
 
 
-def _dependence(shuffler: Shuffler, column: Column, most: int, rng: np.random.Generator) -> Dependence:
+def _names(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
+
+
+def _movable(column: Column) -> tuple[Piece, ...]:
+    """The parts that have an order or levels."""
+    return tuple(piece for piece in column.pieces if piece[0] != "text")
+
+
+def _leading_piece(shuffler: Shuffler, column: Column, until: float) -> Piece:
+    """The part of a column that moves predictions most when it is shuffled alone; else its first."""
+    pieces = _movable(column)
+    if len(pieces) == 1:
+        return pieces[0]
+    alone = [(Column(column.name, column.kind, (piece,)),) for piece in pieces]
+    made = shuffler.shuffled(alone, until)
+    moves = [float(np.mean(np.abs(one - shuffler.base))) for one in made]
+    return pieces[int(np.argmax(moves))] if moves else pieces[0]
+
+
+def _dependence(shuffler: Shuffler, column: Column, piece: Piece, most: int) -> Dependence:
     """On ``most`` rows or fewer."""
     table, rows = shuffler.table, np.arange(shuffler.table.rows)
     if len(rows) > most:
-        rows = np.sort(rng.choice(rows, most, replace=False))
-    grid = _grid(column, column_values(table, column))
+        rows = np.sort(np.random.default_rng(shuffler.seed).choice(rows, most, replace=False))
+    grid = _grid(piece, piece_values(table, piece))
     wide = table.take(np.tile(rows, len(grid)))
     for number, value in enumerate(grid):
-        put_values(wide, column, slice(number * len(rows), (number + 1) * len(rows)), value)
+        put_values(wide, piece, slice(number * len(rows), (number + 1) * len(rows)), value)
     predicted = shuffler.predict(wide, np.tile(shuffler.places[rows], len(grid)))
     mean = predicted.reshape(len(grid), len(rows), -1).mean(axis=1)
-    if column[0] == "category":
-        levels = table.features.levels[column[1]]
-        return Dependence(column_name(table, column), tuple(levels[int(code)] for code in grid), mean)
-    return Dependence(column_name(table, column), tuple(float(value) for value in grid), mean)
+    name = piece_name(table, column, piece)
+    if piece[0] == "category":
+        levels = table.features.levels[piece[1]]
+        return Dependence(name, tuple(levels[int(code)] for code in grid), mean)
+    return Dependence(name, tuple(float(value) for value in grid), mean)
 
 
-def _grid(column: Column, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _grid(piece: Piece, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Quantiles of a number from 2 % to 98 %, or the most frequent levels in their own order."""
-    if column[0] == "category":
+    if piece[0] == "category":
         codes, counts = np.unique(values[values >= 0], return_counts=True)
         return np.sort(codes[np.argsort(-counts, kind="stable")[:_LEVELS]])
     present = np.asarray(values, dtype=np.float64)

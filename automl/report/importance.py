@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.table import Table
 from automl.decision import apply_weights
 from automl.intervals import unseen_share
 from automl.metrics import Metric
-from automl.report.shuffling import Array, Column, Group, column_name
+from automl.report.shuffling import Array, Column, Group
 from automl.wording import range_text
 
 _DRAWS = 120
@@ -40,11 +39,17 @@ class Importance:
 
 @dataclass(frozen=True)
 class GroupImportance:
-    """The same for features that were shuffled together, by one order; ``high`` ends the 95 % interval."""
+    """The same for features that were shuffled together, by one order."""
 
     features: tuple[str, ...]
     value: float
+    low: float
     high: float
+
+    @property
+    def interval_words(self) -> str:
+        """``-0.012 to 0.107``."""
+        return range_text(self.low, self.high, 3)
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,11 @@ class Measured:
         unseen = unseen_share(len(base)) if judge.metric.reads != "values" else 0.0
         return cls(drops, draws, {column: unseen if column in used else 0.0 for column in found})
 
-    def importances(self, table: Table) -> tuple[Importance, ...]:
+    def importances(self) -> tuple[Importance, ...]:
         """The strongest first."""
         made = []
         for column, value in self.drops.items():
-            made.append(Importance(column_name(table, column), column[0], value, *self.interval(column)))
+            made.append(Importance(column.name, column.kind, value, *self.interval(column)))
         return tuple(sorted(made, key=lambda item: -item.value))
 
     def interval(self, column: Column) -> tuple[float, float]:
@@ -123,9 +128,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class Screened:
-    """The drop of one shuffle on few rows, and the upper end of its 95 % interval."""
+    """The drop of one shuffle on few rows, and its 95 % interval."""
 
     value: float
+    low: float
     high: float
 
 
@@ -141,7 +147,7 @@ def screened_drops(
         finite = drops[np.isfinite(drops)]
         spread = float(np.std(finite, ddof=1)) if len(finite) > 1 else float("inf")
         value = before - judge.score(predictions)
-        made[group] = Screened(value, value + 1.96 * spread)
+        made[group] = Screened(value, value - 1.96 * spread, value + 1.96 * spread)
     return made
 
 

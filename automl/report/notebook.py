@@ -73,10 +73,13 @@ def importance(found: Explanation, metric: str) -> Figure:
     Raises
     ------
     UsageError
-        Where the champion is too slow for any feature to be shuffled alone.
+        Where the time was not enough to shuffle any feature alone.
     """
     if not found.importances:
-        raise UsageError("The champion predicts too slowly to shuffle its features one by one.")
+        raise UsageError(
+            f"In {duration(found.seconds)} no feature could be shuffled alone. Next: `automl report NAME` on "
+            "a machine with nothing else to do."
+        )
     return importance_plot(found.importances, metric)
 
 

@@ -8,6 +8,8 @@ Defective Members of Large Populations, 1943; adaptive halving: Hwang, 1972).
 from __future__ import annotations
 
 import time
+import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,43 +17,74 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.data.layout import Layout
 from automl.data.table import Table
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Predict = Callable[[Table, Rows], Array]
-Column = tuple[str, int]
-Group = tuple[Column, ...]
+Piece = tuple[str, int]
+"""Kind and place of a feature of a table."""
 _BLOCK_ROWS = 40_000
 _BLOCK_SECONDS = 0.5
-_TIMED = (10, 100, 400)
-_TIMED_SHARE = 0.05
+_BLOCK_CALLS = 4.0  # a block takes as long as so many calls of next to no rows, or longer
+_TIMED = (10, 30, 100, 400)
+_TIMED_SHARE, _SECOND_SHARE = 0.05, 0.2
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
-def columns_of(table: Table) -> list[Column]:
-    """Kind and place of every feature that can be shuffled; images are not among them."""
-    features = table.features
+@dataclass(frozen=True)
+class Column:
+    """A column of the user's data, with the features that were made of it."""
+
+    name: str
+    kind: str
+    pieces: tuple[Piece, ...]
+
+
+Group = tuple[Column, ...]
+
+
+def columns_of(table: Table, layout: Layout) -> list[Column]:
+    """The user's columns that can be shuffled; images are not among them.
+
+    What the layout does not know, such as the difference of two dates, is a column of its own.
+    """
+    features, plans = table.features, layout.plans
+    kinds = {column.name: str(column.kind) for column in layout.columns}
+    owners: dict[str, tuple[tuple[str, ...], list[str]]] = {
+        "number": (features.numbers, [plan.column for plan in plans for _ in plan.number_names]),
+        "category": (features.categories, [plan.column for plan in plans for _ in plan.category_names]),
+        "text": (features.texts, [plan.column for plan in plans for _ in plan.text_names]),
+    }
+    found: dict[tuple[str, bool], list[Piece]] = {}
+    for kind, (names, known) in owners.items():
+        for place, name in enumerate(names):
+            owned = place < len(known)
+            found.setdefault((known[place] if owned else name, owned), []).append((kind, place))
     return [
-        *(("number", i) for i in range(len(features.numbers))),
-        *(("category", i) for i in range(len(features.categories))),
-        *(("text", i) for i in range(len(features.texts))),
+        Column(name, kinds.get(name, pieces[0][0]) if owned else pieces[0][0], tuple(pieces))
+        for (name, owned), pieces in found.items()
     ]
 
 
-def column_name(table: Table, column: Column) -> str:
-    """As the data names it."""
-    kind, place = column
-    names = {
-        "number": table.features.numbers,
-        "category": table.features.categories,
-        "text": table.features.texts,
-    }
-    return names[kind][place]
+def piece_name(table: Table, column: Column, piece: Piece) -> str:
+    """The column's name, and which part of it this is where it has several: ``Ticket, its number part``."""
+    if len(column.pieces) == 1:
+        return column.name
+    kind, place = piece
+    features = table.features
+    own = {"number": features.numbers, "category": features.categories, "text": features.texts}[kind][place]
+    if column.kind == "date":
+        return own
+    alike = [other for other in column.pieces if other[0] == kind]
+    number = f"{_ORDINALS[alike.index(piece)]} " if 1 < len(alike) <= len(_ORDINALS) else ""
+    return f"{column.name}, its {number}{kind} part"
 
 
-def column_values(table: Table, column: Column) -> npt.NDArray[Any]:
+def piece_values(table: Table, piece: Piece) -> npt.NDArray[Any]:
     """Numbers, codes or texts, ``(rows,)``."""
-    kind, place = column
+    kind, place = piece
     if kind == "number":
         return np.asarray(table.numbers[:, place])
     if kind == "category":
@@ -59,9 +92,9 @@ def column_values(table: Table, column: Column) -> npt.NDArray[Any]:
     return table.texts[place]
 
 
-def put_values(table: Table, column: Column, part: slice, values: Any) -> None:
+def put_values(table: Table, piece: Piece, part: slice, values: Any) -> None:
     """Write into a table that the caller copied."""
-    kind, place = column
+    kind, place = piece
     if kind == "number":
         table.numbers[part, place] = values
     elif kind == "category":
@@ -72,26 +105,58 @@ def put_values(table: Table, column: Column, part: slice, values: Any) -> None:
 
 @dataclass
 class Pace:
-    """What one row's prediction takes, as last seen."""
+    """What predictions take, as last seen: seconds of every call, and of every row in it."""
 
     each: float
+    call: float = 0.0
 
     @classmethod
     def measured(cls, predict: Predict, table: Table, seconds: float) -> Pace:
-        """On ten rows, and on more of them where that is a small part of ``seconds``: calls cost, too."""
+        """On ten rows, and on more of them where that is a small part of ``seconds``."""
+        seen: list[tuple[int, float]] = []
         pace = cls(0.0)
-        for rows in _TIMED:
-            few = np.arange(min(rows, table.rows))
-            if pace.each * len(few) > _TIMED_SHARE * seconds:
+        for count in _TIMED:
+            few = np.arange(min(count, table.rows))
+            share = _SECOND_SHARE if len(seen) == 1 else _TIMED_SHARE
+            if seen and (len(few) == seen[-1][0] or pace.takes(len(few)) > share * seconds):
                 break
             began = time.monotonic()
             predict(table.take(few), few)
-            pace.each = max((time.monotonic() - began) / len(few), 1e-7)
+            seen.append((len(few), time.monotonic() - began))
+            pace = cls._between(seen[-2:])
         return pace
 
+    @classmethod
+    def _between(cls, seen: list[tuple[int, float]]) -> Pace:
+        """Of one measurement all is the rows'; of two, what grew with them."""
+        rows, latest = seen[-1]
+        if len(seen) == 1:
+            return cls(max(latest / rows, 1e-7))
+        fewer, before = seen[0]
+        each = max((latest - before) / (rows - fewer), 0.1 * latest / rows, 1e-7)
+        return cls(each, max(0.0, latest - each * rows))
+
+    @property
+    def block(self) -> float:
+        """How many rows a call is given at most."""
+        seconds = max(_BLOCK_SECONDS, _BLOCK_CALLS * self.call)
+        return min(_BLOCK_ROWS, max(1.0, (seconds - self.call) / self.each))
+
+    def takes(self, rows: float) -> float:
+        """Seconds for so many rows in one call."""
+        return self.call + self.each * rows
+
     def affords(self, until: float) -> float:
-        """How many rows can be predicted until then (monotonic seconds)."""
-        return max(0.0, (until - time.monotonic()) / self.each)
+        """How many rows can be predicted until then (monotonic seconds), in blocks."""
+        left = until - time.monotonic()
+        if left <= self.takes(self.block):
+            return max(0.0, (left - self.call) / self.each)
+        return left / (self.each + self.call / self.block)
+
+    def saw(self, rows: int, seconds: float) -> None:
+        """Take in what a call took, half."""
+        factor = (1.0 + seconds / self.takes(rows)) / 2
+        self.each, self.call = max(self.each * factor, 1e-7), self.call * factor
 
 
 @dataclass
@@ -108,17 +173,13 @@ class Shuffler:
     table: Table
     places: Rows
     pace: Pace
-    rng: np.random.Generator
+    seed: int
     base: Array = field(init=False, repr=False)
+    times: Counter[Group] = field(init=False, default_factory=Counter, repr=False)
 
     def __post_init__(self) -> None:
         """Predict the rows as they are."""
         self.base = self.predict(self.table, self.places)
-
-    @property
-    def seconds(self) -> float:
-        """What one shuffle takes."""
-        return self.table.rows * self.pace.each
 
     def affords(self, until: float) -> int:
         """How many shuffles until then (monotonic seconds), up to a million."""
@@ -127,26 +188,32 @@ class Shuffler:
     def shuffled(self, groups: Sequence[Group], until: float) -> list[Array]:
         """Predictions with each group's columns shuffled, by one order; fewer where the time ends.
 
-        Several groups go into one call, for models that like blocks.
+        Several groups go into one call, for models that like blocks. The orders depend on the seed, the
+        group, and how often it was shuffled, not on what else was.
         """
         rows, found = self.table.rows, list[Array]()
         while len(found) < len(groups):
-            most = min(_BLOCK_ROWS // rows, int(_BLOCK_SECONDS / self.seconds))
+            most = int(self.pace.block / rows)
             block = groups[len(found) : len(found) + max(1, most)]
             if self.pace.affords(until) < rows * len(block):
                 break
             wide = self.table.take(np.tile(np.arange(rows), len(block)))
             for number, group in enumerate(block):
-                order = self.rng.permutation(rows)
-                for column in group:
-                    part = slice(number * rows, (number + 1) * rows)
-                    put_values(wide, column, part, column_values(self.table, column)[order])
+                order = self._order(group)
+                part = slice(number * rows, (number + 1) * rows)
+                for piece in (piece for column in group for piece in column.pieces):
+                    put_values(wide, piece, part, piece_values(self.table, piece)[order])
             began = time.monotonic()
             predicted = self.predict(wide, np.tile(self.places, len(block)))
-            latest = (time.monotonic() - began) / (rows * len(block))
-            self.pace.each = max((self.pace.each + latest) / 2, 1e-7)
+            self.pace.saw(rows * len(block), time.monotonic() - began)
             found += [predicted[number * rows : (number + 1) * rows] for number in range(len(block))]
         return found
+
+    def _order(self, group: Group) -> Rows:
+        self.times[group] += 1
+        pieces = repr([column.pieces for column in group])
+        key = [self.seed, zlib.crc32(pieces.encode()), self.times[group]]
+        return np.random.default_rng(key).permutation(self.table.rows)
 
 
 def screened(
@@ -165,7 +232,7 @@ def screened(
         Empty where the time is not enough for a single group.
     """
     count = _first_groups(len(columns), shuffler.affords(until))
-    order = shuffler.rng.permutation(len(columns))
+    order = np.random.default_rng(shuffler.seed).permutation(len(columns))
     groups: list[Group] = [
         tuple(columns[place] for place in sorted(part)) for part in np.array_split(order, count)
     ]

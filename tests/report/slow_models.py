@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from automl.data.layout import Layout
 from automl.data.table import Features, Table
 from automl.report import explain as explaining
 from automl.report import shuffling
@@ -28,9 +29,10 @@ class SlowModel:
     weights: np.ndarray
     seconds_per_row: float
     clock: SimpleNamespace
+    seconds_per_call: float = 0.0
 
     def predict(self, table: Table) -> np.ndarray:
-        self.clock.now += self.seconds_per_row * table.rows
+        self.clock.now += self.seconds_per_call + self.seconds_per_row * table.rows
         return (table.numbers @ self.weights)[:, None]
 
 
@@ -53,10 +55,13 @@ class SlowChampion:
     weights: dict[int, float]
     clock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(now=0.0))
     members: list[Any] = field(default_factory=list)
+    layout: Layout = field(default_factory=lambda: Layout((), ()))
 
-    def member(self, seconds_per_row: float, family: str = "linear", weight: float = 1.0) -> SlowChampion:
+    def member(
+        self, seconds_per_row: float, family: str = "linear", weight: float = 1.0, *, per_call: float = 0.0
+    ) -> SlowChampion:
         (self.folder / "member.json").write_text(json.dumps({"repeat": 0}))
-        model = SlowModel(self._vector(), seconds_per_row, self.clock)
+        model = SlowModel(self._vector(), seconds_per_row, self.clock, per_call)
         self.members.append(SlowMember(self.folder, [model], family, weight))
         return self
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
 import pytest
 from slow_models import SlowChampion
 
+from automl.data.layout import Layout
 from automl.report.driver_words import compared, headline, leaning
+from automl.report.shuffling import Pace, Shuffler, columns_of, piece_name
 
 
 @pytest.mark.parametrize(("columns", "driver"), [(80, 79), (80, 0), (300, 299), (300, 150), (12, 11)])
@@ -61,3 +67,63 @@ def test_a_champion_too_slow_for_anything_gets_no_importance(tmp_path, monkeypat
     found = champion.explained(monkeypatch, seconds=20.0)
     assert found.importances == ()
     assert leaning(found) == ""
+
+
+def test_a_call_that_costs_much_is_not_taken_for_slow_rows(tmp_path, monkeypatch):
+    champion = SlowChampion(tmp_path, 15, {3: 3.0, 7: 1.0}).member(0.0002, per_call=0.3)
+    found = champion.explained(monkeypatch, seconds=20.0)
+    assert found.compared == len(found.importances) == 15
+    assert found.leaders == ("c3",)
+
+
+def test_groups_have_intervals_and_the_time_is_told_in_seconds(tmp_path, monkeypatch):
+    found = SlowChampion(tmp_path, 80, {79: 3.0}).member(0.02).explained(monkeypatch, seconds=20.0)
+    assert found.groups
+    assert all(group.low <= group.value <= group.high for group in found.groups)
+    untold = replace(found, importances=(), leaders=(), compared=0)
+    assert headline(untold).startswith("No feature could be shuffled alone in 20s")
+    assert "slow" not in compared(found) + headline(untold)
+
+
+def test_the_rows_are_the_same_where_the_machine_is_a_little_slower(tmp_path, monkeypatch):
+    made = []
+    for slower in (1.0, 1.1):
+        champion = SlowChampion(tmp_path, 12, {3: 3.0}).member(0.0014 * slower)
+        made.append(champion.explained(monkeypatch, seconds=20.0))
+    assert made[0].rows == made[1].rows
+    assert made[0].importances == made[1].importances
+
+
+def test_all_that_was_made_of_a_column_is_shuffled_together_under_its_name():
+    rng = np.random.default_rng(0)
+    letters, numbers = rng.choice([*"ABC"], 60), rng.integers(100, 999, 60)
+    frame = pd.DataFrame(
+        {
+            "ticket": [f"{letter}-{number}" for letter, number in zip(letters, numbers, strict=True)],
+            "day": pd.date_range("2024-01-01", periods=60, freq="17D"),
+            "x": rng.normal(size=60),
+        }
+    )
+    layout = Layout.infer(frame)
+    table = layout.encode(frame).table
+    columns = {column.name: column for column in columns_of(table, layout)}
+    assert set(columns) == {"ticket", "day", "x"}
+    assert sum(len(column.pieces) for column in columns.values()) == (
+        len(table.features.numbers) + len(table.features.categories)
+    )
+    ticket = columns["ticket"]
+    names = [piece_name(table, ticket, piece) for piece in ticket.pieces]
+    assert names == ["ticket, its number part", "ticket, its category part"]
+    asked = []
+    shuffler = Shuffler(
+        lambda made, _: asked.append(made) or np.zeros((made.rows, 1)), table, np.arange(60), Pace(1e-6), 0
+    )
+    shuffler.shuffled([(ticket,)], float("inf"))
+    assert not np.array_equal(asked[-1].numbers, table.numbers)
+    assert pairs(asked[-1], ticket) == pairs(table, ticket)
+
+
+def pairs(table, column):
+    """What stands together in a column's two parts."""
+    (_, number), (_, category) = column.pieces
+    return set(zip(table.numbers[:, number], table.codes[:, category], strict=True))
