@@ -147,7 +147,7 @@ class Preparation:
             base = data
             data = context.cached(key, lambda: _with_interactions(base, inputs, target, task, context, key))
         if context.should_stop():
-            raise TrialStopped("The time was over before the first round.")
+            raise TrialStopped("The time ran out before the first round.")
         return data
 
 

@@ -110,7 +110,7 @@ def _failure(error: Exception, control: Control) -> tuple[Status, str]:
     words = " ".join(str(error).split())
     if isinstance(error, TrialStopped):
         if control.stop_requested():
-            return Status.PRUNED, "stopped on request"
+            return Status.PRUNED, "stopped early: clearly worse than the best of its family"
         return Status.TIMEOUT, words or "no model within the time limit"
     line = f"{type(error).__name__}: {words}"[:500]
     if isinstance(error, MemoryError) or any(word in words.lower() for word in _MEMORY_WORDS):
@@ -233,7 +233,7 @@ class _Run:
         began = time.monotonic()
         if self.control.stop_requested() or began >= self.end:
             total = len(self.finished) + left
-            raise TrialStopped(f"the time limit passed after {len(self.finished)} of {total} folds")
+            raise TrialStopped(f"the time ran out after {len(self.finished)} of {total} folds")
         data = self._data(*fold)
         # the first fold also pays for imports and prepared inputs: half a share more, or one where all waits
         more = 2.0 if self.ticket.share < _WAITS else 1.5
@@ -248,7 +248,7 @@ class _Run:
         assert family.fit_folds is not None
         began = time.monotonic()
         if self.control.stop_requested():
-            raise TrialStopped("stopped before the first fold")
+            raise TrialStopped("the time ran out before the first fold")
         parts = [self._data(*fold) for fold in folds]
         contexts = [self._context(data, deadline=self.end, shares=1) for data in parts]
         inputs = [(data.train, data.target) for data in parts]

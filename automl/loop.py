@@ -284,7 +284,7 @@ class Loop:
             seed = self.seed * 1_000_003 + number
             suggestion = self.optimizer.ask(family, number=number, seed=seed, terms=self._terms(family))
         if suggestion is None:
-            self.end_reason = "no family could finish in the time that is left"
+            self.end_reason = "no further model would finish in the time left"
             return None
         self._suggestions[number] = suggestion
         return suggestion.candidate

@@ -82,7 +82,8 @@ class InlineExecutor:
 
     def stop(self, number: int) -> None:
         """Drop the trial if it has not begun."""
-        self._drop(number, Result(Status.PRUNED, error="stopped on request"))
+        reason = "stopped early: clearly worse than the best of its family"
+        self._drop(number, Result(Status.PRUNED, error=reason))
 
     def kill(self, number: int) -> None:
         """Drop the trial if it has not begun."""

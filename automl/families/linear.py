@@ -90,7 +90,7 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     """Fit along the path of penalties, or at the one asked for."""
     matrix, train, valid = _prepare(params, inputs, target, task, context)
     if context.should_stop():
-        raise TrialStopped("The time was over before the first step.")
+        raise TrialStopped("The time ran out before the first step.")
     values: Encoded = target
     mean, deviation, bounds = 0.0, 1.0, (-np.inf, np.inf)
     if task.n_outputs == 1:

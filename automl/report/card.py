@@ -13,6 +13,7 @@ from automl.report import curves
 from automl.report.beyond import beyond_the_range
 from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
+from automl.report.inputs import columns_words
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
 from automl.wording import counted, label_text, range_text, score_text, share_text, size_text
@@ -121,9 +122,8 @@ def _data(subject: Subject) -> str:
     if evidence is None:
         return f"Source: {escaped(source)}."
     story = evidence.story
-    columns = counted(len(story.columns), "column")
     lines = [
-        f"- Source: {escaped(source)}, {story.data_rows:,} usable rows, {columns}",
+        f"- Source: {escaped(source)}, {story.data_rows:,} usable rows, {columns_words(story.columns)}",
         f"- Digest: `{story.data_digest}`",
         f"- Target: {escaped(search.target)}; {escaped(story.task_reason)}",
     ]

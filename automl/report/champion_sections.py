@@ -128,7 +128,7 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
     caption = (
         f"Calibration: does it happen as often as it says? On average the two differ by "
-        f"{share_text(error, 1)} (bars: 95 % of chance)."
+        f"{share_text(error, 1)}; the bars are 95 % intervals of what happened."
     )
     plot = figures.calibration_plot(evidence)
     return picture(plot, "calibration", alt=f"Calibration plot. {caption}", caption=caption)
@@ -138,7 +138,9 @@ def _threshold(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     used = curves.threshold(evidence.story.class_weights)
     chosen = bool(evidence.story.class_weights)
     how = (
-        "chosen on held-out rows for the metric" if chosen else "the usual one: the metric gains by no other"
+        "chosen on held-out rows for the metric"
+        if chosen
+        else "the usual one: another would not improve the metric"
     )
     caption = f"A row counts as {names[1]} from a probability of {used:.3f} on ({how})."
     alt = f"Precision, recall and F1 over the threshold. {caption}"

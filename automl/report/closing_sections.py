@@ -7,10 +7,12 @@ from collections import defaultdict
 
 from automl.data.table import Kind
 from automl.metrics import METRICS
+from automl.report.inputs import columns_words
 from automl.report.markup import Markup, code, prose, section, table, tag
 from automl.report.parameters import parameter_shares
 from automl.report.subject import Subject
-from automl.wording import counted, share_text
+from automl.trial import Status
+from automl.wording import share_text
 
 _COLUMNS = 60
 _STOPPED = (
@@ -54,14 +56,10 @@ def data_section(subject: Subject) -> Markup:
     if subject.evidence is None:
         return section("data", "The data", tag("p", f"Target {search.target}, task {search.task}."))
     story = subject.evidence.story
-    kinds: dict[str, int] = defaultdict(int)
-    for column in story.columns:
-        kinds[column["kind"]] += 1
-    of_kinds = ", ".join(counted(count, kind) for kind, count in kinds.items())
     parts.append(
         tag(
             "p",
-            f"{story.data_rows:,} rows, {counted(len(story.columns), 'column')} ({of_kinds}); "
+            f"{story.data_rows:,} rows, {columns_words(story.columns)}; "
             f"the target “{search.target}” makes the task {search.task}: {story.task_reason}.",
         )
     )
@@ -74,14 +72,16 @@ def data_section(subject: Subject) -> Markup:
             tag("h3", "Findings"),
             table(("severity", "column", "what was seen", "what to do"), body, words=(0, 1, 2, 3)),
         ]
-    else:
+    elif not subject.doubted:
         parts.append(tag("p", "The checks found nothing to worry about."))
     if story.notes:
         parts += [tag("h3", "Notes"), tag("ul", *[tag("li", note) for note in story.notes])]
     listed = [(column["name"], column["kind"], column["reason"]) for column in story.columns[:_COLUMNS]]
     more = f" (the first {_COLUMNS} of {len(story.columns)})" if len(story.columns) > _COLUMNS else ""
     columns = table(("column", "kind", "why"), listed, words=(0, 1, 2))
-    parts.append(tag("details", tag("summary", f"Columns and why they are what they are{more}"), columns))
+    parts.append(
+        tag("details", tag("summary", f"All columns, and why each was read as it was{more}"), columns)
+    )
     return section("data", "The data", *parts)
 
 
@@ -102,7 +102,7 @@ def failures_section(subject: Subject) -> Markup:
                 state,
                 f"{len(numbers)}",
                 listed,
-                error or _STOPPED,
+                _STOPPED if state == Status.PRUNED else error or "No reason is on record.",
             )
         )
     head = ("family", "state", "trials", "which", "reason")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from automl.data.digest import frame_digest
 from automl.data.images_table import table_digest
 from automl.data.missing import LabelColumn
 from automl.data.readers import read_table
+from automl.data.table import Kind
 from automl.data.target import clean_target
 from automl.errors import DataError, UsageError
 from automl.image_source import open_source
@@ -17,9 +20,19 @@ from automl.predictor import Predictor
 from automl.report.evidence import Evidence, Sample
 from automl.settings import Settings
 from automl.tracker.material import Material
+from automl.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def columns_words(columns: Iterable[Mapping[str, str]]) -> str:
+    """``10 input columns (8 numbers, 2 categories; 1 left out)``: ids and constants are no inputs."""
+    kinds: Counter[str] = Counter(column["kind"] for column in columns)
+    left_out = sum(kinds.pop(str(kind), 0) for kind in (Kind.ID, Kind.CONSTANT))
+    told = ", ".join(counted(count, kind) for kind, count in kinds.items())
+    told += f"{'; ' if told else ''}{left_out} left out" if left_out else ""
+    return f"{counted(sum(kinds.values()), 'input column')}{f' ({told})' if told else ''}"
 
 
 @dataclass(frozen=True)

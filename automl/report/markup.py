@@ -15,6 +15,7 @@ from automl.report.style import svg
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _PERCENT = re.compile(r"(\d) %")  # not broken over two lines
+NARROW = "-narrow"  # ends the names of plots that phones show; report.css has it, too
 _VOID = {"meta", "br", "hr"}
 # Marks that turn the direction of what follows could make a page read otherwise than its text is.
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -64,16 +65,29 @@ def joined(parts: Iterable[object], between: str = "\n") -> Markup:
     return Markup(between.join(text(part) for part in parts))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, words: Sequence[int] = (0,)) -> Markup:
-    """A table that scrolls sideways where the screen is narrow; ``words`` are the columns set left."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    words: Sequence[int] = (0,),
+    spare: Sequence[int] = (),
+) -> Markup:
+    """A table that scrolls sideways where the screen is narrow.
+
+    Parameters
+    ----------
+    words:
+        The columns set left.
+    spare:
+        Columns that phones leave out.
+    """
 
     def row(cells: Sequence[object], kind: str) -> Markup:
-        made = [
-            tag(
-                kind, cell, class_=None if place in words else "number", scope="col" if kind == "th" else None
-            )
-            for place, cell in enumerate(cells)
-        ]
+        made = []
+        for place, cell in enumerate(cells):
+            names = ["number"] * (place not in words) + ["spare"] * (place in spare)
+            scope = "col" if kind == "th" else None
+            made.append(tag(kind, cell, class_=" ".join(names) or None, scope=scope))
         return tag("tr", *made)
 
     body = tag("tbody", *[row(cells, "td") for cells in rows])
@@ -81,11 +95,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, words: Seque
     return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label="table")
 
 
-def picture(figure: Figure, name: str, *, alt: str, caption: object = "", wide: bool = False) -> Markup:
-    """A plot with what it shows in words, for those who cannot see it, and a caption."""
-    drawn = tag("div", Markup(svg(figure, name)), role="img", aria_label=alt, class_="plot")
+def picture(
+    figure: Figure, name: str, *, alt: str, caption: object = "", narrow: Figure | None = None
+) -> Markup:
+    """A plot with what it shows in words, for those who cannot see it, and a caption.
+
+    A wide one comes with another of its kind for phones, ``narrow``, whose letters are as large.
+    """
+    drawn = [Markup(svg(figure, name))] + ([] if narrow is None else [Markup(svg(narrow, f"{name}{NARROW}"))])
+    plot = tag("div", *drawn, role="img", aria_label=alt, class_="plot")
     under = [tag("figcaption", caption)] if caption else []
-    return tag("figure", drawn, *under, class_="wide" if wide else None)
+    return tag("figure", plot, *under, class_=None if narrow is None else "wide")
 
 
 def photo(content: bytes, *, alt: str) -> Markup:

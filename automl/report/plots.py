@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from automl.report.evidence import Evidence
+from automl.report.markup import NARROW
 from automl.report.palette import VARIABLES
 from automl.tracker.material import Material, write_file
 from automl.tracker.notes import with_plots
@@ -23,7 +24,8 @@ _FONT = "DejaVu Sans, Verdana, Noto Sans, system-ui, sans-serif"
 
 def plots_of_page(page: str) -> dict[str, str]:
     """A report's plots by their names, each a whole SVG file in the colours of light pages."""
-    return {name: _file(view, body) for name, view, body in _DRAWN.findall(page)}
+    found = _DRAWN.findall(page)
+    return {name: _file(view, body) for name, view, body in found if not name.endswith(NARROW)}
 
 
 def quick_plots(material: Material, evidence: Evidence) -> dict[str, str]:

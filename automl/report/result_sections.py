@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 
 from automl.report.driver_words import leaning
 from automl.report.markup import Markup, picture, prose, section, table, tag
@@ -57,8 +58,8 @@ def _how_good(subject: Subject) -> str:
         against = f", where predicting without any feature gives {score_text(subject.baseline)}"
     if subject.test is not None:
         return (
-            f"On {score.rows:,} rows that nothing was chosen by it reaches {subject.metric} "
-            f"{score_text(score.value)}, with 95 % confidence {score.interval_words}{against}."
+            f"On {score.rows:,} untouched rows, which no choice was based on, it reaches {subject.metric} "
+            f"{score_text(score.value)} (95 % interval {score.interval_words}){against}."
         )
     return (
         f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen by "
@@ -135,10 +136,8 @@ def _verdict(subject: Subject) -> str:
     if subject.beats(score.value, baseline) and worst is None:
         text = "It is better than the baseline; by how much more than chance, no interval says."
     elif subject.beats(score.value, baseline) and worst is not None and subject.beats(worst, baseline):
-        text = (
-            "Even the unfavourable end of its interval is better than the baseline: the features do tell "
-            "something about the target."
-        )
+        text = "Even the unfavourable end of its interval is better than the baseline"
+        text += "." if subject.doubted else ": the features do tell something about the target."
     elif subject.beats(score.value, baseline):
         text = "The interval reaches the baseline: with this many rows the advantage may be chance."
     elif {member["family"] for member in subject.members} == {"dummy"}:
@@ -170,14 +169,16 @@ def leaderboard_section(subject: Subject) -> Markup:
         "in the champion",
         "state",
     )
-    parts: list[Markup] = [table(head, rows, words=(0, 1, 8))]
+    listed = table(head, rows, words=(0, 1, 8), spare=(3, 5, 6, 8))
+    parts: list[Markup] = [tag("div", listed, class_="leaderboard")]
     if len(trials) > len(shown):
         rest = f"{len(trials) - len(shown)} more: automl leaderboard {shlex.quote(subject.name)} -n 0"
         parts.append(tag("p", rest, class_="muted"))
     timed = [row for row in trials if row.validation is not None and row.predict_ms_per_1000_rows]
     if sum(row.family != "dummy" for row in timed) > 1:
         front = front_rows(trials, subject.greater_is_better)
-        figure = front_plot(
+        draw = partial(
+            front_plot,
             trials,
             subject.cost_and_score,
             metric=subject.metric,
@@ -187,16 +188,16 @@ def leaderboard_section(subject: Subject) -> Markup:
         named = ", ".join(f"#{row.trial} {row.family}" for row in front[:8])
         caption = (
             "Score against prediction time; the larger a point, the larger the model. No trial beats these "
-            f"in both: {named}."
+            f"in both: {named}.{_without_baseline(subject)}"
         )
         parts += [
             tag("h3", "What the score costs"),
             picture(
-                figure,
+                draw(),
                 "front",
                 alt=f"Scatter plot of trials by latency and score. {caption}",
                 caption=caption,
-                wide=True,
+                narrow=draw(narrow=True),
             ),
         ]
     return section("leaderboard", "Leaderboard", *parts)
@@ -246,7 +247,8 @@ def search_section(subject: Subject) -> Markup:
     scored = [t for t in trials if t.row.validation is not None and t.row.family != "dummy"]
     parts: list[Markup] = [tag("p", _counted(subject))]
     if len(scored) > 1:
-        history = history_plot(
+        draw = partial(
+            history_plot,
             trials,
             subject.material.best,
             clock,
@@ -261,9 +263,10 @@ def search_section(subject: Subject) -> Markup:
         caption = (
             "Every point is a trial; the steps are each family's best so far, the thick line the ensemble's."
         )
+        caption += _without_baseline(subject)
         if len(scored) > 10:
             caption += " The worst tenth is off the scale."
-        parts.append(picture(history, "history", alt=alt, caption=caption, wide=True))
+        parts.append(picture(draw(), "history", alt=alt, caption=caption, narrow=draw(narrow=True)))
     spent = seconds_by_part(trials, clock)
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
     caption = f"Where every second of {duration(clock.seconds)} went"
@@ -279,10 +282,16 @@ def search_section(subject: Subject) -> Markup:
             "seconds",
             alt=f"Bar chart of wall time: {told}.",
             caption=caption,
-            wide=True,
+            narrow=seconds_plot(trials, clock, subject.colours, narrow=True),
         )
     )
     return section("search", "How the search went", *parts)
+
+
+def _without_baseline(subject: Subject) -> str:
+    """A sentence where the plots leave out the trial that looks at no feature."""
+    left_out = any(trial.row.family == "dummy" for trial in subject.material.trials)
+    return " The baseline, which looks at no feature, is not shown." if left_out else ""
 
 
 def _counted(subject: Subject) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from automl.report.palette import INK, MUTED
-from automl.report.style import WIDE, Plot, category_axis, drawing, label, number_axes, plot
+from automl.report.style import WIDE, Plot, category_axis, drawing, label, legend_below, number_axes, plot
 from automl.report.timeline import Clock, front_rows, seconds_by_part
 from automl.tracker import LeaderboardRow
 from automl.tracker.material import TimedTrial
-from automl.wording import share_text
+from automl.wording import whole_percents
+
+_NARROW = (4.3, 3.2)
+_FINE, _DECADES = 6.0, 300.0  # a logarithmic axis of a smaller range has finer ticks
 
 
 def history_plot(
@@ -23,13 +27,14 @@ def history_plot(
     metric: str,
     greater_is_better: bool,
     colours: Mapping[str, str],
+    narrow: bool = False,
 ) -> Plot:
-    """Every trial's score over time, each family's best so far, and the ensemble's."""
+    """Every trial's score over time, each family's best so far, and the ensemble's; ``narrow`` for phones."""
     scored = [trial for trial in trials if trial.row.validation is not None]
     useful = [trial for trial in scored if trial.row.family != "dummy"] or scored
     pick = np.maximum if greater_is_better else np.minimum
     with drawing():
-        figure, axes = plot(WIDE)
+        figure, axes = plot(_NARROW if narrow else WIDE)
         for family in dict.fromkeys(trial.row.family for trial in useful):
             own = sorted((t for t in useful if t.row.family == family), key=lambda trial: trial.ended)
             times = np.array([trial.ended - clock.began for trial in own])
@@ -63,21 +68,25 @@ def history_plot(
             *_focus([float(t.row.validation or 0.0) for t in useful], [p[1] for p in best], greater_is_better)
         )
         axes.set(xlabel="seconds", ylabel=label(metric, 30), xlim=(0, None))
-        number_axes(axes, most=9)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        number_axes(axes, most=4 if narrow else 9)
+        _legend(figure, axes, narrow)
         return figure
 
 
-def seconds_plot(trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[str, str]) -> Plot:
-    """Where every second went: one bar, in shares of the whole search's wall time."""
+def seconds_plot(
+    trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[str, str], *, narrow: bool = False
+) -> Plot:
+    """Where every second went: one bar a part, in shares of the whole search's wall time."""
     parts = seconds_by_part(trials, clock)
+    shares = whole_percents([seconds for _, seconds in parts])
     with drawing():
-        figure, axes = plot((8.8, 0.75 + 0.27 * len(parts)))
+        figure, axes = plot((_NARROW[0] if narrow else WIDE[0], 0.75 + 0.27 * len(parts)))
         for place, (name, seconds) in enumerate(parts):
             colour = colours[name] if name in {t.row.family for t in trials} else MUTED
             axes.barh(place, seconds, height=0.62, color=colour, alpha=0.75)
+            share = "less than 1%" if seconds and not shares[place] else f"{shares[place]}%"
             axes.annotate(
-                f"{seconds:.1f} s · {share_text(seconds / max(clock.seconds, 1e-9))}",
+                f"{seconds:.1f} s · {share}",
                 (seconds, place),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -85,10 +94,12 @@ def seconds_plot(trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[st
                 fontsize=8.5,
             )
         category_axis(axes, [name for name, _ in parts])
+        room = 1.6 if narrow else 1.18
         axes.set(
-            xlabel="seconds of wall time", xlim=(0, 1.18 * max((seconds for _, seconds in parts), default=1))
+            xlabel="seconds of wall time", xlim=(0, room * max((seconds for _, seconds in parts), default=1))
         )
-        number_axes(axes, most=9)
+        axes.locator_params(axis="x", nbins=4 if narrow else 9)
+        number_axes(axes, most=4 if narrow else 9)
         return figure
 
 
@@ -99,6 +110,7 @@ def front_plot(
     metric: str,
     greater_is_better: bool,
     colours: Mapping[str, str],
+    narrow: bool = False,
 ) -> Plot:
     """Score over latency; a point's area is the model's size, the line joins those that nothing beats.
 
@@ -107,7 +119,7 @@ def front_plot(
     known = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows]
     shown = [row for row in known if row.family != "dummy"] or known
     with drawing():
-        figure, axes = plot(WIDE)
+        figure, axes = plot(_NARROW if narrow else WIDE)
         for row in shown:
             size = _area(float(row.model_bytes or 1))
             axes.scatter(
@@ -149,14 +161,33 @@ def front_plot(
         for family in dict.fromkeys(row.family for row in shown):
             axes.scatter([], [], color=colours[family], alpha=0.7, linewidths=0, label=label(family))
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        _log_ticks(axes)
         scores = [float(row.validation or 0) for row in shown]
         axes.set_ylim(*_focus(scores, [champion[1]] if champion else [], greater_is_better))
         axes.set(xlabel="milliseconds per 1,000 rows (logarithmic)", ylabel=label(metric, 30))
         number_axes(axes)
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        _legend(figure, axes, narrow)
         return figure
+
+
+def _log_ticks(axes: Axes) -> None:
+    """Three labels or more, whatever the range: within a decade those of its halves and fifths, or finer."""
+    low, high = axes.get_xlim()
+    ratio = high / max(low, 1e-12)
+    if ratio < _FINE:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < _DECADES else (1,)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _legend(figure: Plot, axes: Axes, narrow: bool) -> None:
+    """Beside the axes, or below them where there is no room."""
+    if narrow:
+        legend_below(figure, axes)
+    else:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _area(size: float) -> float:

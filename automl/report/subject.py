@@ -144,6 +144,11 @@ class Subject:
         return None if value is None else float(value)
 
     @property
+    def doubted(self) -> bool:
+        """Whether the search warned that its score is too good to be believed."""
+        return any("too good" in warning for warning in self.summary.get("warnings", []))
+
+    @property
     def cost(self) -> tuple[float, int]:
         """Milliseconds per 1000 rows and bytes of the champion."""
         return self.material.cost

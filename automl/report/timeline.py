@@ -46,14 +46,15 @@ def family_colours(rows: Sequence[LeaderboardRow]) -> Mapping[str, str]:
 def seconds_by_part(trials: Sequence[TimedTrial], clock: Clock) -> list[tuple[str, float]]:
     """Parts that add up to the whole: reading and preparing, each family's trials, idle workers, the end.
 
-    A family's part is the time of its trials divided by the number that ran at once.
+    A family's part is the time of its trials divided by the number that ran at once, and no more than there
+    was for all of them together.
     """
     families: dict[str, float] = defaultdict(float)
     for trial in trials:
         families[trial.row.family] += trial.row.seconds / clock.slots
-    span = max(0.0, clock.trials_to - clock.trials_from)
-    idle = max(0.0, span - sum(families.values()))
-    ranked = sorted(families.items(), key=lambda item: -item[1])
+    span, spent = max(0.0, clock.trials_to - clock.trials_from), sum(families.values())
+    idle, scale = max(0.0, span - spent), min(1.0, span / spent) if spent else 1.0
+    ranked = [(name, scale * own) for name, own in sorted(families.items(), key=lambda item: -item[1])]
     return [
         ("reading, preparing", clock.trials_from),
         *ranked,

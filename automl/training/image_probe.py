@@ -103,7 +103,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     features = np.concatenate(rows)
     encoded = np.tile(scale.encode(target), len(needs.learnt))
     if context.should_stop():
-        raise TrialStopped("the time limit passed with the features")
+        raise TrialStopped("the time ran out while the features were computed")
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
         head = _head(plan, features, encoded, (scale, task), context)
     reading = Reading(needs.shown, plan.pooling, side)
@@ -177,7 +177,7 @@ def _trained(
         context.curves.extend(range_curves(tested))
     outcome = Trainer(objective, source, settings, control).run()
     if not math.isfinite(outcome.best_losses[0] if outcome.best_losses else math.nan):
-        raise TrialStopped("the time limit passed before the first epoch")
+        raise TrialStopped("the time ran out before the first epoch")
     steps = tuple(math.ceil(epoch) for epoch in outcome.history.epochs)
     context.curves.append(Curve("train_loss", steps, tuple(outcome.history.train)))
     context.facts |= {"epochs": outcome.epochs, "learning_rate": plan.learning_rate}

@@ -60,7 +60,7 @@ def train_image_net(objective: NetObjective, plan: NetTraining, context: FitCont
         if outcomes and outcome.stopped:
             break
         if not outcome.best_losses:
-            raise TrialStopped("the time limit passed before the first epoch")
+            raise TrialStopped("the time ran out before the first epoch")
         outcomes.append(outcome)
         soup = stirred(soup, objective.model.state_dict(), len(outcomes))
     objective.model.load_state_dict(soup)

@@ -207,7 +207,7 @@ def _train(
     control = Control(context.should_stop, lambda: context.seconds_left, context.report)
     outcome = Trainer(objective, source, settings, control).run()
     if not outcome.best_losses:
-        raise TrialStopped("stopped before the first epoch was judged")
+        raise TrialStopped("the time ran out before the first epoch was judged")
     for net, own in enumerate(contexts):
         _record(own, outcome, settings, net)
     return _separate(plan, model, shape, folds, contexts)
