@@ -18,7 +18,7 @@ import numpy.typing as npt
 from automl.data.table import Table
 from automl.member import Member, read_json
 from automl.predictor import Predictor
-from automl.report.evidence import Evidence
+from automl.report.evidence import Evidence, Sample
 from automl.report.importance import (
     GroupImportance,
     Importance,
@@ -136,22 +136,48 @@ def explain(
     columns = columns_of(sample.table, predictor.layout)
     if not columns:
         return None
-    return _Explainer(predictor.preload().members, evidence, columns, seconds=seconds, seed=seed).explanation(
-        top
-    )
+    members = predictor.preload().members
+    blind = blind_rows(members, evidence)
+    if not len(blind):
+        return None
+    evidence = evidence.with_sample(Sample(sample.places[blind], sample.table.take(blind)))
+    return _Explainer(members, evidence, columns, seconds=seconds, seed=seed).explanation(top)
 
 
-def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict:
-    """A function of a table and its rows' places in the sample, that predicts by models blind to them."""
+def blind_rows(members: Sequence[Member], evidence: Evidence) -> Rows:
+    """Places in the sample that held-out predictions can be made of.
+
+    A champion may have kept the models of some folds only. Rows that every member has a blind model for are
+    taken, or, where they are few, those that some member has one for.
+    """
+    shares = [np.isin(folds, member.numbers) for member, folds in _folds_of(members, evidence)]
+    whole = np.flatnonzero(np.all(shares, axis=0))
+    return whole if len(whole) >= _LEAST_ROWS else np.flatnonzero(np.any(shares, axis=0))
+
+
+def _folds_of(members: Sequence[Member], evidence: Evidence) -> list[tuple[Member, npt.NDArray[np.int16]]]:
+    """Each member, and the fold that every row of the sample was held out in."""
     assert evidence.sample is not None
     of_sample = evidence.folds[:, evidence.sample.places]
     repeats = [int(read_json(member.folder / "member.json").get("repeat", 0)) for member in members]
-    weights = sum(member.weight for member in members)
+    return [
+        (member, of_sample[min(repeat, len(of_sample) - 1)])
+        for member, repeat in zip(members, repeats, strict=True)
+    ]
+
+
+def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict:
+    """A function of a table and its rows' places in the sample, that predicts by models blind to them.
+
+    Where a member has none, the others predict alone.
+    """
+    known = _folds_of(members, evidence)
 
     def predict(table: Table, places: Rows) -> Array:
         total = np.zeros((table.rows, evidence.task.n_outputs))
-        for member, repeat in zip(members, repeats, strict=True):
-            folds = of_sample[min(repeat, len(of_sample) - 1), places]
+        weights = np.zeros((table.rows, 1))
+        for member, of_sample in known:
+            folds = of_sample[places]
             for number, fitted, log_target in zip(
                 member.numbers, member.folds, member.log_targets, strict=True
             ):
@@ -159,8 +185,9 @@ def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict
                 if len(blind):
                     found = np.asarray(fitted.predict(table.take(blind)), dtype=np.float64)
                     found = found if log_target is None else log_target.restore(found)
-                    total[blind] += found * (member.weight / weights)
-        return total
+                    total[blind] += found * member.weight
+                    weights[blind] += member.weight
+        return total / np.where(weights > 0, weights, 1.0)
 
     return predict
 

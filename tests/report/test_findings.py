@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from automl.report.build import open_search, write_card
 from automl.report.card import escaped
 from automl.report.compare import compare
 from automl.report.evidence import ARRAYS, STORY, Evidence
-from automl.report.explain import explain, held_out_predictor
+from automl.report.explain import blind_rows, explain, held_out_predictor
 from automl.report.slices import slice_by
 from automl.tracker import LeaderboardRow
 
@@ -48,6 +49,19 @@ def test_held_out_predictions_come_back_from_the_models_of_the_folds(which, requ
     predict = held_out_predictor(searched.result.predictor.members, evidence)
     again = predict(evidence.sample.table, np.arange(evidence.sample.table.rows))
     assert again == pytest.approx(evidence.raw[evidence.sample.places], abs=1e-4)
+
+
+def test_a_champion_that_kept_the_models_of_some_folds_is_judged_on_the_rows_these_are_blind_to(regression):
+    evidence = regression.result.evidence
+    whole = regression.result.predictor.preload().members[0]
+    thinned = [replace(whole, weight=0.7), replace(whole.some_of([0, 1]), weight=0.3)]
+    blind = blind_rows(thinned, evidence)
+    assert set(evidence.folds[0, evidence.sample.places[blind]]) == {0, 1}
+    places = np.arange(evidence.sample.table.rows)
+    alone = held_out_predictor([whole], evidence)(evidence.sample.table, places)
+    assert held_out_predictor(thinned, evidence)(evidence.sample.table, places) == pytest.approx(alone)
+    few = [replace(whole.some_of([0]), weight=0.7), replace(whole.some_of([1]), weight=0.3)]
+    assert len(blind_rows(few, evidence)) == len(blind)
 
 
 def test_what_drives_the_target_comes_first_and_noise_last(regression):
