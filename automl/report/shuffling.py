@@ -112,7 +112,11 @@ class Pace:
 
     @classmethod
     def measured(cls, predict: Predict, table: Table, seconds: float) -> Pace:
-        """On ten rows, and on more of them where that is a small part of ``seconds``."""
+        """On ten rows, and on more of them where that is a small part of ``seconds``.
+
+        A row before that is not counted: the first call opens the models and imports their libraries.
+        """
+        predict(table.take(np.arange(1)), np.arange(1))
         seen: list[tuple[int, float]] = []
         pace = cls(0.0)
         for count in _TIMED:

@@ -30,9 +30,11 @@ class SlowModel:
     seconds_per_row: float
     clock: SimpleNamespace
     seconds_per_call: float = 0.0
+    seconds_to_open: float = 0.0
 
     def predict(self, table: Table) -> np.ndarray:
-        self.clock.now += self.seconds_per_call + self.seconds_per_row * table.rows
+        self.clock.now += self.seconds_to_open + self.seconds_per_call + self.seconds_per_row * table.rows
+        self.seconds_to_open = 0.0
         return (table.numbers @ self.weights)[:, None]
 
 
@@ -58,10 +60,16 @@ class SlowChampion:
     layout: Layout = field(default_factory=lambda: Layout((), ()))
 
     def member(
-        self, seconds_per_row: float, family: str = "linear", weight: float = 1.0, *, per_call: float = 0.0
+        self,
+        seconds_per_row: float,
+        family: str = "linear",
+        weight: float = 1.0,
+        *,
+        per_call: float = 0.0,
+        to_open: float = 0.0,
     ) -> SlowChampion:
         (self.folder / "member.json").write_text(json.dumps({"repeat": 0}))
-        model = SlowModel(self._vector(), seconds_per_row, self.clock, per_call)
+        model = SlowModel(self._vector(), seconds_per_row, self.clock, per_call, to_open)
         self.members.append(SlowMember(self.folder, [model], family, weight))
         return self
 

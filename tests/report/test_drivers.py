@@ -70,7 +70,7 @@ def test_a_champion_too_slow_for_anything_gets_no_importance(tmp_path, monkeypat
 
 
 def test_a_call_that_costs_much_is_not_taken_for_slow_rows(tmp_path, monkeypatch):
-    champion = SlowChampion(tmp_path, 15, {3: 3.0, 7: 1.0}).member(0.0002, per_call=0.3)
+    champion = SlowChampion(tmp_path, 15, {3: 3.0, 7: 1.0}).member(0.0002, per_call=0.3, to_open=4.0)
     found = champion.explained(monkeypatch, seconds=20.0)
     assert found.compared == len(found.importances) == 15
     assert found.leaders == ("c3",)
