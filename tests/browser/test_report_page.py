@@ -40,3 +40,15 @@ def test_nothing_is_cut_off(report: Path, media: str, width: int) -> None:
         if media == "print":
             assert page.evaluate(BEYOND) == []
         browser.close()
+
+
+def test_on_a_phone_plots_and_the_leaderboard_are_seen_whole(report: Path) -> None:
+    beyond = """[...document.querySelectorAll('figure.wide svg, .leaderboard td')]
+        .map(e => Math.round(e.getBoundingClientRect().right)).filter(x => x > innerWidth + 1)"""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 900})
+        page.goto(report.as_uri())
+        assert page.evaluate(beyond) == []
+        assert page.locator("figure.wide svg:visible").count() == 3
+        browser.close()

@@ -358,3 +358,56 @@ def test_no_legend_lies_on_the_lines_and_long_ticks_stay_apart(multiclass, regre
             assert any(word in text.get_text() for text in texts)
             inside = [text.get_window_extent() for text in texts]
             assert all(left.x1 < right.x0 for left, right in pairwise(inside))
+
+
+def test_a_trial_that_was_pruned_says_why_and_not_that_somebody_asked_for_it(multiclass):
+    from dataclasses import replace
+
+    from automl.report.build import open_search
+    from automl.report.page import render
+
+    subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
+    one = subject.material.trials[0]
+    row = replace(one.row, trial=90, state="pruned", validation=None, standard_error=None)
+    pruned = replace(one, error="stopped on request", row=row)
+    material = replace(subject.material, trials=(*subject.material.trials, pruned))
+    words = " ".join(Page(render(replace(subject, material=material))).text)
+    assert "Stopped early: part of the way it was already so far behind" in words
+    assert "on request" not in words
+
+
+def test_a_score_that_is_too_good_is_not_vouched_for(regression):
+    from dataclasses import replace
+
+    from automl.report.build import open_search
+    from automl.report.page import render
+
+    subject = open_search(regression.name, store=regression.store, explained=False).subject
+    before = " ".join(Page(render(subject)).text)
+    assert "the features do tell something about the target" in before
+    warned = {**subject.material.search.summary, "warnings": ["This is too good to be true: look at x0."]}
+    search = replace(subject.material.search, summary=warned)
+    after = " ".join(Page(render(replace(subject, material=replace(subject.material, search=search)))).text)
+    assert "too good to be true" in after
+    assert "do tell something" not in after
+    assert "nothing to worry about" not in after
+
+
+def test_columns_are_counted_as_inputs_and_those_left_out():
+    from automl.report.inputs import columns_words
+
+    kinds = ["number", "number", "category", "id", "constant"]
+    assert columns_words([{"kind": kind} for kind in kinds]) == (
+        "3 input columns (2 numbers, 1 category; 2 left out)"
+    )
+    assert columns_words([{"kind": "number"}]) == "1 input column (1 number)"
+
+
+def test_every_wide_plot_has_a_twin_for_phones_that_is_no_file_of_its_own(regression, tmp_path):
+    from automl.report.plots import plots_of_page
+
+    text, _ = report_of(regression, tmp_path)
+    drawn = set(re.findall(r'data-plot="([^"]+)"', text))
+    assert {"history-narrow", "front-narrow", "seconds-narrow"} <= drawn
+    assert set(plots_of_page(text)) == {name for name in drawn if not name.endswith("-narrow")}
+    assert '<th class="number spare" scope="col">ms per 1,000</th>' in text

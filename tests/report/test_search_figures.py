@@ -11,9 +11,10 @@ from subjects import Searched
 
 from automl.report.figures import importance_plot
 from automl.report.importance import Importance
-from automl.report.search_figures import front_plot, history_plot
+from automl.report.search_figures import front_plot, history_plot, seconds_plot
 from automl.report.style import Plot
 from automl.report.subject import Subject
+from automl.report.timeline import seconds_by_part
 from automl.tracker.material import TimedTrial, search_material
 from automl.tracker.query import Record
 from automl.tracker.store import locate_store
@@ -71,3 +72,31 @@ def test_long_numbers_of_an_axis_do_not_touch() -> None:
     drawn = [text.get_window_extent() for text in figure.axes[0].get_xticklabels() if text.get_text()]
     assert len(drawn) > 2
     assert all(left.x1 < right.x0 for left, right in pairwise(drawn))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(21.0, 45.0), (3, 30), (110, 890), (0.4, 90), (1, 1e6)]
+)
+def test_a_logarithmic_axis_has_labels_whatever_its_range(subject: Subject, low: float, high: float) -> None:
+    one = next(trial.row for trial in subject.material.trials if trial.row.family == "linear")
+    rows = [replace(one, trial=n, predict_ms_per_1000_rows=value) for n, value in enumerate((low, high))]
+    for narrow in (False, True):
+        figure = front_plot(
+            rows, None, metric="x", greater_is_better=True, colours=subject.colours, narrow=narrow
+        )
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        left, right = axes.get_xlim()
+        labels = [text for text in axes.get_xticklabels() if left <= text.get_position()[0] <= right]
+        assert sum(bool(text.get_text()) for text in labels) >= 3
+        drawn = [text.get_window_extent() for text in labels]
+        assert all(one.x1 < other.x0 for one, other in pairwise(drawn))
+
+
+def test_the_seconds_of_trials_that_overlap_add_up_to_the_whole(subject: Subject) -> None:
+    trials = subject.material.trials
+    spent = sum(trial.row.seconds for trial in trials)
+    clock = replace(subject.clock, seconds=spent / 2, trials_from=0.0, trials_to=spent / 2, slots=1)
+    assert sum(seconds for _, seconds in seconds_by_part(trials, clock)) == pytest.approx(clock.seconds)
+    shown = [text.get_text() for text in seconds_plot(trials, clock, subject.colours).axes[0].texts]
+    assert 98 <= sum(int(text.split()[-1][:-1]) for text in shown if "less" not in text) <= 100
