@@ -74,9 +74,7 @@ def test_long_numbers_of_an_axis_do_not_touch() -> None:
     assert all(left.x1 < right.x0 for left, right in pairwise(drawn))
 
 
-@pytest.mark.parametrize(
-    ("low", "high"), [(21.0, 45.0), (3, 30), (110, 890), (0.4, 90), (1, 1e6)]
-)
+@pytest.mark.parametrize(("low", "high"), [(21.0, 45.0), (3, 30), (110, 890), (0.4, 90), (1, 1e6)])
 def test_a_logarithmic_axis_has_labels_whatever_its_range(subject: Subject, low: float, high: float) -> None:
     one = next(trial.row for trial in subject.material.trials if trial.row.family == "linear")
     rows = [replace(one, trial=n, predict_ms_per_1000_rows=value) for n, value in enumerate((low, high))]
