@@ -213,8 +213,8 @@ def _by_group(item: Slice, metric: str) -> str:
         for group in item.groups
     ]
     note = (
-        f"{metric} on held-out rows; {score_text(item.overall)} on all of them. Differences that one sees "
-        f"among many groups may be chance. {WITHIN.get(metric, '')}"
+        f"{metric} on held-out rows; {score_text(item.overall)} on all of them. Among many groups, "
+        f"some differ by chance. {WITHIN.get(metric, '')}"
     )
     return f"{_table(('group', 'rows', metric, '95 % interval', 'than all'), rows)}\n\n{note.strip()}"
 
@@ -254,7 +254,7 @@ def _limits(subject: Subject) -> str:
                 "held-out rows)."
             )
     lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
-    lines.append("What it may be used for, and for whom it must not decide alone, is for you to write here.")
+    lines.append("Intended use, and what it must not decide on its own: for you to write here.")
     return "\n".join(f"- {line}" for line in lines)
 
 

@@ -58,8 +58,8 @@ def champion_section(subject: Subject) -> Markup:
         return section("champion", "The champion", *parts)
     source = (
         "The plots and figures below are of held-out predictions: every row was predicted by models that "
-        "did not train on it. The untouched rows, if there were any, were used for the one score above and "
-        "nothing else."
+        "did not train on it. The untouched rows, if there were any, were used only for the one score "
+        "above."
     )
     parts.append(tag("p", source, class_="muted"))
     parts += _classes(subject.evidence) if subject.evidence.task.labels else _numbers(subject.evidence)

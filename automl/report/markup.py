@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
 
+from automl.report.palette import NARROW
 from automl.report.style import svg
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _PERCENT = re.compile(r"(\d) %")  # not broken over two lines
-NARROW = "-narrow"  # ends the names of plots that phones show; report.css has it, too
 _VOID = {"meta", "br", "hr"}
 # Marks that turn the direction of what follows could make a page read otherwise than its text is.
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

@@ -14,3 +14,6 @@ VARIABLES = {
     **{f"series-{number}": colour for number, colour in enumerate(SERIES)},
 }
 """What a page calls these colours."""
+
+NARROW = "-narrow"
+"""Ends the names of plots that phones show; ``report.css`` knows it, too."""

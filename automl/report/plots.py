@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 
 from automl.report.evidence import Evidence
-from automl.report.markup import NARROW
-from automl.report.palette import VARIABLES
+from automl.report.palette import NARROW, VARIABLES
 from automl.tracker.material import Material, write_file
 from automl.tracker.notes import with_plots
 from automl.tracker.query import Record
