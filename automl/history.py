@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.errors import UsageError
-from automl.leaderboard import Leaderboard, champion_row, check_order, front, in_order
+from automl.leaderboard import Leaderboard, check_order, front, in_order, result_row
 from automl.store import MANIFEST
+from automl.tracker.holder import champion_holder
 from automl.tracker.material import resolve_run, resolve_search, run_of_id
 from automl.tracker.notes import TRAINING
 from automl.tracker.query import Record, SearchDescription, TrialDescription
@@ -131,14 +132,17 @@ def read_leaderboard(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> Leaderboard:
-    """The same with the champion that the search delivered."""
+    """The same with the result that the search delivered, and which model is the champion of its name."""
     check_order(sort)
     record = _record(tracking_uri, store)
     search = record.describe_search(resolve_search(record, name))
     best = (search.summary or {}).get("best")
-    champion = champion_row(search.run_id, best, search.metrics, search.trials) if best else None
-    other = "" if search.is_champion else search.champion_version
-    return Leaderboard(champion, tuple(search.trials), other).sorted_by(sort)
+    is_champion = bool(search.model_version) and search.model_version == search.champion_version
+    result = None
+    if best:
+        result = result_row(search.run_id, best, search.metrics, search.trials, is_champion=is_champion)
+    champion = champion_holder(record, search.name)
+    return Leaderboard(result, tuple(search.trials), champion, search.name).sorted_by(sort)
 
 
 def leaderboard(
@@ -148,10 +152,13 @@ def leaderboard(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> pd.DataFrame:
-    """The leaderboard as a DataFrame: the champion, then one row per trial.
+    """The leaderboard as a DataFrame: the search's result, then one row per trial.
 
-    ``percent`` is a trial's share in the champion, whose own ``trial`` is missing and whose ``state`` is
-    ``champion``. Printed, it shows the short columns, and of ``run_id`` what every command needs.
+    ``weight`` is a trial's share in the result, in hundredths that add up to 1; the result's own ``trial`` is
+    missing. ``is_champion`` marks what predictions by name use: the result, whose ``state`` is then
+    ``champion`` and else ``result``, or a trial that was promoted; no row where that is of another search.
+    Printed, it shows the short columns, and of
+    ``run_id`` what every command needs.
     """
     return read_leaderboard(name, sort=sort, tracking_uri=tracking_uri, store=store).frame()
 

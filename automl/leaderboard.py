@@ -1,4 +1,4 @@
-"""The leaderboard: a search's champion with its members, and its trials, as rows and as a DataFrame."""
+"""The leaderboard: a search's result with its members, and its trials, as rows and as a DataFrame."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
+from automl.tracker.holder import NO_TRIAL, Holder
 from automl.tracker.record import LeaderboardRow
 from automl.wording import whole_percents
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHAMPION, ENSEMBLE = "champion", "ensemble"
-NO_TRIAL = -1
+CHAMPION, RESULT, ENSEMBLE = "champion", "result", "ensemble"
 SORTS = {
     "score": "",
     "latency": "predict_ms_per_1000_rows",
@@ -26,7 +26,7 @@ SORTS = {
 
 @dataclass(frozen=True)
 class MemberShare:
-    """One trial of the champion; the ``percent`` of all members add up to 100."""
+    """One trial of the result; the ``percent`` of all members add up to 100, their ``weight`` to 1."""
 
     trial: int
     run_id: str
@@ -36,7 +36,7 @@ class MemberShare:
 
 
 @dataclass(frozen=True)
-class ChampionRow:
+class ResultRow:
     """What a search delivered, with the fields of a trial's row.
 
     Attributes
@@ -51,6 +51,9 @@ class ChampionRow:
         All members' together.
     predict_ms_per_1000_rows, model_bytes:
         Of what was delivered, which may hold fewer folds than its trials.
+    state:
+        ``champion`` where its version has that alias, which is what predictions by name use; else
+        ``result``.
     """
 
     run_id: str
@@ -60,76 +63,108 @@ class ChampionRow:
     predict_ms_per_1000_rows: float | None
     model_bytes: int | None
     members: tuple[MemberShare, ...]
+    state: str
     trial: int = NO_TRIAL
     standard_error: None = None
-    state: str = CHAMPION
     origin: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_champion(self) -> bool:
+        """Whether its version has the alias."""
+        return self.state == CHAMPION
+
     def to_json(self) -> dict[str, Any]:
         """All keys of a trial's row; ``trial`` is -1, so that it is a whole number everywhere."""
-        return {"kind": CHAMPION, **asdict(self), "percent": None}
+        row = {"kind": RESULT, **asdict(self), "percent": None, "weight": None}
+        return {**row, "is_champion": self.is_champion}
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A search's champion, None before it ended, and its trials.
+    """A search's result, None before it ended, and its trials.
 
     Attributes
     ----------
-    other_version:
-        The version of the registered model that has the alias ``champion`` where it is not this search's;
-        else empty.
+    champion:
+        What has the alias ``champion`` of the search's name now: this result, one of these trials, or of
+        another search; None where nothing has it.
+    name:
+        Of the search.
     """
 
-    champion: ChampionRow | None
+    result: ResultRow | None
     trials: tuple[LeaderboardRow, ...]
-    other_version: str = ""
+    champion: Holder | None = None
+    name: str = ""
 
     @property
     def percents(self) -> dict[int, int]:
-        """Number of each trial that is in the champion → its share in whole percents."""
-        members = self.champion.members if self.champion else ()
-        return {member.trial: member.percent for member in members}
+        """Number of each trial that is in the result → its weight in whole percents."""
+        return {member.trial: member.percent for member in self._members}
+
+    @property
+    def _members(self) -> tuple[MemberShare, ...]:
+        return self.result.members if self.result else ()
+
+    def is_champion(self, row: ResultRow | LeaderboardRow) -> bool:
+        """Whether this is the row of the champion: the result's, or that of a trial that was promoted."""
+        if isinstance(row, ResultRow):
+            return row.is_champion
+        return self.champion is not None and row.run_id == self.champion.run_id
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The array of ``automl leaderboard --json``: the trials in their order, the champion after them."""
-        percents = self.percents
-        rows = [{"kind": "trial", **asdict(row), "percent": percents.get(row.trial)} for row in self.trials]
-        return [*rows, self.champion.to_json()] if self.champion else rows
+        """The array of ``automl leaderboard --json``: the trials in their order, the result after them."""
+        members = {member.trial: member for member in self._members}
+        rows = []
+        for row in self.trials:
+            own = members.get(row.trial)
+            share = (
+                {"percent": own.percent, "weight": own.weight} if own else {"percent": None, "weight": None}
+            )
+            rows.append({"kind": "trial", **asdict(row), **share, "is_champion": self.is_champion(row)})
+        return [*rows, self.result.to_json()] if self.result else rows
 
     def frame(self) -> pd.DataFrame:
-        """One row per trial, below the champion's; see :func:`automl.history.leaderboard`."""
+        """One row per trial, below the result's; see :func:`automl.history.leaderboard`."""
         from automl.leaderboard_frame import COLUMNS, LeaderboardFrame
 
         listed = self.to_json()
-        if self.champion:
+        if self.result:
             listed = [listed[-1], *listed[:-1]]
-        frame = LeaderboardFrame(listed, columns=list(COLUMNS))
+        frame = LeaderboardFrame(listed, columns=[*COLUMNS, "percent"])
         numbers = frame["trial"].astype("Int64")
-        percents = frame["percent"].astype("Int64")
-        return frame.assign(trial=numbers.mask(numbers == NO_TRIAL), percent=percents)
+        weights = frame["percent"].astype("Float64") / 100
+        frame = frame.assign(trial=numbers.mask(numbers == NO_TRIAL), weight=weights)
+        return frame[list(COLUMNS)]
 
     def sorted_by(self, sort: str) -> Leaderboard:
         """The trials, which are best first, in another order."""
         return replace(self, trials=tuple(in_order(self.trials, sort)))
 
 
-def champion_row(
-    run_id: str, best: Mapping[str, Any], metrics: Mapping[str, float], trials: Sequence[LeaderboardRow]
-) -> ChampionRow:
-    """The champion of ``best``, which is that of ``automl search --json``.
+def result_row(
+    run_id: str,
+    best: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    trials: Sequence[LeaderboardRow],
+    *,
+    is_champion: bool,
+) -> ResultRow:
+    """The result of ``best``, which is that of ``automl search --json``.
 
     Parameters
     ----------
     run_id, metrics:
         Of the search's run.
+    is_champion:
+        Whether the version that the search registered has the alias ``champion``.
     """
     members = best["members"]
     percents = whole_percents([member["weight"] for member in members])
     numbers = {member["trial"] for member in members}
     size = metrics.get("model_bytes")
-    return ChampionRow(
+    return ResultRow(
         run_id,
         ENSEMBLE if len(members) > 1 else members[0]["family"],
         best["validation"],
@@ -140,6 +175,7 @@ def champion_row(
             MemberShare(member["trial"], member["run_id"], member["family"], member["weight"], percent)
             for member, percent in zip(members, percents, strict=True)
         ),
+        CHAMPION if is_champion else RESULT,
     )
 
 

@@ -7,10 +7,11 @@ from typing import Any, final
 import pandas as pd
 
 COLUMNS = (
-    *("trial", "family", "validation", "standard_error", "percent", "seconds"),
-    *("predict_ms_per_1000_rows", "model_bytes", "state", "origin", "params", "run_id"),
+    *("trial", "family", "validation", "standard_error", "weight", "seconds"),
+    *("predict_ms_per_1000_rows", "model_bytes", "state", "is_champion", "origin"),
+    *("params", "run_id"),
 )
-SHOWN = ("trial", "family", "validation", "percent", "seconds", "state", "run_id")
+SHOWN = ("trial", "family", "validation", "weight", "seconds", "state", "run_id")
 _RUN_DIGITS = 8  # of an id, which every command takes
 
 
@@ -35,10 +36,15 @@ class LeaderboardFrame(pd.DataFrame):
         return None if html is None else f"{html}<p>Not shown: {self._rest()}.</p>"
 
     def _short(self) -> pd.DataFrame:
-        shown = pd.DataFrame(self)[list(SHOWN)]
-        blank = {name: shown[name].astype("string").fillna("") for name in ("trial", "percent")}
+        whole = pd.DataFrame(self)
+        shown = whole[list(SHOWN)]
+        percents = (100 * shown["weight"]).round().astype("Int64").astype("string")
         return shown.assign(
-            run_id=shown["run_id"].str[:_RUN_DIGITS], seconds=shown["seconds"].round(1), **blank
+            trial=shown["trial"].astype("string").fillna(""),
+            weight=(percents + "%").fillna(""),
+            state=shown["state"].mask(whole["is_champion"].astype(bool), "champion"),
+            run_id=shown["run_id"].str[:_RUN_DIGITS],
+            seconds=shown["seconds"].round(1),
         )
 
     def _rest(self) -> str:

@@ -105,15 +105,16 @@ class SearchResult:
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """The champion, then one row per trial, best first; see :func:`automl.history.leaderboard`."""
-        from automl.leaderboard import Leaderboard, champion_row
+        """The result, then one row per trial, best first; see :func:`automl.history.leaderboard`."""
+        from automl.leaderboard import Leaderboard, result_row
 
         costs = {
             "predict_ms_per_1000_rows": self.predict_ms_per_1000_rows,
             "model_bytes": float(self.model_bytes),
         }
-        champion = champion_row(self.ids.run_id, asdict(self.best), costs, self.rows)
-        return Leaderboard(champion, self.rows).frame()
+        best, is_champion = asdict(self.best), self.ids.is_champion
+        result = result_row(self.ids.run_id, best, costs, self.rows, is_champion=is_champion)
+        return Leaderboard(result, self.rows).frame()
 
     @property
     def run_id(self) -> str:

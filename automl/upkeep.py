@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UsageError, did_you_mean
-from automl.tracker.access import open_access
-from automl.tracker.inventory import Holder, SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.inventory import AliasHolder, SearchEntry, champions, model_bytes, search_entries
 from automl.tracker.people import user_name
 from automl.tracker.reconcile import owner_words, process_is_gone
-from automl.tracker.store import DEFAULT_ROOT, StoreLocation, connect, locate_store, storage_errors
-from automl.tracker.tags import PARENT, USER
+from automl.tracker.store import DEFAULT_ROOT, StoreLocation, locate_store
 from automl.wording import counted, listed, size_text
 
 if TYPE_CHECKING:
@@ -46,6 +44,8 @@ class SearchLine:
         ``running``, ``finished``, ``interrupted`` or ``failed``.
     version, champion:
         What it registered, and whether that is the champion of its name now.
+    champion_trial:
+        The trial of this search that was promoted and is the champion now; None where it is none of them.
     """
 
     name: str
@@ -61,6 +61,7 @@ class SearchLine:
     state: str
     version: str
     champion: bool
+    champion_trial: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for ``automl list --json``."""
@@ -85,41 +86,28 @@ def search_lines(
     if name is not None and not entries:
         raise _unknown(location, name)
     sizes, held = model_bytes(location, entries), champions(location, (entry.name for entry in entries))
-    return [_line(entry, sizes.get(entry.run_id, 0), held.get(entry.name)) for entry in entries]
+    promoted = _promoted_trials(location, entries, held)
+    return [
+        _line(entry, sizes.get(entry.run_id, 0), held.get(entry.name), promoted.get(entry.run_id))
+        for entry in entries
+    ]
 
 
 def which_search(
     name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> str:
-    """Whose search a name stands for where several have it, and which one has the champion; else nothing."""
+    """Whose search a name stands for where several have it; else an empty text."""
     location = locate_store(tracking_uri, store)
     entries = [entry for entry in search_entries(location, name) if not entry.deleted]
     if len(entries) < 2:
         return ""
-    latest, held = entries[0], champions(location, [name]).get(name)
+    latest = entries[0]
     by = f" by {latest.user}" if latest.user else ""
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(latest.started))
-    quoted = shlex.quote(name)
     text = f"This is the latest of {len(entries)} searches of {name!r}: run {latest.run_id[:8]}{by}, {began}."
-    if held and held.run_id != latest.run_id:
-        owner = _whose(location, held)
-        text += f" The champion, which `automl predict {quoted}` uses, is version {held.version}, {owner}."
-    return f"{text} `automl list {quoted}` lists all; a run in the place of the name shows that one."
-
-
-def _whose(location: StoreLocation, held: Holder) -> str:
-    """What is known of the run that a version is of."""
-    access = open_access(location.database, lambda: connect(location))
-    with storage_errors(f"look up the run {held.run_id}"):
-        run = access.run(held.run_id) if held.run_id else None
-    if run is None:
-        return "whose run is no longer on record"
-    tags, short = run.data.tags, held.run_id[:8]
-    trial = f"trial #{tags.get('automl.trial')} {tags.get('automl.family', '')} ({short}), which was promoted"
-    what = f"of the {trial}" if PARENT in tags else f"of the search {short}"
-    by = f" by {tags[USER]}" if USER in tags and PARENT not in tags else ""
-    gone = ", which was deleted in MLflow" if run.info.lifecycle_stage == "deleted" else ""
-    return f"{what}{by}{gone}"
+    return (
+        f"{text} `automl list {shlex.quote(name)}` lists all; a run in the place of the name shows that one."
+    )
 
 
 @dataclass(frozen=True)
@@ -300,7 +288,23 @@ def _give_up(folder: SearchFolder) -> None:
     folder.remove()
 
 
-def _line(entry: SearchEntry, size: int, champion: Holder | None) -> SearchLine:
+def _promoted_trials(
+    location: StoreLocation, entries: Sequence[SearchEntry], held: Mapping[str, AliasHolder]
+) -> dict[str, int]:
+    """Run of a search → the number of its trial that is the champion of its name."""
+    searches = {entry.run_id for entry in entries}
+    names = {entry.name for entry in entries}
+    others = [name for name in names & {*held} if held[name].run_id not in searches]
+    if not others:
+        return {}
+    from automl.tracker.holder import NO_TRIAL, holder_of
+    from automl.tracker.query import Record
+
+    holders = [holder_of(Record(location), name, held[name].version) for name in others]
+    return {holder.search_run_id: holder.trial for holder in holders if holder.trial != NO_TRIAL}
+
+
+def _line(entry: SearchEntry, size: int, champion: AliasHolder | None, promoted: int | None) -> SearchLine:
     state = _ENDED.get(entry.status, "running")
     if state == "running" and process_is_gone(entry.tags):
         state = "interrupted"
@@ -320,6 +324,7 @@ def _line(entry: SearchEntry, size: int, champion: Holder | None) -> SearchLine:
         state,
         version,
         champion is not None and champion.run_id == entry.run_id and champion.version == version,
+        promoted,
     )
 
 

@@ -57,6 +57,7 @@ def test_the_leaderboard_is_best_first_and_its_json_has_the_promised_fields(sear
     assert set(rows[0]) == {
         *("trial", "run_id", "family", "params", "state", "origin", "validation", "standard_error"),
         *("seconds", "predict_ms_per_1000_rows", "model_bytes", "percent"),
+        *("weight", "is_champion"),
     }
     scores = [row["validation"] for row in rows if row["validation"] is not None]
     assert scores == sorted(scores, reverse=True)
@@ -65,10 +66,10 @@ def test_the_leaderboard_is_best_first_and_its_json_has_the_promised_fields(sear
     assert "champion" in shown.splitlines()[1]
 
 
-def test_the_champion_is_the_last_entry_of_the_json_with_its_members(searched):
+def test_the_result_is_the_last_entry_of_the_json_with_its_members(searched):
     folder, body = searched
     *trials, champion = json.loads(automl("leaderboard", "wine", "--json", folder=folder).stdout)
-    assert champion["kind"] == "champion"
+    assert (champion["kind"], champion["is_champion"]) == ("result", True)
     assert {row["kind"] for row in trials} == {"trial"}
     assert set(champion) - {"members"} == set(trials[0])
     assert (champion["run_id"], champion["trial"]) == (body["run_id"], -1)

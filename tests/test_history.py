@@ -94,8 +94,9 @@ def test_a_search_without_a_champion_says_so(finished_trials: Any, tmp_path: Pat
 def test_the_leaderboard_is_best_first_with_failures_last(recorded: Any, root: Path) -> None:
     board = history.leaderboard("flowers", store=root)
     assert tuple(board.columns) == (
-        *("trial", "family", "validation", "standard_error", "percent", "seconds"),
-        *("predict_ms_per_1000_rows", "model_bytes", "state", "origin", "params", "run_id"),
+        *("trial", "family", "validation", "standard_error", "weight", "seconds"),
+        *("predict_ms_per_1000_rows", "model_bytes", "state", "is_champion", "origin"),
+        *("params", "run_id"),
     )
     assert board["validation"].iloc[:3].is_monotonic_decreasing
     last = board.iloc[-1]

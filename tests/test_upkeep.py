@@ -56,9 +56,11 @@ def test_searches_are_listed_without_a_heavy_library(recorded: Any) -> None:
 
 def test_a_leaderboard_of_several_searches_says_which_it_shows(store: Path) -> None:
     latest, first = search_lines("flowers", store=store)
-    shown = cli("leaderboard", "flowers", store=store).stderr
+    asked = cli("leaderboard", "flowers", store=store)
+    shown = asked.stderr
     assert f"the latest of 2 searches of 'flowers': run {latest.run_id[:8]} by " in shown
-    assert f"is version 1, of the search {first.run_id[:8]} by " in shown
+    said = "The champion, which `automl predict flowers` uses, is version 1: the result of the search "
+    assert f"{said}{first.run_id[:8]}, test accuracy 0.9." in asked.stdout
     assert "searches of" not in cli("leaderboard", first.run_id, store=store).stderr
 
 

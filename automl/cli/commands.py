@@ -239,10 +239,11 @@ def search(
 )
 @store_options
 def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str) -> None:
-    """The champion of a search and its trials, best first.
+    """The result of a search and its trials, best first.
 
-    The weight is a trial's share in the champion, which is the first line, and with --json the last entry
-    (its kind is "champion", that of the others "trial").
+    The result is the first line, and with --json the last entry (its kind is "result", that of the others
+    "trial"). The weight is a trial's share in it. The champion, which `automl predict NAME` uses, is named
+    below; its row, where it is among these, has that state, and with --json `is_champion`.
 
     Sorted by latency, size or time, a star marks each trial that no other beats in that and in score.
 
@@ -263,7 +264,8 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
     if as_json:
         click.echo(json.dumps(found.to_json()))
     else:
-        print_leaderboard(found, sys.stdout, rows=rows, marked=front(best_first.trials, sort))
+        marked = front(best_first.trials, sort)
+        print_leaderboard(found, sys.stdout, rows=rows, marked=marked)
         if which := which_search(name, tracking_uri=tracking_uri, store=store):
             click.echo(printable(which), err=True)
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from automl.leaderboard import CHAMPION
 from automl.wording import duration, range_text, score_text, signed_text, size_text, weight_texts
 
-_NARROW = 120
+_PIPED_COLUMNS = 160
+_RUN_DIGITS = 8  # of an id: enough for every command that takes a run
+_STAR = " "
+_WORDS = (_STAR, "family", "state", "origin", "run")
+_DISPENSABLE = ("origin", "size", "time", "±", "ms/1000", "weight", "state")
+"""What a narrow terminal does without, in this order."""
 
 if TYPE_CHECKING:
-    from automl.leaderboard import Leaderboard
+    from automl.leaderboard import Leaderboard, ResultRow
     from automl.outcome import SearchResult
     from automl.report.compare import Comparison, Scored
+    from automl.tracker.record import LeaderboardRow
 
 
 def summarise(result: SearchResult, stream: IO[str]) -> None:
@@ -64,51 +71,96 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
 def print_leaderboard(
     board: Leaderboard, stream: IO[str], *, rows: int, marked: Collection[int] = ()
 ) -> None:
-    """The champion, then trials in their order, one line each; ``marked`` ones get a star."""
+    """The result, then trials in their order, one line each; ``marked`` ones get a star.
+
+    Where the terminal is narrow, whole columns are left out, the least important first; nothing is cut.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = board.trials if rows <= 0 else board.trials[:rows]
-    console = Console(file=stream, width=None if stream.isatty() else 160)
-    narrow = console.width < _NARROW
+    console = Console(file=stream, width=None if stream.isatty() else _PIPED_COLUMNS)
+    columns = _board_columns(board, shown, marked)
+    for dispensable in _DISPENSABLE:
+        if sum(max(map(cell_len, cells)) + 2 for cells in columns.values()) - 2 <= console.width:
+            break
+        columns.pop(dispensable, None)
     page = RichTable(box=None, pad_edge=False, header_style="bold")
-    words = ("family", "state", "origin", "run")
-    titles = ("#", "family", "validation", "±", "weight", "time", "ms/1000", "size", *words[1:])
+    for title in columns:
+        page.add_column(title.strip(), justify="left" if title in _WORDS else "right", no_wrap=True)
+    for place in range(1, 1 + len(shown) + (board.result is not None)):
+        style = "bold" if board.result is not None and place == 1 else None
+        page.add_row(*(Text(cells[place]) for cells in columns.values()), style=style)
+    console.print(page)
+    for line in _about_the_champion(board):
+        print(line, file=stream)
     if marked:
-        page.add_column("")
-    for title in titles:
-        if title != "origin" or not narrow:
-            page.add_column(title, justify="left" if title in words else "right", no_wrap=True)
-    champion, percents = board.champion, board.percents
-    for row in (*((champion,) if champion else ()), *shown):
+        print("* no other trial is better in both this and the score.", file=stream)
+    if len(shown) < len(board.trials):
+        print(f"{len(board.trials) - len(shown)} more: -n 0 shows all.", file=stream)
+
+
+def _board_columns(
+    board: Leaderboard, shown: Sequence[LeaderboardRow], marked: Collection[int]
+) -> dict[str, list[str]]:
+    """Title → the cells of its column, the title first."""
+    result, percents = board.result, board.percents
+    listed: list[ResultRow | LeaderboardRow] = [*([result] if result else []), *shown]
+    columns: dict[str, list[str]] = {_STAR: [], "#": [], "family": [], "validation": [], "±": []}
+    columns |= {"weight": [], "time": [], "ms/1000": [], "size": [], "state": [], "origin": [], "run": []}
+    for row in listed:
         percent = percents.get(row.trial)
-        cells = [
-            *(("*" if row.trial in marked else "",) if marked else ()),
-            "" if row is champion else str(row.trial),
+        milliseconds, size = row.predict_ms_per_1000_rows, row.model_bytes
+        cells = (
+            "*" if row.trial in marked else "",
+            "" if row is result else str(row.trial),
             row.family,
             _number(row.validation),
             _number(row.standard_error, 2),
             "" if percent is None else f"{percent}%",
             duration(row.seconds),
-            f"{_plain(row.predict_ms_per_1000_rows):.0f}",
-            size_text(_plain(row.model_bytes)),
-            row.state,
-            *(() if narrow else (row.origin,)),
-            row.run_id[: 8 if narrow else None],  # enough for every command that takes a run
-        ]
-        page.add_row(*map(Text, cells), style="bold" if row is champion else None)
-    console.print(page)
-    if champion and len(champion.members) > 1:
-        members = ", ".join(f"#{one.trial} {one.family} {one.percent}%" for one in champion.members)
-        print(f"The champion is an ensemble of {members}.", file=stream)
-    if champion and board.other_version:
-        used = f"version {board.other_version} of the model instead"
-        print(f"`automl predict` and `automl.load` use {used}.", file=stream)
-    if marked:
-        print("* no other trial is better in both this and the score.", file=stream)
-    if len(shown) < len(board.trials):
-        print(f"{len(board.trials) - len(shown)} more: -n 0 shows all.", file=stream)
+            "" if milliseconds is None else f"{milliseconds:.0f}",
+            "" if size is None else size_text(size),
+            CHAMPION if board.is_champion(row) else row.state,
+            row.origin,
+            row.run_id[:_RUN_DIGITS],
+        )
+        for column, cell in zip(columns.values(), cells, strict=True):
+            column.append(cell)
+    if not marked:
+        columns.pop(_STAR)
+    return {title: [title, *cells] for title, cells in columns.items()}
+
+
+def _about_the_champion(board: Leaderboard) -> list[str]:
+    """What the result is made of, whether it is the champion, and else which model is."""
+    result, lines = board.result, []
+    if result and len(result.members) > 1:
+        members = ", ".join(f"#{one.trial} {one.family} {one.percent}%" for one in result.members)
+        lines.append(f"The result is an ensemble of {members}.")
+    elif result:
+        lines.append(f"The result is trial #{result.members[0].trial}.")
+    name = shlex.quote(board.name)
+    if result and result.is_champion:
+        lines.append(f"It is the champion of {board.name!r}: `automl predict {name}` uses it.")
+    elif board.champion:
+        it = "It is not" if result else "This search has no result yet"
+        here = result.run_id if result else ""
+        held = board.champion.words(here)
+        verdict = f"{it} the champion of {board.name!r}" if result else it
+        lines.append(f"{verdict}. The champion, which `automl predict {name}` uses, is {held}.")
+    elif result:
+        lines.append(
+            f"No version of {board.name!r} is the champion, so `automl predict {name}` has no model."
+        )
+    if result and not result.is_champion:
+        run = result.run_id[:_RUN_DIGITS]
+        lines.append(
+            f"`automl predict {run}` uses this result; `automl promote {name} {run}` makes it the champion."
+        )
+    return lines
 
 
 def print_comparison(found: Comparison, stream: IO[str]) -> None:

@@ -32,7 +32,7 @@ _PIPED_COLUMNS = 160
 def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, store: str) -> None:
     """Searches on record, the latest first; those of NAME alone where it is given.
 
-    A star marks the search whose model is the champion of its name.
+    A star marks the search whose model is the champion of its name; "* #4" that whose trial 4 is.
 
     \b
     Examples:
@@ -183,7 +183,7 @@ def _cells(line: SearchLine) -> tuple[str, ...]:
         map(
             printable,
             (
-                "*" if line.champion else "",
+                "*" if line.champion else "" if line.champion_trial is None else f"* #{line.champion_trial}",
                 _cut(line.name),
                 _cut(line.user),
                 _cut(line.data),

@@ -135,14 +135,14 @@ def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict
 
 
 @dataclass(frozen=True)
-class Holder:
+class AliasHolder:
     """The version that has the alias ``champion``, and the run that it is of (a search's, or a trial's)."""
 
     version: str
     run_id: str
 
 
-def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, Holder]:
+def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasHolder]:
     """Name → who has the alias ``champion``, of those names that have one."""
     with storage_errors(f"list the models at {location.shown}"):
         if location.database is not None:
@@ -153,10 +153,10 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, Holder
                 "WHERE a.alias = ? AND v.current_stage != 'Deleted_Internal'",
                 (ALIAS,),
             )
-            return {str(name): Holder(str(version), str(run or "")) for name, version, run in rows}
+            return {str(name): AliasHolder(str(version), str(run or "")) for name, version, run in rows}
         held = {name: alias_holder(connect(location), name) for name in dict.fromkeys(names)}
     return {
-        name: Holder(str(version.version), version.run_id or "")
+        name: AliasHolder(str(version.version), version.run_id or "")
         for name, version in held.items()
         if version is not None
     }

@@ -1,0 +1,83 @@
+"""The champion of a name as it is now: its version, and which search's or trial's model that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from automl.tracker.query import Record
+from automl.tracker.store import storage_errors
+from automl.tracker.tags import ALIAS, PARENT
+from automl.wording import score_text
+
+NO_TRIAL = -1
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A version of a registered model, and what it was made by.
+
+    Attributes
+    ----------
+    run_id, search_run_id:
+        Of what made it, and of the search which that is or belongs to; empty where the run is gone.
+    trial, family:
+        Of a trial that was promoted; ``NO_TRIAL`` for a search's result.
+    score:
+        ``validation accuracy 0.83``; empty where it is not on record.
+    """
+
+    version: str
+    run_id: str = ""
+    search_run_id: str = ""
+    trial: int = NO_TRIAL
+    family: str = ""
+    score: str = ""
+
+    def words(self, here: str = "") -> str:
+        """``version 3: trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``.
+
+        ``here`` is the run of the search that the reader looks at, which is called "this search".
+        """
+        if not self.run_id:
+            return f"version {self.version}, whose run is gone"
+        search = f"the search {self.search_run_id[:8]}"
+        if here and self.search_run_id == here:
+            search = "this search"
+        what = f"the result of {search}"
+        if self.trial != NO_TRIAL:
+            what = f"trial #{self.trial} {self.family} of {search}"
+        score = f", {self.score}" if self.score else ""
+        return f"version {self.version}: {what}{score}"
+
+
+def champion_holder(record: Record, name: str) -> Holder | None:
+    """What has the alias ``champion`` of a name, or None where nothing has it."""
+    with storage_errors(f"look up the champion of {name!r}"):
+        version = record.access.version_of(name, ALIAS)
+    return holder_of(record, name, version) if version else None
+
+
+def holder_of(record: Record, name: str, version: str) -> Holder:
+    """A version with what it was made by."""
+    with storage_errors(f"look up version {version} of {name!r}"):
+        run_id = record.access.version_run(name, version)
+        run = record.access.run(run_id) if run_id else None
+    if run is None:
+        return Holder(version)
+    tags, metrics = run.data.tags, run.data.metrics
+    if not record.is_trial(run):
+        own = tags.get("automl.model_version") == version  # else of before it was resumed
+        score = _score(tags.get("automl.metric", ""), metrics) if own else ""
+        return Holder(version, run_id, run_id, score=score)
+    search = record.search_run(run_id)
+    score = _score(search.data.tags.get("automl.metric", ""), metrics)
+    number, family = int(tags.get("automl.trial", NO_TRIAL)), tags.get("automl.family", "")
+    return Holder(version, run_id, tags[PARENT], number, family, score)
+
+
+def _score(metric: str, metrics: Mapping[str, float]) -> str:
+    for kind, key in (("test", f"test_{metric}"), ("validation", f"val_{metric}")):
+        if key in metrics:
+            return f"{kind} {metric} {score_text(metrics[key])}"
+    return ""
