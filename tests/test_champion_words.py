@@ -6,7 +6,7 @@ import io
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pytest
 from searched import flowers
 
 import automl
-from automl.cli.pages import print_leaderboard
+from automl.cli.pages import print_comparison, print_leaderboard
 from automl.history import leaderboard, promote, read_leaderboard
+from automl.report.compare import compare
 from automl.upkeep import search_lines
 
 
@@ -93,3 +94,28 @@ def test_a_promoted_trial_is_called_champion_and_its_search_has_the_star(kept: K
     assert lines[kept.first.run_id] == (True, None)
     assert lines[kept.second.run_id] == (False, None)
     assert f"* #{number}  petals" in kept.automl("list").stdout
+
+
+def test_two_results_of_a_name_have_headings_of_their_own(kept: Kept) -> None:
+    found = compare(kept.first.run_id, "flowers", store=kept.store)
+    assert (found.first.title, found.second.title) == ("flowers, version 1 (champion)", "flowers, version 2")
+    trial = compare("petals", kept.promoted.run_id, store=kept.store)
+    assert trial.first.title == "petals, version 1"
+    assert trial.second.title == f"petals #{kept.promoted.trial} (champion)"
+
+
+def test_equal_scores_are_called_equal_and_costs_decide(kept: Kept) -> None:
+    found = compare(kept.first.run_id, kept.second.run_id, store=kept.store)
+    costs = {"predict_ms_per_1000_rows": 12.0, "model_bytes": 3_000_000}
+    first, second = replace(found.first, **costs), replace(found.second, **{**costs, "model_bytes": 1_000})
+    equal = replace(found.scored[0], gain=0.0, low=-0.02, high=0.02)
+    same = replace(found, first=first, second=second, scored=(equal,))
+    assert same.costs == "The second is smaller (1000 B against 2.9 MB)."
+    assert same.verdict == "By accuracy they are equal."
+    page = io.StringIO()
+    print_comparison(same, page)
+    lines = page.getvalue().splitlines()
+    assert [line.split()[0] for line in lines[1:6]] == ["run", "accuracy", "seconds", "ms/1000", "size"]
+    assert not [line for line in lines[6:] if line.split()[:1] in (["time"], ["seconds"])]
+    assert "Both have the same accuracy; 95 % interval of the difference" in page.getvalue()
+    assert "chance" not in page.getvalue()

@@ -177,9 +177,9 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
     rows = [
         ("run", *(side.run_id[:8] for side in sides)),
         *((item.metric, _number(item.first), _number(item.second)) for item in found.scored),
-        ("time", *(duration(side.seconds) for side in sides)),
-        ("ms/1000", *(f"{_plain(side.predict_ms_per_1000_rows):.1f}" for side in sides)),
-        ("size", *(size_text(_plain(side.model_bytes)) for side in sides)),
+        ("seconds", *(f"{side.seconds:.1f}" for side in sides)),
+        ("ms/1000", *(_number(side.predict_ms_per_1000_rows, 3) for side in sides)),
+        ("size", *("" if side.model_bytes is None else size_text(side.model_bytes) for side in sides)),
         *((f"  {name}", _setting(first), _setting(second)) for name, first, second in found.changed),
     ]
     for row in rows:
@@ -187,7 +187,8 @@ def print_comparison(found: Comparison, stream: IO[str]) -> None:
     width = None if stream.isatty() else 160
     Console(file=stream, width=width, highlight=False).print(page)
     lines = [_gained(item, found.rows) for item in found.scored if item.gain is not None]
-    print("\n".join(["", *lines, found.verdict]), file=stream)
+    said = [*lines, *filter(None, (found.costs, found.verdict))]
+    print("\n".join(["", *said]), file=stream)
 
 
 def _gained(item: Scored, rows: int) -> str:
@@ -199,7 +200,7 @@ def _gained(item: Scored, rows: int) -> str:
             f"{rows:,} shared rows"
         )
     if not item.gain:
-        return f"Both have the same {item.metric}{interval}."
+        return f"Both have the same {item.metric}{interval.replace('the gain', 'the difference')}."
     word = "better" if item.gain > 0 else "worse"
     return f"The second is {word} by {score_text(abs(item.gain), 4)} {item.metric}{interval}."
 
@@ -210,10 +211,6 @@ def _setting(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return score_text(value, 4) if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> float:
-    return 0.0 if value is None or value != value else float(value)
 
 
 def _number(value: Any, digits: int = 5) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,17 +16,23 @@ from automl.intervals import gain_interval
 from automl.metrics import METRICS, Metric
 from automl.report.build import read_evidence
 from automl.report.evidence import Evidence
+from automl.tracker.holder import champion_holder
 from automl.tracker.material import Material, held_out, resolve_run, search_material
 from automl.tracker.query import Record
 from automl.tracker.store import DEFAULT_ROOT, locate_store
+from automl.wording import score_text, size_text
+
+_CHAMPION = " (champion)"
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of two runs: a trial, or a search's champion.
+    """One of two runs: a trial, or a search's result.
 
     Attributes
     ----------
+    title:
+        ``wine, version 2`` or ``wine #4``; with ``(champion)`` where that is what predictions by name use.
     settings:
         A search's options, or a trial's family and parameters.
     model:
@@ -72,6 +79,8 @@ class Scored:
             return ""
         if self.low == self.high == 0:
             return "There is no difference."
+        if self.gain == 0:
+            return f"By {self.metric} they are equal."
         if self.low > 0:
             return "The second is better, by more than chance explains."
         if self.high < 0:
@@ -122,6 +131,16 @@ class Comparison:
         return self.scored[0].high
 
     @property
+    def costs(self) -> str:
+        """Which is quicker and which smaller, and by how much; empty where that is not on record."""
+        times = [side.predict_ms_per_1000_rows for side in (self.first, self.second)]
+        sizes = [side.model_bytes for side in (self.first, self.second)]
+        quicker = _less("quicker", times, [score_text(time or 0.0, 3) for time in times], " ms per 1000 rows")
+        smaller = _less("smaller", sizes, [size_text(size or 0) for size in sizes])
+        text = "; ".join(filter(None, (quicker, smaller)))
+        return f"{text[0].upper()}{text[1:]}." if text else ""
+
+    @property
     def verdict(self) -> str:
         """In a sentence per metric, and what could not be compared."""
         if len(self.scored) == 1:
@@ -135,7 +154,17 @@ class Comparison:
         first = {name: getattr(self, name) for name in ("metric", "gain", "low", "high")}
         better = {"greater_is_better": self.scored[0].greater_is_better}
         changed = [list(item) for item in self.changed]
-        return {**asdict(self), **first, **better, "changed": changed, "verdict": self.verdict}
+        said = {"costs": self.costs, "verdict": self.verdict}
+        return {**asdict(self), **first, **better, "changed": changed, **said}
+
+
+def _less(word: str, values: Sequence[float | None], texts: Sequence[str], unit: str = "") -> str:
+    """``the second is smaller (1 MB against 2 MB)``; empty within a tenth, which is measured no better."""
+    first, second = values
+    if not first or not second or max(first, second) < 1.1 * min(first, second):
+        return ""
+    side, less, more = ("first", *texts) if first < second else ("second", *texts[::-1])
+    return f"the {side} is {word} ({less} against {more}{unit})"
 
 
 def compare(
@@ -145,7 +174,7 @@ def compare(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> Comparison:
-    """Compare two runs: of trials, or of searches, whose champions are compared.
+    """Compare two runs: of trials, or of searches, whose results are compared.
 
     Runs that were judged by different metrics are scored by both, from their held-out predictions.
 
@@ -267,16 +296,18 @@ class _Judged:
             raw = None if found is None else found[evidence.positions]
         elif evidence is not None:
             raw = evidence.raw
-        side = _trial_side(run_id, material) if is_trial else _search_side(material)
+        champion = champion_holder(record, material.search.name)
+        promoted = champion is not None and champion.run_id == run_id
+        side = _trial_side(run_id, material, promoted=promoted) if is_trial else _search_side(material)
         return cls(side, is_trial, material.search.metric, material, evidence, raw)
 
 
-def _trial_side(run_id: str, material: Material) -> Side:
+def _trial_side(run_id: str, material: Material, *, promoted: bool) -> Side:
     row = next(trial.row for trial in material.trials if trial.row.run_id == run_id)
     model = {"family": row.family, **row.params}
     return Side(
         row.run_id,
-        f"{material.search.name} #{row.trial}",
+        f"{material.search.name} #{row.trial}{_CHAMPION if promoted else ''}",
         row.family,
         row.validation,
         row.seconds,
@@ -292,15 +323,17 @@ def _search_side(material: Material) -> Side:
     best = (search.summary or {}).get("best", {})
     rows = material.members
     milliseconds, size = material.cost
-    settings = {
-        key: value for key, value in search.configuration.items() if key not in ("name", "memory_bytes")
-    }
+    given = search.configuration
+    twice = {"seconds"} if "time" in given else set()  # the budget, as it was given and in seconds
+    settings = {key: value for key, value in given.items() if key not in {"name", "memory_bytes", *twice}}
     families = ", ".join(dict.fromkeys(row.family for row in rows))
     members = ", ".join(f"#{row.trial} {row.family}" for row in rows)
     model = {"family": families, **rows[0].params} if len(rows) == 1 else {"members": members}
+    version = search.model_version
+    title = f"{search.name}, version {version}" if version else search.name
     return Side(
         search.run_id,
-        f"{search.name} (champion)",
+        f"{title}{_CHAMPION if version and version == search.champion_version else ''}",
         families,
         best.get("validation"),
         search.seconds or 0.0,
