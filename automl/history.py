@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from automl.errors import UsageError
 from automl.leaderboard import Leaderboard, check_order, front, in_order, result_row
 from automl.store import MANIFEST
-from automl.tracker.holder import champion_holder
+from automl.tracker.holder import champion_holder, holder_of, trial_words
 from automl.tracker.material import resolve_run, resolve_search, run_of_id
 from automl.tracker.notes import TRAINING
 from automl.tracker.query import Record, SearchDescription, TrialDescription
@@ -75,19 +75,35 @@ def load(
     ModelFileError
         When the model's files were changed or damaged; none of them was opened.
     """
+    return load_told(name, tracking_uri=tracking_uri, store=store)[0]
+
+
+def load_told(
+    name: str | os.PathLike[str],
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> tuple[Predictor, str]:
+    """The model of :func:`load`, and which one that is in words: version, search or trial, score."""
     from automl.predictor import Predictor
 
     folder = Path(name)
-    if (folder / MANIFEST).is_file():
-        return Predictor.load(folder)
     text = os.fspath(name)
-    if folder.is_dir() and (os.sep in text or folder.is_absolute()):
-        return Predictor.load(folder)  # raises, saying what the folder lacks
+    is_place = folder.is_dir() and (os.sep in text or folder.is_absolute())
+    if (folder / MANIFEST).is_file() or is_place:
+        return Predictor.load(folder), f"the model in {text}"  # raises, saying what the folder lacks
     record = _record(tracking_uri, store)
     run = run_of_id(record, text)
     if run is None:
-        return record.champion(text)
-    return record.trial_model(run) if record.is_trial(run) else record.search_model(run)
+        predictor, held = record.champion(text), champion_holder(record, text)
+        return predictor, f"the champion of {text!r}{f', {held.words()}' if held else ''}"
+    search = record.search_run(run.info.run_id)
+    own = search.data.tags["automl.search"]
+    if record.is_trial(run):
+        return record.trial_model(run), f"{own!r}, {trial_words(search, run)}"
+    predictor = record.search_model(run)  # raises where there is no version
+    held = holder_of(record, own, search.data.tags["automl.model_version"])
+    return predictor, f"{own!r}, {held.words()}"
 
 
 def remark(

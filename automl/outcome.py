@@ -14,7 +14,7 @@ from automl.predictor import Predictor
 from automl.report.evidence import Evidence
 from automl.tracker import LeaderboardRow, SearchIds
 from automl.trial import Status, Trial
-from automl.wording import weight_texts, without_password
+from automl.wording import counted, duration, range_text, score_text, weight_texts, without_password
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from automl.report.explain import Explanation
 
 SCHEMA_VERSION = 1
+ENSEMBLE, NO_TRIAL = "ensemble", -1
 
 
 @dataclass(frozen=True)
 class MemberSummary:
-    """One member of the champion."""
+    """One member of the result; the weights of all add up to 1."""
 
     trial: int
     run_id: str
@@ -37,14 +38,15 @@ class MemberSummary:
 
 @dataclass(frozen=True)
 class Best:
-    """The champion.
+    """What was found.
 
     Attributes
     ----------
     kind:
         ``ensemble`` or ``trial``.
     trial, run_id, family:
-        Of the only member of a ``trial``, of the heaviest of an ``ensemble``.
+        Of the only member of a ``trial``; of an ``ensemble`` -1, an empty text and ``ensemble``: no one
+        trial stands for it.
     validation:
         Held-out score in the metric's own unit.
     """
@@ -55,6 +57,18 @@ class Best:
     family: str
     validation: float
     members: tuple[MemberSummary, ...]
+
+    def __str__(self) -> str:
+        """``trial #3 linear``, ``ensemble of #2 lightgbm 60%, #5 linear 40%``; six members at most."""
+        weights = weight_texts([member.weight for member in self.members])
+        shown = ", ".join(
+            f"#{member.trial} {member.family} {weight}"
+            for member, weight in zip(self.members[:6], weights, strict=False)
+        )
+        more = f" and {len(self.members) - 6} more" if len(self.members) > 6 else ""
+        return (
+            f"ensemble of {shown}{more}" if self.kind == ENSEMBLE else f"trial {shown.removesuffix(' 100%')}"
+        )
 
 
 @dataclass(frozen=True)
@@ -72,9 +86,9 @@ class SearchResult:
     Attributes
     ----------
     best, test, baseline:
-        The champion, its score on the untouched rows (None without such rows), and what it must beat.
+        What was found, its score on the untouched rows (None without such rows), and what it must beat.
     predictor:
-        The champion, ready to predict.
+        It, ready to predict. Whether it is the champion of its name is ``ids.is_champion``.
     trials:
         Trials by how they ended.
     interrupted:
@@ -165,17 +179,37 @@ class SearchResult:
 
         return explained(self.predictor, self.evidence)
 
+    def __repr__(self) -> str:
+        """A few lines: what was found, its scores, and where the rest is."""
+        lines = [
+            f"Search {self.name!r}: {self.task}, {counted(sum(self.trials.values()), 'trial')} "
+            f"in {duration(self.seconds)}",
+            f"  result      {self.best}",
+            f"  validation  {self.metric} {score_text(self.best.validation)}",
+        ]
+        if self.test is not None:
+            ends = range_text(self.test.low, self.test.high)
+            test = f"{score_text(self.test.value)} ({ends}, {self.test.rows:,} untouched rows)"
+            lines.append(f"  test        {self.metric} {test}")
+        if self.baseline.validation is not None:
+            lines.append(f"  baseline    {self.metric} {score_text(self.baseline.validation)}")
+        if self.ids.model_version:
+            said = "it is the champion" if self.ids.is_champion else self.ids.succession
+            lines.append(f"  model       version {self.ids.model_version}: {said}")
+        if self.warnings:
+            lines.append(f"  warnings    {len(self.warnings)}, see .warnings")
+        lines.append("  next        .predictor.predict(frame), .leaderboard, .plot_importance()")
+        if self.run_id:
+            lines.append(f"  later       automl.load({self.run_id[:8]!r})")
+        return "\n".join(lines)
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from automl.report import notebook
 
         best = self.best
-        weights = weight_texts([member.weight for member in best.members])
-        members = ", ".join(
-            f"{member.family} {weight}" for member, weight in zip(best.members, weights, strict=True)
-        )
         facts = [
-            ("champion", f"{best.kind}: {members}"),
+            ("champion" if self.ids.is_champion else "result", str(best)),
             ("validation", notebook.score_words(self.metric, best.validation)),
         ]
         if self.test is not None:
@@ -222,6 +256,8 @@ def best_of(champion: Champion, trials: Mapping[int, Trial], run_ids: Mapping[in
         MemberSummary(number, run_ids.get(number, ""), trials[number].candidate.family, weight)
         for number, weight in champion.weights.items()
     )
+    if champion.kind == ENSEMBLE:
+        return Best(ENSEMBLE, NO_TRIAL, "", ENSEMBLE, champion.validation, members)
     first = members[0]
     return Best(champion.kind, first.trial, first.run_id, first.family, champion.validation, members)
 

@@ -8,15 +8,19 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from searched import flowers
 
 import automl
-from automl.cli.pages import print_comparison, print_leaderboard
-from automl.history import leaderboard, promote, read_leaderboard
+from automl.cli.pages import print_comparison, print_leaderboard, summarise
+from automl.history import leaderboard, load_told, promote, read_leaderboard
+from automl.outcome import best_of
+from automl.report.build import write_card
 from automl.report.compare import compare
+from automl.trial import Candidate, Trial
 from automl.upkeep import search_lines
 
 
@@ -119,3 +123,63 @@ def test_equal_scores_are_called_equal_and_costs_decide(kept: Kept) -> None:
     assert not [line for line in lines[6:] if line.split()[:1] in (["time"], ["seconds"])]
     assert "Both have the same accuracy; 95 % interval of the difference" in page.getvalue()
     assert "chance" not in page.getvalue()
+
+
+def test_after_a_result_that_was_not_taken_both_models_have_their_command(kept: Kept) -> None:
+    page = io.StringIO()
+    summarise(kept.second, page)
+    run = kept.second.run_id[:8]
+    steps = page.getvalue().split("What next\n")[1].splitlines()
+    assert steps[0].split("  ")[1] == f"automl predict {run} NEW.csv -o predictions.csv"
+    assert steps[1].split("  ")[1] == "automl predict flowers NEW.csv -o predictions.csv"
+    assert steps[1].endswith("use the champion, version 1")
+    assert steps[2].startswith(f"  automl promote flowers {run} ")
+    page = io.StringIO()
+    summarise(replace(kept.first, interrupted=True), page)
+    steps = page.getvalue().split("What next\n")[1].splitlines()
+    assert steps[1].startswith("  automl resume flowers ")
+    assert len({step.index(step.split("  ")[-1].strip()) for step in steps}) == 1  # aligned
+
+
+def test_predict_says_which_model_it_used(kept: Kept) -> None:
+    said = kept.automl("predict", "flowers", "flowers.csv", "-o", "a.csv").stderr
+    first = f"the result of the search {kept.first.run_id[:8]}, validation accuracy 0."
+    assert f"Wrote 150 predictions to a.csv, by the champion of 'flowers', version 1: {first}" in said
+    store = {"store": kept.store}
+    assert (
+        f"'flowers', version 2: the result of the search {kept.second.run_id[:8]}"
+        in load_told(kept.second.run_id, **store)[1]
+    )
+    number, family = kept.promoted.trial, kept.promoted.family
+    assert f"'petals', trial #{number} {family} of the search" in load_told(kept.promoted.run_id, **store)[1]
+    assert f"of 'petals', version 2: trial #{number} {family}" in load_told("petals", **store)[1]
+
+
+def test_a_card_loads_the_version_that_it_describes_and_says_whether_that_is_the_champion(
+    kept: Kept, tmp_path: Path
+) -> None:
+    for result, said in (
+        (kept.first, "It is the champion"),
+        (kept.second, "**It is not the champion of flowers**"),
+    ):
+        text = write_card(result.run_id, out=tmp_path / "card.md", store=kept.store).read_text()
+        version, run = result.ids.model_version, result.run_id
+        head = text[: text.index("## What it is")]
+        assert f"Version {version} of the model flowers: the result of the search `{run}`." in head
+        assert said in head
+        assert f'automl.load("{run}")  # version {version} of flowers' in text
+        loaded = automl.load(run, store=kept.store)
+        assert loaded.facts["validation"] == result.best.validation
+
+
+def test_a_printed_result_is_a_few_lines_and_no_trial_stands_for_an_ensemble(kept: Kept) -> None:
+    lines = repr(kept.second).splitlines()
+    assert lines[0].startswith("Search 'flowers': multiclass, 1 trial in ")
+    assert lines[1].split(None, 1) == ["result", "trial #0 dummy"]
+    assert "version 2: Kept version 1 as champion" in repr(kept.second)
+    assert len(lines) < 10
+    weights = {0: 0.6, 1: 0.4}
+    trials = {number: Trial(number, Candidate("linear")) for number in weights}
+    best = best_of(SimpleNamespace(kind="ensemble", weights=weights, validation=0.9), trials, {})
+    assert (best.trial, best.run_id, best.family) == (-1, "", "ensemble")
+    assert str(best) == "ensemble of #0 linear 60%, #1 linear 40%"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.leaderboard import CHAMPION
-from automl.wording import duration, range_text, score_text, signed_text, size_text, weight_texts
+from automl.wording import duration, range_text, score_text, signed_text, size_text
 
 _PIPED_COLUMNS = 160
 _RUN_DIGITS = 8  # of an id: enough for every command that takes a run
@@ -26,13 +26,7 @@ if TYPE_CHECKING:
 def summarise(result: SearchResult, stream: IO[str]) -> None:
     """The closing summary: what was found, how sure it is, what it costs, what to do next."""
     best, test = result.best, result.test
-    what = f"ensemble of {len(best.members)} trials" if best.kind == "ensemble" else f"trial #{best.trial}"
-    weights = weight_texts([member.weight for member in best.members])
-    families = ", ".join(
-        f"{member.family} {weight}" for member, weight in zip(best.members[:6], weights, strict=False)
-    )
-    more = f", and {len(best.members) - 6} more" if len(best.members) > 6 else ""
-    lines = ["", f"Best: {what} ({families}{more})"]
+    lines = ["", f"Best: {best}"]
     optimistic = "" if test else "  (chosen on these rows: optimistic)"
     lines.append(f"  validation {result.metric} {score_text(best.validation)}{optimistic}")
     if test is not None:
@@ -51,21 +45,36 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines.append(f"  trials     {counts} in {duration(result.seconds)}{budget}; {result.end_reason}")
     lines += [f"  champion   {result.ids.succession}"] if result.ids.succession else []
     lines += [f"  warning    {warning}" for warning in result.warnings]
-    name = shlex.quote(result.name)
+    steps = _next_steps(result)
+    width = max(len(command) for command, _ in steps)
+    lines += ["", "What next", *(f"  {command:<{width}}  {what}" for command, what in steps)]
+    print("\n".join(lines), file=stream, flush=True)
+
+
+def _next_steps(result: SearchResult) -> list[tuple[str, str]]:
+    """Commands and what each is for; a result that is not the champion is used by its run."""
     from automl.image_input import place_of_new_rows
 
+    name, run, held = shlex.quote(result.name), result.run_id[:_RUN_DIGITS], result.ids.champion_version
     place = place_of_new_rows(result.predictor.layout)
     what = "images" if place.endswith("/") else "rows"
-    lines += ["", "What next"]
-    commands = (
-        (f"automl predict {name} {place} -o predictions.csv", f"use it on new {what}"),
+    out = f"{place} -o predictions.csv"
+    steps = []
+    if result.ids.is_champion:
+        steps.append((f"automl predict {name} {out}", f"use it on new {what}"))
+    else:
+        steps.append((f"automl predict {run} {out}", f"use this result on new {what}"))
+        if held:
+            steps.append((f"automl predict {name} {out}", f"use the champion, version {held}"))
+        steps.append((f"automl promote {name} {run}", "make this result the champion"))
+    if result.interrupted:
+        steps.append((f"automl resume {name}", "go on with this search"))
+    return [
+        *steps,
         (f"automl report {name}", "one page: how good, why, at what cost"),
         (f"automl ui {name}", "every trial in MLflow"),
         (f"automl leaderboard {name}", "every trial here"),
-    )
-    width = max(len(command) for command, _ in commands)
-    lines += [f"  {command:<{width}}  {what}" for command, what in commands]
-    print("\n".join(lines), file=stream, flush=True)
+    ]
 
 
 def print_leaderboard(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from automl.cli.arguments import dialect_options, store_options
+from automl.cli.terminal import printable
 from automl.errors import DataError, UsageError, did_you_mean
 from automl.wording import counted
 
@@ -57,12 +58,12 @@ def predict(
       automl predict wine new.csv --id bottle --keep vineyard --proba
       automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
-    from automl.history import load, remark
+    from automl.history import load_told, remark
 
     if out is not None:
         _refuse_place(Path(out))
     with _remarks_to_stderr():
-        predictor = load(model, tracking_uri=tracking_uri, store=Path(store))
+        predictor, used = load_told(model, tracking_uri=tracking_uri, store=Path(store))
         if note := remark(model, tracking_uri=tracking_uri, store=Path(store)):
             click.echo(note, err=True)
         columns = (*given.pop("ids"), *given.pop("keep"))
@@ -77,7 +78,7 @@ def predict(
         click.echo(written.to_csv(index=False), nl=False)
     else:
         _write(written, Path(out))
-        click.echo(f"Wrote {counted(len(written), 'prediction')} to {out}.", err=True)
+        click.echo(f"Wrote {counted(len(written), 'prediction')} to {out}, by {printable(used)}.", err=True)
     if rows.left_out:
         click.echo(
             f"warning: {counted(rows.left_out, 'row')} of {data} could not be read and "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +90,6 @@ def conclude(result: SearchResult, view: View, *, as_json: bool, quiet: bool) ->
     if not quiet:
         summarise(result, sys.stderr)
     if result.interrupted:
-        if not quiet:
-            click.echo(
-                f"  automl resume {shlex.quote(result.name)}        goes on with this search", err=True
-            )
         return view.exit_code
     if result.nothing_succeeded:
         click.echo(

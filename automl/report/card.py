@@ -1,4 +1,4 @@
-"""The model card: what the champion is, what it was made from, how well it does, and where its limits are."""
+"""The model card: what a search's result is, what it was made from, how well it does, its limits."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
     """The card as Markdown; text from the data is escaped."""
     parts = [
         f"# Model card: {escaped(subject.name)}",
+        _which(subject),
         _overview(subject),
         "## What it is",
         _what(subject),
@@ -64,6 +65,20 @@ def escaped(value: object) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _which(subject: Subject) -> str:
+    """The version and the run that the card is of, and whether that is the champion."""
+    search = subject.material.search
+    name, version, held = escaped(search.name), search.model_version, search.champion_version
+    if not version:
+        return f"The result of the search `{search.run_id}`, which registered no model."
+    text = f"Version {version} of the model {name}: the result of the search `{search.run_id}`."
+    day = time.strftime("%Y-%m-%d")
+    if version == held:
+        return f"{text} It is the champion (on {day}), which the name alone loads."
+    now = f"that was version {held} on {day}, which the name alone loads" if held else "no version was that"
+    return f"{text}\n\n**It is not the champion of {name}**: {now}."
 
 
 def _overview(subject: Subject) -> str:
@@ -281,8 +296,10 @@ def _versions(subject: Subject) -> str:
 
 
 def _use(subject: Subject) -> str:
-    name = subject.name
-    return f'```python\nimport automl\n\nmodel = automl.load("{name}")\nmodel.predict(frame)\n```'
+    search = subject.material.search
+    of = f"  # version {search.model_version} of {search.name}" if search.model_version else ""
+    code = f'model = automl.load("{search.run_id}"){" ".join(of.splitlines())}'
+    return f"```python\nimport automl\n\n{code}\nmodel.predict(frame)\n```"
 
 
 def _plain(value: float) -> str:

@@ -323,9 +323,11 @@ def _search_side(material: Material) -> Side:
     best = (search.summary or {}).get("best", {})
     rows = material.members
     milliseconds, size = material.cost
-    given = search.configuration
-    twice = {"seconds"} if "time" in given else set()  # the budget, as it was given and in seconds
-    settings = {key: value for key, value in given.items() if key not in {"name", "memory_bytes", *twice}}
+    settings = {
+        "time" if key == "seconds" else key: value  # the budget: the option's name, not what it took
+        for key, value in search.configuration.items()
+        if key not in ("name", "memory_bytes")
+    }
     families = ", ".join(dict.fromkeys(row.family for row in rows))
     members = ", ".join(f"#{row.trial} {row.family}" for row in rows)
     model = {"family": families, **rows[0].params} if len(rows) == 1 else {"members": members}

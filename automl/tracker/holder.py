@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from automl.tracker.access import Run
 from automl.tracker.query import Record
 from automl.tracker.store import storage_errors
 from automl.tracker.tags import ALIAS, PARENT
@@ -74,6 +75,14 @@ def holder_of(record: Record, name: str, version: str) -> Holder:
     score = _score(search.data.tags.get("automl.metric", ""), metrics)
     number, family = int(tags.get("automl.trial", NO_TRIAL)), tags.get("automl.family", "")
     return Holder(version, run_id, tags[PARENT], number, family, score)
+
+
+def trial_words(search: Run, trial: Run) -> str:
+    """``trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``."""
+    score = _score(search.data.tags.get("automl.metric", ""), trial.data.metrics)
+    number, family = trial.data.tags.get("automl.trial", ""), trial.data.tags.get("automl.family", "")
+    what = f"trial #{number} {family} of the search {search.info.run_id[:8]}"
+    return ", ".join(filter(None, (what, score)))
 
 
 def _score(metric: str, metrics: Mapping[str, float]) -> str:
