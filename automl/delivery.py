@@ -30,7 +30,8 @@ from automl.tracker.record import best_first, leaderboard_row
 from automl.trial import Status, Trial
 from automl.unlearned import too_good_warnings, unlearned_warnings
 
-QUICK = ("dummy", "linear")
+BASELINE = "dummy"
+QUICK = (BASELINE, "linear")
 """The families that a budget of a few seconds is for."""
 
 
@@ -135,10 +136,8 @@ def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[st
     trials = ended.loop.history
     warnings = []
     broken = (Status.FAILED, Status.OOM)
-    if _was_too_short(ended, broken):
-        warnings.append(
-            "The budget was too short for more than the simplest models. Give it more, e.g. --time 60s."
-        )
+    if only := _only_tried(ended, broken):
+        warnings.append(f"{only} Give it more, e.g. {_more(ended.settings)}.")
     if ended.prepared.test is None:
         warnings.append(
             "Without untouched rows the validation score is optimistic: the champion was chosen by it. "
@@ -159,16 +158,31 @@ def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[st
     return warnings
 
 
-def _was_too_short(ended: Ended, broken: tuple[Status, ...]) -> bool:
-    """Whether there were other families than the simplest, and time is why none of them has a score."""
-    simple = {*QUICK}
-    if ended.interrupted or {*ended.families} <= simple:
-        return False
+def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:
+    """A sentence where other families were asked for than have a score, and the budget is why; or nothing."""
+    if ended.interrupted:
+        return ""
     trials = ended.loop.history.values()
     scored = {trial.candidate.family for trial in trials if trial.scores is not None}
     failed = {trial.candidate.family for trial in trials if trial.result and trial.result.status in broken}
-    others = {*ended.loop.optimizer.spaces} - simple
-    return scored <= simple and (not others or bool(others - failed))
+    for simple, said in (
+        (
+            {BASELINE},
+            "The budget was too short for any model: the result is the baseline.",
+        ),
+        ({*QUICK}, "The budget was too short for more than the simplest models."),
+    ):
+        others = {*ended.loop.optimizer.spaces} - simple
+        if scored <= simple and {*ended.families} - simple and (not others or others - failed):
+            return said
+    return ""
+
+
+def _more(settings: Settings) -> str:
+    """A larger budget, in the unit of the one that was given."""
+    if settings.trials is not None:
+        return f"--trials {max(3, 2 * settings.trials)}"
+    return f"--time {max(60, round(2 * (settings.seconds or 0.0)))}s"
 
 
 def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:

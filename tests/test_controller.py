@@ -56,7 +56,19 @@ def test_a_budget_is_too_short_only_for_families_that_were_asked_for(frame, tmp_
     asked = search(table, tmp_path, target="label", trials=2)
     more = search(table, tmp_path, target="label", trials=2, families=("linear", "lightgbm"))
     assert not any(warning.startswith(short) for warning in asked.warnings)
-    assert any(warning.startswith(short) for warning in more.warnings)
+    assert any(warning.startswith(short) and "e.g. --trials 4." in warning for warning in more.warnings)
+
+
+def test_a_search_that_tried_the_baseline_alone_warns_in_the_unit_of_its_budget(frame, tmp_path):
+    table = frame.drop(columns="value")
+    alone = search(table, tmp_path, target="label", trials=1, executor="inline")
+    assert alone.best.family == "dummy"
+    said = (
+        "The budget was too short for any model: the result is the baseline. Give it more, e.g. --trials 3."
+    )
+    assert said in alone.warnings
+    asked = search(table, tmp_path, target="label", trials=1, families=("dummy",), executor="inline")
+    assert not any("too short" in warning for warning in asked.warnings)
 
 
 def test_a_trial_is_loaded_by_its_run_id_and_a_search_by_its_name(frame, tmp_path):
