@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -194,9 +195,9 @@ def test_off_a_terminal_there_are_plain_lines_and_the_events_are_json(folder):
     )
     assert "\x1b" not in done.stderr
     assert len(re.findall(r"^ +[\d.]+s +#\d+", done.stderr, re.MULTILINE)) == 5
-    assert re.search(
-        r"^  [\d.]+s · 5 trials · best accuracy [\d.]+ \(\w+\) · done$", done.stderr, re.MULTILINE
-    )
+    best = json.loads(done.stdout)["best"]
+    last = f"· 5 trials · result accuracy {best['validation']:.5g} ({best['family']}) · done\n"
+    assert last in done.stderr
     lines = (folder / "log" / "events.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
     kinds = [event["event"] for event in events]
@@ -227,6 +228,24 @@ def test_off_a_terminal_a_line_every_ten_seconds_says_how_far_the_search_is(monk
         "  10s of 60s · 0 trials · 2 running",
         "  20s of 60s · 1 trial · best accuracy 0.971 (lightgbm) · 1 running",
     ]
+
+
+def test_a_line_tells_the_score_of_a_trial_from_that_of_an_ensemble():
+    stream = io.StringIO()
+    view = PlainView(stream)
+    for number, (score, ensemble) in enumerate([(0.9, None), (0.8, 0.95), (0.97, 0.96)]):
+        trial = Trial(number, Candidate("linear"))
+        view.finished(trial.finished(Result(Status.DONE, seconds=1.0), Scores(score, 0.01, ())), ensemble)
+    marks = [re.search(r"(best|ensemble) [\d.]+$", line.rstrip()) for line in stream.getvalue().splitlines()]
+    assert [mark.group() for mark in marks if mark] == ["best 0.9", "ensemble 0.95", "best 0.97"]
+
+
+def test_what_is_left_out_is_named_in_the_option_that_keeps_it(folder):
+    frame = pd.DataFrame({"x": range(60), "Passenger Id": [f"p{n:05d}" for n in range(60)], "y": [0, 1] * 30})
+    frame.to_csv(folder / "ids.csv", index=False)
+    command = (sys.executable, "-m", "automl", "search", "ids.csv", "--target", "y", "--trials", "1")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert "left out 'Passenger Id' (id); --keep 'Passenger Id' keeps it\n" in done.stderr
 
 
 def test_quiet_says_nothing_but_still_writes_events(folder):

@@ -33,6 +33,7 @@ _DRAW_SECONDS = 0.25
 _MEMORY_SECONDS = 1.0
 _LINE_SECONDS = 10.0
 _WARNINGS = 8
+ENSEMBLE = "ensemble"
 
 
 class Ended(KeyboardInterrupt):
@@ -137,7 +138,7 @@ class View:
                 for trial in trials
                 if trial.scores and trial.scores.validation == self.best
             ),
-            "ensemble",
+            ENSEMBLE,
         )
         self.say(f"Resumed: {len(trials)} trials are there already, {duration(spent)} used.")
 
@@ -183,7 +184,7 @@ class View:
         if best is not None and best != self.best:
             self.curve.append((self.elapsed, best))
             self.best = best
-            self.leader = trial.candidate.family if best == own else "ensemble"
+            self.leader = trial.candidate.family if best == own else ENSEMBLE
         if self.events is not None:
             self.events.finished(trial, best)
 
@@ -196,7 +197,8 @@ class View:
         """About ten times a second."""
 
     def delivered(self, result: SearchResult) -> None:
-        """The search is over and has a result."""
+        """The search is over and has a result, which may score otherwise than what led on the way."""
+        self.best, self.leader = result.best.validation, result.best.family
         if self.events is not None:
             self.events.ended(result)
 
@@ -241,7 +243,8 @@ class PlainView(View):
     def finished(self, trial: Trial, best: float | None) -> None:
         """One line per trial, with the best score so far and what is left."""
         super().finished(trial, best)
-        mark = "" if self.best is None else f"  best {score_text(self.best)}"
+        word = ENSEMBLE if self.leader == ENSEMBLE else "best"
+        mark = "" if self.best is None else f"  {word} {score_text(self.best)}"
         self.say(f"{self.elapsed:7.1f}s  {trial_line(trial, self.metric)}{mark}  {self.left}".rstrip())
 
     def ticked(self) -> None:
@@ -252,14 +255,14 @@ class PlainView(View):
     def delivered(self, result: SearchResult) -> None:
         """The last line."""
         super().delivered(result)
-        self.say(self.progress_line("done"))
+        self.say(self.progress_line("done", word="result"))
 
-    def progress_line(self, state: str) -> str:
+    def progress_line(self, state: str, *, word: str = "best") -> str:
         """How far the search is: ``20 s of 60 s · 9 trials · best accuracy 0.971 (lightgbm) · 2 running``."""
         budget = "" if self._seconds is None else f" of {duration(self._seconds)}"
         parts = [f"  {duration(self.elapsed)}{budget}", counted(len(self.ended), "trial")]
         if self.best is not None:
-            parts.append(f"best {self.metric} {score_text(self.best)} ({self.leader})")
+            parts.append(f"{word} {self.metric} {score_text(self.best)} ({self.leader})")
         return " · ".join([*parts, state])
 
     def _is_due(self) -> bool:
@@ -409,7 +412,9 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
     if left_out:
         named = ", ".join(f"{finding.column!r} ({finding.code})" for finding in left_out[:8])
         more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
-        lines.append(f"  left out {named}{more}; --keep COLUMN keeps one")
+        kept = next((finding.column for finding in left_out if finding.code == "id"), left_out[0].column)
+        which = "it" if len(left_out) == 1 else "that one"
+        lines.append(f"  left out {named}{more}; --keep {shlex.quote(str(kept))} keeps {which}")
     matters = [finding for finding in prepared.findings if finding.severity != "note"]
     lines += [f"  {f.severity:7} {f.evidence} {f.remedy}".rstrip() for f in matters[:_WARNINGS]]
     if len(matters) > _WARNINGS:
