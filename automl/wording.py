@@ -82,6 +82,11 @@ def weight_texts(weights: Sequence[float]) -> list[str]:
     return [f"{part / 10**digits:.{digits}f}%" for part in made]
 
 
+def quoted(text: str, most: int = 60) -> str:
+    """A cell in quotes, cut with a sign that says so: ``'Mr. Owen Harr…'``."""
+    return repr(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
 def label_text(label: object) -> str:
     """A class as people write it: ``3`` for a column of whole numbers that was read as 3.0."""
     if isinstance(label, float) and label.is_integer():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automl.wording import counted, range_text, score_text, share_text, signed_text, weight_texts
+from automl.wording import counted, quoted, range_text, score_text, share_text, signed_text, weight_texts
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,8 @@ def test_weights_add_up_to_a_hundred_as_they_are_printed(weights: tuple[float, .
     texts = weight_texts(weights)
     assert round(sum(float(text[:-1]) for text in texts), 6) == 100
     assert all(float(text[:-1]) for text in texts)
+
+
+def test_a_cell_that_is_cut_says_so() -> None:
+    assert quoted("Mr. Owen") == "'Mr. Owen'"
+    assert quoted("x" * 61) == "'" + "x" * 59 + "…'"

@@ -14,7 +14,7 @@ import click
 from automl.cli.arguments import dialect_options, store_options
 from automl.cli.terminal import printable
 from automl.errors import DataError, UsageError, did_you_mean
-from automl.wording import counted
+from automl.wording import counted, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,7 +223,7 @@ def _warn_of_formulas(predicted: pd.DataFrame) -> None:
     risky = [text for text in texts if text.startswith(_FORMULA)]
     if risky:
         click.echo(
-            f"warning: {risky[0][:40]!r} begins as a formula does. It is written as it is; a spreadsheet "
+            f"warning: {quoted(risky[0])} begins as a formula does. It is written as it is; a spreadsheet "
             "would run it: import the column as text.",
             err=True,
         )

@@ -22,6 +22,7 @@ from automl.data.quotes import MAX_CELL, Quotes
 from automl.data.sniffing import Header, delimiter_name, read_header
 from automl.data.typed_columns import TypedColumns
 from automl.errors import DataError, UsageError
+from automl.wording import quoted
 
 SAMPLE_BYTES = 1 << 17
 
@@ -198,7 +199,7 @@ def _split(
             raise _bad_row(data, name, delimiter, header, str(error)) from error
     lines = _lines_of(skipped, data, header.end)
     if skipped:
-        shown = [f"line {line}: {row[:40]!r}" for line, row in zip(lines, skipped, strict=True)][:_SHOWN]
+        shown = [f"line {line}: {quoted(row)}" for line, row in zip(lines, skipped, strict=True)][:_SHOWN]
         more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
         notes.append(
             f"{len(skipped)} row{'s' if len(skipped) > 1 else ''} with too many or too few values "

@@ -23,6 +23,7 @@ from automl.data.cells import (
     words,
 )
 from automl.data.table import Array, Codes, Strings
+from automl.wording import quoted
 
 # False and True as pandas, people and numbers write them: even places are False.
 _TRUTHS = ("False", "True", "false", "true", "0", "1", "FALSE", "TRUE")
@@ -145,7 +146,7 @@ class CategoryPlan(Plan):
         if unseen and not self.cut:
             sample = text.filter(pa.array(codes < 0)).drop_null()[0].as_py()
             notes.append(
-                f"Column {self.column!r}: {unseen} values, such as {sample[:60]!r}, were never seen in "
+                f"Column {self.column!r}: {unseen} values, such as {quoted(sample)}, were never seen in "
                 "training; they count as missing."
             )
         return Pieces(codes=[codes], notes=notes)

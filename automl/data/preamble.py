@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from automl.data.cells import MISSING_WORDS
 from automl.data.sniffing import find_delimiter
 from automl.errors import DataError
+from automl.wording import quoted
 
 _MOST_LINES = 20
 _LEAST_ROWS = 3
@@ -161,7 +162,7 @@ def _refuse_second_header(rows: list[list[str]], lines: list[str], name: str) ->
         return
     first, second = [number for number, line in enumerate(lines, start=1) if line.strip()][:2]
     raise DataError(
-        f"{name}, line {second}: {lines[second - 1].strip()[:60]!r} are words where the lines below hold "
+        f"{name}, line {second}: {quoted(lines[second - 1].strip())} are words where the lines below hold "
         f"numbers: either this line names the columns, or it states units below the names in line {first}. "
         f"Next: --header {second} if it names them; delete the line if it is one of units; "
         f"--header {first} reads it as a row."

@@ -17,6 +17,7 @@ from automl.data.dates import ISO, DateReading, date_fields, hours, read_dates
 from automl.data.number_plans import DurationPlan, NumberPlan, notation_of_format_1
 from automl.data.plans import CategoryPlan, ImagePlan, Pieces, Plan, TextPlan, codes_of
 from automl.errors import DataError
+from automl.wording import quoted
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class DatePlan(Plan):
             bad = words(column).filter(pa.array(missing)).drop_null()
             if len(bad):
                 pieces.notes.append(
-                    f"Column {self.column!r}: {len(bad)} values, such as {bad[0].as_py()[:60]!r}, are not "
+                    f"Column {self.column!r}: {len(bad)} values, such as {quoted(bad[0].as_py())}, are not "
                     f"dates ({self.reading.described}); they count as missing."
                 )
         return pieces

@@ -25,7 +25,7 @@ from automl.data.target_numbers import (
     refuse_words,
 )
 from automl.errors import DataError, did_you_mean
-from automl.wording import share_text
+from automl.wording import quoted, share_text
 
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5
@@ -193,7 +193,7 @@ def _read_words(
         sample, row = (text[int(odd[0])].as_py(), int(odd[0])) if len(odd) else ("", 0)
         raise DataError(
             f"A regression needs numbers, but {len(odd)} of {len(text) - text.null_count} values of the "
-            f"target {target!r} are text, such as {sample[:60]!r} in row {row_number(column, row)}. Next: "
+            f"target {target!r} are text, such as {quoted(sample)} in row {row_number(column, row)}. Next: "
             "correct them, choose another --target, or use --task classification."
         )
     return _labels(column, text, present, kept_as_text=spelled_as_classes)

@@ -26,6 +26,7 @@ from automl.data.names import listed
 from automl.data.row_numbers import row_number
 from automl.data.table import Array
 from automl.errors import DataError
+from automl.wording import quoted
 
 _DATES = 0.8  # of the words must be dates
 
@@ -127,7 +128,7 @@ def refuse_words(odd: Mask, text: Words, target: str, column: pd.Series[Any]) ->
     word = sample if "," not in sample else "WORD"
     raise DataError(
         f"The target {target!r} holds numbers but for {len(bad)} of {len(text) - text.null_count} cells: "
-        f"{listed(said, 5)}; the first is {sample[:60]!r} in row {row_number(column, bad[0])}. Next: "
+        f"{listed(said, 5)}; the first is {quoted(sample)} in row {row_number(column, bad[0])}. Next: "
         f"correct or blank them, or say that they mean no value: --missing 'usual,{word}'. "
         "--task classification takes every value for a class."
     )

@@ -23,7 +23,7 @@ from automl.data.plans import CategoryPlan, Plan
 from automl.data.row_numbers import row_number
 from automl.data.structured import DatePlan
 from automl.data.table import Column, Kind, Table
-from automl.wording import share_text
+from automl.wording import quoted, share_text
 
 MANY_LEVELS = 1_000
 MOSTLY_MISSING = 0.5
@@ -157,7 +157,7 @@ def _no_dates(name: str, plan: DatePlan, cells: pd.Series[Any], count: int) -> F
         name,
         WARNING,
         f"Column {name!r}: {count} values are not dates ({plan.reading.described}), such as "
-        f"{text[row].as_py()[:40]!r} in row {row_number(cells, row)}: they count as missing.",
+        f"{quoted(text[row].as_py())} in row {row_number(cells, row)}: they count as missing.",
         "Repair them or leave them blank.",
     )
 
@@ -225,7 +225,7 @@ def _words_beside_numbers(name: str, cells: pd.Series[Any], plan: NumberPlan) ->
         name,
         WARNING if count <= _LITTLE_DIRT * present else NOTE,
         f"Column {name!r} holds numbers but for {count} of {present} values: {said}, first "
-        f"{text[row].as_py()[:40]!r} in row {row_number(cells, row)}. It is used as a number, with these "
+        f"{quoted(text[row].as_py())} in row {row_number(cells, row)}. It is used as a number, with these "
         "words as a category.",
         f"If they mean no value, use --kind {name}=number or name them with --missing.",
     )
@@ -260,7 +260,7 @@ def _nearly_numbers(name: str, cells: pd.Series[Any]) -> Iterable[Finding]:
         name,
         WARNING if share <= _LITTLE_DIRT else NOTE,
         f"Column {name!r} holds numbers but for {int(bad.sum())} of {present} values, such as "
-        f"{text[row].as_py()[:40]!r} in row {row_number(cells, row)}: it is not used as a number.",
+        f"{quoted(text[row].as_py())} in row {row_number(cells, row)}: it is not used as a number.",
         f"Clean it, or use --kind {name}=number to count those as missing.",
     )
 

@@ -15,7 +15,7 @@ from automl.data.layout import Layout
 from automl.data.repeats import find_repeats
 from automl.data.structured import DatePlan
 from automl.data.table import Array, Features, Table
-from automl.wording import share_text
+from automl.wording import quoted, share_text
 
 SAMPLE = 5_000  # rows of each part
 NOTED, ALARM = 0.6, 0.7
@@ -189,7 +189,7 @@ def _change(parts: _Parts, at: int, *, is_date: bool) -> str:
     ]
     most = int(np.argmax(np.abs(shares[1] - shares[0])))
     before_share, after_share = (share_text(share[most]) for share in shares)
-    return f"{levels[most][:40]!r} in {before_share} of the rows, in the test part in {after_share}"
+    return f"{quoted(levels[most])} in {before_share} of the rows, in the test part in {after_share}"
 
 
 def _shown(value: float, is_date: bool) -> str:
