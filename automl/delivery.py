@@ -140,7 +140,7 @@ def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[st
         warnings.append(f"{only} Give it more, e.g. {_more(ended.settings)}.")
     if ended.prepared.test is None:
         warnings.append(
-            "Without untouched rows the validation score is optimistic: the champion was chosen by it. "
+            "Without untouched rows the validation score is optimistic: the result was chosen by it. "
             "Pass --test FILE for an honest one."
         )
     warnings += unlearned_warnings(ended.prepared.problem, champion, trials)

@@ -131,6 +131,8 @@ def test_a_result_without_the_alias_is_not_called_champion_anywhere(board: Leade
     assert not other.frame()["is_champion"].any()
     assert [row["kind"] for row in other.to_json()] == ["trial"] * 4 + ["result"]
     assert not any(row["is_champion"] for row in other.to_json())
+    earlier = without_alias(board, Holder("1", "f" * 32, "f" * 32, earlier=True))
+    assert "is version 1: an earlier result of this search." in "".join(page_of(earlier))
     assert "No version of 'wine' is the champion" in "".join(page_of(without_alias(board, None)))
 
 

@@ -155,7 +155,7 @@ def _about_the_champion(board: Leaderboard) -> list[str]:
     if result and result.is_champion:
         lines.append(f"It is the champion of {board.name!r}: `automl predict {name}` uses it.")
     elif board.champion:
-        it = "It is not" if result else "This search has no result yet"
+        it = "It is not" if result else "This search has no result"
         here = result.run_id if result else ""
         held = board.champion.words(here)
         verdict = f"{it} the champion of {board.name!r}" if result else it

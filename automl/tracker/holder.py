@@ -26,6 +26,8 @@ class Holder:
         Of a trial that was promoted; ``NO_TRIAL`` for a search's result.
     score:
         ``validation accuracy 0.83``; empty where it is not on record.
+    earlier:
+        Whether the search has registered another version since: it was resumed.
     """
 
     version: str
@@ -34,6 +36,7 @@ class Holder:
     trial: int = NO_TRIAL
     family: str = ""
     score: str = ""
+    earlier: bool = False
 
     def words(self, here: str = "") -> str:
         """``version 3: trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``.
@@ -45,7 +48,7 @@ class Holder:
         search = f"the search {self.search_run_id[:8]}"
         if here and self.search_run_id == here:
             search = "this search"
-        what = f"the result of {search}"
+        what = f"{'an earlier' if self.earlier else 'the'} result of {search}"
         if self.trial != NO_TRIAL:
             what = f"trial #{self.trial} {self.family} of {search}"
         score = f", {self.score}" if self.score else ""
@@ -68,9 +71,9 @@ def holder_of(record: Record, name: str, version: str) -> Holder:
         return Holder(version)
     tags, metrics = run.data.tags, run.data.metrics
     if not record.is_trial(run):
-        own = tags.get("automl.model_version") == version  # else of before it was resumed
-        score = _score(tags.get("automl.metric", ""), metrics) if own else ""
-        return Holder(version, run_id, run_id, score=score)
+        earlier = tags.get("automl.model_version") != version
+        score = "" if earlier else _score(tags.get("automl.metric", ""), metrics)
+        return Holder(version, run_id, run_id, score=score, earlier=earlier)
     search = record.search_run(run_id)
     score = _score(search.data.tags.get("automl.metric", ""), metrics)
     number, family = int(tags.get("automl.trial", NO_TRIAL)), tags.get("automl.family", "")
