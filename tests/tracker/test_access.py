@@ -63,7 +63,9 @@ def test_versions_are_read_as_the_client_reads_them(both: tuple[Access, Access])
         assert access.version_of("flowers", "champion") == "1"
         assert access.version_of("flowers", "challenger") == access.version_of("nothing", "champion") == ""
         assert access.version_place("flowers", "9") is None
+        assert access.version_run("flowers", "9") == access.version_run("nothing", "1") == ""
     direct, client = both
+    assert direct.version_run("flowers", "1") == client.version_run("flowers", "1") != ""
     assert direct.version_place("flowers", "1") == client.version_place("flowers", "1")
     model = (direct.version_place("flowers", "1") or "").split("/")[-2]
     assert direct.logged_model_place(model) == client.logged_model_place(model)
