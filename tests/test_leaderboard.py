@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from automl.cli import pages
+from automl.cli.descriptions import print_description
 from automl.cli.pages import print_leaderboard
 from automl.leaderboard import Leaderboard, result_row
 from automl.leaderboard_frame import COLUMNS, SHOWN
 from automl.tracker.holder import Holder
+from automl.tracker.query import TrialDescription
 from automl.tracker.record import LeaderboardRow
 from automl.wording import whole_percents
 
@@ -180,3 +182,13 @@ def test_the_result_stays_on_top_in_every_order(board: Leaderboard) -> None:
     backwards = replace(board, trials=board.trials[::-1]).sorted_by("trial")
     assert [row.trial for row in backwards.trials] == [0, 1, 2, 3]
     assert backwards.frame()["state"].iloc[0] == "champion"
+
+
+def test_show_names_no_memory_that_was_not_measured(board: Leaderboard) -> None:
+    trial = TrialDescription(board.trials[0], "wine", "f" * 32, "accuracy", (), {}, {}, "", "", False, ())
+    page = io.StringIO()
+    print_description(trial, page, as_json=False)
+    assert "  took       12s\n" in page.getvalue()
+    page = io.StringIO()
+    print_description(replace(trial, metrics={"peak_bytes": 2**20}), page, as_json=False)
+    assert "12s, 1.0 MB of memory at most" in page.getvalue()

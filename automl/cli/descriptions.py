@@ -111,12 +111,9 @@ def _trial(trial: TrialDescription) -> list[str]:
         lines.append(_line("folds", "  ".join(score_text(score) for score in trial.fold_scores)))
     if trial.error:
         lines.append(_line("error", trial.error))
-    lines += [
-        _line(
-            "took",
-            f"{duration(row.seconds)}, {size_text(trial.metrics.get('peak_bytes', 0.0))} of memory at most",
-        ),
-    ]
+    peak = trial.metrics.get("peak_bytes")
+    memory = f", {size_text(peak)} of memory at most" if peak else ""
+    lines.append(_line("took", f"{duration(row.seconds)}{memory}"))
     if row.predict_ms_per_1000_rows is not None:
         size = "" if row.model_bytes is None else f", {size_text(row.model_bytes)}"
         lines.append(_line("costs", f"{row.predict_ms_per_1000_rows:.1f} ms per 1000 rows{size}"))
