@@ -18,7 +18,7 @@ import automl
 from automl.cli.pages import print_comparison, print_leaderboard, summarise
 from automl.history import leaderboard, load_told, promote, read_leaderboard
 from automl.outcome import best_of
-from automl.report.build import write_card
+from automl.report.build import write_card, write_report
 from automl.report.compare import compare
 from automl.trial import Candidate, Trial
 from automl.upkeep import search_lines
@@ -183,3 +183,12 @@ def test_a_printed_result_is_a_few_lines_and_no_trial_stands_for_an_ensemble(kep
     best = best_of(SimpleNamespace(kind="ensemble", weights=weights, validation=0.9), trials, {})
     assert (best.trial, best.run_id, best.family) == (-1, "", "ensemble")
     assert str(best) == "ensemble of #0 linear 60%, #1 linear 40%"
+
+
+def test_a_report_of_a_result_that_was_not_taken_says_so_on_top(kept: Kept, tmp_path: Path) -> None:
+    for result, word, other in ((kept.first, "champion", "result"), (kept.second, "result", "champion")):
+        text = write_report(result.run_id, out=tmp_path / "page.html", store=kept.store).read_text()
+        said = "This is version 2 of the model flowers, which is not its champion: that is version 1."
+        assert (said in text) == (result is kept.second)
+        assert f"<b>{word}</b>" in text
+        assert f"<b>{other}</b>" not in text

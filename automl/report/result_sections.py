@@ -27,7 +27,26 @@ def result_section(subject: Subject) -> Markup:
     sentences = [_what(subject), _how_good(subject), _at_what_cost(subject)]
     warnings = [tag("p", prose(text), class_="warning") for text in subject.summary.get("warnings", [])]
     lead = tag("p", " ".join(sentences), class_="lead")
-    return section("result", "The result", lead, _tiles(subject), *warnings)
+    return section("result", "The result", *_another_champion(subject), lead, _tiles(subject), *warnings)
+
+
+def _is_champion(subject: Subject) -> bool:
+    """Whether the version that the search registered had the alias when the page was made."""
+    search = subject.material.search
+    return bool(search.model_version) and search.model_version == search.champion_version
+
+
+def _another_champion(subject: Subject) -> list[Markup]:
+    """Says on top that this page is not of the model that predictions by name use."""
+    search = subject.material.search
+    if _is_champion(subject) or not search.model_version:
+        return []
+    held = f"version {search.champion_version}" if search.champion_version else "no version"
+    text = (
+        f"This is version {search.model_version} of the model {search.name}, which is not its champion: that "
+        f"is {held}. Load this one by its run, {search.run_id[:8]}."
+    )
+    return [tag("p", text, class_="warning")]
 
 
 def members_words(subject: Subject, most: int = 4) -> str:
@@ -212,7 +231,7 @@ def _champion_cells(subject: Subject) -> list[tuple[object, ...]]:
     error = None if subject.evidence is None else subject.evidence.story.standard_error
     made = f"ensemble of {many} trials" if many > 1 else f"trial #{subject.members[0]['trial']} alone"
     cells = (
-        "champion",
+        "champion" if _is_champion(subject) else "result",
         made,
         score_text(score),
         "" if error is None else score_text(error, 2),
