@@ -140,18 +140,18 @@ def test_a_run_deleted_in_mlflow_is_said_to_be_and_its_champion_stays(store: Pat
         for look in (leaderboard_rows, describe, load, write_report):
             with pytest.raises(UsageError, match=f"the search 'flowers' of .*deleted in MLflow on {today}"):
                 look(given, store=store)
-    assert f"of the search {first.run_id[:8]} by " in whose_champion(store)
-    assert "which was deleted in MLflow" in whose_champion(store)
+    assert f"of the search {first.run_id[:8]}, which was deleted in MLflow" in whose_champion(store)
     assert load("flowers", store=store).name == "flowers"
 
 
 def whose_champion(store: Path) -> str:
     """What is said of the champion where a later search is shown."""
-    from automl.tracker.inventory import champions
-    from automl.upkeep import _whose
+    from automl.tracker.holder import champion_holder
+    from automl.tracker.query import Record
 
-    location = open_store(None, store)
-    return _whose(location, champions(location, ["flowers"])["flowers"])
+    held = champion_holder(Record(open_store(None, store)), "flowers")
+    assert held is not None
+    return held.words()
 
 
 def test_predict_goes_on_with_the_model_of_a_deleted_search(store: Path, finished_trials: Any) -> None:

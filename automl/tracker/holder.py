@@ -28,6 +28,8 @@ class Holder:
         ``validation accuracy 0.83``; empty where it is not on record.
     earlier:
         Whether the search has registered another version since: it was resumed.
+    deleted:
+        Whether its run was deleted in MLflow, which keeps such runs for a while.
     """
 
     version: str
@@ -37,6 +39,7 @@ class Holder:
     family: str = ""
     score: str = ""
     earlier: bool = False
+    deleted: bool = False
 
     def words(self, here: str = "") -> str:
         """``version 3: trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``.
@@ -51,8 +54,9 @@ class Holder:
         what = f"{'an earlier' if self.earlier else 'the'} result of {search}"
         if self.trial != NO_TRIAL:
             what = f"trial #{self.trial} {self.family} of {search}"
+        gone = ", which was deleted in MLflow" if self.deleted else ""
         score = f", {self.score}" if self.score else ""
-        return f"version {self.version}: {what}{score}"
+        return f"version {self.version}: {what}{gone}{score}"
 
 
 def champion_holder(record: Record, name: str) -> Holder | None:
@@ -70,14 +74,15 @@ def holder_of(record: Record, name: str, version: str) -> Holder:
     if run is None:
         return Holder(version)
     tags, metrics = run.data.tags, run.data.metrics
+    deleted = run.info.lifecycle_stage == "deleted"
     if not record.is_trial(run):
         earlier = tags.get("automl.model_version") != version
         score = "" if earlier else _score(tags.get("automl.metric", ""), metrics)
-        return Holder(version, run_id, run_id, score=score, earlier=earlier)
+        return Holder(version, run_id, run_id, score=score, earlier=earlier, deleted=deleted)
     search = record.search_run(run_id)
     score = _score(search.data.tags.get("automl.metric", ""), metrics)
     number, family = int(tags.get("automl.trial", NO_TRIAL)), tags.get("automl.family", "")
-    return Holder(version, run_id, tags[PARENT], number, family, score)
+    return Holder(version, run_id, tags[PARENT], number, family, score, deleted=deleted)
 
 
 def trial_words(search: Run, trial: Run) -> str:
