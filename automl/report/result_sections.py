@@ -185,7 +185,7 @@ def leaderboard_section(subject: Subject) -> Markup:
         "time",
         "ms per 1,000",
         "size",
-        "in the champion",
+        "weight",
         "state",
     )
     listed = table(head, rows, words=(0, 1, 8), spare=(3, 5, 6, 8))

@@ -27,6 +27,8 @@ from searched import RecordedSearch
 from automl.predictor import Predictor
 from automl.tracker import wheel
 
+# Whoever runs the tests may have this checkout on the path.
+ELSEWHERE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -99,10 +101,12 @@ def test_an_environment_made_of_a_model_alone_serves_it_without_an_index(
     python = _fresh_python(tmp_path)
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index"]
     subprocess.run(
-        [*install, "-r", "requirements.txt"], cwd=model, check=True, env={**os.environ, "PIP_FIND_LINKS": ""}
+        [*install, "-r", "requirements.txt"], cwd=model, check=True, env={**ELSEWHERE, "PIP_FIND_LINKS": ""}
     )
     where = [python, "-c", "import automl; print(automl.__file__)"]
-    assert Path(subprocess.check_output(where, cwd=tmp_path, text=True)).is_relative_to(tmp_path)
+    assert Path(subprocess.check_output(where, cwd=tmp_path, text=True, env=ELSEWHERE)).is_relative_to(
+        tmp_path
+    )
     rows = recorded.finished.frame.drop(columns="species").head(3)
     question = {"dataframe_split": json.loads(rows.to_json(orient="split", index=False))}
     with _serving(python, model, tmp_path) as address:
@@ -143,7 +147,7 @@ def _serving(python: Path, model: Path, folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [*command, "--host", host, "--port", port],
             cwd=folder,
-            env={**os.environ, "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]])},
+            env={**ELSEWHERE, "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]])},
             stdout=log,
             stderr=log,
             start_new_session=True,
