@@ -41,7 +41,7 @@ from automl.optimizer import Optimizer
 from automl.outcome import SearchResult
 from automl.outset import Outset, plain_settings, space_digests
 from automl.pace import Meter
-from automl.preparation import Prepared, prepare, untouched_digest
+from automl.preparation import Prepared, prepare
 from automl.readiness import absent_nets, nets_of, readiness_for
 from automl.search_folder import SearchFolder, tidy, unfinished_folders
 from automl.settings import Settings
@@ -254,7 +254,7 @@ class RunningSearch:
             plain_settings(self.settings),
             prepared.digest,
             prepared.problem.digest,
-            untouched_digest(prepared),
+            prepared.untouched_digest,
             slots,
             threads,
             device(self.settings.device),
@@ -319,7 +319,7 @@ class RunningSearch:
             key=parts.folder.outset.key,
             truth=prepared.problem.target[split.scored],
             started=time.time() - self.clock.elapsed,
-            test_digest=untouched_digest(prepared),
+            test_digest=prepared.untouched_digest,
             promote=settings.promote,
             user=user_name(),
         )
@@ -412,11 +412,11 @@ def _check_unchanged(folder: SearchFolder, prepared: Prepared, settings: Setting
     what, before, now = "", "", ""
     if prepared.digest != outset.data_digest:
         what, before, now = f"The data of {outset.name!r}", outset.data_digest, prepared.digest
-    elif untouched_digest(prepared) != outset.test_digest:
+    elif prepared.untouched_digest != outset.test_digest:
         what, before, now = (
             f"The test rows of {outset.name!r}",
             outset.test_digest,
-            untouched_digest(prepared),
+            prepared.untouched_digest,
         )
     elif prepared.problem.digest != outset.problem_digest:
         what, before, now = "The folds", outset.problem_digest, prepared.problem.digest

@@ -20,7 +20,7 @@ from automl.known_rows import KnownRows
 from automl.loop import Loop
 from automl.outcome import Baseline, SearchResult, best_of, counts, model_folder
 from automl.predictor import Predictor, PredictorSource, build_predictor
-from automl.preparation import Prepared, untouched_digest
+from automl.preparation import Prepared
 from automl.report.afterwards import leave_pages, state_duration
 from automl.report.evidence import gather
 from automl.report.succession import gain_over
@@ -86,7 +86,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         tracker.attach(file, content)
     draft = _result(ended, champion, predictor, tracker, (test, baseline))
     metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
-    digest = untouched_digest(prepared)
+    digest = prepared.untouched_digest
     ids = tracker.finish_search(
         SearchSummary(draft.to_json(), metrics),
         predictor,

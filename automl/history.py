@@ -153,10 +153,11 @@ def read_leaderboard(
     record = _record(tracking_uri, store)
     search = record.describe_search(resolve_search(record, name))
     best = (search.summary or {}).get("best")
-    is_champion = bool(search.model_version) and search.model_version == search.champion_version
     result = None
     if best:
-        result = result_row(search.run_id, best, search.metrics, search.trials, is_champion=is_champion)
+        result = result_row(
+            search.run_id, best, search.metrics, search.trials, is_champion=search.is_champion
+        )
     champion = champion_holder(record, search.name)
     return Leaderboard(result, tuple(search.trials), champion, search.name).sorted_by(sort)
 
@@ -173,8 +174,7 @@ def leaderboard(
     ``weight`` is a trial's share in the result, in hundredths that add up to 1; the result's own ``trial`` is
     missing. ``is_champion`` marks what predictions by name use: the result, whose ``state`` is then
     ``champion`` and else ``result``, or a trial that was promoted; no row where that is of another search.
-    Printed, it shows the short columns, and of
-    ``run_id`` what every command needs.
+    Printed, it shows the short columns, and of ``run_id`` what every command needs.
     """
     return read_leaderboard(name, sort=sort, tracking_uri=tracking_uri, store=store).frame()
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,18 @@ class Prepared:
         """What the target means."""
         return self.problem.task
 
+    @cached_property
+    def untouched_digest(self) -> str:
+        """Of the rows that are scored once; empty without such rows."""
+        if self.test is None:
+            return ""
+        digest = hashlib.sha256(self.test.target.tobytes())
+        digest.update(self.test.table.numbers.tobytes())
+        digest.update(self.test.table.codes.tobytes())
+        for column in self.test.table.texts:
+            digest.update(json.dumps(list(column)).encode())
+        return digest.hexdigest()
+
 
 def prepare(
     settings: Settings,
@@ -136,7 +149,7 @@ def prepare(
         encoded = with_image_numbers(encoded, layout.image_numbers)
     parts = _parts(source, frame, task, target)
     repeats = find_repeats(encoded, layout.plans)
-    plan = replace(plan_split(frame, encoded, repeats, settings), judged=judged_part(parts))
+    plan = replace(plan_split(frame, encoded, repeats, settings, parts), judged=judged_part(parts))
     table, kept_target, kept_plan, test, rest = encoded, target, plan, None, None
     if settings.test is not None and _test_of(parts) is not None:
         raise UsageError("The data has a test part of its own: leave --test out, or move that part away.")
@@ -175,18 +188,6 @@ def prepare(
         rest,
         source.paths(frame, rest),
     )
-
-
-def untouched_digest(prepared: Prepared) -> str:
-    """Of the rows that are scored once; empty without such rows."""
-    if prepared.test is None:
-        return ""
-    digest = hashlib.sha256(prepared.test.target.tobytes())
-    digest.update(prepared.test.table.numbers.tobytes())
-    digest.update(prepared.test.table.codes.tobytes())
-    for column in prepared.test.table.texts:
-        digest.update(json.dumps(list(column)).encode())
-    return digest.hexdigest()
 
 
 def _parts(source: Source, frame: pd.DataFrame, task: Task, target: Encoded) -> npt.NDArray[Any] | None:

@@ -26,8 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def plan_split(frame: pd.DataFrame, table: Table, repeats: Repeats, settings: Settings) -> SplitPlan:
+def plan_split(
+    frame: pd.DataFrame,
+    table: Table,
+    repeats: Repeats,
+    settings: Settings,
+    parts: npt.NDArray[Any] | None = None,
+) -> SplitPlan:
     """What decides the folds of these rows; ``table`` is their encoding, ``repeats`` its equal rows.
+
+    ``parts`` are those of a split that the data brings (see :func:`given_parts`): what is left of the rows to
+    be dealt is dealt as usual.
 
     Raises
     ------
@@ -43,9 +52,7 @@ def plan_split(frame: pd.DataFrame, table: Table, repeats: Repeats, settings: Se
     plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, images=images)
     if settings.group is not None:
         return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
-    if given_parts(frame, settings) is not None:
-        return replace(plan, groups=repeats.together)
-    if settings.fold_column is not None:
+    if settings.fold_column is not None and parts is None:
         return replace(plan, assigned=_codes(frame, settings.fold_column))
     if settings.time_column is not None:
         return replace(plan, times=_times(frame, settings.time_column))

@@ -300,7 +300,8 @@ def _promoted_trials(
     from automl.tracker.holder import NO_TRIAL, holder_of
     from automl.tracker.query import Record
 
-    holders = [holder_of(Record(location), name, held[name].version) for name in others]
+    record = Record(location)
+    holders = [holder_of(record, name, held[name].version) for name in others]
     return {holder.search_run_id: holder.trial for holder in holders if holder.trial != NO_TRIAL}
 
 

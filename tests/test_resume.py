@@ -17,7 +17,7 @@ from automl.errors import DataError, SearchInterrupted, SpaceError, StorageError
 from automl.following import NOBODY
 from automl.optimizer import Optimizer
 from automl.outset import Outset, given_settings, plain_settings
-from automl.preparation import prepare, untouched_digest
+from automl.preparation import prepare
 from automl.search_folder import SearchFolder, unfinished_folders
 from automl.settings import Settings
 from automl.spaces import copy_space
@@ -124,7 +124,7 @@ def test_a_word_that_changed_in_the_test_rows_is_noticed() -> None:
     before = prepare(Settings(frame, "y", test=frame.head(40), kinds=kinds))
     changed = frame.head(40).assign(note=frame["note"].where(frame.index != 7, "another word altogether"))
     now = prepare(Settings(frame, "y", test=changed, kinds=kinds))
-    assert untouched_digest(now) != untouched_digest(before)
+    assert now.untouched_digest != before.untouched_digest
 
 
 def test_a_search_space_that_changed_in_between_is_refused(table: Path, tmp_path: Path) -> None:

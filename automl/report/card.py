@@ -13,6 +13,7 @@ from automl.report import curves
 from automl.report.beyond import beyond_the_range
 from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
+from automl.report.importance import interval_words
 from automl.report.inputs import columns_words
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import Subject
@@ -238,7 +239,7 @@ def _drivers(subject: Subject) -> str:
     found = subject.explanation
     assert found is not None
     rows = [
-        (escaped(item.feature), score_text(item.value, 3), item.interval_words)
+        (escaped(item.feature), score_text(item.value, 3), interval_words(item))
         for item in found.importances[:10]
     ]
     listed = _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)

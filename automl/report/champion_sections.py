@@ -9,6 +9,7 @@ import numpy as np
 from automl.report import curves, figures
 from automl.report.driver_words import compared, headline
 from automl.report.evidence import Evidence
+from automl.report.importance import interval_words
 from automl.report.markup import Markup, photo, picture, section, table, tag
 from automl.report.slices import LEAST_ROWS, WITHIN, Slice
 from automl.report.subject import PICTURES, Subject
@@ -271,11 +272,11 @@ def drivers_section(subject: Subject) -> Markup:
         )
     head = ("feature", "kind", f"{subject.measured} worse by", "95 % interval")
     rows = [
-        (item.feature, item.kind, score_text(item.value, 3), item.interval_words)
+        (item.feature, item.kind, score_text(item.value, 3), interval_words(item))
         for item in found.importances
     ]
     rows += [
-        (_together(group.features), "group", score_text(group.value, 3), group.interval_words)
+        (_together(group.features), "group", score_text(group.value, 3), interval_words(group))
         for group in found.groups[:_GROUPS]
     ]
     numbers = tag("details", tag("summary", "As a table"), table(head, rows, words=(0, 1)))

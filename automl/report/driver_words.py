@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from automl.report.explain import Explanation
+from automl.report.importance import interval_words
 from automl.wording import counted, duration, score_text
 
 _NAMED = 3
@@ -23,7 +24,9 @@ def headline(found: Explanation) -> str:
     """The sentence under the bars: what leads all others beyond chance, or what can be said instead."""
     if found.leaders:
         named = [item for item in found.importances if item.feature in found.leaders]
-        told = [f"{item.feature} ({score_text(item.value, 3)}, 95 % {item.interval_words})" for item in named]
+        told = [
+            f"{item.feature} ({score_text(item.value, 3)}, 95 % {interval_words(item)})" for item in named
+        ]
         if len(told) == 1:
             return f"The most important is {told[0]}."
         return f"The {len(told)} most important are {_listed(told)}; no other comes close to them."
@@ -82,7 +85,7 @@ def _group_words(found: Explanation) -> str:
     return (
         f"{counted(len(group.features), 'feature')} that were shuffled only together "
         f"({_some(group.features)}) cost {score_text(group.value, 3)} "
-        f"(95 % {group.interval_words})"
+        f"(95 % {interval_words(group)})"
     )
 
 

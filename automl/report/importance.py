@@ -31,11 +31,6 @@ class Importance:
     low: float
     high: float
 
-    @property
-    def interval_words(self) -> str:
-        """``0.0065 to 0.107``."""
-        return range_text(self.low, self.high, 3)
-
 
 @dataclass(frozen=True)
 class GroupImportance:
@@ -46,10 +41,10 @@ class GroupImportance:
     low: float
     high: float
 
-    @property
-    def interval_words(self) -> str:
-        """``-0.012 to 0.107``."""
-        return range_text(self.low, self.high, 3)
+
+def interval_words(item: Importance | GroupImportance) -> str:
+    """``0.0065 to 0.107``."""
+    return range_text(item.low, item.high, 3)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from automl.tracker.schema import revision
-from automl.tracker.store import local_path
+from automl.tracker.store import all_pages, local_path
 from automl.tracker.tags import PARENT, SEARCH
 
 if TYPE_CHECKING:
@@ -240,10 +240,10 @@ class _ClientAccess:
         self._client.set_tag(run_id, key, value)
 
     def _runs(self, experiments: Sequence[str], condition: str, view: int = _ACTIVE) -> list[Run]:
-        found: list[Run] = []
-        token = None
-        while experiments:
-            page = self._client.search_runs(
+        if not experiments:
+            return []
+        found = all_pages(
+            lambda token: self._client.search_runs(
                 list(experiments),
                 condition,
                 view,
@@ -251,11 +251,8 @@ class _ClientAccess:
                 page_token=token,
                 order_by=["attributes.start_time DESC"],
             )
-            found += map(_of_client, page)
-            token = page.token
-            if not token:
-                break
-        return found
+        )
+        return list(map(_of_client, found))
 
 
 def _of_client(run: Any) -> Run:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from automl.tracker.access import Run
 from automl.tracker.query import Record
 from automl.tracker.store import storage_errors
-from automl.tracker.tags import ALIAS, PARENT
+from automl.tracker.tags import ALIAS, PARENT, recorded_score
 from automl.wording import score_text
 
 NO_TRIAL = -1
@@ -94,7 +94,5 @@ def trial_words(search: Run, trial: Run) -> str:
 
 
 def _score(metric: str, metrics: Mapping[str, float]) -> str:
-    for kind, key in (("test", f"test_{metric}"), ("validation", f"val_{metric}")):
-        if key in metrics:
-            return f"{kind} {metric} {score_text(metrics[key])}"
-    return ""
+    found = recorded_score(metric, metrics)
+    return "" if found is None else f"{found[0]} {metric} {score_text(found[1])}"

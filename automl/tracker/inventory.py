@@ -8,9 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from automl.tracker.store import StoreLocation, connect, storage_errors
+from automl.tracker.store import StoreLocation, all_pages, connect, storage_errors
 from automl.tracker.succession import alias_holder
-from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER
+from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER, recorded_score
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -62,10 +62,7 @@ class SearchEntry:
     @property
     def score(self) -> tuple[str, float] | None:
         """``test`` or ``validation`` and the champion's score, the more honest one; None without an end."""
-        for kind, key in (("test", f"test_{self.metric}"), ("validation", f"val_{self.metric}")):
-            if key in self.metrics:
-                return kind, self.metrics[key]
-        return None
+        return recorded_score(self.metric, self.metrics)
 
 
 @dataclass(frozen=True)
@@ -163,17 +160,14 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasH
 
 
 def _trial_bytes(client: MlflowClient, experiments: set[str]) -> list[tuple[str, float]]:
-    found: list[tuple[str, float]] = []
-    token = None
-    while experiments:
-        page = client.search_runs(
+    if not experiments:
+        return []
+    found = all_pages(
+        lambda token: client.search_runs(
             sorted(experiments), "metrics.model_bytes > 0", max_results=_PAGE, page_token=token
         )
-        found += [(run.data.tags.get(PARENT, ""), run.data.metrics.get("model_bytes", 0.0)) for run in page]
-        token = page.token
-        if not token:
-            break
-    return found
+    )
+    return [(run.data.tags.get(PARENT, ""), run.data.metrics.get("model_bytes", 0.0)) for run in found]
 
 
 def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
@@ -252,21 +246,18 @@ def _by_client(location: StoreLocation, name: str | None) -> list[SearchEntry]:
 
     client = connect(location)
     experiments = {str(item.experiment_id): item for item in _experiments(location, name)}
-    found: list[SearchEntry] = []
-    token = None
-    while experiments:
-        page = client.search_runs(
+    if not experiments:
+        return []
+    found = all_pages(
+        lambda token: client.search_runs(
             list(experiments),
             f"tags.`{SEARCH}` LIKE '%'",
             run_view_type=ViewType.ALL,
             max_results=_PAGE,
             page_token=token,
         )
-        found += [_entry(run, experiments[str(run.info.experiment_id)]) for run in page]
-        token = page.token
-        if not token:
-            break
-    return found
+    )
+    return [_entry(run, experiments[str(run.info.experiment_id)]) for run in found]
 
 
 def _experiments(location: StoreLocation, name: str | None) -> list[Experiment]:
@@ -276,16 +267,13 @@ def _experiments(location: StoreLocation, name: str | None) -> list[Experiment]:
     if name is not None:
         found = client.get_experiment_by_name(name)
         return [found] if found is not None and SEARCH in found.tags else []
-    listed: list[Experiment] = []
-    token = None
-    while True:
-        page = client.search_experiments(
-            ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'", page_token=token
+    return list(
+        all_pages(
+            lambda token: client.search_experiments(
+                ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'", page_token=token
+            )
         )
-        listed += page
-        token = page.token
-        if not token:
-            return listed
+    )
 
 
 def _experiment(item: Experiment) -> ExperimentEntry:

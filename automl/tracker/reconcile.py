@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from automl.tracker.store import all_pages
 from automl.tracker.tags import HOST, KEY, OLD_KEY, PARENT, PID, SEARCH, STARTED, USER
 
 if TYPE_CHECKING:
@@ -87,18 +88,16 @@ def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -
     """
     from mlflow.entities import ViewType
 
-    condition, token = f"tags.`{PARENT}` = '{search_run_id}'", None
+    condition = f"tags.`{PARENT}` = '{search_run_id}'"
     known = {}
-    while True:
-        page = client.search_runs([experiment_id], condition, ViewType.ALL, 1000, page_token=token)
-        for run in page:
-            tags = run.data.tags
-            if tags.get("automl.trial", "").isdigit():
-                ended = run.info.status != "RUNNING" and tags.get("automl.state") != "killed"
-                known[int(tags["automl.trial"])] = KnownRun(run.info.run_id, ended)
-        token = page.token
-        if not token:
-            return known
+    for run in all_pages(
+        lambda token: client.search_runs([experiment_id], condition, ViewType.ALL, 1000, page_token=token)
+    ):
+        tags = run.data.tags
+        if tags.get("automl.trial", "").isdigit():
+            ended = run.info.status != "RUNNING" and tags.get("automl.state") != "killed"
+            known[int(tags["automl.trial"])] = KnownRun(run.info.run_id, ended)
+    return known
 
 
 def process_is_gone(tags: Mapping[str, str]) -> bool:

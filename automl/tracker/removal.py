@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
-from automl.tracker.store import StoreLocation, connect, local_path, remove_folder, storage_errors
+from automl.tracker.store import StoreLocation, all_pages, connect, local_path, remove_folder, storage_errors
 from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:
@@ -281,14 +281,9 @@ def _all_runs(
     from mlflow.entities import ViewType
 
     view = ViewType.DELETED_ONLY if deleted else ViewType.ALL
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], condition, view, _PAGE, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
+    return list(
+        all_pages(lambda token: client.search_runs([experiment_id], condition, view, _PAGE, page_token=token))
+    )
 
 
 def _files(folder: Path) -> Iterator[tuple[int, int]]:

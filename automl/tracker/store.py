@@ -8,12 +8,12 @@ import re
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from automl.durable import FULL
@@ -270,6 +270,17 @@ def has_open_runs(location: StoreLocation) -> bool:
         return True
     with closing(sqlite3.connect(location.database, timeout=30)) as connection:
         return bool(connection.execute("SELECT 1 FROM runs WHERE status = 'RUNNING' LIMIT 1").fetchall())
+
+
+def all_pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
+    """Every item of what MLflow gives in pages; ``page`` asks for the one of a token, None for the first."""
+    token: str | None = None
+    while True:
+        found = page(token)
+        yield from found
+        token = found.token
+        if not token:
+            return
 
 
 def load_mlflow() -> None:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from automl.tracker.reconcile import process_is_gone
-from automl.tracker.tags import ALIAS, COLUMNS, GIVEN, PARENT, PROMOTED_AT, PROMOTED_BY, SCORE, SETTLED
+from automl.tracker.tags import (
+    ALIAS,
+    COLUMNS,
+    GIVEN,
+    PARENT,
+    PROMOTED_AT,
+    PROMOTED_BY,
+    SCORE,
+    SETTLED,
+    recorded_score,
+)
 from automl.wording import score_text
 
 if TYPE_CHECKING:
@@ -274,10 +284,8 @@ def _known_score(client: MlflowClient, version: ModelVersion) -> str:
     if found is None:
         return ""
     metric = found.data.tags.get("automl.metric", "")
-    for key in (f"test_{metric}", f"val_{metric}"):
-        if key in found.data.metrics:
-            return f" ({metric} {score_text(found.data.metrics[key])})"
-    return ""
+    score = recorded_score(metric, found.data.metrics)
+    return "" if score is None else f" ({metric} {score_text(score[1])})"
 
 
 def _run(client: MlflowClient, run_id: str) -> Run | None:

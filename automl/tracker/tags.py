@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 COLOUR = "mlflow.runColor"
@@ -30,3 +32,11 @@ CHAMPION = "automl.champion"
 """Of a search's run: who was the champion when its version was registered, or lost or got the alias last."""
 SETTLED = "mlflow.automl.settled"
 """Of a search's run: the version for which it was decided who has the alias."""
+
+
+def recorded_score(metric: str, metrics: Mapping[str, float]) -> tuple[str, float] | None:
+    """``test`` or ``validation`` with its score, the more honest one; None where there is neither."""
+    for kind, key in (("test", f"test_{metric}"), ("validation", f"val_{metric}")):
+        if key in metrics:
+            return kind, metrics[key]
+    return None
