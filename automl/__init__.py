@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from automl.core.version import __version__
 
 if TYPE_CHECKING:
-    from automl.doctor import CheckReport, check
-    from automl.errors import AutoMLError
-    from automl.history import load
-    from automl.outcome import SearchResult
-    from automl.predictor import Predictor
-    from automl.public import resume, search
+    from automl.controller.result import SearchResult
+    from automl.controller.start import resume, search
+    from automl.core.errors import AutoMLError
+    from automl.model.predictor import Predictor
+    from automl.problem.check import CheckReport, check
+    from automl.tracker.library import load
 
 __all__ = [
     "AutoMLError",
@@ -27,14 +27,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "check": "automl.doctor",
-    "CheckReport": "automl.doctor",
-    "search": "automl.public",
-    "resume": "automl.public",
-    "SearchResult": "automl.outcome",
-    "load": "automl.history",
-    "Predictor": "automl.predictor",
-    "AutoMLError": "automl.errors",
+    "check": "automl.problem.check",
+    "CheckReport": "automl.problem.check",
+    "search": "automl.controller.start",
+    "resume": "automl.controller.start",
+    "SearchResult": "automl.controller.result",
+    "load": "automl.tracker.library",
+    "Predictor": "automl.model.predictor",
+    "AutoMLError": "automl.core.errors",
 }
 
 

@@ -226,12 +226,12 @@ def _train_rate(train: Path, scratch: Path) -> float:
     """Images per second of an epoch of the whole net, from the decoded store: that of the second epoch."""
     import numpy as np
 
-    from automl.data.images_store import store_pixels
-    from automl.data.images_table import read_folder
-    from automl.data.table import Features, Table
+    from automl.core.family import FitContext
+    from automl.core.table import Features, Table
+    from automl.core.tasks import choose_task
+    from automl.data.images.store import store_pixels
+    from automl.data.images.table import read_folder
     from automl.families import families
-    from automl.families.base import FitContext
-    from automl.tasks import choose_task
 
     frame = read_folder(train).frame
     stored = store_pixels([train / name for name in frame["image"]], scratch / "mlruns" / "cache" / "images")

@@ -203,9 +203,9 @@ def _speed(seen: Path, scratch: Path, rounds: int) -> str:
     """Rates of the pass and of the bare net, in turn, the best of each; the views' cutting is ours alone."""
     import numpy as np
 
-    from automl.data.images_pixels import pictures_of, stored_side, usable_threads
-    from automl.data.images_store import store_pixels
-    from automl.training.image_features import Surroundings, keep_outputs, view_of
+    from automl.data.images.pixels import pictures_of, stored_side, usable_threads
+    from automl.data.images.store import store_pixels
+    from automl.families.nets.images.features import Surroundings, keep_outputs, view_of
 
     files = [path for folder in sorted(seen.iterdir()) for path in _photos(folder)]
     lines = [
@@ -234,9 +234,9 @@ def _bare(name: str, px: int, threads: int) -> float:
     """Images per second of the published net on 32 at a time, as one would write it."""
     import torch
 
-    from automl.training import runtime
-    from automl.training.backbones import load_trunk
-    from automl.training.image_features import frozen_type
+    from automl.families.nets import runtime
+    from automl.families.nets.images.backbones import load_trunk
+    from automl.families.nets.images.features import frozen_type
 
     net = load_trunk(name).eval().to(frozen_type("cpu")).to(memory_format=torch.channels_last)
     images = torch.rand(32, 3, px, px).to(frozen_type("cpu")).contiguous(memory_format=torch.channels_last)

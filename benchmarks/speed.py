@@ -24,9 +24,9 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.core.table import Table
+    from automl.core.tasks import Task
     from automl.data.layout import Layout
-    from automl.data.table import Table
-    from automl.tasks import Task
 
 _ROUNDS = 5
 _FIGURES: dict[str, tuple[str, Callable[[Path], float]]] = {}
@@ -119,7 +119,7 @@ def _encode(folder: Path) -> float:
 
 @_figure("tree_matrix", "ms to prepare 1000 encoded rows for boosted trees")
 def _tree_matrix(folder: Path) -> float:
-    from automl.preprocess.tree_matrix import TreeMatrix
+    from automl.families.preprocess.tree_matrix import TreeMatrix
 
     table, target, task = _problem(5_000)
     matrix, _ = TreeMatrix.fit(table, target, task)
@@ -129,8 +129,8 @@ def _tree_matrix(folder: Path) -> float:
 
 @_figure("forest_predict", "ms for 1000 rows in a forest of 100 trees")
 def _forest_predict(folder: Path) -> float:
+    from automl.core.family import FitContext
     from automl.families import families
-    from automl.families.base import FitContext
 
     table, target, task = _problem(5_000)
     family = families()["random_forest"]
@@ -141,10 +141,10 @@ def _forest_predict(folder: Path) -> float:
 
 @_figure("linear_fit", "s for the path of a linear model on 200,000 rows of 20 numbers")
 def _linear_fit(folder: Path) -> float:
-    from automl.data.table import Features, Table
+    from automl.core.family import FitContext
+    from automl.core.table import Features, Table
+    from automl.core.tasks import choose_task
     from automl.families import families
-    from automl.families.base import FitContext
-    from automl.tasks import choose_task
 
     generator = np.random.default_rng(0)
     values = generator.normal(size=(200_000, 20))
@@ -175,11 +175,11 @@ def _checks(folder: Path) -> float:
 def _tracking(folder: Path) -> float:
     from dataclasses import replace
 
-    from automl.evaluate import Control, evaluate
-    from automl.problem import Problem
-    from automl.splits import SplitPlan, make_split
+    from automl.core.trial import Candidate, Scores, Ticket, Trial
+    from automl.executors.evaluate import Control, evaluate
+    from automl.problem.problem import Problem
+    from automl.problem.splits import SplitPlan, make_split
     from automl.tracker import DatasetRecord, SearchRecord, SearchSummary, Tracker, open_store
-    from automl.trial import Candidate, Scores, Ticket, Trial
 
     table, target, task = _problem(500)
     split = make_split(target, task, SplitPlan(folds=5))
@@ -239,7 +239,7 @@ def _layout(rows: int) -> Layout:
 
 
 def _problem(rows: int) -> tuple[Table, np.ndarray, Task]:
-    from automl.tasks import choose_task
+    from automl.core.tasks import choose_task
 
     frame = _mixed(rows)
     labels = frame["y"].to_numpy(dtype=object)

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
 import automl
+from automl.cli.examples import write_example
 from automl.cli.live import Snapshot, picture
 from automl.cli.view import LiveView
-from automl.examples import write_example
-from automl.history import ui_server
 from automl.report.build import write_report
+from automl.tracker.library import ui_server
 
 OUT = Path(__file__).parent / "images"
 SECONDS = 60

@@ -21,11 +21,11 @@ import pytest
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.core.trial import Trial
     from automl.data.layout import Layout
-    from automl.problem import Problem
+    from automl.problem.problem import Problem
     from automl.tracker import SearchIds, SearchRecord, StoreLocation
-    from automl.tracker.succession import Judge
-    from automl.trial import Trial
+    from automl.tracker.models.succession import Judge
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ def flowers(*, regression: bool = False) -> pd.DataFrame:
 
 def finish_trials(frame: pd.DataFrame, target: str, candidates: list[Any], folder: Path) -> FinishedTrials:
     """Evaluate the candidates in this process, as a worker would."""
+    from automl.core.tasks import choose_task
+    from automl.core.trial import Scores, Ticket, Trial
     from automl.data.layout import Layout
-    from automl.evaluate import Control, evaluate
-    from automl.problem import Problem
-    from automl.splits import SplitPlan, make_split
-    from automl.tasks import choose_task
-    from automl.trial import Scores, Ticket, Trial
+    from automl.executors.evaluate import Control, evaluate
+    from automl.problem.problem import Problem
+    from automl.problem.splits import SplitPlan, make_split
 
     task = choose_task(frame[target].to_numpy()).task
     layout = Layout.infer(frame, target=target)
@@ -120,7 +120,7 @@ def finish_trials(frame: pd.DataFrame, target: str, candidates: list[Any], folde
 @pytest.fixture(scope="session")
 def finished_trials(tmp_path_factory: pytest.TempPathFactory) -> FinishedTrials:
     """A dummy, two forests and a trial that failed."""
-    from automl.trial import Candidate
+    from automl.core.trial import Candidate
 
     candidates = [
         Candidate("dummy", origin="portfolio"),
@@ -157,7 +157,7 @@ def write_search(
     key: str = "",
 ) -> RecordedSearch:
     """Write the trials, a champion of the two forests, and the summary."""
-    from automl.predictor import PredictorSource, build_predictor
+    from automl.model.predictor import PredictorSource, build_predictor
     from automl.tracker import SearchSummary, Tracker
 
     folders = {n: Path(t.result.model_folder) for n, t in finished.trials.items() if t.result and t.scores}

@@ -15,80 +15,24 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "automl"
 SPACES = sorted((ROOT / "search_spaces").glob("*.yaml"))
 
-# A module, or a package with everything in it, and its layer. Imports point to a lower number, or to the same
-# one without a cycle. A new module at the top of automl/ gets its line here: where it stands is a decision.
-LAYERS = {
-    "": 12,
-    "__main__": 12,
-    "cli": 11,
-    "controller": 10,
-    "delivery": 10,
-    "doctor": 10,
-    "outcome": 10,
-    "examples": 10,
-    "history": 10,
-    "leaderboard": 10,
-    "leaderboard_frame": 10,
-    "loop": 10,
-    "public": 10,
-    "following": 10,
-    "notebook": 10,
-    "report": 10,
-    "upkeep": 10,
-    "allocator": 9,
-    "budget": 9,
-    "capacity": 9,
-    "choose": 9,
-    "ensemble": 9,
-    "executors": 9,
-    "image_source": 9,
-    "optimizer": 9,
-    "preparation": 9,
-    "readiness": 9,
-    "outset": 9,
-    "search_folder": 9,
-    "smaller": 9,
-    "settings": 9,
-    "tracker": 9,
-    "unlearned": 9,
-    "evaluate": 8,
-    "member": 8,
-    "predictor": 8,
-    "image_input": 7,
-    "image_numbers": 7,
-    "families": 7,
-    "families.*": 6,
-    "boosting": 5,
-    "forest": 5,
-    "known_rows": 5,
-    "solvers": 5,
-    "preprocess": 5,
-    "training": 5,
-    "families.base": 4,
-    "cache": 3,
-    "decision": 3,
-    "fields": 3,
-    "intervals": 3,
-    "log_target": 3,
-    "problem": 3,
-    "search_space": 3,
-    "spaces": 3,
-    "split_plan": 9,
-    "splits": 3,
-    "store": 3,
-    "trial": 3,
-    "tasks": 2,
-    "data": 1,
-    "metrics": 1,
-    "imports": 1,
-    "pace": 1,
-    "wording": 1,
-    "durable": 1,
-    "peak_memory": 1,
-    "errors": 0,
-}
+# The rooms, from the ground up: each imports those before it and itself, nothing else.
+ROOMS = (
+    "core",
+    "data",
+    "families",
+    "model",
+    "problem",
+    "executors",
+    "tracker",
+    "report",
+    "controller",
+    "cli",
+)
+# Outside the rooms: what strangers import. They use the rooms, and no room uses them.
+DOORS = ("testing",)
+TOP_LEVEL = 12
 HOMES = {
-    "optuna": {"optimizer"},
+    "optuna": {"controller.strategy.optimizer"},
     "mlflow": {"tracker"},
     "click": {"cli"},
     "rich": {"cli"},
@@ -97,17 +41,17 @@ HOMES = {
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 UNSAFE_CALLS = {("joblib", "load"), ("torch", "load")}
+# Clean up after whatever came and raise it again.
+CLEANING = {"tracker.query", "tracker.writer"}
 MODULE_LINES = 450
 FUNCTION_LINES = 60
 POSITIONAL_ARGUMENTS = 7
 
 
-def layer_of(name: str) -> int:
-    """That of a module's first name, except in families; what is not listed stands at the top."""
-    first, _, rest = name.partition(".")
-    if first == "families" and rest:
-        return LAYERS["families.base"] if rest == "base" else LAYERS["families.*"]
-    return LAYERS.get(first, LAYERS[""])
+def room_of(name: str) -> str:
+    """The room of a module; empty for the package itself and for what stands outside."""
+    first = name.partition(".")[0]
+    return first if first in ROOMS else ""
 
 
 @dataclass(frozen=True)
@@ -140,10 +84,6 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text, str(self.path))
 
-    @property
-    def layer(self) -> int:
-        return layer_of(self.name)
-
     @cached_property
     def imports(self) -> tuple[Import, ...]:
         return tuple(_imports(self.tree, checking=False))
@@ -169,28 +109,15 @@ def _imports(node: ast.AST, *, checking: bool) -> Iterator[Import]:
 
 
 MODULES = {module.name: module for module in map(Module, sorted(PACKAGE.rglob("*.py")))}
-# testing.py is the public contract checks: it may use anything, and nothing uses it.
-LAYERED = {name: module for name, module in MODULES.items() if not name.split(".")[0].startswith("testing")}
+INSIDE = {name: module for name, module in MODULES.items() if room_of(name)}
 
 
 def _edges() -> Iterator[tuple[Module, Import, str]]:
     """Imports of our own modules: who imports, what, and its name below the package."""
-    for module in LAYERED.values():
+    for module in INSIDE.values():
         for imported in module.imports:
             if imported.target == "automl" or imported.target.startswith("automl."):
                 yield module, imported, imported.target.removeprefix("automl").lstrip(".")
-
-
-def _takes_the_version_only(module: Module, imported: Import) -> bool:
-    """The package's own name stands above all, but its ``__version__`` is free to use."""
-    used = {
-        node.attr
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "automl"
-    }
-    return imported.target == "automl.__version__" or (
-        imported.target == "automl" and used == {"__version__"}
-    )
 
 
 def _functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -199,53 +126,95 @@ def _functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDe
     )
 
 
-def test_every_module_has_a_layer() -> None:
-    unknown = sorted({name.split(".")[0] for name in LAYERED} - set(LAYERS))
-    assert not unknown, f"give these modules a line in LAYERS of {Path(__file__).name}: {unknown}"
+def test_the_top_level_is_the_rooms_and_the_doors() -> None:
+    entries = {
+        path.stem
+        for path in PACKAGE.iterdir()
+        if not path.name.startswith((".", "__")) and path.name != "py.typed"
+    }
+    assert entries == {*ROOMS, *DOORS}
+    assert len(entries) <= TOP_LEVEL
 
 
-def test_the_architecture_page_shows_these_layers() -> None:
+def test_the_architecture_page_shows_these_rooms() -> None:
+    """Their order, and the sub-rooms of each, as they are in the tree."""
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    shown: dict[str, int] = {}
-    layer = -1
-    for number, name in re.findall(r"^ *(\d+)? {2,}([\w/.*]+) {2,}", page.split("```")[3], re.MULTILINE):
-        layer = int(number) if number else layer
-        shown[name.removesuffix(".py").rstrip("/").replace("/", ".")] = layer
-    shown[""] = shown.pop("__init__")
-    assert shown == LAYERS
+    picture = page.split("## The rooms")[1].split("```")[1]
+    shown: dict[str, set[str]] = {}
+    room = ""
+    for line in picture.splitlines():
+        if match := re.match(r"(\w+)/? {2,}", line):
+            room = match[1]
+            shown[room] = set()
+        elif match := re.match(r" {2}([\w/]+)/ {2,}", line):
+            shown[room].add(match[1])
+    there = {
+        room: {
+            path.parent.relative_to(PACKAGE / room).as_posix()
+            for path in (PACKAGE / room).glob("*/**/__init__.py")
+        }
+        for room in ROOMS
+    }
+    assert {room: inner for room, inner in shown.items() if room in ROOMS} == there
+    assert tuple(room for room in reversed(shown) if room in ROOMS) == ROOMS
 
 
-def test_imports_point_down() -> None:
+def test_every_module_that_a_document_names_exists() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    gone = {
+        f"{page.relative_to(ROOT)} names {path}"
+        for page in pages
+        if page.name != "CHANGELOG.md"
+        for path in re.findall(r"`(automl/[\w/.]+)`", page.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists()
+    }
+    assert not gone, "\n".join(sorted(gone))
+
+
+def test_rooms_import_only_the_rooms_below() -> None:
     upward = {
-        f"{module.place(imported.line)}, layer {module.layer}, imports {name}, layer {layer_of(name)}"
+        f"{module.place(imported.line)}, in {room_of(module.name)}, imports {name or 'automl'}"
         for module, imported, name in _edges()
-        if layer_of(name) > module.layer and not _takes_the_version_only(module, imported)
+        if not room_of(name) or ROOMS.index(room_of(name)) > ROOMS.index(room_of(module.name))
     }
     assert not upward, "\n".join(sorted(upward))
 
 
 def test_families_never_import_one_another() -> None:
+    def is_family(name: str) -> bool:
+        return re.fullmatch(r"families\.\w+", name) is not None and "FAMILY" in MODULES[name].text
+
     wrong = [
         module.place(imported.line)
         for module, imported, name in _edges()
-        # A family in a folder of its own may be several modules.
-        if module.layer == layer_of(name) == LAYERS["families.*"]
-        and module.name.split(".")[1] != name.split(".")[1]
+        if name in MODULES and is_family(module.name) and is_family(name)
     ]
     assert not wrong, wrong
 
 
-def test_modules_of_one_layer_form_no_cycle() -> None:
-    after: dict[str, set[str]] = {name: set() for name in LAYERED}
+def _neighbours(module: str, other: str) -> tuple[str, str] | None:
+    """The two sub-rooms or modules, in the smallest package with both, of which one imports the other."""
+    ours, theirs = module.split("."), other.split(".")
+    shared = 0
+    while shared < min(len(ours), len(theirs)) and ours[shared] == theirs[shared]:
+        shared += 1
+    if shared in (len(ours), len(theirs)):  # a package and what is in it
+        return None
+    return ".".join(ours[: shared + 1]), ".".join(theirs[: shared + 1])
+
+
+def test_neither_modules_nor_sub_rooms_form_a_cycle() -> None:
+    after: dict[str, set[str]] = {}
     for module, imported, name in _edges():
-        if not imported.checking and name != module.name:
-            after[module.name].add(name)
+        for pair in (_neighbours(module.name, name), (module.name, name)):
+            if pair is not None and not imported.checking and pair[0] != pair[1]:
+                after.setdefault(pair[0], set()).add(pair[1])
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         assert name not in trail, f"import cycle: {' → '.join((*trail[trail.index(name) :], name))}"
         if name not in done:
-            for following in sorted(after.get(name, set()) - {""}):  # "" imports its public names lazily
+            for following in sorted(after.get(name, ())):
                 visit(following, (*trail, name))
             done.add(name)
 
@@ -253,16 +222,22 @@ def test_modules_of_one_layer_form_no_cycle() -> None:
         visit(name, ())
 
 
-def test_nothing_imports_the_contract_checks() -> None:
-    users = [module.place(imported.line) for module, imported, name in _edges() if name.startswith("testing")]
-    assert not users, users
+def test_only_the_command_line_prints() -> None:
+    printing = [
+        module.place(call.lineno)
+        for module in INSIDE.values()
+        if room_of(module.name) != "cli"
+        for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+        if isinstance(call.func, ast.Name) and call.func.id == "print"
+    ]
+    assert not printing, printing
 
 
 @pytest.mark.parametrize("library", sorted(HOMES))
 def test_each_integration_has_one_home(library: str) -> None:
     strangers = [
         module.place(imported.line)
-        for module in LAYERED.values()
+        for module in INSIDE.values()
         for imported in module.imports
         if imported.target.split(".")[0] == library
         and not any(module.name == home or module.name.startswith(f"{home}.") for home in HOMES[library])
@@ -295,19 +270,25 @@ def test_functions_are_short_and_take_few_arguments(name: str) -> None:
         )
 
 
-def test_one_broad_except_in_the_package() -> None:
-    broad = []
+def _broad_handlers() -> Iterator[tuple[str, ast.ExceptHandler]]:
     for module in MODULES.values():
         for handler in (node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)):
             caught = {
                 node.id for node in ast.walk(handler.type or ast.Constant(0)) if isinstance(node, ast.Name)
             }
-            last = handler.body[-1]
-            cleans_up = isinstance(last, ast.Raise) and last.exc is None
-            if (handler.type is None or caught & {"Exception", "BaseException"}) and not cleans_up:
-                broad.append((module.name, handler.lineno))
-    assert {name for name, _ in broad} <= {"evaluate"}, broad
-    assert len(broad) <= 1, broad
+            if handler.type is None or caught & {"Exception", "BaseException"}:
+                yield module.name, handler
+
+
+def test_one_broad_except_in_the_package() -> None:
+    """A second kind cleans up after whatever came and lets it go on: its modules are listed, too."""
+    swallowing, cleaning = [], []
+    for name, handler in _broad_handlers():
+        last = handler.body[-1]
+        lets_go = isinstance(last, ast.Raise) and last.exc is None
+        (cleaning if lets_go else swallowing).append(name)
+    assert swallowing == ["executors.evaluate"]
+    assert set(cleaning) == CLEANING, sorted(cleaning)
 
 
 def test_nothing_is_unpickled() -> None:
@@ -349,5 +330,6 @@ def test_every_searched_parameter_is_explained(path: Path) -> None:
 
 
 def test_every_family_has_its_space_and_every_space_its_family() -> None:
-    families = {name.split(".")[1] for name in MODULES if name.startswith("families.")} - {"base"}
-    assert {path.stem for path in SPACES} == families
+    families = {name.split(".")[1] for name in MODULES if re.fullmatch(r"families\.\w+", name)}
+    rooms = {path.parent.name for path in (PACKAGE / "families").glob("*/__init__.py")}
+    assert {path.stem for path in SPACES} == families - rooms

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from automl.examples import write_example
+from automl.cli.examples import write_example
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl.data.table import Kind, Table
-from automl.errors import UsageError
+from automl.core.errors import UsageError
+from automl.core.family import Family, FitContext
+from automl.core.table import Kind, Table
+from automl.core.tasks import Encoded, Task
 from automl.families import dummy
-from automl.families.base import Family, FitContext
-from automl.preprocess.constant import Constant
-from automl.tasks import Encoded, Task
-from automl.testing import check_family
+from automl.families.preprocess.constant import Constant
+from automl.testing.families import check_family
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def test_a_seed_that_is_ignored_is_found() -> None:
 
 
 def test_a_fit_that_ignores_its_deadline_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("automl.testing._STOP_SECONDS", 0.05)
+    monkeypatch.setattr("automl.testing.families._STOP_SECONDS", 0.05)
 
     def fit(params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Constant:
         time.sleep(0.1)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from automl.errors import UsageError
+from automl.core.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -18,8 +18,8 @@ from automl.cli.terminal import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from automl.data.checks import Finding
-    from automl.doctor import CheckReport
+    from automl.core.finding import Finding
+    from automl.problem.check import CheckReport
 
 _SHOWN = 4  # of one code; the rest are counted
 _COLOURS = {"error": "red", "warning": "yellow", "note": None}
@@ -53,7 +53,7 @@ def check(data: str, kind: tuple[str, ...], as_json: bool, **given: Any) -> int:
       automl check train.csv --target price --test newer.csv
       automl check churn.csv --target Churn --json
     """
-    from automl.doctor import check as run
+    from automl.problem.check import check as run
 
     report = run(data, kinds=pairs(kind), **given)
     if as_json:

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-import automl
 from automl.cli.arguments import dialect_options, names, pairs, process_start, store_options
 from automl.cli.check import check
 from automl.cli.predict import predict
@@ -20,8 +19,9 @@ from automl.cli.reports import COMMANDS
 from automl.cli.resume import conclude, resume
 from automl.cli.terminal import printable, show_usage_error
 from automl.cli.upkeep import COMMANDS as UPKEEP
-from automl.errors import AutoMLError, did_you_mean
-from automl.imports import uncollected
+from automl.core.errors import AutoMLError, did_you_mean
+from automl.core.imports import uncollected
+from automl.core.version import __version__
 
 _SEARCH_EXAMPLES = """\b
 Examples:
@@ -44,7 +44,7 @@ class _Commands(click.Group):
 
 
 def main() -> None:
-    """Run the command line; exits with the codes of :mod:`automl.errors`."""
+    """Run the command line; exits with the codes of :mod:`automl.core.errors`."""
     debug = "--debug" in sys.argv
     # The interpreter's end would look through a million objects of libraries once more.
     atexit.register(gc.freeze)
@@ -94,7 +94,7 @@ def main() -> None:
       automl predict wine new.csv -o predictions.csv
     """,
 )
-@click.version_option(automl.__version__, prog_name="automl")
+@click.version_option(__version__, prog_name="automl")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def commands(debug: bool) -> None:
     """Hold the commands; ``--debug`` is read in :func:`main`."""
@@ -120,7 +120,7 @@ def example(name: str, out: str, force: bool) -> None:
       automl example diabetes -o data
       automl example digits --force
     """
-    from automl.examples import EXAMPLES, write_example
+    from automl.cli.examples import EXAMPLES, write_example
 
     path = write_example(name, Path(out), force=force)
     click.echo(f"Wrote {path}.", err=True)
@@ -206,8 +206,8 @@ def search(
     """Search the best model for DATA and keep it."""
     with uncollected():
         from automl.cli.view import view_for
-        from automl.public import search as run
-        from automl.settings import memory_limit
+        from automl.controller.start import search as run
+        from automl.problem.settings import memory_limit
 
     view = view_for(
         sys.stderr,
@@ -254,9 +254,9 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
       automl leaderboard wine -n 0 --json
     """
     from automl.cli.pages import print_leaderboard
-    from automl.history import read_leaderboard
-    from automl.leaderboard import check_order, front
-    from automl.upkeep import which_search
+    from automl.controller.upkeep import which_search
+    from automl.tracker.leaderboard import check_order, front
+    from automl.tracker.library import read_leaderboard
 
     check_order(sort)
     best_first = read_leaderboard(name, tracking_uri=tracking_uri, store=Path(store))
@@ -284,7 +284,7 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
       automl show wine --json
     """
     from automl.cli.descriptions import print_description
-    from automl.history import describe
+    from automl.tracker.library import describe
 
     print_description(
         describe(name, tracking_uri=tracking_uri, store=Path(store)), sys.stdout, as_json=as_json
@@ -306,7 +306,7 @@ def ui(name: str | None, port: int, tracking_uri: str | None, store: str) -> Non
       automl ui wine
       automl ui --port 5050
     """
-    from automl.history import UiServer, serve_ui
+    from automl.tracker.library import UiServer, serve_ui
 
     def announce(server: UiServer) -> None:
         click.echo(server.page)
@@ -349,7 +349,7 @@ def spaces() -> None:
 @spaces.command("list")
 def spaces_list() -> None:
     """Name the files and where each is read from."""
-    from automl.spaces import list_spaces
+    from automl.controller.strategy.spaces import list_spaces
 
     for item in list_spaces():
         click.echo(f"{item.family:15} {item.path}")
@@ -359,7 +359,7 @@ def spaces_list() -> None:
 @click.argument("name")
 def spaces_show(name: str) -> None:
     """Print a file."""
-    from automl.spaces import read_space_text
+    from automl.controller.strategy.spaces import read_space_text
 
     click.echo(read_space_text(name), nl=False)
 
@@ -370,6 +370,6 @@ def spaces_show(name: str) -> None:
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 def spaces_copy(name: str, out: str, force: bool) -> None:
     """Copy a file into ./search_spaces, where a search finds it first."""
-    from automl.spaces import copy_space
+    from automl.controller.strategy.spaces import copy_space
 
     click.echo(f"Wrote {copy_space(name, Path(out), force=force)}: a search started here uses it.", err=True)

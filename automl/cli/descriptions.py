@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.cli.terminal import printable
-from automl.wording import duration, range_text, score_text, size_text, weight_texts
+from automl.core.text import duration, range_text, score_text, size_text, weight_texts
 
 if TYPE_CHECKING:
     from automl.tracker.query import SearchDescription, TrialDescription

@@ -8,12 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import StorageError, UsageError
-from automl.trial import Progress, Trial
+from automl.core.errors import StorageError, UsageError
+from automl.core.trial import Progress, Trial
 
 if TYPE_CHECKING:
-    from automl.outcome import SearchResult
-    from automl.preparation import Prepared
+    from automl.controller.result import SearchResult
+    from automl.problem.preparation import Prepared
 
 VERSION = 1
 _EVERY_SECONDS = 0.5

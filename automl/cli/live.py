@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl.trial import Progress, Status, Trial
-from automl.wording import duration, score_text, size_text, weight_texts
+from automl.core.text import duration, score_text, size_text, weight_texts
+from automl.core.trial import Progress, Status, Trial
 
 HEAD = 8
 _LEAST = 3

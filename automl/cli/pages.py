@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.leaderboard import CHAMPION
-from automl.wording import duration, range_text, score_text, signed_text, size_text
+from automl.core.text import duration, range_text, score_text, signed_text, size_text
+from automl.tracker.leaderboard import CHAMPION
 
 _PIPED_COLUMNS = 160
 _RUN_DIGITS = 8  # of an id: enough for every command that takes a run
@@ -17,9 +17,9 @@ _DISPENSABLE = ("origin", "size", "time", "±", "ms/1000", "weight", "state")
 """What a narrow terminal does without, in this order."""
 
 if TYPE_CHECKING:
-    from automl.leaderboard import Leaderboard, ResultRow
-    from automl.outcome import SearchResult
+    from automl.controller.result import SearchResult
     from automl.report.compare import Comparison, Scored
+    from automl.tracker.leaderboard import Leaderboard, ResultRow
     from automl.tracker.record import LeaderboardRow
 
 
@@ -53,7 +53,7 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
 
 def _next_steps(result: SearchResult) -> list[tuple[str, str]]:
     """Commands and what each is for; a result that is not the champion is used by its run."""
-    from automl.image_input import place_of_new_rows
+    from automl.model.image_input import place_of_new_rows
 
     name, run, held = shlex.quote(result.name), result.run_id[:_RUN_DIGITS], result.ids.champion_version
     place = place_of_new_rows(result.predictor.layout)

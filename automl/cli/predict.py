@@ -13,8 +13,8 @@ import click
 
 from automl.cli.arguments import dialect_options, store_options
 from automl.cli.terminal import printable
-from automl.errors import DataError, UsageError, did_you_mean
-from automl.wording import counted, quoted
+from automl.core.errors import DataError, UsageError, did_you_mean
+from automl.core.text import counted, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def predict(
       automl predict wine new.csv --id bottle --keep vineyard --proba
       automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
-    from automl.history import load_told, remark
+    from automl.tracker.library import load_told, remark
 
     if out is not None:
         _refuse_place(Path(out))
@@ -98,8 +98,8 @@ class _Rows:
 
 
 def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, Any]) -> _Rows:
-    from automl.data.readers import read_table
-    from automl.image_input import image_columns, image_frame, with_full_paths
+    from automl.data.files.readers import read_table
+    from automl.model.image_input import image_columns, image_frame, with_full_paths
 
     skip = bool(dialect["skip_bad_rows"])
     pictures, lost = image_frame(data, layout), 0
@@ -138,7 +138,7 @@ def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, 
 
 def _unreadable(frame: pd.DataFrame, columns: tuple[str, ...]) -> dict[int, str]:
     """Rows whose pictures cannot be read, by their place, with name and reason."""
-    from automl.image_input import unreadable
+    from automl.model.image_input import unreadable
 
     found: dict[int, str] = {}
     for name in columns:
@@ -152,7 +152,7 @@ def _unreadable(frame: pd.DataFrame, columns: tuple[str, ...]) -> dict[int, str]
 
 def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """The columns that are asked for, each once; below them the path of each picture of a folder."""
-    from automl.data.images_table import IMAGE_FILE
+    from automl.data.images.table import IMAGE_FILE
 
     wanted = dict.fromkeys(names)
     if frame.index.name == IMAGE_FILE:
@@ -196,7 +196,7 @@ def _remarks_to_stderr() -> Iterator[None]:
     """Print what the model finds unusual about the rows."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Remarks())
-    logger = logging.getLogger("automl.predictor")
+    logger = logging.getLogger("automl.model.predictor")
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
@@ -238,7 +238,7 @@ def _write(predicted: pd.DataFrame, path: Path) -> None:
         else:
             predicted.to_csv(path, index=False)
     except OSError as error:
-        from automl.errors import StorageError
+        from automl.core.errors import StorageError
 
         raise StorageError(
             f"The predictions cannot be written to {path}: {error.strerror or error}. "

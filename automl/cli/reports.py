@@ -108,7 +108,7 @@ def promote(name: str, run: str, tracking_uri: str | None, store: str) -> None:
       automl leaderboard wine --sort latency
       automl show wine
     """
-    from automl.history import promote as do
+    from automl.tracker.library import promote as do
 
     version = do(name, run, tracking_uri=tracking_uri, store=Path(store))
     click.echo(f"models:/{name}@champion is now version {version}.", err=True)

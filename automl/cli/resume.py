@@ -10,11 +10,11 @@ import click
 
 from automl.cli.arguments import process_start, store_options
 from automl.cli.terminal import printable
-from automl.imports import uncollected
+from automl.core.imports import uncollected
 
 if TYPE_CHECKING:
     from automl.cli.view import View
-    from automl.outcome import SearchResult
+    from automl.controller.result import SearchResult
 
 ALL_FAILED = 5
 
@@ -50,8 +50,8 @@ def resume(
     """
     with uncollected():
         from automl.cli.view import view_for
-        from automl.public import resume as run
-        from automl.public import unfinished
+        from automl.controller.start import resume as run
+        from automl.controller.start import unfinished
 
     store = {key: given[key] for key in ("tracking_uri", "store")}
     if listed:
@@ -71,7 +71,7 @@ def resume(
 
 
 def _print_unfinished(name: str | None, *, tracking_uri: str | None, store: str) -> None:
-    from automl.search_folder import unfinished_folders
+    from automl.controller.folder import unfinished_folders
     from automl.tracker import locate_store
 
     found = unfinished_folders(locate_store(tracking_uri, store).root, name)

@@ -14,11 +14,11 @@ import click
 
 from automl.cli.arguments import store_options
 from automl.cli.terminal import printable
-from automl.errors import UsageError
-from automl.wording import listed, score_text, size_text
+from automl.core.errors import UsageError
+from automl.core.text import listed, score_text, size_text
 
 if TYPE_CHECKING:
-    from automl.upkeep import Removable, SearchLine
+    from automl.controller.upkeep import Removable, SearchLine
 
 _WIDEST = 30
 _LARGEST = 5
@@ -40,7 +40,7 @@ def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, sto
       automl list wine
       automl list --json
     """
-    from automl.upkeep import search_lines
+    from automl.controller.upkeep import search_lines
 
     found = search_lines(name, tracking_uri=tracking_uri, store=store)
     if as_json:
@@ -66,7 +66,7 @@ def delete(name: str, yes: bool, tracking_uri: str | None, store: str) -> None:
       automl delete wine --yes
       automl list
     """
-    from automl.upkeep import deletion
+    from automl.controller.upkeep import deletion
 
     planned = deletion(name, tracking_uri=tracking_uri, store=store)
     click.echo(f"{printable(str(planned))}.", err=True)
@@ -110,7 +110,7 @@ def clean(
       automl clean --older 2w
       automl clean --older 0s --yes
     """
-    from automl.upkeep import removable
+    from automl.controller.upkeep import removable
 
     found = removable(_age(older), tracking_uri=tracking_uri, store=store)
     if as_json:

@@ -16,18 +16,18 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from automl.cli.events import EventLog
 from automl.cli.live import Running, Snapshot
 from automl.cli.terminal import printable
-from automl.data.table import Kind
-from automl.errors import SearchInterrupted
-from automl.following import trial_line
-from automl.splits import TEST_ROWS_FROM
-from automl.trial import Progress, Status, Trial
-from automl.wording import counted, duration, score_text
+from automl.controller.watchers import trial_line
+from automl.core.errors import SearchInterrupted
+from automl.core.table import Kind
+from automl.core.text import counted, duration, score_text
+from automl.core.trial import Progress, Status, Trial
+from automl.problem.splits import TEST_ROWS_FROM
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from automl.outcome import SearchResult
-    from automl.preparation import Prepared
+    from automl.controller.result import SearchResult
+    from automl.problem.preparation import Prepared
 
 _DRAW_SECONDS = 0.25
 _MEMORY_SECONDS = 1.0

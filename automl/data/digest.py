@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.cells import is_numeric, numbers, words
-from automl.data.table import Rows, Table
+from automl.core.table import Rows, Table
+from automl.data.cells.plain import is_numeric, numbers, words
 
 Hashes = npt.NDArray[np.uint64]
 _NAN = np.array([np.nan]).view(np.uint64)[0]

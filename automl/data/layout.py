@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from automl.data.amounts import PLAIN, notation_of
-from automl.data.cells import is_numeric
-from automl.data.dialect import TEXT
-from automl.data.kinds import Decision, decide
-from automl.data.names import listed, refuse_duplicates, text_names, unique_name
-from automl.data.number_plans import NumberPlan
-from automl.data.outcome import Outcome
-from automl.data.plans import Pieces, Plan
-from automl.data.structured import DatePlan, plan_from_json
-from automl.data.table import Array, Codes, Column, Features, Kind, Strings, Table
+from automl.core.errors import CellError, DataError, UsageError, did_you_mean
+from automl.core.table import Array, Codes, Column, Features, Kind, Strings, Table
+from automl.data.cells.amounts import PLAIN, notation_of
+from automl.data.cells.names import listed, refuse_duplicates, text_names, unique_name
+from automl.data.cells.plain import is_numeric
+from automl.data.columns.kinds import Decision, decide
+from automl.data.columns.number_plans import NumberPlan
+from automl.data.columns.outcome import Outcome
+from automl.data.columns.plans import Pieces, Plan
+from automl.data.columns.structured import DatePlan, plan_from_json
+from automl.data.files.dialect import TEXT
 from automl.data.target_numbers import TargetNumbers
-from automl.errors import CellError, DataError, UsageError, did_you_mean
 
 LARGEST = 1e37  # float32 ends at 3.4e38, and differences must fit
 _MOST_DATES = 4  # differences are made between up to so many date columns
@@ -65,7 +65,7 @@ class Layout:
         Columns that are no inputs: target, groups, folds, dropped ones.
     image_numbers:
         What turns images into numbers for families that read none, as plain data (see
-        :mod:`automl.image_numbers`); :meth:`encode` leaves that to whoever has nets.
+        :mod:`automl.model.image_numbers`); :meth:`encode` leaves that to whoever has nets.
     commas:
         What commas meant in the number columns of the file that was read: ``,`` or ``1,000``.
     target_numbers:

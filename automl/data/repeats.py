@@ -25,10 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.core.table import Rows, Table
+from automl.core.text import counted
+from automl.data.columns.plans import Plan
 from automl.data.digest import Hashes, duplicate_groups
-from automl.data.plans import Plan
-from automl.data.table import Rows, Table
-from automl.wording import counted
 
 Mask = npt.NDArray[np.bool_]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.names import listed
+from automl.data.cells.names import listed
 
 Labels = npt.NDArray[Any]
 _RARE = 0.01  # of the rows of the spelling that it is a slip of

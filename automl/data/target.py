@@ -12,10 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.cells import EXACT, is_numeric, parse_numbers, words
-from automl.data.durations import DURATIONS, seconds_of
-from automl.data.names import listed
-from automl.data.row_numbers import row_number
+from automl.core.errors import DataError, did_you_mean
+from automl.core.text import quoted, share_text
+from automl.data.cells.durations import DURATIONS, seconds_of
+from automl.data.cells.names import listed
+from automl.data.cells.plain import EXACT, is_numeric, parse_numbers, words
+from automl.data.cells.row_numbers import row_number
 from automl.data.spellings import join_slips
 from automl.data.target_numbers import (
     TargetNumbers,
@@ -24,8 +26,6 @@ from automl.data.target_numbers import (
     refuse_units,
     refuse_words,
 )
-from automl.errors import DataError, did_you_mean
-from automl.wording import quoted, share_text
 
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5

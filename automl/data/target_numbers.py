@@ -10,8 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.amounts import PLAIN, Notation, find_amounts, notation_of
-from automl.data.cells import (
+from automl.core.errors import DataError
+from automl.core.table import Array
+from automl.core.text import quoted
+from automl.data.cells.amounts import PLAIN, Notation, find_amounts, notation_of
+from automl.data.cells.dates import compact_days, find_date_reading, is_compact_date, moments_of_words
+from automl.data.cells.durations import find_durations, read_durations
+from automl.data.cells.names import listed
+from automl.data.cells.plain import (
     EXACT,
     Mask,
     Words,
@@ -20,13 +26,7 @@ from automl.data.cells import (
     looks_numeric,
     parse_numbers,
 )
-from automl.data.dates import compact_days, find_date_reading, is_compact_date, moments_of_words
-from automl.data.durations import find_durations, read_durations
-from automl.data.names import listed
-from automl.data.row_numbers import row_number
-from automl.data.table import Array
-from automl.errors import DataError
-from automl.wording import quoted
+from automl.data.cells.row_numbers import row_number
 
 _DATES = 0.8  # of the words must be dates
 
@@ -40,7 +40,7 @@ class TargetNumbers:
     notation:
         Of amounts.
     duration:
-        A style of :mod:`automl.data.durations`; empty for amounts.
+        A style of :mod:`automl.data.cells.durations`; empty for amounts.
     """
 
     notation: Notation = PLAIN

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from automl.durable import settle
-from automl.trial import Event, Result, Status, Ticket
+from automl.core.trial import Event, Result, Status, Ticket
+from automl.core.whole_files import settle
 
 
 def settled(result: Result) -> Result:

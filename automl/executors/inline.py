@@ -8,11 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from automl.cache import PreparedCache
-from automl.evaluate import Control, evaluate
+from automl.core.trial import Event, Finished, Result, Status, Ticket
 from automl.executors.base import settled
-from automl.problem import Problem
-from automl.trial import Event, Finished, Result, Status, Ticket
+from automl.executors.evaluate import Control, evaluate
+from automl.executors.prepared_cache import PreparedCache
+from automl.problem.problem import Problem
 
 
 class InlineExecutor:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from automl.errors import AutoMLError
+from automl.core.errors import AutoMLError
 from automl.executors.worker import THREAD_VARIABLES, WAITING, run
 
 # What the servers load, one after another: a model without any of the later libraries need not wait for them.
@@ -30,7 +30,7 @@ STAGES = (
         "scipy.sparse",
         "pyarrow.feather",
         "threadpoolctl",
-        "automl.evaluate",
+        "automl.executors.evaluate",
         "automl.executors.worker",
     ),
     (

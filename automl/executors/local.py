@@ -15,14 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from automl.cache import GIBIBYTE
-from automl.errors import AutoMLError
+from automl.core.errors import AutoMLError
+from automl.core.memory import available_bytes, private_bytes
+from automl.core.pace import Meter, share_of
+from automl.core.trial import Event, Finished, Progress, Result, Status, Ticket
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
-from automl.executors.memory import available_bytes, private_bytes
+from automl.executors.prepared_cache import GIBIBYTE
 from automl.executors.worker import Ready, Setup, Stop, Work
 from automl.families import families
-from automl.pace import Meter, share_of
-from automl.trial import Event, Finished, Progress, Result, Status, Ticket
 
 _WATCH_SECONDS = 0.5
 _GRACE_SECONDS = 2.0

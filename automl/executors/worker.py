@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from automl.cache import PreparedCache
+from automl.core.trial import Finished, Progress, Ticket
 from automl.executors.base import settled
-from automl.trial import Finished, Progress, Ticket
+from automl.executors.prepared_cache import PreparedCache
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -65,8 +65,8 @@ def run(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setup: Setup = connection.recv()
     _redirect_output(Path(setup.log))
-    from automl.evaluate import Control, evaluate
-    from automl.problem import Problem
+    from automl.executors.evaluate import Control, evaluate
+    from automl.problem.problem import Problem
 
     problem = Problem.load(Path(setup.problem_folder))
     _limit_threads(problem.threads)

@@ -1,7 +1,7 @@
 """Which model families there are: the modules of this package, then the plug-ins that are installed.
 
 A plug-in is a package with an entry point in the group ``automl.families`` that leads to a
-:class:`~automl.families.base.Family` or to a module with a ``FAMILY``.
+:class:`~automl.core.family.Family` or to a module with a ``FAMILY``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from automl.errors import UsageError, did_you_mean
-from automl.families.base import Family
-from automl.spaces import PLUG_INS
+from automl.core.errors import UsageError, did_you_mean
+from automl.core.family import PLUG_INS, Family
 
 
 @dataclass(frozen=True)

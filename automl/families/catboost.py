@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.boosting import BoosterInputs, FoldData, Preparation, RoundControl, objective_of
-from automl.data.table import Table
-from automl.families.base import Family, FitContext
-from automl.preprocess.constant import Constant
-from automl.preprocess.tree_matrix import TreeData
-from automl.tasks import Encoded, Predictions, Task
+from automl.core.family import Family, FitContext
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Predictions, Task
+from automl.families.engines.boosting import BoosterInputs, FoldData, Preparation, RoundControl, objective_of
+from automl.families.preprocess.constant import Constant
+from automl.families.preprocess.tree_matrix import TreeData
 
 _MODEL = "model.cbm"
 _LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "squared": "RMSE", "absolute": "MAE"}
@@ -29,7 +29,7 @@ _WORTH_RESTART = 20
 class Params:
     """Parameters under CatBoost's own names; ``n_rounds`` is used when there are no held-out rows.
 
-    ``interactions`` adds features of two columns (:mod:`automl.preprocess.interactions`).
+    ``interactions`` adds features of two columns (:mod:`automl.families.preprocess.interactions`).
     Without a ``border_count`` there is one border for 8 rows, 64 to 254 of them: on 427 rows of 30 numbers,
     a round with 254 took 5 times as long as one with 32, and the model was worse.
     """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext
-from automl.preprocess.constant import Constant
-from automl.tasks import Encoded, Task
+from automl.core.family import Family, FitContext
+from automl.core.table import Kind, Table
+from automl.core.tasks import Encoded, Task
+from automl.families.preprocess.constant import Constant
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from automl.data.table import Table
-from automl.families.base import Family, FitContext
-from automl.forest import FittedForest, grow, smallest_leaf
-from automl.tasks import Encoded, Task
+from automl.core.family import Family, FitContext
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Task
+from automl.families.engines.averaged_trees import FittedForest, grow, smallest_leaf
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from automl.families.base import Scope
-from automl.training.image_family import image_family, too_slow
-from automl.training.image_plan import NetTraining
+from automl.core.family import Scope
+from automl.families.nets.images.family import image_family, too_slow
+from automl.families.nets.images.plan import NetTraining
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from automl.data.table import Kind, Table
-from automl.families.base import Family, FitContext, Fitted, Outlook, Scope
-from automl.tasks import Encoded, Task
-from automl.training.image_family import SHARED_PARAMS, missing_backbones
+from automl.core.family import Family, FitContext, Fitted, Outlook, Scope
+from automl.core.table import Kind, Table
+from automl.core.tasks import Encoded, Task
+from automl.families.nets.images.family import SHARED_PARAMS, missing_backbones
 
 if TYPE_CHECKING:
-    from automl.training.image_needs import Needs
-    from automl.training.image_probe import ProbePlan
+    from automl.families.nets.images.needs import Needs
+    from automl.families.nets.images.probe import ProbePlan
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Params:
     Attributes
     ----------
     backbone:
-        The frozen net: a name of :data:`automl.training.backbones.BACKBONES`, or ``timm/NAME``.
+        The frozen net: a name of :data:`automl.families.nets.images.backbones.BACKBONES`, or ``timm/NAME``.
     px:
         Height and width that it is shown.
     view:
@@ -59,35 +59,35 @@ class Params:
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
     """Fit one fold's head."""
-    from automl.training.image_probe import fit_probe
+    from automl.families.nets.images.probe import fit_probe
 
     return fit_probe(_plan(params), inputs, target, task, context)
 
 
 def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
     """Compute the features of all rows."""
-    from automl.training.image_needs import prepare_needs
+    from automl.families.nets.images.needs import prepare_needs
 
     prepare_needs(_needs(params, tables), tables, context)
 
 
 def outlook(params: Params, tables: Sequence[Table], scope: Scope) -> Outlook | None:
     """What of the features is still to be computed; the heads take a moment."""
-    from automl.training.image_needs import outlook
+    from automl.families.nets.images.needs import outlook
 
     return outlook(_needs(params, tables), tables, scope)
 
 
 def _needs(params: Params, tables: Sequence[Table]) -> Needs:
-    from automl.data.images_pixels import stored_side
-    from automl.training.image_needs import probe_needs
+    from automl.data.images.pixels import stored_side
+    from automl.families.nets.images.needs import probe_needs
 
     side = stored_side(tables[0].images[0])
     return probe_needs(params.backbone, params.px, params.view, params.views, side)
 
 
 def _plan(params: Params) -> ProbePlan:
-    from automl.training.image_probe import ProbePlan
+    from automl.families.nets.images.probe import ProbePlan
 
     solved = params.head == "linear"
     return ProbePlan(
@@ -108,7 +108,7 @@ def _plan(params: Params) -> ProbePlan:
 
 def load(folder: Path) -> Fitted:
     """What ``save`` wrote."""
-    from automl.training.image_probe import load_probe
+    from automl.families.nets.images.probe import load_probe
 
     return load_probe(folder)
 

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.boosting import (
+from automl.core.family import Family, FitContext
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Predictions, Task
+from automl.families.engines.boosting import (
     BoosterInputs,
     FoldData,
     Preparation,
@@ -18,9 +21,6 @@ from automl.boosting import (
     objective_of,
     prediction_threads,
 )
-from automl.data.table import Table
-from automl.families.base import Family, FitContext
-from automl.tasks import Encoded, Predictions, Task
 
 _OBJECTIVES = {
     "binary": ("binary", "binary_logloss"),
@@ -35,7 +35,7 @@ _TREES_IN_CACHE = 50
 class Params:
     """Parameters under LightGBM's own names; ``n_rounds`` is used when there are no held-out rows.
 
-    ``interactions`` adds features of two columns (:mod:`automl.preprocess.interactions`).
+    ``interactions`` adds features of two columns (:mod:`automl.families.preprocess.interactions`).
     """
 
     learning_rate: float = 0.05

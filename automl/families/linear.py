@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.table import Table
-from automl.families.base import Family, FitContext, TrialStopped
-from automl.preprocess.linear_matrix import LinearMatrix, Matrix
-from automl.preprocess.saved import Saved
-from automl.solvers import (
+from automl.core.family import Family, FitContext, TrialStopped
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Predictions, Task
+from automl.core.trial import Curve
+from automl.families.engines.solvers import (
     Logistic,
     Loss,
     Multinomial,
@@ -26,8 +26,8 @@ from automl.solvers import (
     minimise_elastic,
     minimise_l2,
 )
-from automl.tasks import Encoded, Predictions, Task
-from automl.trial import Curve
+from automl.families.preprocess.linear_matrix import LinearMatrix, Matrix
+from automl.families.preprocess.saved import Saved
 
 _PATH = tuple(float(c) for c in np.logspace(-5, 5, 21))
 _PATIENCE = 2

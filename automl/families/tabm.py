@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.training.net_family import net_family
+from automl.families.nets.tables.family import net_family
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from automl.training.table_fit import NetPlan
-    from automl.training.table_net import InputShape
+    from automl.families.nets.tables.fit import NetPlan
+    from automl.families.nets.tables.net import InputShape
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Params:
 
 
 def _plan(params: Params) -> NetPlan:
-    from automl.training.table_fit import NetPlan
+    from automl.families.nets.tables.fit import NetPlan
 
     return NetPlan(
         architecture={
@@ -78,9 +78,9 @@ def _plan(params: Params) -> NetPlan:
 def _build(architecture: dict[str, Any], shape: InputShape, outputs: int, nets: int) -> nn.Module:
     from torch import nn
 
-    from automl.training.batched import PooledDropout
-    from automl.training.member_layers import MemberHeads, MemberLinear, MemberStart
-    from automl.training.table_layers import TableInput
+    from automl.families.nets.tables.batched import PooledDropout
+    from automl.families.nets.tables.layers import TableInput
+    from automl.families.nets.tables.member_layers import MemberHeads, MemberLinear, MemberStart
 
     members, width, full = architecture["k"], architecture["width"], architecture["full"]
     layers: list[nn.Module] = [TableInput(shape, nets)]

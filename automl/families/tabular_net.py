@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.training.net_family import net_family
+from automl.families.nets.tables.family import net_family
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from automl.training.table_fit import NetPlan
-    from automl.training.table_net import InputShape
+    from automl.families.nets.tables.fit import NetPlan
+    from automl.families.nets.tables.net import InputShape
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Params:
 
 
 def _plan(params: Params) -> NetPlan:
-    from automl.training.table_fit import NetPlan
+    from automl.families.nets.tables.fit import NetPlan
 
     return NetPlan(
         architecture={
@@ -73,8 +73,8 @@ def _plan(params: Params) -> NetPlan:
 def _build(architecture: dict[str, Any], shape: InputShape, outputs: int, nets: int) -> nn.Module:
     from torch import nn
 
-    from automl.training.batched import BatchedLinear, BatchedNorm, PooledDropout
-    from automl.training.table_layers import OneMember, TableInput
+    from automl.families.nets.tables.batched import BatchedLinear, BatchedNorm, PooledDropout
+    from automl.families.nets.tables.layers import OneMember, TableInput
 
     activations = {"relu": nn.ReLU, "silu": nn.SiLU, "mish": nn.Mish}
     layers: list[nn.Module] = [TableInput(shape, nets, embedding_dropout=architecture["embedding_dropout"])]

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from automl.boosting import (
+from automl.core.family import Family, FitContext
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Predictions, Task
+from automl.families.engines.boosting import (
     BoosterInputs,
     FoldData,
     Preparation,
@@ -17,10 +20,7 @@ from automl.boosting import (
     objective_of,
     prediction_threads,
 )
-from automl.data.table import Table
-from automl.families.base import Family, FitContext
-from automl.preprocess.tree_matrix import TreeData
-from automl.tasks import Encoded, Predictions, Task
+from automl.families.preprocess.tree_matrix import TreeData
 
 _OBJECTIVES = {
     "binary": ("binary:logistic", "logloss"),
@@ -34,7 +34,7 @@ _OBJECTIVES = {
 class Params:
     """Parameters under XGBoost's own names; ``n_rounds`` is used when there are no held-out rows.
 
-    ``interactions`` adds features of two columns (:mod:`automl.preprocess.interactions`).
+    ``interactions`` adds features of two columns (:mod:`automl.families.preprocess.interactions`).
     """
 
     learning_rate: float = 0.1

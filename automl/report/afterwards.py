@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 
-from automl.budget import Clock
-from automl.errors import AutoMLError
-from automl.predictor import Predictor
+from automl.core.clock import Clock
+from automl.core.errors import AutoMLError
+from automl.model.predictor import Predictor
 from automl.report.build import REPORT, read_pictures, versions_of
 from automl.report.card import model_card
-from automl.report.evidence import Evidence
-from automl.report.explain import explain
-from automl.report.image_sheets import image_sheets
-from automl.report.plots import plots_of_page, put_plots, quick_plots
-from automl.report.subject import Subject
-from automl.tracker.champion import CARD, describe_model
+from automl.report.facts.evidence import Evidence
+from automl.report.facts.explain import explain
+from automl.report.facts.subject import Subject
+from automl.report.figures.files import plots_of_page, put_plots, quick_plots
+from automl.report.figures.image_sheets import image_sheets
+from automl.tracker.champion_page import CARD, describe_model
 from automl.tracker.material import record_duration, search_material, write_file
 from automl.tracker.query import Record
-from automl.tracker.store import StoreLocation
+from automl.tracker.store.location import StoreLocation
 
 CARD_SECONDS = 1.0
 REPORT_SECONDS = 8.0

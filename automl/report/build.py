@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from automl.errors import UsageError
-from automl.member import read_json
-from automl.predictor import Predictor
+from automl.core.errors import UsageError
+from automl.model.member import read_json
+from automl.model.predictor import Predictor
 from automl.report.card import model_card
-from automl.report.evidence import ARRAYS, STORY, Evidence
-from automl.report.explain import Explanation, explain
-from automl.report.inputs import Rows, read_image_rows, read_rows, with_features
-from automl.report.plots import plots_of_page, put_plots
-from automl.report.slices import Slice, slice_by
-from automl.report.subject import PICTURES, Subject
-from automl.tracker.champion import CARD, describe_model
+from automl.report.facts.evidence import ARRAYS, STORY, Evidence
+from automl.report.facts.explain import Explanation, explain
+from automl.report.facts.inputs import Rows, read_image_rows, read_rows, with_features
+from automl.report.facts.slices import Slice, slice_by
+from automl.report.facts.subject import PICTURES, Subject
+from automl.report.figures.files import plots_of_page, put_plots
+from automl.tracker.champion_page import CARD, describe_model
 from automl.tracker.material import Material, read_file, search_material, write_file
 from automl.tracker.query import Record
 from automl.tracker.record import folder_name
-from automl.tracker.store import DEFAULT_ROOT, locate_store
+from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 
 REPORT = "report.html"
 EXPLAIN_SECONDS = 20.0

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from automl.metrics import METRICS
-from automl.report import curves
-from automl.report.beyond import beyond_the_range
-from automl.report.driver_words import compared, headline
-from automl.report.evidence import Evidence
-from automl.report.importance import interval_words
-from automl.report.inputs import columns_words
-from automl.report.slices import LEAST_ROWS, WITHIN, Slice
-from automl.report.subject import Subject
-from automl.wording import counted, label_text, range_text, score_text, share_text, size_text
+from automl.core.metrics import METRICS
+from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text
+from automl.report.facts import curves
+from automl.report.facts.beyond import beyond_the_range
+from automl.report.facts.driver_words import compared, headline
+from automl.report.facts.evidence import Evidence
+from automl.report.facts.importance import interval_words
+from automl.report.facts.inputs import columns_words
+from automl.report.facts.slices import LEAST_ROWS, WITHIN, Slice
+from automl.report.facts.subject import Subject
 
 _CLASS_ROWS = 40
 _SMALL = 1000

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.decision import apply_weights
-from automl.errors import UsageError
-from automl.intervals import gain_interval
-from automl.metrics import METRICS, Metric
+from automl.core.errors import UsageError
+from automl.core.intervals import gain_interval
+from automl.core.metrics import METRICS, Metric
+from automl.core.text import score_text, size_text
+from automl.model.class_weights import apply_weights
 from automl.report.build import read_evidence
-from automl.report.evidence import Evidence
+from automl.report.facts.evidence import Evidence
 from automl.tracker.holder import champion_holder
 from automl.tracker.material import Material, held_out, resolve_run, search_material
 from automl.tracker.query import Record
-from automl.tracker.store import DEFAULT_ROOT, locate_store
-from automl.wording import score_text, size_text
+from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 
 _CHAMPION = " (champion)"
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automl.errors import UsageError
-from automl.intervals import Interval
-from automl.report.evidence import Evidence
-from automl.report.explain import Explanation, explain
-from automl.report.figures import confusion_plot, importance_plot
-from automl.report.markup import tag
-from automl.report.search_figures import front_plot, history_plot
-from automl.report.subject import Subject
+from automl.core.errors import UsageError
+from automl.core.intervals import Interval
+from automl.core.text import duration, range_text, score_text, size_text
+from automl.report.facts.evidence import Evidence
+from automl.report.facts.explain import Explanation, explain
+from automl.report.facts.subject import Subject
+from automl.report.figures.champion import confusion_plot, importance_plot
+from automl.report.figures.search import front_plot, history_plot
+from automl.report.sections.markup import tag
 from automl.tracker.material import search_material
 from automl.tracker.query import Record
-from automl.tracker.store import locate_store
-from automl.wording import duration, range_text, score_text, size_text
+from automl.tracker.store.location import locate_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from automl.predictor import Predictor
+    from automl.model.predictor import Predictor
 
 _EXPLAIN_SECONDS = 20.0
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 from importlib.resources import files
 
-from automl import __version__
-from automl.report.champion_sections import champion_section, drivers_section, groups_section
-from automl.report.closing_sections import data_section, failures_section, parameters_section, use_section
-from automl.report.markup import Markup, tag
-from automl.report.result_sections import honest_section, leaderboard_section, result_section, search_section
-from automl.report.slices import Slice
-from automl.report.subject import Subject
+from automl.core.version import __version__
+from automl.report.facts.slices import Slice
+from automl.report.facts.subject import Subject
+from automl.report.sections.champion import champion_section, drivers_section, groups_section
+from automl.report.sections.closing import data_section, failures_section, parameters_section, use_section
+from automl.report.sections.markup import Markup, tag
+from automl.report.sections.result import honest_section, leaderboard_section, result_section, search_section
 
 SECTIONS = {
     "result": "Result",

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from automl.intervals import Interval
-from automl.metrics import Metric
+from automl.core.intervals import Interval
+from automl.core.metrics import Metric
 from automl.report.build import read_evidence
-from automl.report.evidence import Evidence
+from automl.report.facts.evidence import Evidence
 from automl.tracker.material import search_material
+from automl.tracker.models.succession import Gain
 from automl.tracker.query import Record
-from automl.tracker.store import StoreLocation
-from automl.tracker.succession import Gain
+from automl.tracker.store.location import StoreLocation
 from automl.tracker.tags import TEST_DIGEST
 
 _DRAWS = 200

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.tracker.keep import KeepModels
-    from automl.tracker.record import (
-        DatasetRecord,
-        LeaderboardRow,
-        SearchIds,
-        SearchRecord,
-        SearchSummary,
+    from automl.tracker.record import DatasetRecord, LeaderboardRow, SearchIds, SearchRecord, SearchSummary
+    from automl.tracker.store.location import (
+        StoreLocation,
+        default_uri,
+        load_mlflow,
+        locate_store,
+        open_store,
     )
-    from automl.tracker.store import StoreLocation, default_uri, load_mlflow, locate_store, open_store
     from automl.tracker.writer import Tracker
 
 __all__ = [
@@ -38,11 +38,11 @@ _HOMES = {
     "SearchIds": "record",
     "SearchRecord": "record",
     "SearchSummary": "record",
-    "StoreLocation": "store",
-    "default_uri": "store",
-    "load_mlflow": "store",
-    "locate_store": "store",
-    "open_store": "store",
+    "StoreLocation": "store.location",
+    "default_uri": "store.location",
+    "load_mlflow": "store.location",
+    "locate_store": "store.location",
+    "open_store": "store.location",
     "Tracker": "writer",
 }
 

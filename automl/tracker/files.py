@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.core.trial import Result, Trial
 from automl.tracker import record
-from automl.trial import Result, Trial
 
 MODEL_FOLDER, PLOTS = "model", "plots"
 

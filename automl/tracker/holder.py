@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from automl.tracker.access import Run
+from automl.core.text import score_text
 from automl.tracker.query import Record
-from automl.tracker.store import storage_errors
+from automl.tracker.store.access import Run
+from automl.tracker.store.location import storage_errors
 from automl.tracker.tags import ALIAS, PARENT, recorded_score
-from automl.wording import score_text
 
 NO_TRIAL = -1
 

@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from automl.tracker.store import StoreLocation, all_pages, connect, storage_errors
-from automl.tracker.succession import alias_holder
+from automl.tracker.models.succession import alias_holder
+from automl.tracker.store.location import StoreLocation, all_pages, connect, storage_errors
 from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER, recorded_score
 
 if TYPE_CHECKING:

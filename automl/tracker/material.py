@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from automl.durable import write_whole
-from automl.errors import UsageError
-from automl.tracker.access import Run
+from automl.core.errors import UsageError
+from automl.core.whole_files import write_whole
 from automl.tracker.missing import refuse_deleted
 from automl.tracker.query import Record, SearchDescription, is_run_id
 from automl.tracker.record import LeaderboardRow
-from automl.tracker.store import local_path, storage_errors
+from automl.tracker.store.access import Run
+from automl.tracker.store.location import local_path, storage_errors
 
 _SUMMARY = "summary.json"
 _BEGINNING = re.compile(r"[0-9a-f]{6,32}")

@@ -6,13 +6,13 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from automl.errors import UsageError, did_you_mean
-from automl.tracker.store import storage_errors
+from automl.core.errors import UsageError, did_you_mean
+from automl.tracker.store.location import storage_errors
 from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:
-    from automl.tracker.access import Run
     from automl.tracker.query import Record
+    from automl.tracker.store.access import Run
 
 
 def unknown(record: Record, name: str) -> UsageError:

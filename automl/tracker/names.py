@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automl.errors import UsageError
+from automl.core.errors import UsageError
+from automl.core.text import counted
 from automl.tracker.inventory import SearchEntry, search_entries
 from automl.tracker.people import user_name
-from automl.tracker.store import StoreLocation
+from automl.tracker.record import columns_digest
+from automl.tracker.store.location import StoreLocation
 from automl.tracker.tags import COLUMN_NAMES, COLUMNS, DATA, OLD_DATA
-from automl.wording import counted
 
 if TYPE_CHECKING:
     from automl.data.layout import Layout
@@ -51,11 +51,6 @@ def all_columns(layout: Layout) -> tuple[str, ...]:
     """Of the data, also those that are no inputs, in the order of the alphabet."""
     names = {*(column.name for column in layout.columns), *layout.ignored, layout.target_name}
     return tuple(sorted(names - {""}))
-
-
-def columns_digest(columns: Collection[str]) -> str:
-    """Of the names, in any order."""
-    return hashlib.sha256("\n".join(sorted(columns)).encode()).hexdigest()[:16]
 
 
 def data_digest(entry: SearchEntry) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from automl.core.text import range_text, score_text, weight_texts
 from automl.tracker.record import (
     LeaderboardRow,
     SearchIds,
@@ -19,14 +20,13 @@ from automl.tracker.record import (
     cut_note,
 )
 from automl.tracker.tags import CHAMPION, NOTE, PARENT, SEARCH
-from automl.wording import range_text, score_text, weight_texts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from automl.predictor import Predictor
-    from automl.trial import Result, Trial
+    from automl.core.trial import Result, Trial
+    from automl.model.predictor import Predictor
 
 TRAINING = "workflowType=machine_learning"
 """What makes MLflow's pages those of model training, not of language-model agents."""
@@ -412,7 +412,7 @@ def _about(search: SearchRecord) -> str:
 
 
 def _use(search: SearchRecord, ids: SearchIds) -> str:
-    from automl.image_input import place_of_new_rows  # brings pandas, which reading a record needs not
+    from automl.model.image_input import place_of_new_rows  # brings pandas, which reading a record needs not
 
     quoted, place = shlex.quote(search.name), place_of_new_rows(search.layout)
     given = repr(place) if place.endswith("/") else "frame"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import AutoMLError, DataError
+from automl.core.errors import AutoMLError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.predictor import Predictor
+    from automl.model.predictor import Predictor
 
 FOLDER = "predictor"
 
@@ -49,6 +49,6 @@ class PyfuncModel:
 
 def _load_pyfunc(path: str) -> PyfuncModel:
     """Called by MLflow with the folder of the model."""
-    from automl.predictor import Predictor
+    from automl.model.predictor import Predictor
 
     return PyfuncModel(Predictor.load(Path(path) / FOLDER).preload())

@@ -12,19 +12,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UsageError
-from automl.tracker.access import Access, MetricPoint, Run, is_current, open_access
+from automl.core.errors import UsageError
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.missing import refuse_deleted, unknown, without_champion, without_runs
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.record import LeaderboardRow, best_first
-from automl.tracker.store import StoreLocation, connect, local_path, mend_moved, remove_folder, storage_errors
+from automl.tracker.store.access import Access, MetricPoint, Run, is_current, open_access
+from automl.tracker.store.location import (
+    StoreLocation,
+    connect,
+    local_path,
+    mend_moved,
+    remove_folder,
+    storage_errors,
+)
 from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from automl.predictor import Predictor
+    from automl.model.predictor import Predictor
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -311,7 +318,7 @@ class Record:
 
     def _predictor(self, uri: str, folder: str) -> Predictor:
         """The predictor below an artifact URI: in place where it lies here, else downloaded."""
-        from automl.predictor import Predictor
+        from automl.model.predictor import Predictor
 
         place = local_path(uri)
         if place is not None:

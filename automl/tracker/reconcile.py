@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from automl.tracker.store import all_pages
+from automl.tracker.store.location import all_pages
 from automl.tracker.tags import HOST, KEY, OLD_KEY, PARENT, PID, SEARCH, STARTED, USER
 
 if TYPE_CHECKING:

@@ -15,24 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.tracker.names import columns_digest
-from automl.tracker.tags import (
-    CANDIDATE,
-    COLOUR,
-    COLUMN_NAMES,
-    COLUMNS,
-    DATA,
-    KEY,
-    NOTE,
-    SPLIT,
-    TEST_DIGEST,
-)
-from automl.trial import Candidate, Curve, Result, Scores, Status, Trial
-from automl.wording import score_text, size_text, without_password
+from automl.core.text import score_text, size_text, without_password
+from automl.core.trial import Candidate, Curve, Result, Scores, Status, Trial
+from automl.tracker.tags import CANDIDATE, COLOUR, COLUMN_NAMES, COLUMNS, DATA, KEY, NOTE, SPLIT, TEST_DIGEST
 
 if TYPE_CHECKING:
+    from automl.core.tasks import Task
     from automl.data.layout import Layout
-    from automl.tasks import Task
 
 CURVE_POINTS = 40  # a curve as metrics is for a glance; curves.json has all of it
 _CURVES = 6
@@ -191,6 +180,11 @@ class LeaderboardRow:
     seconds: float
     predict_ms_per_1000_rows: float | None
     model_bytes: int | None
+
+
+def columns_digest(columns: Collection[str]) -> str:
+    """Of the names, in any order."""
+    return hashlib.sha256("\n".join(sorted(columns)).encode()).hexdigest()[:16]
 
 
 def search_tags(search: SearchRecord, version: str) -> dict[str, str]:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
-from automl.tracker.store import StoreLocation, all_pages, connect, local_path, remove_folder, storage_errors
+from automl.tracker.store.location import (
+    StoreLocation,
+    all_pages,
+    connect,
+    local_path,
+    remove_folder,
+    storage_errors,
+)
 from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:

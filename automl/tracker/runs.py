@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.tracker.datasets import dataset_rows, log_dataset
 from automl.tracker.record import DatasetRecord
-from automl.tracker.store import StoreLocation, local_path
+from automl.tracker.store.location import StoreLocation, local_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

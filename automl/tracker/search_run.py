@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from automl import __version__
-from automl.errors import StorageError
-from automl.predictor import Facts, Predictor, PredictorSource, build_predictor
-from automl.store import folder_bytes
+from automl.core.errors import StorageError
+from automl.core.sealed import folder_bytes
+from automl.core.trial import Result, Status, Trial
+from automl.core.version import __version__
+from automl.model.predictor import Facts, Predictor, PredictorSource, build_predictor
 from automl.tracker import record
 from automl.tracker.datasets import log_dataset
 from automl.tracker.files import MODEL_FOLDER, PLOTS, place, pretty, write_files
 from automl.tracker.keep import KeptModel
+from automl.tracker.models.registry import Registered, register_champion
+from automl.tracker.models.succession import Judge, settle
 from automl.tracker.notes import (
     begun_name,
     board_views,
@@ -35,20 +38,12 @@ from automl.tracker.notes import (
     with_plots,
 )
 from automl.tracker.people import source_tags
-from automl.tracker.reconcile import (
-    KnownRun,
-    find_search,
-    known_trials,
-    owner_tags,
-    reconcile,
-    take_over,
-)
+from automl.tracker.reconcile import KnownRun, find_search, known_trials, owner_tags, reconcile, take_over
 from automl.tracker.record import LeaderboardRow, SearchIds, SearchRecord, SearchSummary
-from automl.tracker.registry import Registered, register_champion
 from automl.tracker.removal import clear_pages, give_up_name
 from automl.tracker.runs import FinishedRun, Point, RunWriter, log_points
 from automl.tracker.sketches import sketches
-from automl.tracker.store import (
+from automl.tracker.store.location import (
     ROOT_TAG,
     StoreLocation,
     artifact_uri,
@@ -58,9 +53,7 @@ from automl.tracker.store import (
     local_path,
     remove_folder,
 )
-from automl.tracker.succession import Judge, settle
 from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, PARENT, SEARCH, SETTLED
-from automl.trial import Result, Status, Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from automl.tasks import Task
+from automl.core.tasks import Task
+from automl.core.text import label_text
+from automl.core.trial import TESTED_LOSS, TESTED_RATE, Curve, Result, Trial
 from automl.tracker.record import curve_kind
-from automl.trial import TESTED_LOSS, TESTED_RATE, Curve, Result, Trial
-from automl.wording import label_text
 
 MOST_CLASSES = 12
 _POINTS = 300

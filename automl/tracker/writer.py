@@ -13,14 +13,14 @@ from typing import TypeVar, final
 
 import numpy as np
 
-from automl.errors import SearchInterrupted, StorageError
-from automl.predictor import Predictor
+from automl.core.errors import SearchInterrupted, StorageError
+from automl.core.trial import Trial
+from automl.model.predictor import Predictor
 from automl.tracker.keep import KeepModels, KeptModel
+from automl.tracker.models.succession import Judge
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.search_run import SearchRun
-from automl.tracker.store import StoreLocation, may_pass, patience_seconds, storage_errors
-from automl.tracker.succession import Judge
-from automl.trial import Trial
+from automl.tracker.store.location import StoreLocation, may_pass, patience_seconds, storage_errors
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0

@@ -49,7 +49,7 @@ Cli = Callable[..., Outcome]
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store whose tables are made: that takes longer than all else that a small search does."""
     from automl.tracker import open_store
-    from automl.tracker.store import connect
+    from automl.tracker.store.location import connect
 
     root = tmp_path_factory.mktemp("empty") / "mlruns"
     connect(open_store(None, root))

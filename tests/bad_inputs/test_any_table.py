@@ -23,16 +23,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, currently_in_test_context, given, settings
 from hypothesis import strategies as st
 
-from automl.data.cells import MISSING_WORDS
-from automl.data.readers import read_table
-from automl.data.table import Kind
-from automl.errors import DataError
-from automl.evaluate import Control, evaluate
+from automl.core.errors import DataError
+from automl.core.table import Kind
+from automl.core.trial import Candidate, Ticket
+from automl.data.cells.plain import MISSING_WORDS
+from automl.data.files.readers import read_table
+from automl.executors.evaluate import Control, evaluate
 from automl.families import families
-from automl.predictor import Predictor, PredictorSource, build_predictor
-from automl.preparation import prepare
-from automl.settings import Settings
-from automl.trial import Candidate, Ticket
+from automl.model.predictor import Predictor, PredictorSource, build_predictor
+from automl.problem.preparation import prepare
+from automl.problem.settings import Settings
 
 ROWS = 24
 LINEAR = Candidate("linear")
@@ -333,7 +333,7 @@ def aligned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[pd.DataF
         }
     )
     frame["y"] = np.where(frame["number"] + random.normal(size=80) > 0, "yes", "no")
-    logger = logging.getLogger("automl.predictor")
+    logger = logging.getLogger("automl.model.predictor")
     before = logger.level
     logger.setLevel(logging.ERROR)
     yield frame.drop(columns="y"), trained(frame, "y", tmp_path_factory.mktemp("aligned"))

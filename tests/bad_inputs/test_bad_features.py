@@ -121,8 +121,8 @@ def test_case_39_a_category_with_very_many_levels_is_bounded(cli, write):
 
 
 def test_case_40_exact_duplicates_are_warned_of_and_stay_in_one_fold(cli, write, frame):
-    from automl.preparation import prepare
-    from automl.settings import Settings
+    from automl.problem.preparation import prepare
+    from automl.problem.settings import Settings
 
     twice = pd.concat([frame, frame.iloc[::-1]], ignore_index=True)
     search(cli, write(twice)).worked("warning 60 of 120 rows (50.0%) repeat the inputs of another")
@@ -146,8 +146,8 @@ def test_case_42_one_group_or_missing_groups(cli, write, frame):
 
 
 def test_case_42_groups_that_are_lists_are_compared_by_their_text(frame):
-    from automl.preparation import prepare
-    from automl.settings import Settings
+    from automl.problem.preparation import prepare
+    from automl.problem.settings import Settings
 
     groups = [i % 9 for i in range(len(frame))]
     lists = frame.assign(shop=pd.Series([[group] for group in groups], dtype=object, index=frame.index))
@@ -156,8 +156,8 @@ def test_case_42_groups_that_are_lists_are_compared_by_their_text(frame):
 
 
 def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, write, frame):
-    from automl.preparation import prepare
-    from automl.settings import Settings
+    from automl.problem.preparation import prepare
+    from automl.problem.settings import Settings
 
     days = pd.date_range("2024-01-01", periods=20).repeat(3).strftime("%Y-%m-%d").to_numpy()
     shuffled = frame.assign(day=np.random.default_rng(0).permutation(days))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data.table import Kind
+from automl.core.table import Kind
 from automl.families import families
 
 
@@ -163,7 +163,7 @@ TABLE_FAMILIES = sorted(name for name, family in families().items() if Kind.NUMB
 def test_case_14_odd_names_work_in_every_family(family, oddly_named, tmp_path):
     from searched import finish_trials
 
-    from automl.trial import Candidate
+    from automl.core.trial import Candidate
 
     finished = finish_trials(oddly_named, "🙂", [Candidate(family)], tmp_path)
     result = finished.trials[0].result

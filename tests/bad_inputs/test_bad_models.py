@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.data.table import Kind
-from automl.errors import DataError, ModelFileError, UsageError
+from automl.core.errors import DataError, ModelFileError, UsageError
+from automl.core.sealed import seal
+from automl.core.table import Kind
 from automl.families import families
-from automl.store import seal
 
 
 class Bomb:
@@ -253,8 +253,8 @@ def test_case_76_a_forged_description_is_refused_or_loads_without_harm(model, na
 def test_case_76_a_pickle_in_the_place_of_any_familys_file_is_never_run(family, frame, tmp_path):
     from searched import finish_trials
 
-    from automl.predictor import PredictorSource, build_predictor
-    from automl.trial import Candidate
+    from automl.core.trial import Candidate
+    from automl.model.predictor import PredictorSource, build_predictor
 
     mark = tmp_path / "exploded"
     data = frame.drop(columns="price")

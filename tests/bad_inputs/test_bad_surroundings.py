@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import automl
-from automl.budget import Clock
+from automl.core.clock import Clock
 
 
 def test_case_71_a_budget_of_a_second_delivers_a_model_with_a_warning(cli, write, frame):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.data.readers import read_table
+from automl.data.files.readers import read_table
 
 MODEL = ("--trials", "2", "--families", "linear", "--executor", "inline")
 

@@ -45,8 +45,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     import psutil
 
     import automl
-    from automl.examples import write_example
-    from automl.history import ui_server
+    from automl.cli.examples import write_example
+    from automl.tracker.library import ui_server
 
     if CHROMIUM is None:
         pytest.skip("needs Chromium")
@@ -188,7 +188,7 @@ SEARCHES = {
 def store_of_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A binary, a multiclass and a regression search, and one of images."""
     import automl
-    from automl.examples import write_example
+    from automl.cli.examples import write_example
 
     folder = tmp_path_factory.mktemp("four")
     for name, given in SEARCHES.items():

@@ -17,7 +17,7 @@ BEYOND = """[...document.querySelectorAll('table, svg, img, pre, p')]
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import automl
-    from automl.examples import write_example
+    from automl.cli.examples import write_example
     from automl.report.build import write_report
 
     if CHROMIUM is None:

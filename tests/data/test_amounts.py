@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from automl.data.amounts import Notation, cuts_numbers, find_amounts
+from automl.core.errors import DataError
+from automl.core.table import Kind
+from automl.data.cells.amounts import Notation, cuts_numbers, find_amounts
 from automl.data.layout import Layout
-from automl.data.table import Kind
-from automl.errors import DataError
 
 
 def words(cells: list[str | None]) -> pa.Array:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data.checks import Finding, check_frame
+from automl.core.finding import Finding
+from automl.core.tasks import choose_task
+from automl.data.checks import check_frame
 from automl.data.layout import Layout
-from automl.tasks import choose_task
 
 ROWS = 600
 
@@ -214,7 +215,7 @@ def test_every_code_is_explained_on_the_page() -> None:
 
 
 def test_rows_are_numbered_as_the_file_has_them_and_labelled_as_the_frame_has_them(tmp_path):
-    from automl.data.readers import read_table
+    from automl.data.files.readers import read_table
     from automl.data.target import clean_target
 
     scattered = np.random.default_rng(0).permutation(59).astype(float)

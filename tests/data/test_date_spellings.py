@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data.dates import read_dates
+from automl.data.cells.dates import read_dates
+from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
-from automl.data.structured import DatePlan
 
 DAY = 18691.0  # 2021-03-05
 TRAINED = {

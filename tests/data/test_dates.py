@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from automl.data.dates import ISO, moments, points_in_time
+from automl.data.cells.dates import ISO, moments, points_in_time
 
 DAYS = pd.Series(pd.date_range("2024-01-01", periods=60, tz="UTC"))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.core.finding import Finding
 from automl.data.checks.drift import check_drift
-from automl.data.checks.finding import Finding
 from automl.data.layout import Layout
 
 

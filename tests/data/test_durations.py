@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from automl.data.durations import DURATIONS, HOURS, MINUTES, find_durations, read_durations
+from automl.data.cells.durations import DURATIONS, HOURS, MINUTES, find_durations, read_durations
 from automl.data.layout import Layout
 from automl.data.target import clean_target
 

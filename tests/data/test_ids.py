@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.core.table import Column, Kind
+from automl.data.columns.outcome import Outcome
 from automl.data.layout import Layout
-from automl.data.outcome import Outcome
-from automl.data.table import Column, Kind
 
 ROWS = 240
 random = np.random.default_rng(4)

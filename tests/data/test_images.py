@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.images import decode
-from automl.errors import DataError
+from automl.core.errors import DataError
+from automl.data.images.decode import decode
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from automl.data import images_cache, images_store
-from automl.data.images import Decoded, decode
-from automl.data.images_cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
-from automl.data.images_pixels import close_stores
+from automl.data.images import cache as images_cache
+from automl.data.images import store as images_store
+from automl.data.images.cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
+from automl.data.images.decode import Decoded, decode
+from automl.data.images.pixels import close_stores
 
 
 def fill(cache: Path, name: str, size: int, used: float) -> Path:

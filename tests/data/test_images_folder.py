@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl.data.images_folder import refuse_path, scan_classes, scan_images
-from automl.data.images_pixels import pictures_of, stored_side
-from automl.data.images_store import store_pixels
-from automl.data.images_table import copies, image_columns, open_images, read_folder
-from automl.errors import DataError, StorageError
+from automl.core.errors import DataError, StorageError
+from automl.data.images.folder import refuse_path, scan_classes, scan_images
+from automl.data.images.pixels import pictures_of, stored_side
+from automl.data.images.store import store_pixels
+from automl.data.images.table import copies, image_columns, open_images, read_folder
 
 
 def write(path: Path, shade: int = 100, size: int = 40) -> Path:

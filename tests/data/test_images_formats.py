@@ -13,13 +13,13 @@ import pytest
 from pictures import lay
 from PIL import Image
 
-from automl.data.images import decode
-from automl.data.images_folder import scan_classes, scan_images
-from automl.data.images_formats import FORMATS, SUFFIXES, UNREAD_SUFFIXES, reads_heif
-from automl.data.images_table import image_columns, read_folder, unlabelled_folder
-from automl.data.kinds import decide
-from automl.data.table import Kind
-from automl.errors import DataError
+from automl.core.errors import DataError
+from automl.core.table import Kind
+from automl.data.columns.kinds import decide
+from automl.data.images.decode import decode
+from automl.data.images.folder import scan_classes, scan_images
+from automl.data.images.formats import FORMATS, SUFFIXES, UNREAD_SUFFIXES, reads_heif
+from automl.data.images.table import image_columns, read_folder, unlabelled_folder
 
 PIXELS = Image.fromarray(np.random.default_rng(1).integers(0, 255, (24, 24, 3)).astype(np.uint8))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pictures import lay
 
-from automl.data.images_folder import scan_classes, scan_images
-from automl.data.images_walk import Scan
-from automl.errors import DataError
+from automl.core.errors import DataError
+from automl.data.images.folder import scan_classes, scan_images
+from automl.data.images.walk import Scan
 
 CLASSES = {"cat", "dog"}
 

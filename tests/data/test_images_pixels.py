@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.images_pixels import pictures_of
-from automl.errors import DataError
+from automl.core.errors import DataError
+from automl.data.images.pixels import pictures_of
 
 
 def test_files_of_the_current_folder_are_not_taken_for_a_store(

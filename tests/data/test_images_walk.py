@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pictures import lay
 
-from automl.data.images_folder import scan_classes, scan_images
-from automl.data.images_table import unlabelled_folder
-from automl.errors import DataError
+from automl.core.errors import DataError
+from automl.data.images.folder import scan_classes, scan_images
+from automl.data.images.table import unlabelled_folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
 

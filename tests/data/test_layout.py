@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from automl.core.errors import DataError, UsageError
+from automl.core.table import Kind, Table
+from automl.data.files.readers import read_table
 from automl.data.layout import Layout
-from automl.data.readers import read_table
-from automl.data.table import Kind, Table
-from automl.errors import DataError, UsageError
 
 ROWS = 300
 random = np.random.default_rng(7)

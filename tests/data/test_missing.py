@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from automl.data.missing import LabelColumn
-from automl.data.readers import read_table
-from automl.errors import UsageError
-from automl.public import search
+from automl.controller.start import search
+from automl.core.errors import UsageError
+from automl.data.cells.missing import LabelColumn
+from automl.data.files.readers import read_table
 
 
 def read(folder: Path, rows: list[str], **options: object):

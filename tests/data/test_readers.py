@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from automl.data import readers
-from automl.data.readers import read_table
-from automl.data.signs import is_spelled_by_signs
-from automl.errors import DataError, MissingDependencyError, UsageError
+from automl.core.errors import DataError, MissingDependencyError, UsageError
+from automl.data.files import readers
+from automl.data.files.readers import read_table
+from automl.data.files.signs import is_spelled_by_signs
 
 PLAIN = "a,b\n1,x\n2,y\n3,z\n"
 

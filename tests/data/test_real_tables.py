@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.core.table import Kind
+from automl.core.tasks import choose_task
 from automl.data.checks import check_frame
 from automl.data.digest import duplicate_groups
+from automl.data.files.readers import read_table
 from automl.data.layout import Layout
-from automl.data.readers import read_table
-from automl.data.table import Kind
 from automl.data.target import clean_target
-from automl.tasks import choose_task
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "tabular"
 pytestmark = [

@@ -11,8 +11,8 @@ from sklearn.ensemble import ExtraTreesClassifier
 
 from automl.data.layout import Layout
 from automl.data.repeats import Repeats, find_repeats
-from automl.preparation import prepare
-from automl.settings import Settings
+from automl.problem.preparation import prepare
+from automl.problem.settings import Settings
 
 Population = Callable[[np.random.Generator, int], tuple[pd.DataFrame, np.ndarray]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from automl.core.errors import DataError
+from automl.core.tasks import choose_task
 from automl.data.spellings import join_slips
-from automl.errors import DataError
-from automl.tasks import choose_task
 
 
 def joined(*labels: str) -> tuple[list[str], list[str]]:

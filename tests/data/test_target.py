@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from automl.core.errors import DataError
+from automl.core.tasks import choose_task
 from automl.data.target import CleanTarget, clean_target
-from automl.errors import DataError
-from automl.tasks import choose_task
 
 
 def clean(values: Any, **options: Any) -> CleanTarget:

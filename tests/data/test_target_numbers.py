@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.core.errors import DataError
+from automl.core.tasks import choose_task
 from automl.data.target import CleanTarget, clean_target
 from automl.data.target_numbers import TargetNumbers
-from automl.errors import DataError
-from automl.tasks import choose_task
 
 ROWS = 60
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from automl.core.trial import Finished, Status
 from automl.executors.inline import InlineExecutor
-from automl.testing_executors import check_executor, finish, small_problem, ticket
-from automl.trial import Finished, Status
+from automl.testing.executors import check_executor, finish, small_problem, ticket
 
 
 def test_contract() -> None:

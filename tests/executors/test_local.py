@@ -12,10 +12,10 @@ import psutil
 import pytest
 from processes import still_running
 
+from automl.core.trial import Finished, Progress, Result, Status
 from automl.executors.launch import SpawnLauncher
 from automl.executors.local import LocalExecutor
-from automl.testing_executors import check_executor, finish, misbehaving_family, small_problem, ticket
-from automl.trial import Finished, Progress, Result, Status
+from automl.testing.executors import check_executor, finish, misbehaving_family, small_problem, ticket
 
 GIBIBYTE = 1 << 30
 
@@ -121,7 +121,7 @@ def test_workers_die_with_a_killed_controller(tmp_path: Path, problem: Path, mis
         "import sys; from pathlib import Path\n"
         f"sys.path.insert(0, {str(tmp_path / 'plug-in')!r})\n"
         "from automl.executors.local import LocalExecutor\n"
-        "from automl.testing_executors import ticket\n"
+        "from automl.testing.executors import ticket\n"
         "executor = LocalExecutor(2)\n"
         f"executor.start(Path({str(problem)!r}))\n"
         f"executor.submit(ticket(Path({str(tmp_path)!r}), 1, 'misbehaving', mode='hang'))\n"
@@ -145,7 +145,7 @@ def test_an_unguarded_script_runs_once(tmp_path: Path, problem: Path, way: str) 
         "from pathlib import Path\n"
         "print('top of the script', flush=True)\n"
         "from automl.executors.local import LocalExecutor\n"
-        "from automl.testing_executors import finish, ticket\n"
+        "from automl.testing.executors import finish, ticket\n"
         "with LocalExecutor(2) as executor:\n"
         f"    executor.start(Path({str(problem)!r}))\n"
         f"    executor.submit(ticket(Path({str(tmp_path)!r}), 1, 'dummy'))\n"

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from automl.cache import PreparedCache
-from automl.data.table import Features, Table
+from automl.controller.strategy.spaces import load_space
+from automl.core.family import FitContext, Fitted, TrialStopped
+from automl.core.metrics import METRICS
+from automl.core.table import Features, Table
+from automl.core.tasks import BinaryTask, Encoded, MulticlassTask, RegressionTask, Task
+from automl.executors.prepared_cache import PreparedCache
 from automl.families import family
-from automl.families.base import FitContext, Fitted, TrialStopped
-from automl.metrics import METRICS
-from automl.spaces import load_space
-from automl.tasks import BinaryTask, Encoded, MulticlassTask, RegressionTask, Task
-from automl.testing import check_family
+from automl.testing.families import check_family
 
 BOOSTERS = ("lightgbm", "xgboost", "catboost")
 Rows = tuple[Table, Encoded]

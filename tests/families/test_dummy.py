@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from automl.data.table import Features, Table
+from automl.core.family import FitContext
+from automl.core.metrics import METRICS
+from automl.core.table import Features, Table
+from automl.core.tasks import BinaryTask, RegressionTask
 from automl.families import dummy
-from automl.families.base import FitContext
-from automl.metrics import METRICS
-from automl.tasks import BinaryTask, RegressionTask
-from automl.testing import check_family
+from automl.testing.families import check_family
 
 EMPTY = Table(Features(), np.empty((4, 0)), np.empty((4, 0), np.int32))
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from automl.cache import PreparedCache
-from automl.data.table import Features, Table
-from automl.errors import ModelFileError
+from automl.controller.strategy.spaces import load_space
+from automl.core.errors import ModelFileError
+from automl.core.family import FitContext
+from automl.core.metrics import METRICS
+from automl.core.table import Features, Table
+from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.executors.prepared_cache import PreparedCache
 from automl.families import extra_trees, random_forest
-from automl.families.base import FitContext
-from automl.forest import FittedForest, Forest, smallest_leaf
-from automl.metrics import METRICS
-from automl.spaces import load_space
-from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
-from automl.testing import check_family
+from automl.families.engines.averaged_trees import FittedForest, Forest, smallest_leaf
+from automl.testing.families import check_family
 
 FAMILIES = {"random_forest": random_forest, "extra_trees": extra_trees}
 

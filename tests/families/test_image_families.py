@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.images_folder import scan_images
-from automl.data.images_pixels import pictures_of, stored_side
-from automl.data.images_store import store_pixels
-from automl.data.table import Features, Table
+from automl.controller.strategy.spaces import load_space
+from automl.core.family import FitContext, TrialStopped
+from automl.core.metrics import METRICS
+from automl.core.table import Features, Table
+from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.core.trial import TESTED_LOSS, TESTED_RATE
+from automl.data.images.folder import scan_images
+from automl.data.images.pixels import pictures_of, stored_side
+from automl.data.images.store import store_pixels
 from automl.families import families
-from automl.families.base import FitContext, TrialStopped
-from automl.metrics import METRICS
-from automl.spaces import load_space
-from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
-from automl.training.gradcam import class_maps
-from automl.trial import TESTED_LOSS, TESTED_RATE
+from automl.families.nets.images.gradcam import class_maps
 
 ROWS = 36
 QUICK: dict[str, dict[str, Any]] = {
@@ -201,7 +201,7 @@ def test_a_long_training_records_a_range_test_of_its_first_fold_only(
     pictures: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, kinds, _ = pictures
-    monkeypatch.setattr("automl.training.image_train._LEAST_TEST", 3)
+    monkeypatch.setattr("automl.families.nets.images.train._LEAST_TEST", 3)
     found = []
     for fold in (0, 1):
         context = FitContext(seed=1, fold=fold)

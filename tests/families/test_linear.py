@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from automl.data.table import Features, Table
+from automl.controller.strategy.spaces import load_space
+from automl.core.family import FitContext, TrialStopped
+from automl.core.metrics import METRICS
+from automl.core.table import Features, Table
+from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
 from automl.families import linear
-from automl.families.base import FitContext, TrialStopped
-from automl.metrics import METRICS
-from automl.solvers import Logistic, Multinomial, RidgePath, Squared, Weights, minimise_elastic, minimise_l2
-from automl.spaces import load_space
-from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
-from automl.testing import check_family
+from automl.families.engines.solvers import (
+    Logistic,
+    Multinomial,
+    RidgePath,
+    Squared,
+    Weights,
+    minimise_elastic,
+    minimise_l2,
+)
+from automl.testing.families import check_family
 
 BINARY = BinaryTask(METRICS["log_loss"], (0, 1))
 REGRESSION = RegressionTask(METRICS["rmse"])

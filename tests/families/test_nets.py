@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-from automl.data.table import Features, Table
+from automl.controller.strategy.spaces import load_space
+from automl.core.family import FitContext, TrialStopped
+from automl.core.metrics import METRICS
+from automl.core.table import Features, Table
+from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
 from automl.families import tabm, tabular_net
-from automl.families.base import FitContext, TrialStopped
-from automl.metrics import METRICS
-from automl.spaces import load_space
-from automl.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
-from automl.testing import check_family
+from automl.testing.families import check_family
 
 FAMILIES = [tabular_net.FAMILY, tabm.FAMILY]
 by_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)

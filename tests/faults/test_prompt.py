@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.following import NOBODY
-from automl.search_folder import unfinished_folders
+from automl.controller.folder import unfinished_folders
+from automl.controller.watchers import NOBODY
 
 pytestmark = [pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")]
 SEARCH = ("search", "things.csv", "--target", "label", "--trials", "5", "--families", "linear")

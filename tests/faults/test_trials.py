@@ -13,7 +13,7 @@ import psutil
 import pytest
 from kill_harness import descendants, is_worker
 
-from automl.testing_executors import misbehaving_family
+from automl.testing.executors import misbehaving_family
 
 pytestmark = pytest.mark.slow
 SPACE = """

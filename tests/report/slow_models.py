@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from automl.core.table import Features, Table
+from automl.core.tasks import choose_task
 from automl.data.layout import Layout
-from automl.data.table import Features, Table
-from automl.report import explain as explaining
-from automl.report import shuffling
-from automl.report.evidence import Evidence, Sample, Story
-from automl.report.explain import Explanation, explain
-from automl.tasks import choose_task
+from automl.report.facts import explain as explaining
+from automl.report.facts import shuffling
+from automl.report.facts.evidence import Evidence, Sample, Story
+from automl.report.facts.explain import Explanation, explain
 
 ROWS = 300
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from automl.outcome import SearchResult
+from automl.controller.result import SearchResult
 
 HOSTILE_COLUMN = "<script>alert(1)</script>"
 HOSTILE_CLASS = "<img src=x onerror=alert(2)>"

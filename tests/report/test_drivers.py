@@ -10,8 +10,8 @@ import pytest
 from slow_models import SlowChampion
 
 from automl.data.layout import Layout
-from automl.report.driver_words import compared, headline, leaning
-from automl.report.shuffling import Pace, Shuffler, columns_of, piece_name
+from automl.report.facts.driver_words import compared, headline, leaning
+from automl.report.facts.shuffling import Pace, Shuffler, columns_of, piece_name
 
 
 @pytest.mark.parametrize(("columns", "driver"), [(80, 79), (80, 0), (300, 299), (300, 150), (12, 11)])

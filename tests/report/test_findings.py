@@ -13,17 +13,17 @@ from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 import automl
 from automl.cli.descriptions import print_description
 from automl.cli.pages import print_comparison
-from automl.errors import UsageError
-from automl.history import describe, front, leaderboard_rows, promote
-from automl.intervals import gain_interval
-from automl.metrics import METRICS
+from automl.core.errors import UsageError
+from automl.core.intervals import gain_interval
+from automl.core.metrics import METRICS
 from automl.report.build import open_search, write_card
 from automl.report.card import escaped
 from automl.report.compare import compare
-from automl.report.evidence import ARRAYS, STORY, Evidence
-from automl.report.explain import blind_rows, explain, held_out_predictor
-from automl.report.slices import slice_by
+from automl.report.facts.evidence import ARRAYS, STORY, Evidence
+from automl.report.facts.explain import blind_rows, explain, held_out_predictor
+from automl.report.facts.slices import slice_by
 from automl.tracker import LeaderboardRow
+from automl.tracker.library import describe, front, leaderboard_rows, promote
 
 
 def test_evidence_survives_its_files(multiclass):
@@ -238,8 +238,8 @@ def test_a_trial_is_on_the_front_where_no_other_beats_it_in_both():
 
 
 def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(binary, tmp_path):
-    from automl.budget import Clock
-    from automl.pace import Pace
+    from automl.core.clock import Clock
+    from automl.core.pace import Pace
     from automl.report.afterwards import leave_pages
     from automl.tracker import locate_store
     from automl.tracker.material import read_file

@@ -7,9 +7,9 @@ import pytest
 from subjects import Searched, hostile_frame
 
 import automl
-from automl.history import leaderboard_rows
 from automl.report.build import open_search, write_card, write_report
 from automl.report.compare import compare
+from automl.tracker.library import leaderboard_rows
 
 
 def share_wrong(actual: np.ndarray, predicted: np.ndarray) -> float:

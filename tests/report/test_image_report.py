@@ -11,7 +11,7 @@ from pictures import photo
 from subjects import Searched
 
 import automl
-from automl.errors import UsageError
+from automl.core.errors import UsageError
 from automl.report.build import write_card, write_report
 
 

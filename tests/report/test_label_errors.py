@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from automl.metrics import METRICS
-from automl.report.evidence import Evidence, Story
-from automl.report.label_errors import COLUMNS, held_out_table, probably_wrong, short_path
-from automl.tasks import MulticlassTask
+from automl.core.metrics import METRICS
+from automl.core.tasks import MulticlassTask
+from automl.report.facts.evidence import Evidence, Story
+from automl.report.facts.label_errors import COLUMNS, held_out_table, probably_wrong, short_path
 
 ROWS = 90
 FLIPPED = (4, 31, 77)
@@ -71,7 +71,7 @@ def test_a_long_path_keeps_its_end() -> None:
 
 
 def test_copies_are_named_by_the_first_of_them() -> None:
-    from automl.report.evidence import _same_images
+    from automl.report.facts.evidence import _same_images
 
     table = SimpleNamespace(images=(np.array(["s#0", "s#1", "s#0"], dtype=object),))
     prepared: Any = SimpleNamespace(

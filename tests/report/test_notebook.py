@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from subjects import hostile_frame
 
-from automl.errors import UsageError
+from automl.core.errors import UsageError
 
 
 def test_the_result_shows_its_scores_as_a_table(multiclass):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
-from automl.errors import UsageError
+from automl.core.errors import UsageError
 from automl.report.build import write_report
 from automl.report.page import SECTIONS
 
@@ -210,7 +210,7 @@ def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(wh
 
 
 def test_names_that_begin_alike_stay_apart_in_a_plot_and_wide_letters_count_twice():
-    from automl.report.style import label, labels, with_room
+    from automl.report.figures.style import label, labels, with_room
 
     names = [f"measurement of the station north-west, question {number}" for number in range(9)]
     cut = labels(names, 24)
@@ -279,8 +279,8 @@ def test_failed_trials_are_listed_by_their_reason_whatever_that_says(multiclass)
 
 
 def test_a_trials_description_shows_its_own_plots(multiclass):
-    from automl.history import describe
     from automl.tracker import locate_store
+    from automl.tracker.library import describe
     from automl.tracker.query import Record
 
     row = multiclass.result.rows[0]
@@ -291,7 +291,7 @@ def test_a_trials_description_shows_its_own_plots(multiclass):
 
 def test_a_search_loads_no_plotting_library():
     code = (
-        "import sys, automl.controller, automl.cli.commands; "
+        "import sys, automl.controller.search, automl.cli.commands; "
         "assert not [name for name in sys.modules if name.startswith('matplotlib')]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -303,8 +303,8 @@ def test_one_duration_of_a_search_is_everywhere_the_same(regression, tmp_path):
 
     from automl.cli.descriptions import print_description
     from automl.cli.pages import summarise
-    from automl.history import describe
-    from automl.wording import duration
+    from automl.core.text import duration
+    from automl.tracker.library import describe
 
     seconds = regression.result.seconds
     described = describe(regression.name, store=regression.store)
@@ -342,8 +342,8 @@ def test_no_legend_lies_on_the_lines_and_long_ticks_stay_apart(multiclass, regre
     from dataclasses import replace
     from itertools import pairwise
 
-    from automl.report import figures
-    from automl.report.explain import Dependence
+    from automl.report.facts.explain import Dependence
+    from automl.report.figures import champion as figures
 
     some = multiclass.result.evidence
     mean = np.linspace([0.1, 0.8, 0.1], [0.7, 0.2, 0.1], 5)
@@ -394,7 +394,7 @@ def test_a_score_that_is_too_good_is_not_vouched_for(regression):
 
 
 def test_columns_are_counted_as_inputs_and_those_left_out():
-    from automl.report.inputs import columns_words
+    from automl.report.facts.inputs import columns_words
 
     kinds = ["number", "number", "category", "id", "constant"]
     assert columns_words([{"kind": kind} for kind in kinds]) == (
@@ -404,7 +404,7 @@ def test_columns_are_counted_as_inputs_and_those_left_out():
 
 
 def test_every_wide_plot_has_a_twin_for_phones_that_is_no_file_of_its_own(regression, tmp_path):
-    from automl.report.plots import plots_of_page
+    from automl.report.figures.files import plots_of_page
 
     text, _ = report_of(regression, tmp_path)
     drawn = set(re.findall(r'data-plot="([^"]+)"', text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.report.parameters import LEAST_TRIALS, parameter_shares
+from automl.report.facts.parameters import LEAST_TRIALS, parameter_shares
 from automl.tracker import LeaderboardRow
 
 

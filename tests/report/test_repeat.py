@@ -13,12 +13,12 @@ import pytest
 from subjects import Searched
 
 from automl.cli.commands import search
-from automl.report.closing_sections import use_section
-from automl.report.subject import Subject
-from automl.settings import Settings
+from automl.problem.settings import Settings
+from automl.report.facts.subject import Subject
+from automl.report.sections.closing import use_section
 from automl.tracker.material import search_material
 from automl.tracker.query import Record
-from automl.tracker.store import locate_store
+from automl.tracker.store.location import locate_store
 
 _EVERYTHING: dict[str, Any] = {
     "source": "my data.csv",

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from subjects import Searched
 
-from automl.report.figures import importance_plot
-from automl.report.importance import Importance
-from automl.report.search_figures import front_plot, history_plot, seconds_plot
-from automl.report.style import Plot
-from automl.report.subject import Subject
-from automl.report.timeline import seconds_by_part
+from automl.report.facts.importance import Importance
+from automl.report.facts.subject import Subject
+from automl.report.facts.timeline import seconds_by_part
+from automl.report.figures.champion import importance_plot
+from automl.report.figures.search import front_plot, history_plot, seconds_plot
+from automl.report.figures.style import Plot
 from automl.tracker.material import TimedTrial, search_material
 from automl.tracker.query import Record
-from automl.tracker.store import locate_store
+from automl.tracker.store.location import locate_store
 
 
 @pytest.fixture(scope="module")

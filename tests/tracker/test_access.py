@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from automl.tracker.access import KNOWN_SCHEMAS, Access, is_current, open_access
-from automl.tracker.schema import revision
-from automl.tracker.store import connect, open_store
+from automl.tracker.store.access import KNOWN_SCHEMAS, Access, is_current, open_access
+from automl.tracker.store.location import connect, open_store
+from automl.tracker.store.schema import revision
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -131,7 +131,7 @@ def test_a_record_of_another_schema_is_left_to_mlflow(
 ) -> None:
     assert recorded.location.database is not None
     assert is_current(recorded.location.database)
-    monkeypatch.setattr("automl.tracker.access.KNOWN_SCHEMAS", frozenset())
+    monkeypatch.setattr("automl.tracker.store.access.KNOWN_SCHEMAS", frozenset())
     assert not is_current(recorded.location.database)
     with pytest.raises(AssertionError, match="client was asked for"):
         open_access(recorded.location.database, refused)

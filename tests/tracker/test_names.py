@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from automl.errors import UsageError
+from automl.core.errors import UsageError
 from automl.tracker import StoreLocation, Tracker, open_store
 from automl.tracker.names import Subject, all_columns, name_for
 from automl.tracker.people import user_name
@@ -119,7 +119,7 @@ def test_the_user_is_whom_mlflow_writes(monkeypatch: Any, tmp_path: Path) -> Non
 
 def test_a_search_of_other_data_says_its_name_and_goes_on_under_it(tmp_path: Path) -> None:
     import automl
-    from automl.examples import write_example
+    from automl.cli.examples import write_example
 
     path = write_example("wine", tmp_path)
     options = {"trials": 1, "families": ("linear",), "executor": "inline", "store": tmp_path / "mlruns"}

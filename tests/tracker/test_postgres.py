@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from processes import search_through
 
-from automl import examples, history
+from automl.cli import examples
+from automl.tracker import library as history
 
 PASSWORD = "correct-horse"
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))

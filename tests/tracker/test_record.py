@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 import math
 
+from automl.core.trial import Candidate, Curve, Result, Scores, Status
 from automl.tracker import record
 from automl.tracker.notes import LONGEST, board_views, leaderboard_note, with_plots
 from automl.tracker.record import LeaderboardRow, SearchIds
-from automl.trial import Candidate, Curve, Result, Scores, Status
 
 
 def test_curves_are_averaged_over_folds_and_thinned() -> None:

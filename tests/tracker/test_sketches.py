@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automl.metrics import METRICS
-from automl.tasks import BinaryTask
+from automl.core.metrics import METRICS
+from automl.core.tasks import BinaryTask
+from automl.core.trial import Curve
 from automl.tracker.sketches import (
     champion_sketches,
     confusion_sketch,
@@ -20,7 +21,6 @@ from automl.tracker.sketches import (
     scatter_sketch,
     tick_texts,
 )
-from automl.trial import Curve
 
 
 def words(drawn: str) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from automl.errors import MissingDependencyError, StorageError, UsageError
+from automl.core.errors import MissingDependencyError, StorageError, UsageError
+from automl.core.text import without_password
 from automl.tracker import locate_store, open_store
-from automl.tracker.store import connect, local_path
-from automl.wording import without_password
+from automl.tracker.store.location import connect, local_path
 
 
 def test_the_default_store_is_a_file_in_mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
 
 def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys; from automl.tracker.store import connect, open_store\n"
+        "import sys; from automl.tracker.store.location import connect, open_store\n"
         "client = connect(open_store(None, sys.argv[1]))\n"
         "client.create_experiment(sys.argv[2])"
     )
@@ -219,6 +219,7 @@ def test_artifact_uris_that_are_folders_here() -> None:
 
 def test_importing_the_tracker_loads_no_mlflow() -> None:
     code = (
-        "import sys, automl.tracker, automl.history; assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
+        "import sys, automl.tracker, automl.tracker.library; "
+        "assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=100, env=dict(os.environ))

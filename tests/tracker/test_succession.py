@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from searched import write_search
 
-from automl.errors import UsageError
-from automl.history import promote
+from automl.core.errors import UsageError
 from automl.tracker import open_store
-from automl.tracker.succession import ALIAS, Gain, Judge, Succession, settle
+from automl.tracker.library import promote
+from automl.tracker.models.succession import ALIAS, Gain, Judge, Succession, settle
 from automl.tracker.tags import SETTLED
 
 WORSE = Gain("accuracy", 0.994, 0.399, -0.595, -0.595, "178 held-out rows")
@@ -185,8 +185,8 @@ def test_a_search_whose_files_are_gone_too_says_that_a_trial_works(store: Store)
 
 
 def test_what_was_deleted_is_never_blamed_on_the_disk(store: Store) -> None:
-    from automl.errors import StorageError
-    from automl.tracker.store import storage_errors
+    from automl.core.errors import StorageError
+    from automl.tracker.store.location import storage_errors
 
     with pytest.raises(StorageError, match="was deleted from it") as caught, storage_errors("look"):
         store.client.get_model_version("flowers", "9")

@@ -24,8 +24,8 @@ from pathlib import Path
 import pytest
 from searched import RecordedSearch
 
-from automl.predictor import Predictor
-from automl.tracker import wheel
+from automl.model.predictor import Predictor
+from automl.tracker.models import wheel
 
 # Whoever runs the tests may have this checkout on the path.
 ELSEWHERE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

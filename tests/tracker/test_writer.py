@@ -18,15 +18,15 @@ import pytest
 from mlflow.exceptions import MlflowException
 from searched import write_search
 
-from automl import history
-from automl.budget import Clock
-from automl.errors import StorageError
-from automl.following import NOBODY, Recording
-from automl.predictor import Predictor
+from automl.controller.watchers import NOBODY, Recording
+from automl.core.clock import Clock
+from automl.core.errors import StorageError
+from automl.core.trial import Result, Status, Trial
+from automl.model.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
+from automl.tracker import library as history
 from automl.tracker.search_run import SearchRun
-from automl.tracker.store import connect
-from automl.trial import Result, Status, Trial
+from automl.tracker.store.location import connect
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.core.finding import Finding, worst_first
+from automl.core.table import Table
 from automl.data.checks.columns import column_findings
-from automl.data.checks.finding import Finding, refusal, worst_first
 from automl.data.checks.leaks import leak_findings
 from automl.data.checks.order import order_findings
 from automl.data.checks.rows import row_findings
 from automl.data.checks.target import target_findings
 from automl.data.layout import Layout
-from automl.data.table import Table
 
-__all__ = ["Finding", "HasLabels", "check_columns", "check_frame", "refusal", "worst_first"]
+__all__ = ["HasLabels", "check_columns", "check_frame"]
 
 SAMPLE = 20_000
 

@@ -12,18 +12,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.amounts import find_amounts
-from automl.data.cells import distinct_codes, is_numeric, parse_numbers, words
-from automl.data.checks.finding import NOTE, WARNING, Finding
-from automl.data.ids import IN_DOUBT
+from automl.core.finding import NOTE, WARNING, Finding
+from automl.core.table import Column, Kind, Table
+from automl.core.text import quoted, share_text
+from automl.data.cells.amounts import find_amounts
+from automl.data.cells.names import listed
+from automl.data.cells.plain import distinct_codes, is_numeric, parse_numbers, words
+from automl.data.cells.row_numbers import row_number
+from automl.data.columns.ids import IN_DOUBT
+from automl.data.columns.number_plans import NumberPlan
+from automl.data.columns.plans import CategoryPlan, Plan
+from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
-from automl.data.names import listed
-from automl.data.number_plans import NumberPlan
-from automl.data.plans import CategoryPlan, Plan
-from automl.data.row_numbers import row_number
-from automl.data.structured import DatePlan
-from automl.data.table import Column, Kind, Table
-from automl.wording import quoted, share_text
 
 MANY_LEVELS = 1_000
 MOSTLY_MISSING = 0.5
@@ -147,7 +147,7 @@ def _head(text: Any) -> Any:
 
 
 def _no_dates(name: str, plan: DatePlan, cells: pd.Series[Any], count: int) -> Finding:
-    from automl.data.dates import moments_of_words
+    from automl.data.cells.dates import moments_of_words
 
     text = words(cells)
     missing = np.isnan(moments_of_words(text, plan.reading))

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.checks.finding import WARNING, Finding
+from automl.core.finding import WARNING, Finding
+from automl.core.table import Array, Table
 from automl.data.layout import Layout
-from automl.data.table import Array, Table
 
 EXACT = 1e-9
 """Of the target's variance, what an exact composition leaves: features and targets are rounded."""

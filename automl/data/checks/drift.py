@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.checks.finding import NOTE, WARNING, Finding, worst_first
+from automl.core.finding import NOTE, WARNING, Finding, worst_first
+from automl.core.table import Array, Features, Table
+from automl.core.text import quoted, share_text
+from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
 from automl.data.repeats import find_repeats
-from automl.data.structured import DatePlan
-from automl.data.table import Array, Features, Table
-from automl.wording import quoted, share_text
 
 SAMPLE = 5_000  # rows of each part
 NOTED, ALARM = 0.6, 0.7

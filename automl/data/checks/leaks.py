@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.cells import distinct_codes, words
+from automl.core.finding import WARNING, Finding
+from automl.core.table import Array, Table
+from automl.core.text import share_text
+from automl.data.cells.plain import distinct_codes, words
 from automl.data.checks.composition import composition_findings
-from automl.data.checks.finding import WARNING, Finding
 from automl.data.layout import Layout
-from automl.data.table import Array, Table
-from automl.wording import share_text
 
 ALARM = 0.995  # AUC or R² of a single column
 AGREEMENT = 0.98  # Cohen's kappa of a near copy of the classes

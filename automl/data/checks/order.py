@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from automl.data.checks.finding import NOTE, Finding
-from automl.data.dates import points_in_time
+from automl.core.finding import NOTE, Finding
+from automl.core.table import Kind
+from automl.data.cells.dates import points_in_time
 from automl.data.layout import Layout
-from automl.data.table import Kind
 
 _LEAST_DATES = 20
 _IN_ORDER = 0.99  # of the steps from row to row

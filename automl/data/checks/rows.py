@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.checks.finding import NOTE, WARNING, Finding
-from automl.data.plans import Plan
+from automl.core.finding import NOTE, WARNING, Finding
+from automl.core.table import Rows, Table
+from automl.core.text import share_text
+from automl.data.cells.row_numbers import row_number
+from automl.data.columns.plans import Plan
 from automl.data.repeats import Repeats, find_repeats
-from automl.data.row_numbers import row_number
-from automl.data.table import Rows, Table
-from automl.wording import share_text
 
 FEW_ROWS = 100
 _LITTLE_LOST = 0.001  # of the rows or the variance: not worth a word

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.checks.finding import NOTE, WARNING, Finding
-from automl.data.names import listed
-from automl.data.row_numbers import row_number
-from automl.data.table import Array
-from automl.wording import share_text
+from automl.core.finding import NOTE, WARNING, Finding
+from automl.core.table import Array
+from automl.core.text import share_text
+from automl.data.cells.names import listed
+from automl.data.cells.row_numbers import row_number
 
 FEW_MEMBERS = 10
 MANY_CLASSES = 100

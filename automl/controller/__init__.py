@@ -1,0 +1,1 @@
+"""One search: asked for, run, finished, kept on disk until it is over."""

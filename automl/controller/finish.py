@@ -1,0 +1,270 @@
+"""The end of a search: choose the champion, score the untouched rows once, keep it all."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from automl.controller.loop import Loop
+from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
+from automl.controller.strategy.champion import choose_champion, grouped_causes
+from automl.controller.strategy.ensemble import weighted_mean
+from automl.controller.strategy.unlearned import too_good_warnings, unlearned_warnings
+from automl.core.clock import Clock
+from automl.core.intervals import Interval, score_interval
+from automl.core.trial import Status, Trial
+from automl.data.digest import row_hashes
+from automl.data.repeats import find_repeats
+from automl.model.champion import Champion
+from automl.model.class_weights import apply_weights
+from automl.model.known_rows import KnownRows
+from automl.model.predictor import Predictor, PredictorSource, build_predictor
+from automl.problem.preparation import Prepared
+from automl.problem.settings import Settings
+from automl.report.afterwards import leave_pages, state_duration
+from automl.report.facts.evidence import gather
+from automl.report.succession import gain_over
+from automl.tracker import SearchIds, SearchSummary, Tracker
+from automl.tracker.record import best_first, leaderboard_row
+
+BASELINE = "dummy"
+QUICK = (BASELINE, "linear")
+"""The families that a budget of a few seconds is for."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search whose trials are over.
+
+    Attributes
+    ----------
+    families:
+        Those that were asked for; a budget of a few seconds leaves all but the quickest out.
+    """
+
+    settings: Settings
+    clock: Clock
+    prepared: Prepared
+    loop: Loop
+    families: tuple[str, ...]
+    interrupted: bool
+
+
+def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
+    """Choose, score the untouched rows once, register; the models come from the trials' folders.
+
+    Raises
+    ------
+    NoTrialError
+        When no trial succeeded.
+    StorageError
+        When the record could not be written.
+    """
+    prepared, loop = ended.prepared, ended.loop
+    trials_to = ended.clock.elapsed
+    tracker.flush()
+    loop.builder.forget(tracker.dropped)
+    champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
+    tracker.protect(champion.weights)
+    tracker.best_so_far(len(loop.history), champion.validation)  # the last trials were not told till now
+    known = _known_rows(ended, champion)
+    test = _test_score(prepared, champion, known, loop.history)
+    if known is not None and prepared.test is not None and ended.settings.test is None:
+        # Those that equal no training row: the score of new rows stays what it was.
+        unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
+        table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
+        known = known.extended(table, target, prepared.task)
+    predictor = _built(work / "champion", ended, champion, known)
+    baseline = _baseline(prepared, loop.history)
+    evidence = gather(
+        prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.slots
+    )
+    for file, content in evidence.files().items():
+        tracker.attach(file, content)
+    draft = _result(ended, champion, predictor, tracker, (test, baseline))
+    metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
+    digest = prepared.untouched_digest
+    ids = tracker.finish_search(
+        SearchSummary(draft.to_json(), metrics),
+        predictor,
+        lambda before: gain_over(tracker.location, before, evidence, test, digest),
+    )
+    seconds = ended.clock.elapsed
+    state_duration(tracker.location, ids.run_id, seconds)
+    leave_pages(tracker.location, ids.run_id, evidence=evidence, predictor=predictor, clock=ended.clock)
+    return replace(draft, ids=ids, seconds=seconds, predictor=_kept_copy(predictor), evidence=evidence)
+
+
+def _result(
+    ended: Ended,
+    champion: Champion,
+    predictor: Predictor,
+    tracker: Tracker,
+    scores: tuple[Interval | None, Baseline],
+) -> SearchResult:
+    loop, metric = ended.loop, ended.prepared.task.metric
+    rows = [
+        leaderboard_row(trial, trial.result, tracker.run_ids.get(number, ""))
+        for number, trial in loop.history.items()
+        if trial.result is not None
+    ]
+    return SearchResult(
+        ended.settings.name,
+        SearchIds("", "", ""),
+        ended.prepared.task.name,
+        metric.name,
+        metric.greater_is_better,
+        best_of(champion, loop.history, tracker.run_ids),
+        *scores,
+        counts(loop.history),
+        ended.clock.elapsed,
+        ended.clock.seconds,
+        champion.predict_ms_per_1000_rows,
+        champion.model_bytes,
+        "interrupted" if ended.interrupted else loop.end_reason or "done",
+        tuple(_warnings(ended, champion, predictor)),
+        predictor,
+        tuple(best_first(rows, metric.greater_is_better)),
+        ended.interrupted,
+    )
+
+
+def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[str]:
+    trials = ended.loop.history
+    warnings = []
+    broken = (Status.FAILED, Status.OOM)
+    if only := _only_tried(ended, broken):
+        warnings.append(f"{only} Give it more, e.g. {_more(ended.settings)}.")
+    if ended.prepared.test is None:
+        warnings.append(
+            "Without untouched rows the validation score is optimistic: the result was chosen by it. "
+            "Pass --test FILE for an honest one."
+        )
+    warnings += unlearned_warnings(ended.prepared.problem, champion, trials)
+    warnings += too_good_warnings(ended.prepared.problem, champion)
+    causes = grouped_causes(
+        {n: trial for n, trial in trials.items() if trial.result and trial.result.status in broken}
+    )
+    if causes:
+        warnings.append(f"Trials failed: {causes}.")
+    if predictor.known is not None:
+        warnings.append(
+            "Training rows repeat and the repeats agree: where a new row equals one, its known target counts "
+            "too. No score here shows that gain, since copies were kept on one side."
+        )
+    return warnings
+
+
+def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:
+    """A sentence where other families were asked for than have a score, and the budget is why; or nothing."""
+    if ended.interrupted:
+        return ""
+    trials = ended.loop.history.values()
+    scored = {trial.candidate.family for trial in trials if trial.scores is not None}
+    failed = {trial.candidate.family for trial in trials if trial.result and trial.result.status in broken}
+    for simple, said in (
+        (
+            {BASELINE},
+            "The budget was too short for any model: the result is the baseline.",
+        ),
+        ({*QUICK}, "The budget was too short for more than the simplest models."),
+    ):
+        others = {*ended.loop.optimizer.spaces} - simple
+        if scored <= simple and {*ended.families} - simple and (not others or others - failed):
+            return said
+    return ""
+
+
+def _more(settings: Settings) -> str:
+    """A larger budget, in the unit of the one that was given."""
+    if settings.trials is not None:
+        return f"--trials {max(3, 2 * settings.trials)}"
+    return f"--time {max(60, round(2 * (settings.seconds or 0.0)))}s"
+
+
+def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
+    """What copies are worth, where the user did not say which rows belong together."""
+    problem = ended.prepared.problem
+    if ended.settings.names_folds:
+        return None
+    if find_repeats(problem.table, ended.prepared.layout.plans).natural.any():
+        return None  # the models have learned from these rows' equals
+    return KnownRows.measured(problem.table, problem.target, problem.task, problem.split, champion.held_out)
+
+
+def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | None) -> Predictor:
+    prepared, trials, name = ended.prepared, ended.loop.history, ended.settings.name
+    facts: dict[str, str | int | float | bool | None] = {
+        "validation": champion.validation,
+        "metric": prepared.task.metric.name,
+        "search": name,
+    }
+    source = PredictorSource(
+        name,
+        prepared.task,
+        prepared.layout,
+        tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
+        folds=tuple(champion.folds[number] for number in champion.weights),
+        class_weights=champion.class_weights,
+        known=known,
+        facts=facts,
+    )
+    return build_predictor(folder, source)
+
+
+def _test_score(
+    prepared: Prepared, champion: Champion, known: KnownRows | None, trials: Mapping[int, Trial]
+) -> Interval | None:
+    """The champion's score on the untouched rows, from what its members' deployed models predicted."""
+    if prepared.test is None:
+        return None
+    predictions = weighted_mean(
+        (result.untouched[list(champion.folds[number])].mean(axis=0), champion.weights[number])
+        for number in champion.weights
+        if (result := trials[number].result) is not None and result.untouched is not None
+    )
+    if known is not None:
+        predictions = known.join(prepared.test.table, predictions)
+    decided = apply_weights(predictions, champion.class_weights)
+    return score_interval(prepared.task.metric, prepared.test.target, decided)
+
+
+def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
+    dummies = [trial for trial in trials.values() if trial.candidate.family == "dummy" and trial.scores]
+    validation = dummies[0].scores.validation if dummies and dummies[0].scores else None
+    if prepared.test is None:
+        return Baseline(validation, None)
+    constant = prepared.task.constant_prediction(prepared.problem.target)
+    repeated = np.repeat(constant[None, :], prepared.test.table.rows, axis=0)
+    return Baseline(validation, prepared.task.metric.score(prepared.test.target, repeated))
+
+
+def _summary_metrics(
+    metric: str, champion: Champion, test: Interval | None, baseline: Baseline
+) -> dict[str, float]:
+    values = {
+        f"val_{metric}": champion.validation,
+        "predict_ms_per_1000_rows": champion.predict_ms_per_1000_rows,
+        "model_bytes": float(champion.model_bytes),
+    }
+    if test is not None:
+        values |= {
+            f"test_{metric}": test.value,
+            f"test_{metric}_low": test.low,
+            f"test_{metric}_high": test.high,
+        }
+    if baseline.validation is not None:
+        values[f"baseline_{metric}"] = baseline.validation
+    return values
+
+
+def _kept_copy(predictor: Predictor) -> Predictor:
+    """The champion in a folder of its own, which goes when the predictor goes; scratch is deleted."""
+    folder = Path(tempfile.mkdtemp(prefix="automl-champion-"))
+    inside = folder / "predictor"  # copying a tree copies its mode: the folder around it stays private
+    predictor.save(inside)
+    return Predictor.load(inside).owning(folder)

@@ -1,0 +1,182 @@
+"""What a search set out with, as plain data: enough to go on with it in another process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from automl.controller.strategy.space import SearchSpace
+from automl.core.errors import StorageError
+from automl.core.version import __version__
+from automl.problem.settings import Settings
+
+FORMAT = 1
+_PACKAGES = ("numpy", "optuna", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "tabm")
+# Where the search is kept and under which name, what is free on the machine, and who becomes the champion:
+# none of it makes it another search.
+_INCIDENTAL = frozenset({"store", "tracking_uri", "memory_bytes", "promote", "name", "name_given"})
+
+
+@dataclass(frozen=True)
+class Outset:
+    """The content of ``search.json``.
+
+    Attributes
+    ----------
+    key:
+        Names this search among all others, also in its MLflow run.
+    settings:
+        From :func:`plain_settings`.
+    data_digest, problem_digest, test_digest:
+        Of the table, of the table with its folds, and of the rows that are scored once.
+    slots, threads, device:
+        Trials at once and threads of each: more threads can change a sum's last digit.
+    tracking_uri:
+        Where the record is; None for the database beside this folder, wherever that was moved.
+    created:
+        Seconds since 1970.
+    spaces:
+        Digests of the search spaces by family; empty in a file of an earlier version.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    data_digest: str
+    problem_digest: str
+    test_digest: str
+    slots: int
+    threads: int
+    device: str
+    tracking_uri: str | None
+    created: float
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    versions: Mapping[str, str] = field(default_factory=lambda: installed_versions())
+    spaces: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str, place: Path) -> Outset:
+        """What :meth:`to_json` wrote.
+
+        Raises
+        ------
+        StorageError
+            When the file is damaged or of another version.
+        """
+        try:
+            body = json.loads(text)
+            stated = body.pop("format")
+            if stated == FORMAT:
+                return cls(**body)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StorageError(f"{place} is damaged ({error}). Start the search again.") from error
+        raise StorageError(
+            f"{place} has format {stated}; this version of automl reads {FORMAT}. Install the version that "
+            "began the search, or start it again."
+        )
+
+    def same_command(self, settings: Settings) -> bool:
+        """Whether these settings ask for the same search; frames and functions are never the same.
+
+        Where no name was chosen, the search may have got another one than the file's.
+        """
+        chosen = settings.name_given or self.settings.get("name_given", True)
+        if chosen and self.name != settings.name:
+            return False
+        before, now = dict(self.settings), plain_settings(settings)
+        given = any(isinstance(value, dict) and "python" in value for value in now.values())
+        return not given and all(before.get(name) == now.get(name) for name in {*before, *now} - _INCIDENTAL)
+
+
+def plain_settings(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON data; what only exists in Python is named, to be given again."""
+    return {item.name: _plain(getattr(settings, item.name), item.name) for item in fields(settings)}
+
+
+def given_settings(plain: Mapping[str, Any], **again: Any) -> Settings:
+    """The settings that :func:`plain_settings` wrote, with ``again`` in place of what could not be.
+
+    Raises
+    ------
+    UsageError
+        When something that only exists in Python was not given again.
+    """
+    from automl.core.errors import UsageError
+
+    values = {item.name: _back(plain[item.name]) for item in fields(Settings) if item.name in plain}
+    values |= {name: value for name, value in again.items() if value is not None}
+    for name, value in values.items():
+        if isinstance(value, _Missing):
+            raise UsageError(
+                f"The search was started from Python with {value.what} as its {_words(name)}, which is not "
+                f"on disk. Continue it from Python: automl.resume(NAME, {_argument(name)}=…)."
+            )
+    return Settings(**values)
+
+
+def space_digests(spaces: Mapping[str, SearchSpace]) -> dict[str, str]:
+    """SHA-256 of each family's ranges, conditions and settings to try first; comments do not count."""
+    return {
+        name: hashlib.sha256(repr((space.params, space.portfolio)).encode()).hexdigest()
+        for name, space in spaces.items()
+    }
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of what decides a trial's outcome."""
+    found = {"automl": __version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class _Missing:
+    what: str
+
+
+def _plain(value: Any, name: str) -> Any:
+    if name in ("source", "test") and isinstance(value, str | os.PathLike):
+        return {"path": os.path.abspath(value)}
+    if isinstance(value, os.PathLike):
+        return {"path": os.path.abspath(value)}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, tuple):
+        return [_plain(item, "") for item in value]
+    if isinstance(value, Mapping):
+        return {"map": {str(key): _plain(item, "") for key, item in value.items()}}
+    return {"python": getattr(value, "__name__", None) or type(value).__name__}
+
+
+def _back(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_back(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if "path" in value:
+        return Path(value["path"])
+    if "map" in value:
+        return {key: _back(item) for key, item in value["map"].items()}
+    return _Missing(f"a {value.get('python', 'value')}")
+
+
+def _words(name: str) -> str:
+    return {"source": "data", "test": "test rows"}.get(name, name)
+
+
+def _argument(name: str) -> str:
+    return {"source": "data"}.get(name, name)

@@ -1,0 +1,215 @@
+"""Greedy selection over held-out predictions: an ensemble after every trial.
+
+Selection with replacement (Caruana et al., 2004, "Ensemble selection from libraries of models"): start
+empty, add the trial that lowers the loss of the average most, repeat, keep the shortest best prefix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.metrics import METRICS, Metric
+from automl.core.tasks import Encoded
+
+Predictions = npt.NDArray[np.floating]
+LOOP_ROWS = 20_000
+REBUILD_STEPS = 25
+EXTRA_STEPS = 5
+REBUILD_EVERY = 5
+POOL = 24
+BASELINE = "dummy"
+"""Family that is a member only while there is nothing else: for a rank metric it would cost nothing."""
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Trials by number with weights that sum to 1, and the loss of their average (less is better)."""
+
+    weights: dict[int, float] = field(default_factory=dict)
+    loss: float = float("inf")
+
+
+class _Objective:
+    """The search's metric as a loss, with a proper loss as a small second term for label metrics.
+
+    A step function such as accuracy ties and over-fits: among averages that get equally many rows right
+    the better calibrated one generalises better, so a tenth of the log loss is added.
+    """
+
+    def __init__(self, metric: Metric, target: Encoded) -> None:
+        self.metric = metric
+        self.target = target
+        self.second = METRICS["log_loss"] if metric.reads == "labels" else None
+
+    def on(self, rows: npt.NDArray[np.int64]) -> _Objective:
+        """The same objective over a part of the rows."""
+        return _Objective(self.metric, self.target[rows])
+
+    def __call__(self, predictions: Predictions) -> float:
+        loss = self.metric.loss(self.target, predictions)
+        if self.second is not None:
+            loss += 0.1 * self.second.loss(self.target, predictions)
+        # Digits beyond these differ from machine to machine. A regression's loss has the target's own unit:
+        # of one in billionths, six decimals would leave nothing.
+        own_unit = self.metric.reads == "values" and abs(loss) < 0.1
+        return float(f"{loss:.7g}") if own_unit or abs(loss) >= 1e3 else round(loss, 6)
+
+
+class EnsembleBuilder:
+    """Keeps held-out predictions and the best weights over them.
+
+    Parameters
+    ----------
+    metric:
+        What is optimised.
+    target:
+        Encoded target of the scored rows, ``(rows,)``.
+    seed:
+        Of the 20,000-row subsample that the loop works on.
+    """
+
+    def __init__(self, metric: Metric, target: Encoded, *, seed: int = 0) -> None:
+        rows = len(target)
+        self._rows: npt.NDArray[np.int64] | None = None
+        if rows > LOOP_ROWS:
+            self._rows = np.sort(np.random.default_rng(seed).choice(rows, LOOP_ROWS, replace=False))
+        self._objective = _Objective(metric, target if self._rows is None else target[self._rows])
+        self._predictions: dict[int, Predictions] = {}
+        self._losses: dict[int, float] = {}
+        self._families: dict[int, str] = {}
+        self._bag: list[int] = []
+        self.best = Ensemble()
+
+    def add(self, number: int, family: str, predictions: Predictions) -> Ensemble:
+        """Take a finished trial in, unless its loss is no number; returns the best ensemble so far."""
+        kept = predictions if self._rows is None else predictions[self._rows]
+        self._losses[number] = self._objective(kept)
+        if not math.isfinite(self._losses[number]):
+            return self.best
+        self._predictions[number] = np.ascontiguousarray(kept)
+        self._families[number] = family
+        if family == BASELINE and self._bag:
+            return self.best
+        if self._bag and all(self._families[member] == BASELINE for member in self._bag):
+            self._bag, self.best = [], Ensemble()
+        if len(self._predictions) % REBUILD_EVERY == 0 or not self._bag:
+            self.rebuild()
+        else:
+            pool = (*dict.fromkeys(self._bag), number)
+            self._extend(self._bag, EXTRA_STEPS, pool)
+            if self._losses[number] < self.best.loss:
+                self._extend([number], EXTRA_STEPS, pool)
+        return self.best
+
+    def rebuild(self, steps: int = REBUILD_STEPS) -> Ensemble:
+        """Greedy selection from nothing over the best trials and each family's best."""
+        self._extend([], steps, self._pool())
+        return self.best
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """Trials whose models are gone are no members any more."""
+        gone = [number for number in numbers if number in self._predictions]
+        for number in gone:
+            del self._predictions[number], self._losses[number], self._families[number]
+        if set(gone) & set(self.best.weights):
+            self._bag, self.best = [], Ensemble()
+            self.rebuild()
+
+    def knows(self, number: int) -> bool:
+        """Whether a trial was taken in and not forgotten."""
+        return number in self._predictions
+
+    def build(self, steps: int, *, among: Collection[int] = ()) -> Ensemble:
+        """The greedy ensemble of ``steps`` steps at most, without keeping it as the best.
+
+        Parameters
+        ----------
+        among:
+            The trials to choose from; empty for the usual ones.
+        """
+        bag, loss = self._grow([], steps, tuple(among) or self._pool())
+        return _as_ensemble(bag, loss)
+
+    def loss_with(self, weights: Mapping[int, float]) -> float:
+        """The loss of the weighted mean of some trials, on the rows that ensembles are judged on."""
+        return self._objective(weighted_mean((self._predictions[n], w) for n, w in weights.items()))
+
+    def gain_of(self, predictions: Predictions, rows: npt.NDArray[np.int64]) -> float:
+        """How much one greedy step with a partial trial lowers the loss on ``rows`` (positions).
+
+        Returns infinity where that cannot be told: before there is an ensemble, or when the ensemble is
+        built on a subsample.
+        """
+        if not self._bag or self._rows is not None:
+            return float("inf")
+        objective = self._objective.on(rows)
+        total = np.sum([self._predictions[number][rows] for number in self._bag], axis=0)
+        before = objective(total / len(self._bag))
+        return before - objective((total + predictions) / (len(self._bag) + 1))
+
+    def loss_of(self, number: int) -> float:
+        """The loss of one trial on the rows that ensembles are judged on."""
+        return self._losses[number]
+
+    @property
+    def best_score(self) -> float:
+        """The best ensemble's score in the metric's own unit, on the rows it is judged on."""
+        parts = ((self._predictions[number], weight) for number, weight in self.best.weights.items())
+        return self._objective.metric.score(self._objective.target, weighted_mean(parts))
+
+    def _pool(self) -> tuple[int, ...]:
+        better = [number for number, family in self._families.items() if family != BASELINE]
+        ranked = sorted(better or self._families, key=lambda number: (self._losses[number], number))
+        best_of_family: dict[str, int] = {}
+        for number in ranked:
+            best_of_family.setdefault(self._families[number], number)
+        return tuple(dict.fromkeys((*ranked[:POOL], *best_of_family.values())))
+
+    def _extend(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> None:
+        best_bag, best_loss = self._grow(bag, steps, pool)
+        if best_bag and best_loss <= self.best.loss:
+            self._bag = best_bag
+            self.best = _as_ensemble(best_bag, best_loss)
+
+    def _grow(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> tuple[list[int], float]:
+        """The best prefix of ``bag`` followed by ``steps`` greedy additions, and its loss."""
+        bag = list(bag)
+        total = np.zeros(next(iter(self._predictions.values())).shape, dtype=np.float64)
+        for number in bag:
+            total += self._predictions[number]
+        best_loss = self._objective(total / len(bag)) if bag else float("inf")
+        best_bag = list(bag)
+        for _ in range(steps):
+            size = len(bag) + 1
+            members = set(bag)
+            loss, _, chosen = min(
+                (self._objective((total + self._predictions[number]) / size), number not in members, number)
+                for number in pool
+            )
+            bag.append(chosen)
+            total += self._predictions[chosen]
+            if loss < best_loss:
+                best_loss, best_bag = loss, list(bag)
+        return best_bag, best_loss
+
+
+def _as_ensemble(bag: list[int], loss: float) -> Ensemble:
+    return Ensemble({number: bag.count(number) / len(bag) for number in dict.fromkeys(bag)}, loss)
+
+
+def weighted_mean(parts: Iterable[tuple[Predictions, float]]) -> Predictions:
+    """The weighted mean of predictions ``(rows, n_outputs)``; weights need not sum to 1."""
+    total: Predictions | None = None
+    weight_sum = 0.0
+    for predictions, weight in parts:
+        part = np.asarray(predictions, dtype=np.float64) * weight
+        total = part if total is None else total + part
+        weight_sum += weight
+    if total is None:
+        raise ValueError("nothing to average")
+    return total / weight_sum

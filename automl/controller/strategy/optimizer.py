@@ -1,0 +1,308 @@
+"""Suggests parameters: one Optuna study per family, driven by ask and tell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.controller.strategy.spaces import Param, SearchSpace
+from automl.core.trial import Candidate, ParamValue
+
+if TYPE_CHECKING:
+    import optuna
+
+_LOG_TARGET = "log_target"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A candidate and the study's own number of the trial, needed to tell its outcome."""
+
+    candidate: Candidate
+    ticket: int
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What can begin now.
+
+    Attributes
+    ----------
+    suits:
+        Whether a trial with these parameters can.
+    prefers:
+        Whether it goes before others that can.
+    shared:
+        Names of the parameters that decide what is computed for all folds.
+    may_compute:
+        Whether a trial may ask for something that is not computed yet.
+    """
+
+    suits: Callable[[Mapping[str, Any]], bool]
+    prefers: Callable[[Mapping[str, Any]], bool] = lambda values: False
+    shared: tuple[str, ...] = ()
+    may_compute: bool = True
+
+
+class Optimizer:
+    """Ask and tell over the families of a search; portfolio entries come first, then TPE.
+
+    Parameters
+    ----------
+    spaces:
+        Search space by family.
+    seed:
+        A suggestion depends on the seed, on the outcomes told, and on the trial's number alone: a process
+        that recalls the trials of an earlier one suggests what that one would have.
+    allow_log_target:
+        Whether the target may be fitted on a log scale; the sampler then chooses.
+    """
+
+    def __init__(
+        self,
+        spaces: Mapping[str, SearchSpace],
+        *,
+        seed: int = 0,
+        allow_log_target: bool = False,
+    ) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        self._spaces = dict(spaces)
+        self._seed = seed
+        self._allow_log_target = allow_log_target
+        self._portfolio: dict[str, list[dict[str, Any]]] = {}
+        self._tried: dict[str, list[dict[str, ParamValue]]] = {}
+        self._running: dict[tuple[str, int], optuna.trial.Trial] = {}
+        self._studies: dict[str, optuna.Study] = {}
+        for family, space in self._spaces.items():
+            self._studies[family] = optuna.create_study(direction="minimize")
+            self._portfolio[family] = [
+                {**entry.params, **({_LOG_TARGET: True} if entry.log_target else {})}
+                for entry in space.portfolio
+                if allow_log_target or not entry.log_target
+            ]
+
+    @property
+    def spaces(self) -> Mapping[str, SearchSpace]:
+        """The search spaces by family."""
+        return self._spaces
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families that can be asked for."""
+        return tuple(self._spaces)
+
+    def portfolio_left(self, family: str) -> int:
+        """Portfolio entries of the family that were not tried yet."""
+        return len(self._portfolio[family])
+
+    def ask(self, family: str, *, number: int, seed: int, terms: Terms | None = None) -> Suggestion | None:
+        """The next candidate of ``family``: the next portfolio entry while there is one, else TPE's.
+
+        Parameters
+        ----------
+        number:
+            Of the trial in the search.
+        seed:
+            Of everything random in the trial.
+        terms:
+            What can begin now, in searches by time; then None is possible: nothing can.
+        """
+        portfolio = self._portfolio[family]
+        place = 0 if portfolio else None
+        if terms is not None:
+            place = self._suited_entry(family, terms)
+            if place is None and not self._may_draw(family, terms):
+                return None
+        if place is None:
+            return self._drawn(family, number, seed, terms)
+        fixed = portfolio.pop(place)
+        trial, _, _ = self._asked(family, number, fixed)
+        values, log_target = self._entry_values(family, fixed), bool(fixed.get(_LOG_TARGET, False))
+        candidate = Candidate(family, values, seed, log_target=log_target, origin="portfolio")
+        return self._suggestion(trial, candidate)
+
+    def can_ask(self, family: str, terms: Terms) -> bool:
+        """Whether a candidate of the family can begin now."""
+        return self._suited_entry(family, terms) is not None or self._may_draw(family, terms)
+
+    def _suited_entry(self, family: str, terms: Terms) -> int | None:
+        """The place of the portfolio entry to try now: a preferred one that can begin, or the first."""
+        entries = [self._entry_values(family, fixed) for fixed in self._portfolio[family]]
+        suited = [(place, values) for place, values in enumerate(entries) if terms.suits(values)]
+        first = [place for place, values in suited if terms.prefers(values)]
+        return next(iter([*first, *(place for place, _ in suited)]), None)
+
+    def _may_draw(self, family: str, terms: Terms) -> bool:
+        """Whether the sampler has anything to vary on what is computed already, or may ask for more."""
+        if any(terms.suits(values) for values in self._shared_seen(family, terms)):
+            return True
+        return not self._portfolio[family] and terms.may_compute
+
+    def _shared_seen(self, family: str, terms: Terms) -> list[dict[str, ParamValue]]:
+        """The values of shared parameters that were tried, each once."""
+        found: dict[str, dict[str, ParamValue]] = {}
+        for values in self._tried.get(family, ()):
+            shared = {name: values[name] for name in terms.shared if name in values}
+            found.setdefault(repr(sorted(shared.items())), shared)
+        return list(found.values())
+
+    def _drawn(self, family: str, number: int, seed: int, terms: Terms | None) -> Suggestion | None:
+        """What the sampler draws; where that cannot begin now, a draw on what is computed already."""
+        trial, values, log_target = self._asked(family, number, None)
+        if terms is not None and not terms.suits(values):
+            self._withdraw(family, trial)
+            ready = [shared for shared in self._shared_seen(family, terms) if terms.suits(shared)]
+            if not ready:
+                return None
+            fixed = ready[int(np.random.default_rng([abs(self._seed), number]).integers(len(ready)))]
+            trial, values, log_target = self._asked(family, number, fixed, partly=True)
+        candidate = Candidate(family, values, seed, log_target=log_target, origin="sampler")
+        return self._suggestion(trial, candidate)
+
+    def _suggestion(self, trial: optuna.trial.Trial, candidate: Candidate) -> Suggestion:
+        self._tried.setdefault(candidate.family, []).append(dict(candidate.params))
+        return Suggestion(candidate, trial.number)
+
+    def _withdraw(self, family: str, trial: optuna.trial.Trial) -> None:
+        """A draw that is not tried."""
+        import optuna
+
+        self._running.pop((family, trial.number))
+        self._studies[family].tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def _entry_values(self, family: str, fixed: Mapping[str, Any]) -> dict[str, ParamValue]:
+        """Of a portfolio entry: what it leaves open takes the family's default, not a draw."""
+        space = self._spaces[family]
+        entry = {key: value for key, value in fixed.items() if key != _LOG_TARGET}
+        bound = asdict(space.bind(entry))
+        return {key: bound[key] for key in (*(param.name for param in space.params), *entry)}
+
+    def recall(self, candidate: Candidate, *, number: int) -> Suggestion:
+        """An earlier process asked at this point and got ``candidate``: be as if it had been asked here."""
+        family = candidate.family
+        portfolio = self._portfolio[family]
+        if candidate.origin == "portfolio" and portfolio:
+            places = [i for i, e in enumerate(portfolio) if self._entry_values(family, e) == candidate.params]
+            portfolio.pop(places[0] if places else 0)
+        trial, _, _ = self._asked(family, number, {**candidate.params, _LOG_TARGET: candidate.log_target})
+        return self._suggestion(trial, candidate)
+
+    def _asked(
+        self, family: str, number: int, fixed: Mapping[str, Any] | None, *, partly: bool = False
+    ) -> tuple[optuna.trial.Trial, dict[str, ParamValue], bool]:
+        """A new trial of the family's study with its values, those of ``fixed`` where it is given.
+
+        Where it is given ``partly``, the sampler draws what it leaves open.
+        """
+        import optuna
+
+        study, space = self._studies[family], self._spaces[family]
+        seed = np.random.SeedSequence([abs(self._seed), number]).generate_state(1)[0]
+        study.sampler = optuna.samplers.TPESampler(
+            seed=int(seed), multivariate=True, constant_liar=True, n_startup_trials=6
+        )
+        if fixed is not None:
+            known = _within(space, fixed)
+            study.enqueue_trial({name: known[name] for name in fixed if name in known} if partly else known)
+        trial = study.ask()
+        self._running[family, trial.number] = trial
+        values = _suggest(trial, space.params)
+        log_target = self._allow_log_target and bool(trial.suggest_categorical(_LOG_TARGET, [False, True]))
+        return trial, values, log_target
+
+    def tell(
+        self, suggestion: Suggestion, loss: float | None, facts: Mapping[str, float] | None = None
+    ) -> None:
+        """The outcome of a suggestion.
+
+        Parameters
+        ----------
+        loss:
+            Less is better; None when there is none.
+        facts:
+            What the trial found (:attr:`automl.core.trial.Result.facts`). A parameter that a portfolio entry
+            left to be measured, as a learning rate of 0, is learnt with the value that was used.
+        """
+        import optuna
+
+        family = suggestion.candidate.family
+        study = self._studies[family]
+        trial = self._running.pop((family, suggestion.ticket))
+        used = self._measured(suggestion.candidate, trial.params, facts or {})
+        if loss is None or used:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, loss)
+        if loss is not None and used:
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={**trial.params, **used}, distributions=trial.distributions, value=loss
+                )
+            )
+
+    def _measured(
+        self, candidate: Candidate, told: Mapping[str, Any], facts: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Parameters that the study has at the edge of their range and the trial measured within it."""
+        return {
+            param.name: min(max(facts[param.name], param.low), param.high)
+            for param in self._spaces[candidate.family].params
+            if param.kind == "float"
+            and param.name in facts
+            and param.name in told
+            and candidate.params.get(param.name, told[param.name]) != told[param.name]
+        }
+
+    def importance(self, family: str) -> dict[str, float]:
+        """Share of the variance of the loss that each parameter explains (fANOVA), largest first.
+
+        Empty below four finished trials or when nothing varies.
+        """
+        import optuna
+
+        study = self._studies[family]
+        done = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+        if len(done) < 4 or len({trial.value for trial in done}) < 2:
+            return {}
+        return dict(optuna.importance.get_param_importances(study))
+
+
+def _suggest(trial: optuna.trial.Trial, params: tuple[Param, ...]) -> dict[str, ParamValue]:
+    values: dict[str, ParamValue] = {}
+    for param in params:
+        if param.active(values):
+            values[param.name] = _draw(trial, param)
+    return values
+
+
+def _draw(trial: optuna.trial.Trial, param: Param) -> ParamValue:
+    if param.kind == "choice":
+        chosen: ParamValue = trial.suggest_categorical(param.name, list(param.choices))
+        return chosen
+    if param.kind == "int":
+        step = 1 if param.log or param.step is None else int(param.step)
+        return trial.suggest_int(param.name, int(param.low), int(param.high), step=step, log=param.log)
+    return trial.suggest_float(
+        param.name, param.low, param.high, step=None if param.log else param.step, log=param.log
+    )
+
+
+def _within(space: SearchSpace, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sampler learns of a portfolio entry: every searched value, inside its range."""
+    bound = asdict(space.bind({key: value for key, value in values.items() if key != _LOG_TARGET}))
+    kept: dict[str, Any] = {_LOG_TARGET: bool(values.get(_LOG_TARGET, False))}
+    for param in space.params:
+        value = bound[param.name]
+        if param.kind != "choice":
+            bounded = min(max(float(value), param.low), param.high)
+            kept[param.name] = round(bounded) if param.kind == "int" else bounded
+        elif value in param.choices:
+            kept[param.name] = value
+    return kept

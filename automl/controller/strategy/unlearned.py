@@ -1,0 +1,166 @@
+"""What it may mean that the champion learned nothing, or that it knows everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.tasks import Task
+from automl.core.text import score_text
+from automl.core.trial import Trial
+from automl.model.champion import Champion
+from automl.model.class_weights import apply_weights
+from automl.problem.problem import Problem
+
+BASELINE = "dummy"
+CLEAR = 2.0
+"""Standard errors by which a score on training rows must beat the baseline."""
+INVERTED = 5.0
+"""Standard errors below zero from which held-out predictions are worse than chance ..."""
+STRONGLY = 0.1
+"""... and the correlation with the truth, below zero, from which that is worth a word."""
+MANY_ROWS = 500
+NO_ERROR = 1e-8
+"""Mean squared error by the variance of the target, below which nothing is left to explain."""
+STEADY = 3.0
+"""And the same over folds: rows that belong together stand or fall together."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How predictions go with the truth.
+
+    Attributes
+    ----------
+    correlation:
+        In [-1, 1].
+    rows:
+        That it is taken over.
+    steadiness:
+        Its mean over the folds in standard errors of that mean; without end where there is one fold.
+    """
+
+    correlation: float
+    rows: int
+    steadiness: float
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether predictions run against the truth by more than noise, in fold after fold."""
+        beyond = -INVERTED / float(np.sqrt(max(self.rows, 1)))
+        return self.correlation < min(-STRONGLY, beyond) and self.steadiness < -STEADY
+
+
+def unlearned_warnings(problem: Problem, champion: Champion, trials: Mapping[int, Trial]) -> list[str]:
+    """Sentences on a champion that looks at no feature; none where another one was chosen.
+
+    Flexible models learn noise by heart, too, so that a good score on training rows alone proves nothing:
+    both numbers and both causes are named. Predictions that are wrong more often than chance are another
+    matter, as noise does not make them.
+    """
+    if any(trials[number].candidate.family != BASELINE for number in champion.weights):
+        return []
+    others = [trial for trial in trials.values() if trial.candidate.family != BASELINE]
+    learned = _best_on_training_rows(problem.task, others)
+    said = []
+    if learned is not None and (gap := _told(problem.task, learned, champion.validation)):
+        said.append(gap)
+    agreements = {trial.number: held_out_correlation(problem, trial) for trial in others if trial.scores}
+    inverted = [number for number, agreement in agreements.items() if agreement.is_inverted]
+    if inverted:
+        worst = min(inverted, key=lambda number: agreements[number].correlation)
+        said.append(
+            f"Held-out predictions of trial #{worst} ({trials[worst].candidate.family}) are worse than "
+            "chance, beyond noise: they run against the truth (correlation "
+            f"{agreements[worst].correlation:.2f}). Rows of pure noise that are independent do not do that: "
+            "the rows that judge contradict those that train, by what sets them apart or, with few groups, "
+            "by the chance of these. Look for groups (--group COLUMN) or an order (--time-column COLUMN), or "
+            "deal the rows otherwise (--folds)."
+        )
+    return said
+
+
+def too_good_warnings(problem: Problem, champion: Champion) -> list[str]:
+    """A sentence on held-out predictions without an error worth the name; none for all others.
+
+    Few rows may be told apart without a mistake, so that classes are spoken of from 500 rows on.
+    """
+    rows = problem.split.scored
+    truth = np.asarray(problem.target)[rows]
+    if problem.task.labels:
+        decided = apply_weights(champion.held_out, champion.class_weights).argmax(axis=1)
+        if len(rows) < MANY_ROWS or not (decided == truth).all():
+            return []
+        what = f"All {len(rows):,} held-out rows are predicted right."
+    else:
+        errors = champion.held_out[:, 0] - truth
+        if not float(np.mean(errors**2)) < NO_ERROR * float(np.var(truth)):
+            return []
+        what = f"The {len(rows):,} held-out rows are predicted to within rounding."
+    return [
+        f"{what} That is too good for most outcomes: does a column, or several together, hold what is known "
+        "only afterwards? Leave it out with --drop COLUMN, unless it will be known when predicting."
+    ]
+
+
+def _best_on_training_rows(task: Task, trials: list[Trial]) -> Trial | None:
+    sign = 1.0 if task.metric.greater_is_better else -1.0
+    scored = [trial for trial in trials if trial.scores is not None and trial.scores.train is not None]
+    return max(scored, key=lambda trial: sign * _train(trial), default=None)
+
+
+def _train(trial: Trial) -> float:
+    return np.nan if trial.scores is None or trial.scores.train is None else trial.scores.train
+
+
+def _told(task: Task, trial: Trial, baseline: float) -> str | None:
+    """The gap between the scores on training and on held-out rows, where the former is clear."""
+    assert trial.scores is not None
+    sign = 1.0 if task.metric.greater_is_better else -1.0
+    if not sign * (_train(trial) - baseline) > CLEAR * trial.scores.standard_error:
+        return None
+    name = task.metric.name
+    return (
+        "The champion looks at no feature, as no model did better on held-out rows. Yet trial "
+        f"#{trial.number} ({trial.candidate.family}) has {name} {score_text(_train(trial))} on rows that it "
+        f"trained on and {score_text(trial.scores.validation)} on held-out rows, where the baseline has "
+        f"{score_text(baseline)}. Either the features say nothing of new rows (flexible models learn noise "
+        "by heart, too), or the rows that judge differ from the rows that train: groups of rows that belong "
+        "together (--group COLUMN), or a change over time (--time-column COLUMN)."
+    )
+
+
+def held_out_correlation(problem: Problem, trial: Trial) -> Agreement:
+    """How a trial's held-out predictions go with the truth, both less the mean that its models trained on.
+
+    Without that, folds of a high mean, which leave a low one to the rows that train, would look like errors
+    of the models. Of classes it is the correlation of their probabilities with their indicators.
+    """
+    held_out = None if trial.result is None else trial.result.held_out
+    if held_out is None:
+        return Agreement(0.0, 0, 0.0)
+    split, answers = problem.split_for(trial.candidate.repeat), _answers(problem)
+    rows = split.scored
+    products, squares = [], np.zeros(2)
+    for fold in split.folds:
+        middle = answers[fold.train].mean(axis=0)
+        truth = answers[fold.valid] - middle
+        predicted = held_out[np.searchsorted(rows, fold.valid)].astype(np.float64) - middle
+        products.append(float(np.sum(truth * predicted)))
+        squares += np.sum(truth**2), np.sum(predicted**2)
+    if not squares.all():
+        return Agreement(0.0, 0, 0.0)
+    error = np.std(products, ddof=1) * np.sqrt(len(products)) if len(products) > 1 else 0.0
+    return Agreement(
+        sum(products) / float(np.sqrt(squares.prod())), len(rows), sum(products) / (error or 1e-300)
+    )
+
+
+def _answers(problem: Problem) -> npt.NDArray[np.float64]:
+    """The target in the shape of predictions, ``(rows, n_outputs)``."""
+    if problem.task.labels:
+        return np.asarray(np.eye(problem.task.n_outputs)[np.asarray(problem.target, dtype=np.int64)])
+    return np.asarray(problem.target, dtype=np.float64)[:, None]

@@ -1,0 +1,342 @@
+"""Keeping a store in order: which searches are there, delete one, clear what old ones no longer need."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.core.errors import UsageError, did_you_mean
+from automl.core.text import counted, listed, size_text
+from automl.tracker.inventory import AliasHolder, SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.people import user_name
+from automl.tracker.reconcile import owner_words, process_is_gone
+from automl.tracker.store.location import DEFAULT_ROOT, StoreLocation, locate_store
+
+if TYPE_CHECKING:
+    from automl.controller.folder import SearchFolder
+    from automl.tracker.removal import Leftovers, OldRun
+
+__all__ = ["Deletion", "Removable", "SearchLine", "deletion", "removable", "search_lines", "which_search"]
+
+_ENDED = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
+
+
+@dataclass(frozen=True)
+class SearchLine:
+    """One search of ``automl list``.
+
+    Attributes
+    ----------
+    data:
+        The file that was searched, or ``frame``.
+    score, score_kind:
+        The champion's, on ``test`` (untouched) rows or else on ``validation`` rows; None without an end.
+    started:
+        Unix seconds.
+    models_bytes:
+        The models of trials and champion, as they were measured.
+    state:
+        ``running``, ``finished``, ``interrupted`` or ``failed``.
+    version, champion:
+        What it registered, and whether that is the champion of its name now.
+    champion_trial:
+        The trial of this search that was promoted and is the champion now; None where it is none of them.
+    """
+
+    name: str
+    run_id: str
+    user: str
+    data: str
+    target: str
+    metric: str
+    score: float | None
+    score_kind: str
+    started: float
+    models_bytes: int
+    state: str
+    version: str
+    champion: bool
+    champion_trial: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``automl list --json``."""
+        return asdict(self)
+
+
+def search_lines(
+    name: str | None = None,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> list[SearchLine]:
+    """All searches on record, or those of one name, the latest first; what was deleted in MLflow is left out.
+
+    Raises
+    ------
+    UsageError
+        When there is none of this name.
+    """
+    location = locate_store(tracking_uri, store)
+    entries = [entry for entry in search_entries(location, name) if not entry.deleted]
+    if name is not None and not entries:
+        raise _unknown(location, name)
+    sizes, held = model_bytes(location, entries), champions(location, (entry.name for entry in entries))
+    promoted = _promoted_trials(location, entries, held)
+    return [
+        _line(entry, sizes.get(entry.run_id, 0), held.get(entry.name), promoted.get(entry.run_id))
+        for entry in entries
+    ]
+
+
+def which_search(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> str:
+    """Whose search a name stands for where several have it; else an empty text."""
+    location = locate_store(tracking_uri, store)
+    entries = [entry for entry in search_entries(location, name) if not entry.deleted]
+    if len(entries) < 2:
+        return ""
+    latest = entries[0]
+    by = f" by {latest.user}" if latest.user else ""
+    began = time.strftime("%Y-%m-%d %H:%M", time.localtime(latest.started))
+    text = f"This is the latest of {len(entries)} searches of {name!r}: run {latest.run_id[:8]}{by}, {began}."
+    return (
+        f"{text} `automl list {shlex.quote(name)}` lists all; a run in the place of the name shows that one."
+    )
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What deleting a search takes away.
+
+    Attributes
+    ----------
+    unfinished:
+        Folders of work that could have been resumed.
+    """
+
+    location: StoreLocation
+    found: Leftovers
+    unfinished: tuple[SearchFolder, ...]
+
+    def __str__(self) -> str:
+        found = self.found
+        parts = [
+            counted(len(found.searches), "run") + " of searches",
+            counted(found.trials, "trial"),
+            f"{counted(found.versions, 'version')} of the model {found.name!r}",
+        ]
+        if self.unfinished:
+            many = len(self.unfinished)
+            parts.append(f"{many} unfinished {'search' if many == 1 else 'searches'}")
+        size = f" ({size_text(found.bytes)} on this disk)" if found.bytes else ""
+        users = sorted({entry.user for entry in found.searches} - {""})
+        whose = f" of {listed(users)}" if users else ""
+        return f"{', '.join(parts)}{whose} at {self.location.shown}{size}"
+
+    @property
+    def others(self) -> dict[str, int]:
+        """Users other than this one → how many of the searches are theirs."""
+        users = [entry.user for entry in self.found.searches if entry.user not in ("", user_name())]
+        return {user: users.count(user) for user in sorted(set(users))}
+
+    def run(self) -> None:
+        """Delete it all.
+
+        Raises
+        ------
+        UsageError
+            When a search of this name began meanwhile.
+        StorageError
+            When the store refuses.
+        """
+        from automl.tracker.removal import delete_search
+
+        for folder in self.unfinished:
+            folder.claim()
+        delete_search(self.location, self.found)
+        for folder in self.unfinished:
+            folder.remove()
+
+
+def deletion(
+    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+) -> Deletion:
+    """What deleting the searches of this name would take away; :meth:`Deletion.run` does it.
+
+    Raises
+    ------
+    UsageError
+        When there is nothing of this name, or one of its searches is running.
+    """
+    from automl.controller.folder import unfinished_folders
+    from automl.tracker.removal import leftovers
+
+    location = locate_store(tracking_uri, store)
+    unfinished = tuple(unfinished_folders(location.root, name))
+    for folder in unfinished:
+        if folder.in_use:
+            raise UsageError(
+                f"The search {name!r} is being run by {folder.owner}. Wait for it or end it, then delete it."
+            )
+    if not location.exists and not unfinished:
+        raise _unknown(location, name)
+    found = leftovers(location, name)
+    for entry in found.searches:
+        if entry.status == "RUNNING" and not entry.deleted and not process_is_gone(entry.tags):
+            raise UsageError(
+                f"The search {name!r} is being run by {owner_words(entry.tags)}. Wait for it or end it, then "
+                f"delete it; where that process is gone, delete its run {entry.run_id} in MLflow first."
+            )
+    if found.nothing and not unfinished:
+        raise _unknown(location, name)
+    return Deletion(location, found, unfinished)
+
+
+@dataclass(frozen=True)
+class Removable:
+    """One thing that old searches no longer need.
+
+    Attributes
+    ----------
+    kind:
+        ``trial model``, ``trial of a deleted search``, ``deleted run`` or ``unfinished search``.
+    what:
+        In words: the search, the family, the user, the day and the run.
+    bytes:
+        What it takes; as its trial measured it where a server keeps the files.
+    ended:
+        Unix seconds.
+    """
+
+    kind: str
+    what: str
+    bytes: int
+    remove: Callable[[], None] = field(repr=False)
+    name: str = ""
+    user: str = ""
+    family: str = ""
+    run_id: str = ""
+    ended: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, for ``automl clean --json``."""
+        return {key: value for key, value in vars(self).items() if key != "remove"}
+
+
+def removable(
+    older_seconds: float,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> list[Removable]:
+    """What can go of searches that ended longer ago than this.
+
+    Models of trials (their scores, parameters and predictions stay, and so does every registered version
+    with its members), trials that were left behind when their search's run was deleted in MLflow, runs that
+    were deleted there themselves, with their files, and folders of unfinished searches.
+    """
+    from automl.controller.folder import unfinished_folders
+    from automl.tracker.removal import (
+        deleted_runs,
+        folder_size,
+        orphaned_trials,
+        purge_run,
+        remove_trial_model,
+        trial_models,
+    )
+
+    location, before = locate_store(tracking_uri, store), time.time() - older_seconds
+    found = []
+    for entry in search_entries(location):
+        if entry.deleted or entry.ended is None or entry.ended >= before:
+            continue
+        for run in trial_models(location, entry):
+            remove = _call(remove_trial_model, location, run.run_id, run.uri)
+            found.append(_old("trial model", entry.name, run, remove))
+    for folder in unfinished_folders(location.root):
+        last = max(folder.outset.created, folder.path.stat().st_mtime)
+        if last < before and not folder.in_use:
+            size = folder_size(folder.path)
+            found.append(Removable("unfinished search", folder.description, size, _call(_give_up, folder)))
+    if location.exists:
+        kinds = (("trial of a deleted search", orphaned_trials), ("deleted run", deleted_runs))
+        for kind, look in kinds:
+            for item, run in look(location, before):
+                found.append(_old(kind, item.name, run, _call(purge_run, location, run.run_id)))
+    return found
+
+
+def _old(kind: str, name: str, run: OldRun, remove: Callable[[], None]) -> Removable:
+    day = time.strftime("%Y-%m-%d", time.localtime(run.ended))
+    parts = (name, run.family, run.user, day, f"run {run.run_id[:8]}")
+    what = ", ".join(part for part in parts if part)
+    return Removable(kind, what, run.bytes, remove, name, run.user, run.family, run.run_id, run.ended)
+
+
+def _call(function: Callable[..., None], *given: Any) -> Callable[[], None]:
+    return lambda: function(*given)
+
+
+def _give_up(folder: SearchFolder) -> None:
+    folder.claim()
+    folder.remove()
+
+
+def _promoted_trials(
+    location: StoreLocation, entries: Sequence[SearchEntry], held: Mapping[str, AliasHolder]
+) -> dict[str, int]:
+    """Run of a search → the number of its trial that is the champion of its name."""
+    searches = {entry.run_id for entry in entries}
+    names = {entry.name for entry in entries}
+    others = [name for name in names & {*held} if held[name].run_id not in searches]
+    if not others:
+        return {}
+    from automl.tracker.holder import NO_TRIAL, holder_of
+    from automl.tracker.query import Record
+
+    record = Record(location)
+    holders = [holder_of(record, name, held[name].version) for name in others]
+    return {holder.search_run_id: holder.trial for holder in holders if holder.trial != NO_TRIAL}
+
+
+def _line(entry: SearchEntry, size: int, champion: AliasHolder | None, promoted: int | None) -> SearchLine:
+    state = _ENDED.get(entry.status, "running")
+    if state == "running" and process_is_gone(entry.tags):
+        state = "interrupted"
+    version = entry.tags.get("automl.model_version", "")
+    kind, score = entry.score or ("", None)
+    return SearchLine(
+        entry.name,
+        entry.run_id,
+        entry.user,
+        Path(entry.data).name if entry.data else "frame",
+        entry.tags.get("automl.target", ""),
+        entry.metric,
+        score,
+        kind,
+        entry.started,
+        size,
+        state,
+        version,
+        champion is not None and champion.run_id == entry.run_id and champion.version == version,
+        promoted,
+    )
+
+
+def _unknown(location: StoreLocation, name: str) -> UsageError:
+    entries = search_entries(location)
+    if any(entry.name == name for entry in entries):
+        return UsageError(
+            f"The search {name!r} was deleted in MLflow. `automl delete {shlex.quote(name)} --yes` removes "
+            "what is left of it; a new search may have its name either way."
+        )
+    names = list(dict.fromkeys(entry.name for entry in entries if not entry.deleted))
+    if not names:
+        return UsageError(f"There is no search yet at {location.shown}. Run `automl search` first.")
+    return UsageError(f"There is no search {name!r} at {location.shown}. {did_you_mean(name, names)}")

@@ -1,0 +1,142 @@
+"""Who follows a search: the user's view, nobody, and the tracker beside either; a trial in one line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from automl.controller.loop import Watcher
+from automl.core.clock import Clock
+from automl.core.text import duration, score_text
+from automl.core.trial import Progress, Status, Trial
+from automl.problem.preparation import Prepared
+from automl.tracker import Tracker
+
+BASELINE = "dummy"
+_THREAD_SHARE = 0.7  # of what the process gets, while it is also asking and telling
+OPENING_SECONDS = 2.5
+"""Processor seconds in which MLflow is imported and the search's run made (measured)."""
+
+
+class SearchWatcher(Watcher, Protocol):
+    """What follows a search from outside, e.g. the command line's view."""
+
+    def preparing(self, fraction: float, message: str) -> None:
+        """Images are being decoded; may come from several threads."""
+
+    def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
+        """The data was read and everything decided."""
+
+    def warned(self, message: str) -> None:
+        """Something goes wrong that the search survives."""
+
+    def stop_requested(self) -> bool:
+        """Whether to end now and keep the best so far."""
+
+    def unfinished(self, name: str, description: str) -> bool:
+        """The same search is there unfinished: whether to go on with it instead of starting again."""
+
+
+class _Nobody:
+    """Watches nothing."""
+
+    def preparing(self, fraction: float, message: str) -> None: ...
+
+    def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None: ...
+
+    def started(self, trial: Trial) -> None: ...
+
+    def progressed(self, progress: Progress) -> None: ...
+
+    def weighed(self, weights: Mapping[int, float]) -> None: ...
+
+    def finished(self, trial: Trial, best: float | None) -> None: ...
+
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None: ...
+
+    def ticked(self) -> None: ...
+
+    def warned(self, message: str) -> None: ...
+
+    def stop_requested(self) -> bool:
+        return False
+
+    def unfinished(self, name: str, description: str) -> bool:
+        return False
+
+
+NOBODY: SearchWatcher = _Nobody()
+
+
+class Recording:
+    """Passes the loop's events on to the user's watcher and every ended trial to the tracker."""
+
+    def __init__(self, watcher: SearchWatcher, tracker: Tracker, clock: Clock) -> None:
+        self._watcher = watcher
+        self._tracker = tracker
+        self._clock = clock
+        self._began = time.monotonic()
+        self._has_model = False
+        self.started = watcher.started
+        self.progressed = watcher.progressed
+        self._troubled = False
+
+    def ticked(self) -> None:
+        """Look after the store: the search ends when nothing more can be recorded."""
+        owed = self._owed()
+        self._clock.owed, self._clock.meanwhile = (owed, 0.0) if self._has_model else (0.0, owed)
+        if self._tracker.stopped is not None:
+            raise self._tracker.stopped
+        if bool(self._tracker.trouble) != self._troubled:
+            self._troubled = not self._troubled
+            self._watcher.warned(
+                f"The store does not answer; trials are kept on disk meanwhile. {self._tracker.trouble}"
+                if self._troubled
+                else "The store answers again; what was kept is being recorded."
+            )
+        self._watcher.ticked()
+
+    def _owed(self) -> float:
+        """What is left of opening the store."""
+        if self._tracker.begun:
+            return 0.0
+        done = _THREAD_SHARE * self._clock.pace.share * (time.monotonic() - self._began)
+        return max(0.0, OPENING_SECONDS - done)
+
+    def weighed(self, weights: Mapping[int, float]) -> None:
+        """Let no member's model be dropped to bound the disk space."""
+        self._tracker.protect(weights)
+        self._watcher.weighed(weights)
+
+    def finished(self, trial: Trial, best: float | None) -> None:
+        """Put a trial on record."""
+        if trial.scores is not None and trial.candidate.family != BASELINE:
+            self._has_model = True
+        self._tracker.finish_trial(trial)
+        if best is not None:
+            self._tracker.best_so_far(trial.number, best)
+        self._watcher.finished(trial, best)
+        if trial.result is not None:
+            for note in trial.result.notes:
+                self._watcher.warned(f"#{trial.number} {trial.candidate.family}: {note}")
+
+    def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
+        """Put on record what an earlier process could not."""
+        for trial in trials:
+            self._tracker.finish_trial(trial)
+        self._watcher.restored(trials, best, spent)
+
+
+def trial_line(trial: Trial, metric: str) -> str:
+    """A trial in one line: number, family, outcome, time."""
+    result = trial.result
+    head = f"#{trial.number:<3d} {trial.candidate.family:14}"
+    if result is None:
+        return head
+    if trial.scores is not None:
+        scores = trial.scores
+        text = f"{metric} {score_text(scores.validation)} ±{score_text(scores.standard_error, 2)}"
+        return f"{head} {text:32} {duration(result.seconds)}"
+    reason = f" ({result.error})" if result.error and result.status is not Status.PRUNED else ""
+    return f"{head} {result.status.value}{reason} {duration(result.seconds)}"

@@ -1,0 +1,1 @@
+"""The vocabulary of all rooms: errors, tables, tasks, metrics, trials, the contract of a family."""

@@ -1,0 +1,335 @@
+"""How sure a score is: intervals of fixed predictions, exact for shares, else over resamples of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.metrics import Metric, Predictions, Target
+
+_ROW_DRAWS = 4_000_000
+_CELL_DRAWS = 40_000_000
+_GAIN_DRAWS = 20_000_000
+_NORMAL = 1.959963984540054
+_ROUNDING = 1e-9  # relative: what resamples of equal errors differ by
+_AT_ZERO = 1e-12  # probabilities of 1 as they are rounded
+_ONE_SCORE = 1e-6  # counts of mistakes that are as close to the best score have reached it
+_SMOOTH = ("log_loss", "brier")  # they measure how far off every row is, as errors of numbers do
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score with its 95 % interval and the number of rows it stands on."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+def share_interval(right: int, rows: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share: ``right`` of ``rows`` (Clopper and Pearson, Biometrika 26, 1934).
+
+    12 of 12 is 0.735 to 1; of no rows nothing is known, 0 to 1.
+    """
+    from scipy.special import betaincinv
+
+    low = float(betaincinv(right, rows - right + 1, 0.025)) if right else 0.0
+    high = float(betaincinv(right + 1, rows - right, 0.975)) if right < rows else 1.0
+    return low, high
+
+
+def unseen_share(rows: int) -> float:
+    """The greatest share, at 97.5 %, of what was seen in none of the rows: 3.7 in their number.
+
+    The exact form of the rule of three (Hanley and Lippman-Hand, JAMA 249, 1983).
+    """
+    return float(1.0 - 0.025 ** (1.0 / max(rows, 1)))
+
+
+def score_interval(
+    metric: Metric, target: Target, predictions: Predictions, *, draws: int = 1000, seed: int = 0
+) -> Interval:
+    """The score and its 95 % interval.
+
+    Accuracy, precision and recall are shares: exact (Clopper and Pearson). Balanced accuracy is their mean:
+    every class's exact interval, put together by MOVER (Zou, Huang and Zhang, Computational Statistics
+    and Data Analysis 53, 2009). The median of errors: order statistics (Conover, Practical Nonparametric
+    Statistics, chapter 3). All others: percentiles over resamples of the rows; for binary ROC AUC the
+    bias-corrected and accelerated interval (Efron, 1987), whose acceleration comes from the closed-form
+    jackknife of the rank statistic.
+
+    Resamples of rows without a mistake have none either. Where they do not vary, or a count of mistakes
+    ends at the best or worst score there is, the interval reaches to the score that there would be if the
+    share of mistakes (of right answers) were at the end of its exact interval; see :func:`_if_worse`. Errors
+    that vary from row to row, however small they are, are left as the resamples found them.
+
+    Parameters
+    ----------
+    draws:
+        Tables of more than 4,000 rows take fewer (200 at least), and so do predictions of very many
+        classes (50 at least), so that a large test part does not cost the search's last seconds.
+    """
+    value, rows = metric.score(target, predictions), len(target)
+    exact = _exact(metric, target, predictions)
+    if exact is not None:
+        return Interval(value, min(exact[0], value), max(exact[1], value), rows)
+    draws = int(
+        min(draws, max(200, _ROW_DRAWS // max(rows, 1)), max(50, _CELL_DRAWS // max(predictions.size, 1)))
+    )
+    rng = np.random.default_rng(seed)
+    scores = np.empty(draws)
+    for draw in range(draws):
+        chosen = rng.integers(0, rows, rows)
+        scores[draw] = metric.score(target[chosen], predictions[chosen])
+    scores = scores[np.isfinite(scores)]
+    if len(scores) < 20:
+        # Of hardly any draw there is a score: what a class of one row tells.
+        return Interval(value, *_widened(metric, target, predictions, (value, value)), rows)
+    levels = np.array([0.025, 0.975])
+    if metric.name == "roc_auc" and predictions.shape[1] == 2:
+        levels = _accelerated(levels, scores, value, _auc_jackknife(target, predictions[:, 1]))
+    low, high = np.quantile(scores, levels)
+    return Interval(value, *_widened(metric, target, predictions, (float(low), float(high))), rows)
+
+
+def gain_interval(
+    metric: Metric,
+    target: Target,
+    predictions: tuple[Predictions, Predictions],
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """How much better the second predictions are, as a difference of losses, and its 95 % interval.
+
+    Accuracy: the score interval of paired shares (Newcombe, Statistics in Medicine 17, 1998, method 10).
+    All others: percentiles over resamples of the rows, both scored on equal draws. Where these do not vary
+    although the predictions differ, the two scores' own intervals are put together as if independent
+    (MOVER), which is wider than it need be.
+    """
+    first, second = predictions
+    rows = len(target)
+    gain = metric.loss(target, first) - metric.loss(target, second)
+    if first.shape == second.shape and np.array_equal(first, second):
+        return Interval(0.0, 0.0, 0.0, rows)
+    if metric.name == "accuracy":
+        return Interval(gain, *_paired_shares(_right(target, first), _right(target, second)), rows)
+    rng = np.random.default_rng(seed)
+    gains = []
+    for _ in range(int(np.clip(_GAIN_DRAWS // max(rows, 1), min(200, draws), draws))):
+        drawn = rng.integers(0, rows, rows)
+        gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
+    finite = np.array([value for value in gains if np.isfinite(value)])
+    if len(finite) < 20:
+        return Interval(gain, float("-inf"), float("inf"), rows)  # too few draws have a score to say more
+    low, high = np.quantile(finite, [0.025, 0.975])
+    if high - low <= 1e-12 * max(abs(metric.loss(target, made)) for made in predictions):
+        one, two = (score_interval(metric, target, made, draws=200, seed=seed) for made in predictions)
+        sign = 1.0 if metric.greater_is_better else -1.0
+        ends = [sorted((sign * item.low, sign * item.high)) for item in (one, two)]
+        at = [sign * item.value for item in (one, two)]
+        low = gain - np.hypot(at[1] - ends[1][0], ends[0][1] - at[0])
+        high = gain + np.hypot(ends[1][1] - at[1], at[0] - ends[0][0])
+    return Interval(gain, float(low), float(high), rows)
+
+
+def standard_error(
+    metric: Metric,
+    target: Target,
+    predictions: Predictions,
+    fold_scores: tuple[float, ...],
+    *,
+    seed: int = 0,
+) -> float:
+    """Standard error of a validation score: over folds, or over 40 row bootstraps of one holdout.
+
+    Where that is zero, for metrics of labels that of a share with half a mistake more (Jeffreys' prior).
+    """
+    found = _spread(metric, target, predictions, fold_scores, seed)
+    if found == 0.0 and metric.reads == "labels" and len(target):
+        share = (float(_right(target, predictions).sum()) + 0.5) / (len(target) + 1)
+        return float(np.sqrt(share * (1 - share) / (len(target) + 1)))
+    return found
+
+
+def _spread(
+    metric: Metric, target: Target, predictions: Predictions, fold_scores: tuple[float, ...], seed: int
+) -> float:
+    finite = [score for score in fold_scores if np.isfinite(score)]
+    if len(finite) > 1:
+        return float(np.std(finite, ddof=1) / np.sqrt(len(finite)))
+    rng = np.random.default_rng(seed)
+    rows = len(target)
+    size = min(rows, 5_000)
+    scores = []
+    for _ in range(40):
+        chosen = rng.integers(0, rows, size)
+        scores.append(metric.score(target[chosen], predictions[chosen]))
+    finite = [score for score in scores if np.isfinite(score)]
+    return float(np.std(finite, ddof=1) * np.sqrt(size / rows)) if len(finite) > 1 else 0.0
+
+
+def _right(target: Target, predictions: Predictions) -> npt.NDArray[np.bool_]:
+    return np.asarray(predictions.argmax(axis=1) == np.asarray(target), dtype=np.bool_)
+
+
+def _exact(metric: Metric, target: Target, predictions: Predictions) -> tuple[float, float] | None:
+    """Of shares of rows, of their mean over classes, and of a median; None for other metrics."""
+    truth = np.asarray(target)
+    if metric.name == "accuracy":
+        return share_interval(int(_right(truth, predictions).sum()), len(truth))
+    if metric.name in ("precision", "recall"):
+        chosen = predictions.argmax(axis=1) == 1
+        of = chosen if metric.name == "precision" else truth == 1
+        return share_interval(int((chosen & (truth == 1)).sum()), int(of.sum()))
+    if metric.name == "balanced_accuracy":
+        right = _right(truth, predictions)
+        classes = [right[truth == code] for code in np.unique(truth)]
+        return _mean_share([(int(own.sum()), len(own)) for own in classes])
+    if metric.name == "median_ae":
+        return _median_ends(np.abs(truth.astype(np.float64) - predictions[:, 0]))
+    return None
+
+
+def _wilson(right: float, rows: int) -> tuple[float, float]:
+    """Wilson's score interval (Journal of the American Statistical Association 22, 1927)."""
+    square = _NORMAL**2
+    middle = (right + square / 2) / (rows + square)
+    half = _NORMAL / (rows + square) * np.sqrt(right * (rows - right) / rows + square / 4)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def _mean_share(counts: Sequence[tuple[int, int]]) -> tuple[float, float]:
+    """Of the mean of independent shares, each ``(right, rows)``."""
+    shares = np.array([right / rows for right, rows in counts])
+    ends = np.array([share_interval(right, rows) for right, rows in counts])
+    below = np.sqrt(np.sum((shares - ends[:, 0]) ** 2)) / len(counts)
+    above = np.sqrt(np.sum((ends[:, 1] - shares) ** 2)) / len(counts)
+    return max(0.0, float(shares.mean() - below)), min(1.0, float(shares.mean() + above))
+
+
+def _median_ends(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    from scipy.special import bdtr
+
+    ordered, rows = np.sort(values), len(values)
+    below = int(np.searchsorted(bdtr(np.arange(rows), rows, 0.5), 0.025, "right"))  # ranks beyond 2.5 %
+    return float(ordered[max(below - 1, 0)]), float(ordered[min(rows - below, rows - 1)])
+
+
+def _paired_shares(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Of the second's share minus the first's, of the same rows."""
+    rows = len(first)
+    both, neither = int((first & second).sum()), int((~first & ~second).sum())
+    one, two = int((first & ~second).sum()), int((second & ~first).sum())
+    spread = float(both + one) * (two + neither) * (both + two) * (one + neither)
+    product = float(both * neither - one * two)
+    if product > 0:
+        product = max(product - rows / 2, 0.0)
+    together = product / np.sqrt(spread) if spread > 0 else 0.0
+    p, q = (both + two) / rows, (both + one) / rows
+    (p_low, p_high), (q_low, q_high) = _wilson(both + two, rows), _wilson(both + one, rows)
+
+    def side(up: float, down: float) -> float:
+        return float(np.sqrt(max(0.0, up**2 - 2 * together * up * down + down**2)))
+
+    return p - q - side(p - p_low, q_high - q), p - q + side(p_high - p, q - q_low)
+
+
+def _widened(
+    metric: Metric, target: Target, predictions: Predictions, ends: tuple[float, float]
+) -> tuple[float, float]:
+    """The interval, further on where resamples cannot know what the rows did not show."""
+    low, high = ends
+    stuck = high - low <= _ROUNDING * max(abs(low), abs(high))
+    if metric.name in _SMOOTH:
+        stuck = stuck or high <= _AT_ZERO ** (2 if metric.name == "brier" else 1)
+    counts = metric.reads != "values" and metric.name not in _SMOOTH
+    best, worst = (1.0, 0.0) if metric.greater_is_better else (0.0, 1.0)
+    if stuck or (counts and min(abs(low - best), abs(high - best)) <= _ONE_SCORE):
+        worse = _if_worse(metric, target, predictions)
+        low, high = min(low, worse), max(high, worse)
+    if stuck or (counts and min(abs(low - worst), abs(high - worst)) <= _ONE_SCORE):
+        better = _if_worse(metric, target, predictions, better=True)
+        low, high = min(low, better), max(high, better)
+    return low, high
+
+
+def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, better: bool = False) -> float:
+    """The score if the share of mistakes were as high, or as low, as the rows allow at 97.5 %.
+
+    Mistakes are made of right answers that are spread evenly over classes and how sure they are: the
+    probability of the true class changes places with the greatest other one. Of numbers a share of
+    :func:`unseen_share` gets twice its error, or none; where no row has an error, the target's mean.
+    """
+    rows = len(target)
+    if metric.reads == "values":
+        truth = np.asarray(target, dtype=np.float64)
+        moved = _evenly(np.argsort(truth, kind="stable"), int(np.ceil(unseen_share(rows) * rows)))
+        changed = np.array(predictions, dtype=np.float64)
+        if better:
+            changed[moved, 0] = truth[moved]
+        elif np.array_equal(changed[:, 0], truth):
+            changed[moved, 0] = truth.mean()
+        else:
+            changed[moved, 0] += changed[moved, 0] - truth[moved]
+        return metric.score(target, changed)
+    right = _right(target, predictions)
+    low, high = share_interval(int(right.sum()), rows)
+    pool = np.flatnonzero(~right if better else right)
+    count = int(high * rows) - int(right.sum()) if better else int(right.sum()) - int(np.floor(low * rows))
+    truth = np.asarray(target, dtype=np.int64)
+    others = np.array(predictions, dtype=np.float64)
+    others[np.arange(rows), truth] = -1.0
+    margin = predictions[np.arange(rows), truth] - others.max(axis=1)
+    moved = _evenly(pool[np.lexsort((margin[pool], truth[pool]))], count)
+    changed = np.array(predictions, dtype=np.float64)
+    rival = others[moved].argmax(axis=1)
+    changed[moved, truth[moved]] = predictions[moved, rival]
+    changed[moved, rival] = predictions[moved, truth[moved]]
+    return metric.score(target, changed)
+
+
+def _evenly(places: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """``count`` of the places, from all parts of their order."""
+    count = min(count, len(places))
+    return places[((np.arange(count) + 0.5) * len(places) / max(count, 1)).astype(np.int64)]
+
+
+def _accelerated(
+    levels: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.float64],
+    value: float,
+    jackknife: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    from scipy.special import ndtr, ndtri
+
+    share = np.clip(np.mean(scores < value), 1 / (2 * len(scores)), 1 - 1 / (2 * len(scores)))
+    bias = ndtri(share)
+    centred = jackknife.mean() - jackknife
+    spread = float(np.sum(centred**2))
+    acceleration = float(np.sum(centred**3)) / (6 * spread**1.5) if spread > 0 else 0.0
+    normal = bias + ndtri(levels)
+    return np.asarray(ndtr(bias + normal / (1 - acceleration * normal)), dtype=np.float64)
+
+
+def _auc_jackknife(target: Target, score: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """AUC without each row in turn, from every row's share of concordant pairs (DeLong, 1988)."""
+    positive = np.asarray(target) == 1
+    ups, downs = np.sort(score[positive]), np.sort(score[~positive])
+    if len(ups) < 2 or len(downs) < 2:
+        return np.zeros(len(score))
+    below = np.searchsorted(downs, score[positive], "left")
+    tied = np.searchsorted(downs, score[positive], "right") - below
+    of_positive = (below + tied / 2) / len(downs)
+    above = len(ups) - np.searchsorted(ups, score[~positive], "right")
+    tied = len(ups) - above - np.searchsorted(ups, score[~positive], "left")
+    of_negative = (above + tied / 2) / len(ups)
+    area = of_positive.mean()
+    left_out = np.empty(len(score))
+    left_out[positive] = (len(ups) * area - of_positive) / (len(ups) - 1)
+    left_out[~positive] = (len(downs) * area - of_negative) / (len(downs) - 1)
+    return left_out

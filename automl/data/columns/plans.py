@@ -1,0 +1,217 @@
+"""What is made of one column: a plan per kind, learned from training rows and used on every later one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from automl.core.table import Array, Codes, Strings
+from automl.core.text import quoted
+from automl.data.cells.plain import NUMBER, PLACEHOLDERS, Words, is_numeric, raw_words, text_of, words
+
+# False and True as pandas, people and numbers write them: even places are False.
+_TRUTHS = ("False", "True", "false", "true", "0", "1", "FALSE", "TRUE")
+
+
+@dataclass
+class Pieces:
+    """The features of one column of one frame, in the order of its plan's names."""
+
+    numbers: list[Array] = field(default_factory=list)
+    codes: list[Codes] = field(default_factory=list)
+    texts: list[Strings] = field(default_factory=list)
+    images: list[Strings] = field(default_factory=list)
+    days: Array | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan(ABC):
+    """How one column of the user's becomes features.
+
+    Attributes
+    ----------
+    column:
+        Its name.
+    """
+
+    type: ClassVar[str]
+    column: str
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """Names of the numbers it gives."""
+        return ()
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """Names of the categories it gives."""
+        return ()
+
+    @property
+    def level_names(self) -> tuple[tuple[str, ...], ...]:
+        """Levels of these categories."""
+        return ()
+
+    @property
+    def text_names(self) -> tuple[str, ...]:
+        """Names of the texts it gives."""
+        return ()
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """Names of the image paths it gives."""
+        return ()
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether the column's cells are told apart by how they are written, also where all are numbers."""
+        return False
+
+    @abstractmethod
+    def encode(self, column: pd.Series[Any]) -> Pieces:
+        """The features of these rows."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data from which :func:`plan_from_json` makes the same plan."""
+        return {"type": self.type, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class CategoryPlan(Plan):
+    """One of known levels.
+
+    Attributes
+    ----------
+    levels:
+        In the order of their codes.
+    cut:
+        Training had more levels; the rare ones count as missing.
+    truth:
+        The levels are False and True, however they are written.
+    """
+
+    type: ClassVar[str] = "category"
+    levels: tuple[str, ...] = ()
+    cut: bool = False
+    truth: bool = False
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """The column's own name."""
+        return (self.column,)
+
+    @property
+    def level_names(self) -> tuple[tuple[str, ...], ...]:
+        """Its levels."""
+        return (self.levels,)
+
+    @property
+    def reads_words(self) -> bool:
+        """Where a level might be read as another number, or as none: ``1,000`` or ``-``."""
+        return any("," in level or level in PLACEHOLDERS for level in self.levels)
+
+    @cached_property
+    def _known(self) -> Any:
+        return pa.array(_TRUTHS if self.truth else self.levels, pa.large_string())
+
+    def encode(self, column: pd.Series[Any]) -> Pieces:
+        """Codes; levels that training did not have are -1 and counted in a note."""
+        text = raw_words(column)
+        codes = self._codes(text)
+        if int((codes < 0).sum()) == text.null_count:
+            return Pieces(codes=[codes])
+        text = words(column)
+        codes = self._codes(pc.utf8_lower(text) if self.truth else text)
+        if is_numeric(column) or pd.api.types.is_bool_dtype(column.dtype):
+            codes = np.where(codes < 0, self._codes_by_value(text), codes)
+        notes = []
+        unseen = int((codes < 0).sum()) - text.null_count
+        if unseen and not self.cut:
+            sample = text.filter(pa.array(codes < 0)).drop_null()[0].as_py()
+            notes.append(
+                f"Column {self.column!r}: {unseen} values, such as {quoted(sample)}, were never seen in "
+                "training; they count as missing."
+            )
+        return Pieces(codes=[codes], notes=notes)
+
+    def _codes_by_value(self, text: Words) -> Codes:
+        """Codes of levels that mean the same: 7 and ``007`` or ``7.0``, True and ``TRUE``.
+
+        A column that was text in training is read as numbers where only its numbers occur.
+        """
+        alike: dict[str, int] = {}
+        for code, level in enumerate(self.levels):
+            number = text_of(float(level)) if NUMBER.match(level) else level.lower()
+            alike.setdefault(number, code)
+        return codes_of(pc.utf8_lower(text), pa.array(list(alike), pa.large_string()), list(alike.values()))
+
+    def _codes(self, text: Words) -> Codes:
+        codes = codes_of(text, self._known)
+        return np.where(codes > 0, codes % 2, codes).astype(np.int32) if self.truth else codes
+
+
+def codes_of(text: Words, known: Any, codes: Sequence[int] | None = None) -> Codes:
+    """Places of the words among the known ones, or the codes at these places; -1 for nulls and others."""
+    if text.type != known.type:
+        text = text.cast(known.type)
+    found = pc.index_in(text, value_set=known)
+    places = np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
+    return places if codes is None else np.array([*codes, -1], dtype=np.int32)[places]
+
+
+@dataclass(frozen=True)
+class TextPlan(Plan):
+    """Free text."""
+
+    type: ClassVar[str] = "text"
+
+    @property
+    def text_names(self) -> tuple[str, ...]:
+        """The column's own name."""
+        return (self.column,)
+
+    @property
+    def reads_words(self) -> bool:
+        """Always."""
+        return True
+
+    def encode(self, column: pd.Series[Any]) -> Pieces:
+        """Trimmed text; missing is the empty string."""
+        return Pieces(texts=[strings(column)])
+
+
+@dataclass(frozen=True)
+class ImagePlan(Plan):
+    """Paths of image files, passed on as they are."""
+
+    type: ClassVar[str] = "image"
+
+    @property
+    def image_names(self) -> tuple[str, ...]:
+        """The column's own name."""
+        return (self.column,)
+
+    def encode(self, column: pd.Series[Any]) -> Pieces:
+        """Trimmed paths; images in memory as they are."""
+        if column.dtype.kind != "O" or all(isinstance(cell, str) for cell in column):
+            return Pieces(images=[strings(column)])
+        cells = np.empty(len(column), dtype=object)
+        for place, cell in enumerate(column):
+            missing = cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell))
+            cells[place] = cell.strip() if isinstance(cell, str) else "" if missing else cell
+        return Pieces(images=[cells])
+
+
+def strings(column: pd.Series[Any]) -> Strings:
+    """Words as an object array of ``str``; missing is the empty string."""
+    filled = words(column).fill_null("").to_numpy(zero_copy_only=False)
+    return np.asarray(filled, dtype=object)

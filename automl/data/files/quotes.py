@@ -1,0 +1,60 @@
+"""Quotes around the cells of a text table: a word in quotes is text, whatever it means without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from automl.data.cells.plain import Mask, flags
+
+MAX_CELL = 1 << 27
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """Which cells of a table stand in quotes.
+
+    Attributes
+    ----------
+    data, start:
+        The table's bytes, and where its rows begin.
+    rows, columns, delimiter:
+        Of the table.
+    """
+
+    data: bytes
+    start: int
+    rows: int
+    columns: int
+    delimiter: str
+
+    @cached_property
+    def tell(self) -> bool:
+        """Whether quotes tell anything: where no cell has any, or every cell, they do not."""
+        return 0 < self.data.count(b'"', self.start) < 2 * self.rows * self.columns
+
+    def bare(self, place: int, words: Sequence[str]) -> Mask:
+        """``(rows,)`` whether a column's cell is one of these words without quotes."""
+        key = str(place)
+        read = arrow_csv.read_csv(
+            pa.BufferReader(pa.py_buffer(self.data)[self.start :]),
+            read_options=arrow_csv.ReadOptions(
+                column_names=[str(i) for i in range(self.columns)], block_size=MAX_CELL
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=lambda row: "skip"
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=[key],
+                column_types={key: pa.string()},
+                null_values=list(words),
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        return flags(pc.is_null(read.column(key).combine_chunks()))

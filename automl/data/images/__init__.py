@@ -1,0 +1,1 @@
+"""Images from folders, files and tables: found, decoded, stored."""

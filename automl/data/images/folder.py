@@ -1,0 +1,92 @@
+"""Folders of images: what their classes are, and which part of a given split each image is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from automl.core.errors import DataError
+from automl.data.cells.names import listed
+from automl.data.images.formats import read_suffixes
+from automl.data.images.layout import LAYOUT, class_folders
+from automl.data.images.walk import ImageFile, Scan, Tree
+
+IMAGE, LABEL = "image", "label"
+
+
+def scan_classes(root: Path) -> Scan:
+    """The images of a folder with a folder per class, or with train, val and test above them.
+
+    Raises
+    ------
+    DataError
+        When the folder is laid out otherwise, or a class holds no image.
+    """
+    tree = Tree(root)
+    for folder, label, part in class_folders(tree):
+        found = [ImageFile(path, label, part) for path in tree.images_below(folder)]
+        if not found and part in ("", "train"):
+            raise DataError(
+                f"The class folder {tree.name(folder)!r} in {root} holds no image."
+                f"{tree.instead_of_images(folder)} Next: fill or remove it. {LAYOUT}"
+            )
+        tree.scan.files += found
+    tree.scan.files.sort(key=lambda file: file.path)
+    _check_layout(tree)
+    return tree.scan
+
+
+def scan_images(root: Path) -> Scan:
+    """All images below a folder, whatever its layout; for prediction.
+
+    Raises
+    ------
+    DataError
+        When there is none.
+    """
+    tree = Tree(root)
+    tree.scan.files += [ImageFile(path) for path in tree.images_below(root)]
+    if not tree.scan.files:
+        raise DataError(f"{_no_image(tree)} Next: check the path.")
+    return tree.scan
+
+
+def refuse_path(path: str, root: Path, *, outside: bool = False) -> str:
+    """Why a path from a table must not be opened, or an empty string.
+
+    Parameters
+    ----------
+    outside:
+        Whether paths may lead out of ``root``.
+    """
+    if "\x00" in path:
+        return "holds a NUL character"
+    if outside:
+        return ""
+    try:
+        inside = (root / path).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # a name that is too long, or a loop of links
+        return f"cannot be followed ({getattr(error, 'strerror', None) or error})"
+    return "" if inside else f"leads out of the images' folder {str(root)!r}"
+
+
+def _check_layout(tree: Tree) -> None:
+    root, scan = tree.root, tree.scan
+    if not scan.files:
+        raise DataError(f"{_no_image(tree)} {LAYOUT}")
+    trained = {file.label for file in scan.files if file.part in ("", "train")}
+    if len(trained) < 2:
+        raise DataError(
+            f"{root} has one class only ({', '.join(sorted(trained)) or 'none'}): nothing to tell apart."
+            f"{tree.instead_of_images(root)} {LAYOUT}"
+        )
+    strange = sorted({file.label for file in scan.files} - trained)
+    if strange:
+        raise DataError(
+            f"{root}: the classes {listed([repr(name) for name in strange])} are in val or test, but not in "
+            "train. Next: rename or remove their folders."
+        )
+
+
+def _no_image(tree: Tree) -> str:
+    read = ", ".join(read_suffixes())
+    return f"{tree.root} holds no image ({read}).{tree.instead_of_images(tree.root)}"

@@ -1,0 +1,1 @@
+"""Nets for images: backbones, views, features, fine-tuning and heads."""

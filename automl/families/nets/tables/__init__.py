@@ -1,0 +1,1 @@
+"""Nets for tables: layers, networks, fitting many at once."""

@@ -1,0 +1,190 @@
+"""Category codes as numbers: target statistics, counts, one-hot columns, merged rare levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.table import Codes
+from automl.core.tasks import Encoded, Task
+from automl.families.preprocess.saved import Saved
+
+Float32 = npt.NDArray[np.float32]
+_MOST_CLASSES = 10
+
+
+def rare_minimum(rows: int) -> int:
+    """How often a level must occur to stand for itself: 2 below 1,000 rows, 5, and 10 above 100,000."""
+    if rows < 1000:
+        return 2
+    return 5 if rows <= 100_000 else 10
+
+
+@dataclass(frozen=True)
+class Slots(Saved):
+    """Where each column's levels stand in one long lookup table: missing, level 0 …, then unseen."""
+
+    sizes: npt.NDArray[np.int64]
+
+    @classmethod
+    def fit(cls, codes: Codes) -> Self:
+        """Learn how many levels each column of ``(rows, columns)`` codes has."""
+        return cls(codes.max(axis=0, initial=-1).astype(np.int64) + 1)
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """First slot of each column, and the number of slots."""
+        return np.concatenate([[0], np.cumsum(self.sizes + 2)]).astype(np.int64)
+
+    def index(self, codes: Codes) -> npt.NDArray[np.int64]:
+        """``(rows, columns)`` slot of each code."""
+        return np.asarray(np.minimum(codes, self.sizes) + 1 + self.starts[:-1], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class TargetEncoding(Saved):
+    """Each level as the smoothed mean of the target: ``(sum + smoothing · prior) / (count + smoothing)``.
+
+    Micci-Barreca 2001 (SIGKDD Explorations 3:1); training rows are encoded out of fold, so that a level's
+    value never holds its own row's target. A missing code is a level of its own; a level that the
+    training rows did not have gets the prior.
+
+    Attributes
+    ----------
+    slots:
+        Levels per column.
+    values:
+        ``(slots, k)`` one value per level and output: k is 1 for a regression or two classes, else one per
+        class, of at most the ten most frequent ones.
+    """
+
+    slots: Slots
+    values: Float32
+
+    @classmethod
+    def fit_transform(
+        cls,
+        codes: Codes,
+        target: Encoded,
+        task: Task,
+        *,
+        smoothing: float = 10.0,
+        folds: int = 5,
+        seed: int = 0,
+    ) -> tuple[Self, Float32]:
+        """The encoding fitted on all rows, and ``(rows, columns · k)`` out-of-fold values of these rows."""
+        slots = Slots.fit(codes)
+        outputs = target_outputs(target, task)
+        rows, columns = codes.shape
+        folds = max(2, min(folds, rows))
+        fold = np.random.default_rng(seed).permutation(rows) % folds
+        index, total = slots.index(codes), int(slots.starts[-1])
+        values = np.empty((total, outputs.shape[1]), dtype=np.float32)
+        held_out = np.empty((rows, columns, outputs.shape[1]), dtype=np.float32)
+        cell = index + (fold * total)[:, None]
+        counts = np.bincount(cell.ravel(), minlength=folds * total).reshape(folds, total)
+        fold_rows = np.bincount(fold, minlength=folds)
+        for k in range(outputs.shape[1]):
+            weights = np.repeat(outputs[:, k], columns)
+            sums = np.bincount(cell.ravel(), weights, folds * total).reshape(folds, total)
+            fold_sums = np.bincount(fold, outputs[:, k], folds)
+            prior = fold_sums.sum() / max(rows, 1)
+            values[:, k] = (sums.sum(axis=0) + smoothing * prior) / (counts.sum(axis=0) + smoothing)
+            others = np.maximum(rows - fold_rows, 1)
+            priors = ((fold_sums.sum() - fold_sums) / others)[:, None]
+            outside = (sums.sum(axis=0) - sums + smoothing * priors) / (
+                counts.sum(axis=0) - counts + smoothing
+            )
+            held_out[:, :, k] = outside.ravel()[cell]
+        return cls(slots, values), held_out.reshape(rows, -1)
+
+    def transform(self, codes: Codes) -> Float32:
+        """``(rows, columns · k)`` values for rows that were not fitted on."""
+        return self.values[self.slots.index(codes)].reshape(len(codes), codes.shape[1] * self.outputs)
+
+    @property
+    def outputs(self) -> int:
+        """Values per column (k)."""
+        return int(self.values.shape[1])
+
+
+def target_outputs(target: Encoded, task: Task) -> npt.NDArray[np.float64]:
+    """``(rows, k)`` targets to average: the value, class 1 of two, or an indicator per frequent class."""
+    if task.n_outputs == 1:
+        return np.asarray(target, dtype=np.float64)[:, None]
+    if task.n_outputs == 2:
+        return np.asarray(np.asarray(target) == 1, dtype=np.float64)[:, None]
+    counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
+    chosen = np.sort(np.argsort(-counts, kind="stable")[:_MOST_CLASSES])
+    return np.asarray(np.asarray(target)[:, None] == chosen, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Counts(Saved):
+    """Each level as ``log(1 + how often training rows had it)``."""
+
+    slots: Slots
+    values: Float32
+
+    @classmethod
+    def fit(cls, codes: Codes) -> Self:
+        """Learn from ``(rows, columns)`` codes."""
+        slots = Slots.fit(codes)
+        counts = np.bincount(slots.index(codes).ravel(), minlength=int(slots.starts[-1]))
+        return cls(slots, np.log1p(counts).astype(np.float32))
+
+    def transform(self, codes: Codes) -> Float32:
+        """``(rows, columns)``; 0 for a level that was not there."""
+        return self.values[self.slots.index(codes)]
+
+
+@dataclass(frozen=True)
+class RareMerge(Saved):
+    """Codes renumbered: frequent levels in their order, then one for all rare ones, -1 for missing or unseen.
+
+    Attributes
+    ----------
+    levels:
+        Per column how many codes may come out (the merged level included).
+    """
+
+    slots: Slots
+    values: npt.NDArray[np.int32]
+    levels: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, codes: Codes, minimum: int) -> Self:
+        """Keep the levels that occur at least ``minimum`` times in ``(rows, columns)`` codes."""
+        slots = Slots.fit(codes)
+        starts = slots.starts
+        counts = np.bincount(slots.index(codes).ravel(), minlength=int(starts[-1]))
+        values = np.full(int(starts[-1]), -1, dtype=np.int32)
+        levels = []
+        for column, size in enumerate(slots.sizes):
+            occurring = counts[starts[column] + 1 : starts[column] + 1 + size]
+            part = values[starts[column] + 1 : starts[column] + 1 + size]
+            keep = occurring >= minimum
+            rare = (occurring > 0) & ~keep
+            # A single rare level is its own "other": merging it would change nothing but its place.
+            part[keep] = np.arange(keep.sum(), dtype=np.int32)
+            part[rare] = keep.sum()
+            levels.append(int(keep.sum() + rare.any()))
+        return cls(slots, values, tuple(levels))
+
+    def transform(self, codes: Codes) -> Codes:
+        """``(rows, columns)`` new codes."""
+        return self.values[self.slots.index(codes)]
+
+
+def one_hot(codes: Codes, levels: Sequence[int]) -> Float32:
+    """``(rows, sum(levels))`` indicators; a code of -1, or beyond its levels, is 0 throughout."""
+    sizes = np.asarray(levels, dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    result = np.zeros((len(codes), int(starts[-1])), dtype=np.float32)
+    rows, columns = np.nonzero((codes >= 0) & (codes < sizes))
+    result[rows, starts[columns] + codes[rows, columns]] = 1.0
+    return result

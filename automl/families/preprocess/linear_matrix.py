@@ -1,0 +1,122 @@
+"""One matrix of a whole table for linear models: scaled numbers, indicators, target encodings, text terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.table import Codes, Table
+from automl.core.tasks import Encoded, Task
+from automl.families.preprocess.categories import RareMerge, TargetEncoding, one_hot, rare_minimum
+from automl.families.preprocess.numbers import Impute, Quantile, Splines, Squash, Standard
+from automl.families.preprocess.saved import Saved
+from automl.families.preprocess.text import TextTerms
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Matrix: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.float32] | csr_matrix"
+Numeric = Literal["standard", "squash", "quantile", "splines"]
+_ONE_HOT_LEVELS = 100
+_FEW_LEVELS = 10
+# Deviations: a sum of still larger numbers would overflow, and be no number.
+_FURTHEST = 1e100
+
+
+@dataclass(frozen=True)
+class LinearMatrix(Saved):
+    """The fitted way from a table to a matrix without missing values, its dense columns scaled alike.
+
+    Columns in order: numbers (with flags where values were missing, and hinges for splines), target
+    encodings, indicators of levels, text terms. With texts the matrix is sparse.
+
+    Attributes
+    ----------
+    squash, quantile, splines:
+        What comes before standardisation; at most one of them is set.
+    scale:
+        Standardises all dense columns but indicators.
+    shown, encoded:
+        Category columns that become indicators, and those that become target encodings.
+    merge:
+        Renumbers the levels of ``shown``.
+    """
+
+    impute: Impute
+    squash: Squash | None
+    quantile: Quantile | None
+    splines: Splines | None
+    scale: Standard
+    shown: npt.NDArray[np.int64]
+    encoded: npt.NDArray[np.int64]
+    merge: RareMerge
+    encoding: TargetEncoding | None
+    terms: TextTerms | None
+
+    @classmethod
+    def fit(
+        cls, table: Table, target: Encoded, task: Task, *, numeric: Numeric = "standard", seed: int = 0
+    ) -> tuple[Self, Matrix]:
+        """Learn from training rows, and give these rows' matrix with out-of-fold target encodings."""
+        numbers = np.asarray(table.numbers)
+        impute = Impute.fit(numbers)
+        squash = Squash.fit(numbers) if numeric == "squash" else None
+        quantile = Quantile.fit(numbers) if numeric == "quantile" else None
+        splines = Splines.fit(impute.fill(numbers)) if numeric == "splines" else None
+        codes = np.asarray(table.codes)
+        levels = np.array([len(np.unique(column[column >= 0])) for column in codes.T], dtype=np.int64)
+        shown, encoded = np.flatnonzero(levels <= _ONE_HOT_LEVELS), np.flatnonzero(levels > _ONE_HOT_LEVELS)
+        # Few levels stay as they are; of more, the rare ones share an indicator.
+        minimum = rare_minimum(table.rows) if (levels[shown] > _FEW_LEVELS).any() else 1
+        merge = RareMerge.fit(_with_missing(codes[:, shown]), minimum)
+        encoding, held_out = None, None
+        if len(encoded):
+            encoding, held_out = TargetEncoding.fit_transform(codes[:, encoded], target, task, seed=seed)
+        terms = TextTerms.fit(table.texts) if table.texts else None
+        nothing = Standard(np.zeros(0), np.zeros(0))
+        matrix = cls(impute, squash, quantile, splines, nothing, shown, encoded, merge, encoding, terms)
+        dense = matrix._dense(table, held_out)
+        matrix = cls(
+            impute, squash, quantile, splines, Standard.fit(dense), shown, encoded, merge, encoding, terms
+        )
+        return matrix, matrix._join(dense, table)
+
+    def transform(self, table: Table) -> Matrix:
+        """The matrix of rows that were not fitted on."""
+        encoded = self.encoding.transform(table.codes[:, self.encoded]) if self.encoding else None
+        return self._join(self._dense(table, encoded), table)
+
+    def _dense(self, table: Table, encoded: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
+        """Numbers, flags and target encodings before standardisation."""
+        filled = self.impute.fill(table.numbers)
+        flags = np.isnan(table.numbers[:, self.impute.flagged]).astype(np.float64)
+        if self.squash is not None:
+            filled = self.squash.transform(filled)
+        elif self.quantile is not None:
+            filled = self.quantile.transform(filled)
+        elif self.splines is not None:
+            filled = self.splines.transform(filled)
+        parts = [filled, flags]
+        if encoded is not None:
+            parts.append(encoded.astype(np.float64))
+        return np.hstack(parts)
+
+    def _join(self, dense: npt.NDArray[np.float64], table: Table) -> Matrix:
+        codes = self.merge.transform(_with_missing(table.codes[:, self.shown]))
+        with np.errstate(over="ignore"):
+            scaled = self.scale.transform(dense).clip(-_FURTHEST, _FURTHEST)
+        joined: Any = np.hstack([scaled, one_hot(codes, self.merge.levels)])
+        if self.terms is None:
+            return joined
+        from scipy.sparse import csr_matrix, hstack
+
+        parts = [csr_matrix(joined), self.terms.transform(table.texts)]
+        return hstack(parts, format="csr", dtype=np.float64)
+
+
+def _with_missing(codes: Codes) -> Codes:
+    """Codes from 0, where 0 is missing: a missing value gets an indicator of its own."""
+    return codes + np.int32(1)

@@ -1,0 +1,40 @@
+"""The champion: which trials are deployed, with which weights, and how well they did on held-out rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from automl.core.tasks import Predictions
+
+
+@dataclass(frozen=True)
+class Champion:
+    """What is deployed.
+
+    Attributes
+    ----------
+    kind:
+        ``ensemble`` or ``trial``.
+    weights:
+        Trial number → weight, summing to 1, largest first.
+    folds:
+        Trial number → positions of the folds whose models are deployed.
+    held_out:
+        Their weighted held-out predictions ``(rows scored, n_outputs)``, class weights not applied.
+    validation, standard_error:
+        Held-out score in the metric's own unit, class weights applied.
+    class_weights:
+        Multipliers of the class probabilities, or empty.
+    predict_ms_per_1000_rows, model_bytes:
+        Sums over its members' deployed folds.
+    """
+
+    kind: str
+    weights: dict[int, float]
+    folds: dict[int, tuple[int, ...]]
+    held_out: Predictions = field(repr=False)
+    validation: float
+    standard_error: float
+    class_weights: tuple[float, ...]
+    predict_ms_per_1000_rows: float
+    model_bytes: int

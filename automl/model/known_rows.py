@@ -1,0 +1,165 @@
+"""New rows that equal training rows: what is known of them joins what the models predict.
+
+Copies stay on one side of every fold, so that no score profits from rows that a model has seen, and the
+models are chosen for rows that are new. Where a table repeats itself and the repeats agree, new data will
+repeat it too: a row equal to a training row is then answered mostly with that row's target, the nearest
+neighbour at distance zero. How much its twins count is measured on the training rows themselves: each row's
+twins without the row, against the held-out predictions that were made without any of them. Rows whose twins
+stood on the other side (combinations of few values, see :mod:`automl.data.repeats`, or folds that were given)
+measure nothing and are not kept: the models have learned from their twins already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.folds import Split
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Task
+from automl.data.digest import row_hashes
+from automl.families.preprocess.saved import Saved
+
+Predictions = npt.NDArray[np.floating]
+
+EVIDENCE = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+FEWEST_TWINS = 50
+MOST_CELLS = 50_000_000
+CLEAR_Z = 2.0
+
+
+@final
+@dataclass(frozen=True)
+class KnownRows(Saved):
+    """The targets of the training rows by the rows' hashes.
+
+    Attributes
+    ----------
+    hashes:
+        ``(known rows,)`` uint64, ascending (see :func:`automl.data.digest.row_hashes`).
+    means:
+        ``(known rows, n_outputs)``: class shares in float32, or the mean value in float64.
+    counts:
+        ``(known rows,)`` int32: how many training rows stand behind each.
+    evidence:
+        Weight of one twin where the models have weight 1.
+    gain:
+        By how much the twins lower the mean loss of the training rows that have any, as a share.
+    """
+
+    hashes: npt.NDArray[np.uint64]
+    means: npt.NDArray[np.floating]
+    counts: npt.NDArray[np.int32]
+    evidence: float
+    gain: float
+
+    @classmethod
+    def measured(
+        cls,
+        table: Table,
+        target: Encoded,
+        task: Task,
+        split: Split,
+        held_out: Predictions,
+    ) -> KnownRows | None:
+        """What twins are worth on these training rows, or None where they do not clearly help.
+
+        Parameters
+        ----------
+        table, target:
+            All training rows.
+        split, held_out:
+            The folds, and the predictions ``(scored, n_outputs)`` of the rows that they hold out.
+        """
+        if table.rows * task.n_outputs > MOST_CELLS:
+            return None
+        hashes, group, counts = np.unique(row_hashes(table), return_inverse=True, return_counts=True)
+        apart = _stood_apart(group, split)
+        scored = split.scored
+        twins = (counts[group[scored]] > 1) & ~apart[group[scored]]
+        if twins.sum() < FEWEST_TWINS:
+            return None
+        answers = _answers(target, task)
+        sums = np.zeros((len(hashes), task.n_outputs))
+        np.add.at(sums, group, answers)
+        rows = scored[twins]
+        others = counts[group[rows]] - 1
+        known = (sums[group[rows]] - answers[rows]) / others[:, None]
+        alone = task.row_losses(target[rows], held_out[twins])
+        best: tuple[float, float] | None = None
+        for evidence in EVIDENCE:
+            both = _blend(held_out[twins], known, others * evidence)
+            saved = alone - task.row_losses(target[rows], both)
+            if _is_clear(saved, group[rows]) and (best is None or saved.mean() > best[0]):
+                best = float(saved.mean()), evidence
+        if best is None:
+            return None
+        means: npt.NDArray[np.floating] = sums / counts[:, None]
+        if task.labels:
+            means = means.astype(np.float32)
+        share = best[0] / float(alone.mean())  # of a loss that is above 0, as something was saved
+        kept = ~apart
+        return cls(hashes[kept].astype(np.uint64), means[kept], counts[kept].astype(np.int32), best[1], share)
+
+    def extended(self, table: Table, target: Encoded, task: Task) -> KnownRows:
+        """These rows and further ones that no model has seen, which count alike.
+
+        Predictions for rows that are new do not change.
+        """
+        hashes, group = np.unique(np.concatenate([self.hashes, row_hashes(table)]), return_inverse=True)
+        weights = np.concatenate([self.counts, np.ones(table.rows, dtype=np.int32)])
+        answers = np.concatenate([self.means, _answers(target, task)])
+        sums = np.zeros((len(hashes), answers.shape[1]))
+        np.add.at(sums, group, answers * weights[:, None])
+        counts = np.bincount(group, weights)
+        means = (sums / counts[:, None]).astype(self.means.dtype)
+        return replace(self, hashes=hashes, means=means, counts=counts.astype(np.int32))
+
+    def join(self, table: Table, predictions: Predictions) -> npt.NDArray[np.float64]:
+        """Predictions ``(rows, n_outputs)`` of models, with what is known of the rows that are known."""
+        joined = np.array(predictions, dtype=np.float64)
+        wanted = row_hashes(table)
+        at = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
+        found = self.hashes[at] == wanted
+        place = at[found]
+        joined[found] = _blend(joined[found], self.means[place], self.counts[place] * self.evidence)
+        return joined
+
+
+def _stood_apart(group: npt.NDArray[np.int64], split: Split) -> npt.NDArray[np.bool_]:
+    """Per group whether one of its rows trained a model that judged another one of them."""
+    fold = np.full(len(group), -1, dtype=np.int64)
+    for number, part in enumerate(split.folds):
+        fold[part.valid] = number
+    lowest = np.full(int(group.max(initial=-1)) + 1, len(split.folds), dtype=np.int64)
+    highest = np.full_like(lowest, -1)
+    np.minimum.at(lowest, group, fold)
+    np.maximum.at(highest, group, fold)
+    return np.asarray(lowest != highest)
+
+
+def _answers(target: Encoded, task: Task) -> npt.NDArray[np.float64]:
+    """The targets in the shape of predictions, ``(rows, n_outputs)``."""
+    if task.labels:
+        return np.asarray(np.eye(task.n_outputs)[np.asarray(target, dtype=np.int64)])
+    return np.asarray(target, dtype=np.float64)[:, None]
+
+
+def _blend(
+    predictions: Predictions, known: npt.NDArray[np.floating], weight: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    share = (weight / (weight + 1))[:, None]
+    return np.asarray((1 - share) * predictions + share * known, dtype=np.float64)
+
+
+def _is_clear(saved: npt.NDArray[np.float64], group: npt.NDArray[np.int64]) -> bool:
+    """Whether the mean loss falls by more than its error; rows of one group stand or fall together."""
+    _, index = np.unique(group, return_inverse=True)
+    by_group = np.bincount(index, saved)
+    if len(by_group) < 2:
+        return False
+    error = by_group.std(ddof=1) * np.sqrt(len(by_group)) / len(saved)
+    return bool(saved.mean() > CLEAR_Z * error)

@@ -1,0 +1,448 @@
+"""What people keep: a model that predicts from raw data, and its folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.errors import AutoMLError, ModelFileError, UsageError
+from automl.core.family import Fitted, Predictions
+from automl.core.sealed import FROZEN, FROZEN_FILE, MANIFEST, seal, verify
+from automl.core.table import Table
+from automl.core.tasks import Label, Task, task_from_json
+from automl.data.cells.missing import frame_without_words, missing_words
+from automl.data.layout import Layout
+from automl.model.class_weights import apply_weights
+from automl.model.image_input import image_frame, with_full_paths
+from automl.model.image_numbers import with_image_numbers
+from automl.model.known_rows import KnownRows
+from automl.model.log_target import LogTarget
+from automl.model.member import Member, read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Data = pd.DataFrame | str | os.PathLike[str] | Sequence[Any]
+
+FORMAT = 2  # since then the frozen nets of all members lie once, in the folder FROZEN
+_READ_FORMATS = (1, FORMAT)
+KIND = "predictor"
+_BODY = "predictor.json"
+_MEMBERS = "members"
+_CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
+_CHUNK_IMAGES = 1000  # decoded, they take some 200 MB
+_MOST_THREADS = 8
+_LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "skops")
+_log = logging.getLogger(__name__)
+
+Fact = str | int | float | bool | None
+Facts = Mapping[str, Fact]
+
+
+@final
+class Predictor:
+    """A search's champion or one trial's model: ``predict`` takes the columns that training had.
+
+    Made by :meth:`load` and :func:`build_predictor`; there is always a folder behind it.
+
+    Attributes
+    ----------
+    name:
+        The search it comes from.
+    task:
+        What the target means, with its classes and metric.
+    layout:
+        The columns it reads, and how they become features.
+    members:
+        The trials it averages.
+    class_weights:
+        Multipliers of the class probabilities before the most probable class is taken; empty for none.
+    known:
+        What is known of rows that equal training rows, or None.
+    facts:
+        What is worth knowing about it: scores, when it was made, by which versions.
+    folder:
+        Where it lies.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        task: Task,
+        layout: Layout,
+        members: Sequence[Member],
+        class_weights: tuple[float, ...] = (),
+        known: KnownRows | None = None,
+        facts: Facts | None = None,
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.task = task
+        self.layout = layout
+        self.members = tuple(members)
+        self.class_weights = class_weights
+        self.known = known
+        self.facts = dict(facts or {})
+
+    def __repr__(self) -> str:
+        families = ", ".join(f"{member.family} {member.weight:.2f}" for member in self.members)
+        return f"Predictor({self.name!r}, {self.task.name}, target {self.target_name!r}: {families})"
+
+    @property
+    def target_name(self) -> str:
+        """Name of the column that is predicted."""
+        return self.layout.target_name
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        """The target's own labels, in the order of the columns of :meth:`predict_proba`; or none."""
+        return self.task.labels
+
+    def predict(self, data: Data, *, image_root: str | os.PathLike[str] | None = None) -> pd.Series:
+        """Predict the target: its own labels, or values.
+
+        Parameters
+        ----------
+        data:
+            A DataFrame with the columns that training had (their order and further columns do not
+            matter), or a path to a file with them. A model of images also takes a folder of
+            images (the index is then their path in it), the path of an image, a PIL image, an array of
+            uint8, or a list of these.
+        image_root:
+            Folder that the paths of images in a table start from; default: the file's own folder.
+
+        Returns
+        -------
+        pandas.Series
+            With the index of ``data`` and the name of the target.
+        """
+        frame = self._as_frame(data, image_root)
+        return self._labelled(frame, self._outputs(frame))
+
+    def predict_proba(self, data: Data, *, image_root: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+        """Predict the probability of each class: one column per class, rows as in ``data``.
+
+        Raises
+        ------
+        UsageError
+            For a regression, which has no classes.
+        """
+        import pandas as pd
+
+        if not self.task.labels:
+            raise UsageError(
+                f"{self.name!r} predicts numbers ({self.task.name}); only a classification has "
+                "probabilities. Use predict."
+            )
+        frame = self._as_frame(data, image_root)
+        return pd.DataFrame(
+            self._outputs(frame),
+            index=frame.index,
+            columns=pd.Index(list(self.task.labels), tupleize_cols=False),
+        )
+
+    def preload(self) -> Predictor:
+        """Load all models now instead of at the first prediction; returns itself."""
+        _in_threads([partial(getattr, member, "folds") for member in self.members])
+        return self
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write a copy that :meth:`load` reads into ``folder``, which must be new or empty.
+
+        Raises
+        ------
+        UsageError
+            When the folder holds something.
+        """
+        path = Path(folder)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} is not an empty folder: nothing is overwritten. Choose another one.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(self.folder, path, dirs_exist_ok=True)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Predictor:
+        """The predictor in ``folder``. Every file's hash is checked before anything is opened.
+
+        Raises
+        ------
+        ModelFileError
+            When the folder holds no predictor, or one that was changed.
+        """
+        path = Path(folder).absolute()
+        hashes = verify(path, kind=KIND)
+        body = read_json(path / _BODY)
+        if body.get("format") not in _READ_FORMATS:
+            raise ModelFileError(
+                f"{path} has predictor format {body.get('format')}; this version of automl reads "
+                f"{' and '.join(map(str, _READ_FORMATS))}. "
+                "Install the version that wrote it, or train again."
+            )
+        try:
+            return cls(
+                path,
+                name=body["name"],
+                task=task_from_json(body["task"]),
+                layout=Layout.from_json(body["layout"]),
+                # Built, not read: a folder named in the file could lie outside.
+                members=[
+                    Member.open(
+                        path / _MEMBERS / str(number),
+                        item["weight"],
+                        _hashes_of(number, hashes),
+                    )
+                    for number, item in enumerate(body["members"])
+                ],
+                class_weights=tuple(body["class_weights"]),
+                known=KnownRows.load(path) if body["known_rows"] else None,
+                facts=body["facts"],
+            )
+        except AutoMLError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, OSError) as error:
+            raise ModelFileError(f"{path / _BODY} is damaged ({error}): train again.") from error
+
+    def owning(self, folder: Path) -> Predictor:
+        """This predictor, which takes the temporary folder that it lies in with it when it is gone."""
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return self
+
+    def _labelled(self, frame: pd.DataFrame, outputs: npt.NDArray[np.float64]) -> pd.Series:
+        import pandas as pd
+
+        values = self.task.decode(apply_weights(outputs, self.class_weights))
+        return pd.Series(values, index=frame.index, name=self.target_name)
+
+    def _outputs(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """``(rows, n_outputs)`` of the weighted members."""
+        if len(frame) == 0:
+            return np.empty((0, self.task.n_outputs))
+        encoded = self.layout.encode(frame)
+        for note in encoded.notes:
+            _log.warning("%s", note)
+        parts = []
+        rows = _CHUNK_IMAGES if self.layout.features.images else _CHUNK_ROWS
+        for start in range(0, len(frame), rows):
+            chunk = encoded.table.take(slice(start, start + rows))
+            parts.append(self.outputs(with_image_numbers(chunk, self.layout.image_numbers)))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def encode(self, frame: pd.DataFrame) -> Table:
+        """The features that the members read, as :meth:`outputs` takes them."""
+        return with_image_numbers(self.layout.encode(frame).table, self.layout.image_numbers)
+
+    def _as_frame(self, data: Data, image_root: str | os.PathLike[str] | None) -> pd.DataFrame:
+        import pandas as pd
+
+        root = None if image_root is None else Path(image_root)
+        images = image_frame(data, self.layout)
+        if images is not None:
+            return images
+        frame = _as_frame(data, self.layout)
+        if root is None and not isinstance(data, pd.DataFrame) and isinstance(data, str | os.PathLike):
+            root = Path(data).parent
+        return with_full_paths(frame, self.layout, root, inside=not isinstance(data, pd.DataFrame))
+
+    def outputs(self, table: Table) -> npt.NDArray[np.float64]:
+        """Probabilities or values ``(rows, n_outputs)`` of encoded rows, class weights not applied."""
+        jobs: list[Callable[[], Predictions]] = []
+        weights: list[float] = []
+        for member in self.members:
+            share = member.weight / len(member.folds)
+            for fitted, log_target in zip(member.folds, member.log_targets, strict=True):
+                jobs.append(partial(_fold_predictions, fitted, log_target, table))
+                weights.append(share)
+        # Nets on images use all cores by themselves, and share what a frozen one sees.
+        found = [job() for job in jobs] if table.images else _in_threads(jobs)
+        total = np.zeros((table.rows, self.task.n_outputs))
+        for predictions, weight in zip(found, weights, strict=True):
+            total += np.asarray(predictions, dtype=np.float64) * weight
+        mean = total / sum(weights)
+        return mean if self.known is None else self.known.join(table, mean)
+
+
+@dataclass(frozen=True)
+class PredictorSource:
+    """What a predictor is built from.
+
+    Attributes
+    ----------
+    name, task, layout:
+        As in :class:`Predictor`.
+    members:
+        Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
+    folds:
+        Per member the positions of the folds whose models are taken; empty for all of them.
+    class_weights, known:
+        See :class:`Predictor`.
+    facts:
+        Numbers and words worth keeping with the model.
+    """
+
+    name: str
+    task: Task
+    layout: Layout
+    members: tuple[tuple[Path, float], ...]
+    folds: tuple[tuple[int, ...], ...] = ()
+    class_weights: tuple[float, ...] = ()
+    known: KnownRows | None = None
+    facts: Facts = field(default_factory=dict)
+
+
+def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
+    """Lay a predictor into ``folder`` (new or empty) from the models of trials, and seal it.
+
+    The models' files are linked where the file system allows it, else copied.
+    """
+    if not source.members:
+        raise UsageError("A predictor needs at least one trial with a model.")
+    folder.mkdir(parents=True, exist_ok=True)
+    described = []
+    for number, (model_folder, weight) in enumerate(source.members):
+        inside = f"{_MEMBERS}/{number}"
+        taken = source.folds[number] if source.folds else ()
+        family = _copy_member(model_folder, folder / inside, taken)
+        _share_frozen(folder / inside, folder / FROZEN)
+        described.append({"family": family, "weight": weight, "folder": inside})
+    body = {
+        "format": FORMAT,
+        "name": source.name,
+        "task": source.task.to_json(),
+        "layout": source.layout.to_json(),
+        "members": described,
+        "class_weights": list(source.class_weights),
+        "known_rows": source.known is not None,
+        "facts": dict(source.facts),
+        "versions": library_versions(),
+    }
+    (folder / _BODY).write_text(json.dumps(body, indent=1), encoding="utf-8")
+    if source.known is not None:
+        source.known.save(folder)
+    seal(folder, kind=KIND)
+    place = folder.absolute()
+    return Predictor(
+        place,
+        name=source.name,
+        task=source.task,
+        layout=source.layout,
+        members=[
+            Member.open(place / _MEMBERS / str(number), weight)
+            for number, (_, weight) in enumerate(source.members)
+        ],
+        class_weights=source.class_weights,
+        known=source.known,
+        facts=source.facts,
+    )
+
+
+def _hashes_of(number: int, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Of a member's files, by their paths from its folder; the first one answers for the frozen nets."""
+    own = f"{_MEMBERS}/{number}/"
+    found = {name.removeprefix(own): value for name, value in hashes.items() if name.startswith(own)}
+    shared = [name for name in hashes if name.startswith(f"{FROZEN}/")] if number == 0 else []
+    return {**found, **{f"../../{name}": hashes[name] for name in shared}}
+
+
+def _share_frozen(member: Path, place: Path) -> None:
+    """Move a member's frozen nets to where all members find them: stored once, whatever stands on them."""
+    for path in sorted(member.rglob(f"{FROZEN_FILE}*")):
+        place.mkdir(exist_ok=True)
+        if not (place / path.name).exists():
+            link_or_copy(path, place / path.name)
+        path.unlink()
+
+
+def _copy_member(model_folder: Path, place: Path, taken: Sequence[int]) -> str:
+    """Link a trial's models, those of some folds alone where they are named; returns its family."""
+    member = Member.open(model_folder, 1.0)
+    if not taken:
+        shutil.copytree(model_folder, place, copy_function=link_or_copy)
+    else:
+        kept = member.some_of(taken)
+        left_out = {f"fold_{number}" for number in member.numbers} - {f"fold_{n}" for n in kept.numbers}
+        shutil.copytree(
+            model_folder,
+            place,
+            copy_function=link_or_copy,
+            ignore=lambda at, names: left_out if Path(at) == model_folder else (),
+        )
+        kept.describe(place)
+    # A manifest of the worker's own covers the same files; the predictor's is the one that counts.
+    (place / MANIFEST).unlink(missing_ok=True)
+    return member.family
+
+
+def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
+    """A hard link where the file system allows one, else a copy; the ``copy_function`` of a model's tree."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+    return str(target)
+
+
+def _as_frame(data: Data, layout: Layout) -> pd.DataFrame:
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data if layout.missing is None else frame_without_words(data, missing_words(layout.missing))
+    if isinstance(data, str | os.PathLike):
+        from automl.data.files.readers import read_table
+
+        read = read_table(Path(data), minimum_rows=0, written=layout.written, missing=layout.missing)
+        for note in read.notes:
+            _log.info("%s", note)
+        return read.frame
+    raise UsageError(
+        f"predict takes a pandas DataFrame or the path of a file, not {type(data).__name__}. "
+        "For one row, pass pandas.DataFrame([row])."
+    )
+
+
+def _fold_predictions(fitted: Fitted, log_target: LogTarget | None, table: Table) -> Predictions:
+    predictions = fitted.predict(table)
+    return predictions if log_target is None else log_target.restore(predictions)
+
+
+def _in_threads(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Results of the jobs in their order; several at once where there are cores for it."""
+    workers = min(len(jobs), _cores(), _MOST_THREADS)
+    if workers <= 1:
+        return [job() for job in jobs]
+    with ThreadPoolExecutor(workers, thread_name_prefix="automl-predict") as pool:
+        return list(pool.map(lambda job: job(), jobs))
+
+
+def _cores() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """The version of this package and of the libraries that a model is made and read with."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from automl.core.version import __version__
+
+    found = {"automl": __version__}
+    for library in _LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

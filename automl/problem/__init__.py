@@ -1,0 +1,1 @@
+"""What a search is asked and what it becomes: settings, preparation, checks, folds."""

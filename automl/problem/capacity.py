@@ -1,0 +1,88 @@
+"""What a search uses of this machine: cores, workers, the device, the time that loading torch may take."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from automl.core.errors import MissingDependencyError
+from automl.families import families as known_families
+from automl.problem.settings import Settings
+from automl.problem.source import is_image_folder
+
+# What Linux's control groups allow a container, versions 2 and 1: "200000 100000" are two processors.
+_QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+_LOADING_SHARE = 1 / 3
+_LEAST_SHARE = 0.5
+
+
+def cores() -> int:
+    """Processors that this process may use: of the machine, or as many as its container is allowed."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for files in _QUOTAS:
+        with suppress(OSError, ValueError):  # no such version, or "max" for no limit
+            words = " ".join(Path(file).read_text(encoding="ascii") for file in files).split()
+            quota, period = int(words[0]), int(words[1])
+            if quota > 0 < period:
+                return max(1, min(count, math.ceil(quota / period)))
+    return count
+
+
+def workers_at(share: float, workers: int, processors: int) -> int:
+    """How many of the workers to use where each gets this share of a processor.
+
+    Fewer where they would starve each other: each should get half a processor, as far as that is for this
+    search to decide. What others run is estimated as on a fair scheduler; where that is the larger part,
+    fewer workers would only leave the processors to it.
+    """
+    others = processors / share - workers
+    while workers > 1 and others < workers and processors / (others + workers) < _LEAST_SHARE:
+        workers -= 1
+    return workers
+
+
+def device(asked: str) -> str:
+    """``cpu`` or ``cuda``; torch is only imported where a driver's device file says it may find a GPU.
+
+    Raises
+    ------
+    MissingDependencyError
+        For ``cuda`` where there is none.
+    """
+    if asked == "cpu":
+        return "cpu"
+    if asked == "auto" and not Path("/dev/nvidiactl").exists() and os.name != "nt":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if asked == "cuda":
+        raise MissingDependencyError(
+            "--device cuda was asked for, but torch finds no GPU. Use --device cpu or auto."
+        )
+    return "cpu"
+
+
+def patience(settings: Settings, families: Sequence[str]) -> float | None:
+    """Seconds that loading libraries may take, a third of the budget; None for as long as need be.
+
+    Where nothing but the baseline could be tried without them, they are waited for.
+    """
+    known = known_families()
+    light = [name for name in families if name != "dummy" and not known[name].libraries]
+    if settings.seconds is None or is_image_folder(settings.source) or not light:
+        return None
+    return _LOADING_SHARE * settings.seconds
+
+
+def libraries(families: Sequence[str]) -> tuple[str, ...]:
+    """What the fits of these families import."""
+    known = known_families()
+    return tuple({library: None for name in families for library in known[name].libraries})

@@ -1,0 +1,153 @@
+"""What every trial shares: table, target, task, splits; on disk once, memory-mapped by workers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
+
+from automl.core.folds import Fold, Split
+from automl.core.table import Features, Strings, Table
+from automl.core.tasks import Encoded, Task, task_from_json
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The whole of what a trial needs besides its candidate.
+
+    Attributes
+    ----------
+    table, target:
+        All rows that may be trained on or validated with (test rows are not in it), ``target`` encoded.
+    split:
+        The folds, by row numbers of ``table``.
+    repeats:
+        Other deals of the same rows, for trials with ``candidate.repeat`` 1, 2, …
+    untouched:
+        Inputs of the test part. Trials predict them while their models are in memory; the target of
+        these rows stays with the controller, which scores the champion's predictions once.
+    threads:
+        Threads per worker.
+    device:
+        ``cpu`` or ``cuda``.
+    digest:
+        Digest of data and split.
+    nets:
+        Frozen nets that the search may use.
+    """
+
+    table: Table
+    target: Encoded
+    task: Task
+    split: Split
+    threads: int = 1
+    device: str = "cpu"
+    digest: str = ""
+    repeats: tuple[Split, ...] = ()
+    untouched: Table | None = None
+    nets: tuple[str, ...] = ()
+
+    def split_for(self, repeat: int) -> Split:
+        """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
+        return self.split if repeat == 0 else self.repeats[repeat - 1]
+
+    def save(self, folder: Path) -> None:
+        """Write it as arrays that :meth:`load` maps into memory."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_table(self.table, folder)
+        if self.untouched is not None:
+            _save_table(self.untouched, folder / "untouched")
+        np.save(folder / "target.npy", self.target)
+        splits = (self.split, *self.repeats)
+        for repeat, split in enumerate(splits):
+            for i, fold in enumerate(split.folds):
+                np.save(folder / f"train_{repeat}_{i}.npy", fold.train)
+                np.save(folder / f"valid_{repeat}_{i}.npy", fold.valid)
+        body = {
+            "features": asdict(self.table.features),
+            "task": self.task.to_json(),
+            "splits": [[len(split.folds), split.scheme, split.reason] for split in splits],
+            "threads": self.threads,
+            "device": self.device,
+            "digest": self.digest,
+            "nets": self.nets,
+        }
+        (folder / "problem.json").write_text(json.dumps(body), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Problem:
+        """The problem in ``folder``; numbers, codes and target stay on disk until they are touched."""
+        body = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
+        features = features_from_json(body["features"])
+        untouched = folder / "untouched"
+        splits = [
+            Split(
+                tuple(
+                    Fold(
+                        np.load(folder / f"train_{repeat}_{i}.npy", mmap_mode="r"),
+                        np.load(folder / f"valid_{repeat}_{i}.npy", mmap_mode="r"),
+                    )
+                    for i in range(count)
+                ),
+                scheme,
+                reason,
+            )
+            for repeat, (count, scheme, reason) in enumerate(body["splits"])
+        ]
+        return cls(
+            _load_table(features, folder),
+            np.load(folder / "target.npy", mmap_mode="r"),
+            task_from_json(body["task"]),
+            splits[0],
+            body["threads"],
+            body["device"],
+            body["digest"],
+            tuple(splits[1:]),
+            _load_table(features, untouched) if untouched.is_dir() else None,
+            tuple(body.get("nets", ())),
+        )
+
+
+def features_from_json(data: dict[str, Any]) -> Features:
+    """The features that ``dataclasses.asdict`` turned into plain data."""
+    return Features(
+        tuple(data["numbers"]),
+        tuple(data["categories"]),
+        tuple(tuple(levels) for levels in data["levels"]),
+        tuple(data["texts"]),
+        tuple(data["images"]),
+    )
+
+
+def _save_table(table: Table, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "numbers.npy", np.ascontiguousarray(table.numbers))
+    np.save(folder / "codes.npy", np.ascontiguousarray(table.codes))
+    for name, columns in (("texts", table.texts), ("images", table.images)):
+        if columns:
+            arrays = {str(i): pa.array(column, pa.string()) for i, column in enumerate(columns)}
+            feather.write_feather(pa.table(arrays), folder / f"{name}.arrow", compression="uncompressed")
+
+
+def _load_table(features: Features, folder: Path) -> Table:
+    return Table(
+        features,
+        np.load(folder / "numbers.npy", mmap_mode="r"),
+        np.load(folder / "codes.npy", mmap_mode="r"),
+        _strings(folder / "texts.arrow", len(features.texts)),
+        _strings(folder / "images.arrow", len(features.images)),
+    )
+
+
+def _strings(path: Path, columns: int) -> tuple[Strings, ...]:
+    if not columns:
+        return ()
+    table = feather.read_table(path, memory_map=True)
+    return tuple(
+        np.asarray(table.column(str(i)).to_numpy(zero_copy_only=False), dtype=object) for i in range(columns)
+    )

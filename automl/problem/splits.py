@@ -1,0 +1,345 @@
+"""Which rows train and which judge: folds made once per search and shared by all its trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.errors import DataError, UsageError
+from automl.core.folds import Fold, RowNumbers, Split
+from automl.core.tasks import Encoded, Task
+
+GroupCodes = npt.NDArray[np.int64]
+
+TEST_ROWS_FROM = 5_000
+TEST_SHARE = 0.1
+_MOST_IMAGES_A_SECOND = 2.0
+_WEIGHTY = 0.005
+"""Share of the rows from which one of several classes has a say in the number of folds."""
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """What decides the folds.
+
+    Attributes
+    ----------
+    folds:
+        Number of folds, or None for the rule of :func:`default_folds`; 1 is a single holdout.
+    seconds:
+        Time budget of the search; None when it is bounded by trials.
+    groups:
+        ``(rows,)`` codes; rows of one group stay on one side.
+    groups_named:
+        Whether the user named the groups (else they are copies, see :mod:`automl.data.repeats`).
+    times:
+        ``(rows,)`` values to sort by; folds then train on the past and judge on what follows.
+    assigned:
+        ``(rows,)`` fold codes given by the user.
+    seed:
+        Of the shuffle.
+    judged:
+        ``(rows,)`` whether the data's own split judges with the row; the others train.
+    images:
+        Whether a row is an image and nothing else: training on one takes as long as on a thousand rows.
+    """
+
+    folds: int | None = None
+    seconds: float | None = None
+    groups: GroupCodes | None = None
+    groups_named: bool = False
+    times: npt.NDArray[np.float64] | None = None
+    assigned: npt.NDArray[np.int64] | None = None
+    seed: int = 0
+    judged: npt.NDArray[np.bool_] | None = None
+    images: bool = False
+
+    def take(self, rows: RowNumbers) -> SplitPlan:
+        """The same plan for a part of the rows."""
+        return SplitPlan(
+            self.folds,
+            self.seconds,
+            None if self.groups is None else self.groups[rows],
+            self.groups_named,
+            None if self.times is None else self.times[rows],
+            None if self.assigned is None else self.assigned[rows],
+            self.seed,
+            None if self.judged is None else self.judged[rows],
+            self.images,
+        )
+
+
+def default_folds(rows: int, seconds: float | None, *, images: bool = False) -> tuple[int, str]:
+    """Number of folds (1: a holdout) and the reason.
+
+    8 folds below 1,000 rows and with ten minutes or more, else 5; one holdout above 100,000 rows or
+    when there are more than 500 rows per second of budget (30,000 at a minute), where the time is
+    better spent on more models than on more folds (AutoGluon 1.6 ranks behind holdout tools there at
+    one minute). Of images, one holdout above two per second of budget: with 4,000 in ten minutes only it
+    leaves a trial the time to train a net's last stages (.85 on cifar10_5k, frozen features .77).
+    """
+    if images and seconds is not None and rows / seconds > _MOST_IMAGES_A_SECOND:
+        return 1, f"{rows:,} images in {seconds:.0f} s: one holdout"
+    if rows > 100_000:
+        return 1, f"{rows:,} rows: one holdout"
+    if seconds is not None and rows >= 5_000 and rows / seconds > 500:
+        return 1, f"{rows:,} rows in {seconds:.0f} s: one holdout"
+    if rows < 1_000:
+        return 8, f"{rows:,} rows: 8 folds"
+    if seconds is not None and seconds >= 600:
+        return 8, f"{rows:,} rows and ten minutes or more: 8 folds"
+    return 5, f"{rows:,} rows: 5 folds"
+
+
+def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumbers, RowNumbers] | None:
+    """``(rest, test)`` row numbers, or None below 5,000 rows, where every row is needed for training.
+
+    The test part is a tenth: the latest rows with a time column, whole groups with groups, else
+    stratified. Rows in folds that the user assigned stay where they are (None).
+    """
+    rows = len(target)
+    if rows < TEST_ROWS_FROM or plan.assigned is not None or plan.judged is not None:
+        return None
+    if plan.times is not None:
+        cut = np.quantile(plan.times, 1 - TEST_SHARE)
+        late = plan.times > cut
+        if not 0 < late.sum() < rows / 2:
+            return None
+        return np.flatnonzero(~late), np.flatnonzero(late)
+    if plan.groups_named and plan.groups is not None and len(np.unique(plan.groups)) < 20:
+        return None
+    fold = _deal(task.strata(target), plan.groups, round(1 / TEST_SHARE), plan.seed + 7919)
+    test = fold == 0
+    if not plan.groups_named:
+        test &= ~_oversized(plan.groups, rows, TEST_SHARE)
+    test[_needed_to_train(task, target, plan.groups, test)] = False
+    if not test.any():
+        return None
+    return np.flatnonzero(~test), np.flatnonzero(test)
+
+
+def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0) -> Split:
+    """The folds of ``plan``; ``repeat`` > 0 deals the same rows again with another shuffle.
+
+    Every training part holds every class: a class's single row, or the single group that has it, trains
+    in all folds and judges in none.
+
+    Raises
+    ------
+    DataError
+        When groups, times or assigned folds leave no fold to judge on.
+    UsageError
+        For fewer than one fold.
+    """
+    if plan.assigned is not None:
+        return _assigned(target, task, plan.assigned)
+    if plan.judged is not None:
+        fold = Fold(np.flatnonzero(~plan.judged), np.flatnonzero(plan.judged))
+        return Split((fold,), "holdout", f"the data's own split: {len(fold.valid):,} rows judge")
+    count, reason = default_folds(len(target), plan.seconds, images=plan.images)
+    if plan.folds is not None:
+        if plan.folds < 1:
+            raise UsageError(f"--folds must be 1 (a holdout) or more, not {plan.folds}.")
+        count, reason = plan.folds, f"{plan.folds} folds asked for"
+    if len(target) < count:
+        count, reason = len(target), f"{len(target)} rows: {len(target)} folds"
+    if plan.times is not None:
+        return _forward(plan.times, count, reason)
+    if plan.groups_named and plan.groups is not None:
+        distinct = len(np.unique(plan.groups))
+        if distinct < 2:
+            raise DataError(
+                "The group column holds one group only: two or more are needed to judge on. "
+                "Next: choose another --group, or leave it out."
+            )
+        if distinct < max(count, 2):
+            count, reason = distinct, f"{distinct} groups: {distinct} folds"
+    count, reason = _fit_to_classes(target, task, count, reason)
+    strata = task.strata(target)
+    scheme = "groups" if plan.groups_named else "folds"
+    seed = plan.seed + 104_729 * repeat
+    if count == 1:
+        share = _holdout_share(len(target))
+        dealt = _deal(strata, plan.groups, max(2, round(1 / share)), seed)
+        held = dealt == 0
+        if not plan.groups_named:
+            small = held & ~_oversized(plan.groups, len(target), share)
+            held = small if small.any() else held
+        dealt = np.where(held, 0, -1)
+        scheme = "groups" if plan.groups_named else "holdout"
+    else:
+        dealt = _deal(strata, plan.groups, min(count, len(target)), seed)
+    _leave_every_class_in_training(task, target, plan.groups, dealt)
+    folds = []
+    for number in range(max(1, count)):
+        valid = np.flatnonzero(dealt == number)
+        if len(valid):
+            folds.append(Fold(np.flatnonzero(dealt != number), valid))
+    if not folds:
+        raise DataError(
+            "No row is left to judge on: each class of the target has a single row, or all its rows stand "
+            "in one group (of --group, or of equal inputs). Next: give more rows of each class, merge "
+            "classes, or choose another --target or --task."
+        )
+    return Split(tuple(folds), scheme, reason)
+
+
+def _leave_every_class_in_training(
+    task: Task, target: Encoded, groups: GroupCodes | None, dealt: npt.NDArray[np.int64]
+) -> None:
+    """Judge nowhere what no other fold has of a class: its only row or group, or rows that are alike."""
+    for number in np.unique(dealt[dealt >= 0]):
+        dealt[_needed_to_train(task, target, groups, dealt == number)] = -1
+
+
+def _needed_to_train(
+    task: Task, target: Encoded, groups: GroupCodes | None, held: npt.NDArray[np.bool_]
+) -> RowNumbers:
+    """Rows of ``held`` whose class no other row has, with their whole groups."""
+    rows = _only_class_members(task, target, np.flatnonzero(~held), np.flatnonzero(held))
+    return rows if groups is None else np.flatnonzero(np.isin(groups, groups[rows]))
+
+
+def _holdout_share(rows: int) -> float:
+    """A tenth, but 2,500 to 50,000 rows, and at most a third of small tables."""
+    wanted = min(max(rows * 0.1, 2_500), 50_000)
+    return min(wanted / rows, 1 / 3)
+
+
+def _deal(
+    strata: npt.NDArray[np.int64], groups: GroupCodes | None, folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """A fold number per row ``(rows,)``: strata in equal shares, groups kept whole.
+
+    Groups count as their highest stratum, so that a rare extreme is dealt as one; large groups are dealt
+    first, each to the fold that holds the fewest rows of its stratum, single rows last, in turn. The
+    folds' numbers are drawn at the end: without that, fold 0, which a holdout takes, would always get
+    the largest group of each stratum.
+    """
+    rng = np.random.default_rng(seed)
+    rows = len(strata)
+    if groups is None:
+        groups = np.arange(rows, dtype=np.int64)
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    stratum = np.full(len(sizes), strata.min(initial=0), dtype=np.int64)
+    np.maximum.at(stratum, inverse, strata)
+    names, stratum = np.unique(stratum, return_inverse=True)
+    held = np.zeros((len(names), folds), dtype=np.int64)
+    fold = np.full(len(sizes), -1, dtype=np.int64)
+    order = rng.permutation(len(sizes))
+    large = order[sizes[order] > 1]
+    for group in large[np.argsort(-sizes[large], kind="stable")]:
+        of_stratum = held[stratum[group]]
+        load = held.sum(axis=0)
+        chosen = int(np.lexsort((load, of_stratum))[0])
+        fold[group] = chosen
+        held[stratum[group], chosen] += sizes[group]
+    offset = 0
+    for name in range(len(names)):
+        single = order[(sizes[order] == 1) & (stratum[order] == name)]
+        fold[single] = _fill(held[name], len(single), offset)
+        offset += len(single)
+    numbers: npt.NDArray[np.int64] = rng.permutation(folds)
+    return numbers[fold][inverse]
+
+
+def _oversized(groups: GroupCodes | None, rows: int, share: float) -> npt.NDArray[np.bool_]:
+    """Rows of duplicates that would fill more than a quarter of a held-out part of ``share`` of the rows."""
+    if groups is None:
+        return np.zeros(rows, dtype=bool)
+    _, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(sizes > rows * share / 4)[inverse]
+
+
+def _fill(held: npt.NDArray[np.int64], rows: int, offset: int) -> npt.NDArray[np.int64]:
+    """Fold numbers for ``rows`` single rows that level out what the folds hold already."""
+    folds = len(held)
+    total = int(held.sum()) + rows
+    goal = np.full(folds, total // folds, dtype=np.int64)
+    goal[(np.arange(total % folds) + offset) % folds] += 1
+    need = np.maximum(goal - held, 0)
+    excess = int(need.sum()) - rows
+    while excess > 0:
+        fullest = int(np.argmax(need))
+        need[fullest] -= 1
+        excess -= 1
+    dealt = np.repeat(np.arange(folds), need)
+    if len(dealt) < rows:
+        dealt = np.concatenate([dealt, np.arange(rows - len(dealt)) % folds])
+    return dealt
+
+
+def _is_classification(task: Task) -> bool:
+    return bool(task.labels)
+
+
+def _only_class_members(task: Task, target: Encoded, train: RowNumbers, held: RowNumbers) -> RowNumbers:
+    """Rows of ``held`` whose class ``train`` does not have."""
+    if not _is_classification(task):
+        return np.empty(0, dtype=np.int64)
+    codes = np.asarray(target, dtype=np.int64)
+    present = np.bincount(codes[train], minlength=task.n_outputs) > 0
+    return held[~present[codes[held]]]
+
+
+def _fit_to_classes(target: Encoded, task: Task, folds: int, reason: str) -> tuple[int, str]:
+    """Fewer folds when a class could not be in each of them; three at least where there are several classes.
+
+    Two folds would train every model on half of the rows for the sake of a class with two of them. And of
+    several classes only those of some weight count: a handful of rows among thousands is judged in the folds
+    that have one, as the data checks say.
+    """
+    if not _is_classification(task) or folds == 1:
+        return folds, reason
+    counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
+    binary = task.name == "binary"
+    # a single row trains everywhere and judges nowhere
+    weighty = counts[(counts > 1) & (binary | (counts >= _WEIGHTY * counts.sum()))]
+    members = int(weighty.min(initial=folds))
+    reduced = max(members, 2 if binary else 3)
+    if reduced >= folds:
+        return folds, reason
+    judged = "" if members == reduced else f", {members} of which judge it"
+    return reduced, f"the {'rarer' if binary else 'rarest'} class has {members} rows: {reduced} folds{judged}"
+
+
+def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:
+    """Training on the past, judging on the block that follows; equal times stay together."""
+    order = np.argsort(times, kind="stable")
+    blocks = max(2, folds) + 1 if folds > 1 else 2
+    ordered = times[order]
+    cuts = np.linspace(0, len(order), blocks + 1).round().astype(int)[1:-1]
+    if folds == 1:
+        cuts = np.array([round(len(order) * (1 - _holdout_share(len(order))))])
+    cuts = np.unique(np.searchsorted(ordered, ordered[cuts], side="left"))
+    cuts = cuts[(cuts > 0) & (cuts < len(order))]
+    if len(cuts) == 0:
+        raise DataError(
+            "The time column holds too few distinct times for forward folds. "
+            "Choose another --time-column, or leave it out."
+        )
+    ends = np.append(cuts[1:], len(order))
+    made = tuple(
+        Fold(np.sort(order[:start]), np.sort(order[start:end])) for start, end in zip(cuts, ends, strict=True)
+    )
+    return Split(made, "time", f"{reason}, each judged on the time after its training rows")
+
+
+def _assigned(target: Encoded, task: Task, assigned: npt.NDArray[np.int64]) -> Split:
+    names = np.unique(assigned)
+    if len(names) < 2:
+        raise DataError("The fold column holds one value only: two or more are needed.")
+    folds = []
+    for name in names:
+        train, valid = np.flatnonzero(assigned != name), np.flatnonzero(assigned == name)
+        alone = _only_class_members(task, target, train, valid)
+        if len(alone):
+            code = int(np.asarray(target, dtype=np.int64)[alone[0]])
+            raise DataError(
+                f"Class {task.labels[code]!r} is in one fold of the fold column only: a model for that "
+                "fold could not learn it. Spread the class, or leave --fold-column out."
+            )
+        folds.append(Fold(train, valid))
+    return Split(tuple(folds), "column", f"{len(names)} folds given by a column")

@@ -1,0 +1,1 @@
+"""What a report states: evidence, importance, slices, curves, each computed from the record."""

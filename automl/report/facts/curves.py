@@ -1,0 +1,178 @@
+"""The numbers behind the champion's plots: confusion, rates by threshold, calibration, by class, residuals.
+
+Everything takes the encoded truth ``(rows,)`` and predictions ``(rows, n_outputs)`` as metrics do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.intervals import share_interval
+
+Array = npt.NDArray[np.float64]
+Target = npt.NDArray[np.generic]
+Predictions = npt.NDArray[np.floating]
+_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What every threshold on one class's probability does; arrays of equal length, thresholds falling.
+
+    Attributes
+    ----------
+    area, average_precision:
+        Under the ROC curve, and of precision over recall; NaN where one side has no rows.
+    share:
+        Of rows that are of the class: the precision of guessing.
+    """
+
+    thresholds: Array
+    false_positive: Array
+    recall: Array
+    precision: Array
+    area: float
+    average_precision: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Predicted against observed: means of bins with about equal numbers of rows.
+
+    ``low`` and ``high`` are the exact 95 % intervals of the observed shares.
+    """
+
+    predicted: Array
+    observed: Array
+    rows: npt.NDArray[np.int64]
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How one class is recognised, with the exact 95 % interval of its recall."""
+
+    label: str
+    rows: int
+    precision: float
+    recall: float
+    f1: float
+    recall_low: float
+    recall_high: float
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """How one part of a number's range is predicted."""
+
+    low: float
+    high: float
+    rows: int
+    mean_error: float
+    mean_absolute_error: float
+
+
+def confusion(target: Target, predictions: Predictions) -> npt.NDArray[np.int64]:
+    """Counts ``(classes, classes)``: truth down, most probable class across."""
+    classes = predictions.shape[1]
+    flat = np.asarray(target, dtype=np.int64) * classes + predictions.argmax(axis=1)
+    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+
+
+def rates(target: Target, predictions: Predictions, code: int) -> Rates:
+    """ROC and precision–recall of one class against the rest, thinned to at most 200 points."""
+    positive = np.asarray(target) == code
+    score = np.asarray(predictions[:, code], dtype=np.float64)
+    order = np.argsort(-score, kind="stable")
+    positive, score = positive[order], score[order]
+    ends = np.r_[np.flatnonzero(np.diff(score)), len(score) - 1]
+    hits, taken = np.cumsum(positive)[ends].astype(np.float64), ends + 1.0
+    actual, rows = float(positive.sum()), len(positive)
+    recall = hits / max(actual, 1.0)
+    wrong = (taken - hits) / max(rows - actual, 1.0)
+    precision = hits / taken
+    both = 0 < actual < rows
+    area = float(np.trapezoid(np.r_[0.0, recall], np.r_[0.0, wrong])) if both else float("nan")
+    average = float(np.sum(np.diff(np.r_[0.0, recall]) * precision)) if actual else float("nan")
+    kept = np.unique(np.linspace(0, len(ends) - 1, min(_POINTS, len(ends))).astype(int))
+    return Rates(
+        score[ends][kept],
+        np.r_[0.0, wrong[kept]],
+        np.r_[0.0, recall[kept]],
+        np.r_[precision[0], precision[kept]],
+        area,
+        average,
+        actual / rows,
+    )
+
+
+def calibration(target: Target, predictions: Predictions, code: int | None, bins: int = 10) -> Calibration:
+    """Reliability of one class's probability; ``None`` for the confidence in the most probable class."""
+    if code is None:
+        score = predictions.max(axis=1)
+        hit = predictions.argmax(axis=1) == target
+    else:
+        score, hit = predictions[:, code], np.asarray(target) == code
+    order = np.argsort(score, kind="stable")
+    parts = [part for part in np.array_split(order, max(2, min(bins, len(order) // 20))) if len(part)]
+    ends = np.array([share_interval(int(hit[part].sum()), len(part)) for part in parts])
+    return Calibration(
+        np.array([score[part].mean() for part in parts]),
+        np.array([hit[part].mean() for part in parts]),
+        np.array([len(part) for part in parts]),
+        ends[:, 0],
+        ends[:, 1],
+    )
+
+
+def calibration_error(found: Calibration) -> float:
+    """Expected calibration error: the mean distance of predicted and observed, weighted by rows."""
+    weights = found.rows / found.rows.sum()
+    return float(np.sum(weights * np.abs(found.predicted - found.observed)))
+
+
+def by_class(target: Target, predictions: Predictions, labels: tuple[str, ...]) -> list[ClassRow]:
+    """Precision, recall and F1 of every class, the hardest first; last those that are not among the rows."""
+    table = confusion(target, predictions)
+    support, chosen, right = table.sum(axis=1), table.sum(axis=0), np.diag(table)
+    rows = []
+    for code, label in enumerate(labels):
+        precision = right[code] / chosen[code] if chosen[code] else float("nan")
+        recall = right[code] / support[code] if support[code] else float("nan")
+        total = support[code] + chosen[code]
+        f1 = 2 * right[code] / total if total else float("nan")
+        ends = share_interval(int(right[code]), int(support[code]))
+        rows.append(ClassRow(label, int(support[code]), float(precision), float(recall), float(f1), *ends))
+    return sorted(rows, key=lambda row: (not row.rows, np.isnan(row.f1), row.f1))
+
+
+def by_part(target: Target, predictions: Predictions, parts: int = 5) -> list[PartRow]:
+    """Errors in parts of the target's range with about equal numbers of rows."""
+    values = np.asarray(target, dtype=np.float64)
+    errors = predictions[:, 0] - values
+    order = np.argsort(values, kind="stable")
+    found = []
+    for part in np.array_split(order, min(parts, max(1, len(order) // 10))):
+        chosen = errors[part]
+        found.append(
+            PartRow(
+                float(values[part].min()),
+                float(values[part].max()),
+                len(part),
+                float(chosen.mean()),
+                float(np.abs(chosen).mean()),
+            )
+        )
+    return found
+
+
+def threshold(class_weights: tuple[float, ...]) -> float:
+    """The probability of class 1 from which a binary champion decides for it."""
+    if not class_weights:
+        return 0.5
+    return class_weights[0] / (class_weights[0] + class_weights[1])

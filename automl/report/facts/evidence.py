@@ -1,0 +1,258 @@
+"""What a report needs of a search's end and no run's metrics hold: kept as two small files on its run."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.clock import Clock
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Task, task_from_json
+from automl.core.trial import Trial
+from automl.model.champion import Champion
+from automl.model.class_weights import apply_weights
+from automl.problem.preparation import Prepared
+
+ARRAYS = "evidence/arrays.npz"
+STORY = "evidence/story.json"
+FORMAT = 1
+SAMPLE_ROWS = 1000
+_CELLS = 4_000_000
+_MOST_ROWS = 200_000
+
+Rows = npt.NDArray[np.int64]
+Predictions = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What was decided and noticed, in words and numbers, as plain data.
+
+    Attributes
+    ----------
+    began:
+        Unix time at which the search's clock began.
+    trials_to, ended:
+        Seconds after that: the last trial was over, the champion was chosen.
+    slots:
+        Trials that ran at once.
+    members:
+        The champion's trials: ``trial``, ``family``, ``weight``, ``repeat``.
+    columns:
+        ``name``, ``kind``, ``reason`` of every input column.
+    findings:
+        ``code``, ``column``, ``severity``, ``evidence``, ``remedy`` of the data checks.
+    """
+
+    began: float
+    trials_to: float
+    ended: float
+    slots: int
+    data_digest: str
+    data_rows: int
+    task_reason: str
+    metric_reason: str
+    split_reason: str
+    test_source: str
+    members: tuple[dict[str, Any], ...]
+    class_weights: tuple[float, ...]
+    standard_error: float
+    notes: tuple[str, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
+    columns: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some of the judged rows with their features: ``places`` are positions in the evidence's arrays."""
+
+    places: Rows
+    table: Table
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The champion's held-out predictions beside the truth; at most 200,000 rows of it.
+
+    Attributes
+    ----------
+    target:
+        Encoded truth of the judged rows, ``(rows,)``.
+    raw:
+        The champion's held-out predictions ``(rows, n_outputs)``, class weights not applied.
+    positions:
+        Where these rows stand in the held-out predictions of a trial.
+    rows:
+        Their numbers among the usable rows of the data.
+    folds:
+        ``(deals, rows)``: the fold that held each row out, for every deal of the folds.
+    sample:
+        Features of some rows, while the search's process lives or once the data was read again.
+    paths, same_as:
+        Of rows that are images: their paths, and that of an earlier judged row with the very same image (or
+        an empty text). None for tables without images.
+    """
+
+    task: Task
+    target: Encoded
+    raw: Predictions
+    positions: Rows
+    rows: Rows
+    folds: npt.NDArray[np.int16]
+    story: Story
+    sample: Sample | None = field(default=None, repr=False)
+    paths: npt.NDArray[np.str_] | None = field(default=None, repr=False)
+    same_as: npt.NDArray[np.str_] | None = field(default=None, repr=False)
+
+    @property
+    def predictions(self) -> Predictions:
+        """Held-out predictions as decisions are made by: class weights applied."""
+        return apply_weights(np.asarray(self.raw, dtype=np.float64), self.story.class_weights)
+
+    def files(self) -> dict[str, bytes]:
+        """The files that :meth:`load` reads, by their names on the search's run."""
+        buffer = io.BytesIO()
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "target": self.target,
+            "raw": self.raw,
+            "positions": self.positions,
+        }
+        words = {"paths": self.paths, "same_as": self.same_as}
+        arrays |= {name: array for name, array in words.items() if array is not None}
+        np.savez(buffer, rows=self.rows, folds=self.folds, **arrays)  # type: ignore[arg-type]
+        body = {"format": FORMAT, "task": self.task.to_json(), **asdict(self.story)}
+        return {ARRAYS: buffer.getvalue(), STORY: json.dumps(body, indent=1, default=str).encode()}
+
+    @classmethod
+    def load(cls, arrays: bytes, story: bytes) -> Evidence | None:
+        """What :meth:`files` wrote, or None for a format of another version."""
+        body = json.loads(story)
+        if body.pop("format") != FORMAT:
+            return None
+        task = task_from_json(body.pop("task"))
+        tuples = {name: tuple(value) for name, value in body.items() if isinstance(value, list)}
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
+            return cls(
+                task,
+                kept["target"],
+                kept["raw"],
+                kept["positions"],
+                kept["rows"],
+                kept["folds"],
+                Story(**{**body, **tuples}),
+                paths=kept.get("paths"),
+                same_as=kept.get("same_as"),
+            )
+
+    def with_sample(self, sample: Sample) -> Evidence:
+        """The same with features of some rows."""
+        return replace(self, sample=sample)
+
+    def sample_places(self, seed: int = 0) -> Rows:
+        """Which rows a sample takes: the same ones each time, in ascending order."""
+        rows = len(self.target)
+        if rows <= SAMPLE_ROWS:
+            return np.arange(rows)
+        return np.sort(np.random.default_rng(seed).choice(rows, SAMPLE_ROWS, replace=False))
+
+
+def gather(
+    prepared: Prepared,
+    champion: Champion,
+    trials: Mapping[int, Trial],
+    *,
+    clock: Clock,
+    trials_to: float,
+    slots: int,
+) -> Evidence:
+    """The evidence at the end of a search, from what is in memory; it takes milliseconds.
+
+    ``trials_to`` is the second at which the last trial was over, ``slots`` how many ran at once.
+    """
+    problem = prepared.problem
+    scored = problem.split.scored
+    raw = champion.held_out
+    most = max(1000, min(_MOST_ROWS, _CELLS // raw.shape[1]))
+    positions = np.arange(len(scored))
+    if len(scored) > most:
+        positions = np.sort(np.random.default_rng(0).choice(len(scored), most, replace=False))
+    rows = scored[positions]
+    deals = (problem.split, *problem.repeats)
+    folds = np.full((len(deals), len(problem.target)), -1, dtype=np.int16)
+    for deal, split in enumerate(deals):
+        for number, fold in enumerate(split.folds):
+            folds[deal, fold.valid] = number
+    evidence = Evidence(
+        prepared.task,
+        problem.target[rows],
+        raw[positions].astype(np.float32) if prepared.task.labels else raw[positions],
+        positions,
+        rows if prepared.kept is None else prepared.kept[rows],
+        folds[:, rows],
+        _story(prepared, champion, trials, (time.time() - clock.elapsed, trials_to, clock.elapsed), slots),
+        paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
+        same_as=_same_images(prepared, rows),
+    )
+    places = evidence.sample_places()
+    return evidence.with_sample(Sample(places, problem.table.take(rows[places])))
+
+
+def _same_images(prepared: Prepared, rows: Rows) -> npt.NDArray[np.str_] | None:
+    """Per row the path of an earlier one whose image is the same, byte for byte."""
+    if prepared.paths is None:
+        return None
+    references = prepared.problem.table.images[0]  # equal images, equal references
+    first: dict[str, int] = {}
+    for row in rows:
+        first.setdefault(str(references[row]), int(row))
+    found = [first[str(references[row])] for row in rows]
+    names = [
+        "" if place == row else str(prepared.paths[place]) for place, row in zip(found, rows, strict=True)
+    ]
+    return np.array(names, dtype=np.str_)
+
+
+def _story(
+    prepared: Prepared,
+    champion: Champion,
+    trials: Mapping[int, Trial],
+    times: tuple[float, float, float],
+    slots: int,
+) -> Story:
+    candidates = {number: trials[number].candidate for number in champion.weights}
+    return Story(
+        began=times[0],
+        trials_to=times[1],
+        ended=times[2],
+        slots=slots,
+        data_digest=prepared.digest,
+        data_rows=prepared.rows,
+        task_reason=prepared.choice.reason,
+        metric_reason=prepared.choice.metric_reason,
+        split_reason=prepared.problem.split.reason,
+        test_source="" if prepared.test is None else prepared.test.source,
+        members=tuple(
+            {
+                "trial": number,
+                "family": candidates[number].family,
+                "weight": weight,
+                "repeat": candidates[number].repeat,
+            }
+            for number, weight in champion.weights.items()
+        ),
+        class_weights=champion.class_weights,
+        standard_error=champion.standard_error,
+        notes=prepared.notes,
+        findings=tuple(asdict(finding) for finding in prepared.findings),
+        columns=tuple(
+            {"name": column.name, "kind": column.kind.value, "reason": column.reason}
+            for column in prepared.layout.columns
+        ),
+    )

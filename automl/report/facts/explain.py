@@ -1,0 +1,423 @@
+"""What drives the champion: permutation importance with intervals, and partial dependence.
+
+Both use held-out rows only: each row is predicted by the models of the folds that did not train on it,
+so a feature that was merely memorised gets no credit. With many features or a slow champion all are
+compared first, on few rows and where need be in groups; only the strongest are then looked at closely.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.table import Table
+from automl.model.member import Member, read_json
+from automl.model.predictor import Predictor
+from automl.report.facts.evidence import Evidence, Sample
+from automl.report.facts.importance import (
+    GroupImportance,
+    Importance,
+    Judge,
+    Measured,
+    Screened,
+    leading,
+    screened_drops,
+)
+from automl.report.facts.shuffling import (
+    Array,
+    Column,
+    Group,
+    Pace,
+    Piece,
+    Predict,
+    Rows,
+    Shuffler,
+    columns_of,
+    piece_name,
+    piece_values,
+    put_values,
+    screened,
+)
+
+FINALISTS = 20
+_FEW_FINALISTS = 6
+_PERMUTATIONS = 6
+_LEAST_ROWS = 150
+_LEAST_SECONDS = 1.0
+_SCREEN_ROWS = (60, 250)
+_FEWEST_ROWS = 20
+_LEAST_SHUFFLES = 8
+# What parts of the time are over once all were compared alone, or in groups, and the strongest measured;
+# where few shuffles are to be had, most of the time goes into the groups.
+_ALONE, _GROUPED, _FEW_GROUPED, _MEASURED = 0.4, 0.55, 0.75, 0.85
+_FEW_SHUFFLES = 30
+_QUICK_WEIGHT, _QUICKER = 0.05, 3.0
+_STEPS = (20, 40, 60, 100, 150, 250, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 10_000)
+_GRID = 12
+_LEVELS = 8
+_DEPENDENCE_ROWS, _LEAST_DEPENDENCE_ROWS = 200, 40
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """The mean prediction while one feature takes each value of a grid, the others as they are.
+
+    Attributes
+    ----------
+    grid:
+        Values of a number, or level names.
+    mean:
+        ``(grid, n_outputs)``.
+    """
+
+    feature: str
+    grid: tuple[float, ...] | tuple[str, ...]
+    mean: Array
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was found, on how many rows, and what it was compared with.
+
+    Attributes
+    ----------
+    importances:
+        Of the features that were looked at closely, the strongest first. A feature is a column of the
+        user's data: what was made of one column is shuffled together.
+    features, compared, screen_rows:
+        How many there are, how many of them were shuffled alone, and the rows that this was done on.
+    groups:
+        Those that were shuffled only together with others.
+    stand_in:
+        The family of the member that was asked in the champion's place to find the strongest, or empty.
+    leaders:
+        The one to three features that are beyond chance above each other one; empty where none are.
+    seconds:
+        The time that there was for all of it.
+    """
+
+    importances: tuple[Importance, ...]
+    dependences: tuple[Dependence, ...]
+    rows: int
+    features: int
+    compared: int
+    screen_rows: int = 0
+    groups: tuple[GroupImportance, ...] = ()
+    stand_in: str = ""
+    leaders: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Features without which the metric gets worse, beyond chance; the strongest first."""
+        return tuple(item.feature for item in self.importances if item.low > 0)
+
+
+def explain(
+    predictor: Predictor, evidence: Evidence, *, seconds: float = 20.0, top: int = 6, seed: int = 0
+) -> Explanation | None:
+    """Importance of the features and dependence on the ``top`` ones; None without a sample of features.
+
+    Parameters
+    ----------
+    seconds:
+        Where they are not enough for all features at once, these are screened first: each alone, or in
+        groups of which the strongest are halved again and again, by the champion's quickest member where
+        the whole of it is slow. The 20 strongest then get intervals.
+    """
+    sample = evidence.sample
+    if sample is None or not len(sample.places):
+        return None
+    columns = columns_of(sample.table, predictor.layout)
+    if not columns:
+        return None
+    members = predictor.preload().members
+    blind = blind_rows(members, evidence)
+    if not len(blind):
+        return None
+    evidence = evidence.with_sample(Sample(sample.places[blind], sample.table.take(blind)))
+    return _Explainer(members, evidence, columns, seconds=seconds, seed=seed).explanation(top)
+
+
+def blind_rows(members: Sequence[Member], evidence: Evidence) -> Rows:
+    """Places in the sample that held-out predictions can be made of.
+
+    A champion may have kept the models of some folds only. Rows that every member has a blind model for are
+    taken, or, where they are few, those that some member has one for.
+    """
+    shares = [np.isin(folds, member.numbers) for member, folds in _folds_of(members, evidence)]
+    whole = np.flatnonzero(np.all(shares, axis=0))
+    return whole if len(whole) >= _LEAST_ROWS else np.flatnonzero(np.any(shares, axis=0))
+
+
+def _folds_of(members: Sequence[Member], evidence: Evidence) -> list[tuple[Member, npt.NDArray[np.int16]]]:
+    """Each member, and the fold that every row of the sample was held out in."""
+    assert evidence.sample is not None
+    of_sample = evidence.folds[:, evidence.sample.places]
+    repeats = [int(read_json(member.folder / "member.json").get("repeat", 0)) for member in members]
+    return [
+        (member, of_sample[min(repeat, len(of_sample) - 1)])
+        for member, repeat in zip(members, repeats, strict=True)
+    ]
+
+
+def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict:
+    """A function of a table and its rows' places in the sample, that predicts by models blind to them.
+
+    Where a member has none, the others predict alone.
+    """
+    known = _folds_of(members, evidence)
+
+    def predict(table: Table, places: Rows) -> Array:
+        total = np.zeros((table.rows, evidence.task.n_outputs))
+        weights = np.zeros((table.rows, 1))
+        for member, of_sample in known:
+            folds = of_sample[places]
+            for number, fitted, log_target in zip(
+                member.numbers, member.folds, member.log_targets, strict=True
+            ):
+                blind = np.flatnonzero(folds == number)
+                if len(blind):
+                    found = np.asarray(fitted.predict(table.take(blind)), dtype=np.float64)
+                    found = found if log_target is None else log_target.restore(found)
+                    total[blind] += found * member.weight
+                    weights[blind] += member.weight
+        return total / np.where(weights > 0, weights, 1.0)
+
+    return predict
+
+
+@dataclass(frozen=True)
+class _Screen:
+    """All columns compared on few rows; ``stand_in`` is the family of the member that was asked, or empty."""
+
+    shuffler: Shuffler | None = None
+    predictions: Mapping[Group, Array] = field(default_factory=dict)
+    drops: Mapping[Group, Screened] = field(default_factory=dict)
+    stand_in: str = ""
+
+    @property
+    def rows(self) -> int:
+        return 0 if self.shuffler is None else self.shuffler.table.rows
+
+    @property
+    def alone(self) -> list[Column]:
+        """Columns that were shuffled alone, the strongest first."""
+        ranked = sorted(self.drops, key=lambda group: -self.drops[group].value)
+        return [group[0] for group in ranked if len(group) == 1]
+
+
+class _Explainer:
+    """One explanation in the making: the rows, the models and the time that there is."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        evidence: Evidence,
+        columns: list[Column],
+        *,
+        seconds: float,
+        seed: int,
+    ) -> None:
+        assert evidence.sample is not None
+        self.members, self.evidence, self.columns = members, evidence, columns
+        self.table, self.seed = evidence.sample.table, seed
+        self.predict = held_out_predictor(members, evidence)
+        self.seconds = max(seconds, _LEAST_SECONDS)
+        self.pace = Pace.measured(self.predict, self.table, self.seconds)
+        self.began = time.monotonic()
+
+    def explanation(self, top: int) -> Explanation:
+        """Screen where the time asks for it, measure the strongest, then move them over their values."""
+        finalists, screen = list(self.columns), _Screen()
+        rows = self.pace.affords(self._until(_MEASURED)) / (len(self.columns) * _PERMUTATIONS + 1)
+        if len(self.columns) > FINALISTS or rows < min(_LEAST_ROWS, self.table.rows):
+            screen = self._screen()
+            finalists = screen.alone[:FINALISTS]
+        shuffler, found = self._shuffles(finalists, screen)
+        if shuffler is None:
+            return Explanation((), (), 0, len(self.columns), 0, seconds=self.seconds)
+        measured = Measured.of(self._judge(shuffler), shuffler.base, found, self.seed)
+        others = self._others(shuffler, measured, screen)
+        groups = [
+            GroupImportance(_names(group), item.value, item.low, item.high)
+            for group, item in others.items()
+            if len(group) > 1
+        ]
+        return Explanation(
+            measured.importances(),
+            self._dependences(measured, shuffler, top),
+            shuffler.table.rows,
+            len(self.columns),
+            len(found) + sum(len(group) == 1 for group in others),
+            screen_rows=screen.rows,
+            groups=tuple(sorted(groups, key=lambda item: -item.value)),
+            stand_in=screen.stand_in,
+            leaders=_names(leading(measured, others.values())),
+            seconds=self.seconds,
+        )
+
+    def _screen(self) -> _Screen:
+        """All columns on few rows: alone, or in groups where that takes too long."""
+        predict, pace, stand_in = self.predict, self.pace, ""
+        least, most = (min(rows, self.table.rows) for rows in _SCREEN_ROWS)
+        if pace.affords(self._until(_ALONE)) < least * (len(self.columns) + 1):
+            predict, pace, stand_in = self._quickest()
+        rows, until = pace.affords(self._until(_ALONE)) / (len(self.columns) + 1), self._until(_GROUPED)
+        if rows < least:
+            if pace.affords(until) < least * _FEW_SHUFFLES:
+                until = self._until(_FEW_GROUPED)
+            rows, most = pace.affords(until) / _LEAST_SHUFFLES, least
+        if rows < min(_FEWEST_ROWS, least):
+            return _Screen()
+        shuffler = self._shuffler(min(rows, most), predict, pace)
+        judge = self._judge(shuffler)
+        before = judge.score(shuffler.base)
+        found = screened(shuffler, self.columns, lambda made: before - judge.score(made), until)
+        return _Screen(shuffler, found, screened_drops(judge, shuffler.base, found, self.seed), stand_in)
+
+    def _quickest(self) -> tuple[Predict, Pace, str]:
+        """The member that stands in for a slow champion: one of weight, and much quicker; or all of it."""
+        least = _QUICK_WEIGHT * sum(member.weight for member in self.members)
+        found = (self.predict, self.pace, "")
+        for member in self.members if len(self.members) > 1 else ():
+            if member.weight >= least:
+                predict = held_out_predictor([member], self.evidence)
+                pace = Pace.measured(predict, self.table, self.seconds)
+                if pace.each < min(found[1].each, self.pace.each / _QUICKER):
+                    found = (predict, pace, member.family)
+        return found
+
+    def _shuffles(
+        self, finalists: list[Column], screen: _Screen
+    ) -> tuple[Shuffler | None, dict[Column, list[Array]]]:
+        """Every finalist once, then every one again and so on; or what the screening has of them."""
+        left = self.pace.affords(self._until(_MEASURED))
+        counts = [(len(finalists), _PERMUTATIONS)]
+        if screen.rows:
+            few = min(_FEW_FINALISTS, len(finalists))
+            counts += [(few, _PERMUTATIONS), (few, 2), (min(2, few), 1)]
+        enough = min(_LEAST_ROWS, self.table.rows)
+        count, times = next((c for c in counts if left / (c[0] * c[1] + 1) >= enough), counts[-1])
+        rows = _stepped(left / (count * times + 1), self.table.rows)
+        if not count or rows <= screen.rows:
+            known = (
+                {} if screen.stand_in else {column: [screen.predictions[(column,)]] for column in finalists}
+            )
+            return (screen.shuffler if known or not screen.stand_in else None), known
+        shuffler = self._shuffler(rows, self.predict, self.pace)
+        found: dict[Column, list[Array]] = {column: [] for column in finalists[:count]}
+        for _ in range(times):
+            made = shuffler.shuffled([(column,) for column in found], self._until(_MEASURED))
+            if len(made) < len(found) and any(found.values()):
+                break
+            for column, predictions in zip(list(found), made, strict=False):
+                found[column].append(predictions)
+            found = {column: known for column, known in found.items() if known}
+        return shuffler, found
+
+    def _others(self, shuffler: Shuffler, measured: Measured, screen: _Screen) -> dict[Group, Screened]:
+        """What the measured columns are compared with: how the champion does without each other one."""
+        known = {} if screen.stand_in else screen.drops
+        others = {group: item for group, item in known.items() if group[0] not in measured.drops}
+        covered = {*measured.drops, *(column for group in others for column in group)}
+        rest = tuple(column for column in self.columns if column not in covered)
+        if rest:
+            found = dict(zip([rest], shuffler.shuffled([rest], float("inf")), strict=True))
+            others |= screened_drops(self._judge(shuffler), shuffler.base, found, self.seed)
+        return others
+
+    def _dependences(self, measured: Measured, shuffler: Shuffler, top: int) -> tuple[Dependence, ...]:
+        """Of the strongest, while there is time."""
+        least = min(_LEAST_DEPENDENCE_ROWS, shuffler.table.rows) * _GRID
+        ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])[:top]
+        moved = [column for column in ranked if _movable(column) and measured.drops[column] > 0]
+        moved = moved[: int(min(top, self.pace.affords(self._until(1.0)) / least))]
+        found: list[Dependence] = []
+        for number, column in enumerate(moved):
+            rows = self.pace.affords(self._until(1.0)) / (_GRID * (len(moved) - number))
+            if rows < 1:
+                break
+            piece = _leading_piece(shuffler, column, self._until(1.0))
+            found.append(_dependence(shuffler, column, piece, int(min(rows, _DEPENDENCE_ROWS))))
+        return tuple(found)
+
+    def _shuffler(self, rows: float, predict: Predict, pace: Pace) -> Shuffler:
+        """Of some rows of the sample, drawn by chance: of more rows, those of fewer and others."""
+        order = np.random.default_rng(self.seed).permutation(self.table.rows)
+        places = np.sort(order[: _stepped(rows, self.table.rows)])
+        return Shuffler(predict, self.table.take(places), places, pace, self.seed)
+
+    def _judge(self, shuffler: Shuffler) -> Judge:
+        assert self.evidence.sample is not None
+        rows = self.evidence.sample.places[shuffler.places]
+        return Judge(self.evidence.task.metric, self.evidence.target[rows], self.evidence.story.class_weights)
+
+    def _until(self, share: float) -> float:
+        """The moment (monotonic seconds) at which this share of the time is over."""
+        return self.began + share * self.seconds
+
+
+def _stepped(rows: float, most: int) -> int:
+    """Fewer rows, one of few numbers of them, so that a busy machine seldom changes what comes out."""
+    if rows >= most:
+        return most
+    return max((step for step in _STEPS if step <= rows), default=int(rows))
+
+
+def _names(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
+
+
+def _movable(column: Column) -> tuple[Piece, ...]:
+    """The parts that have an order or levels."""
+    return tuple(piece for piece in column.pieces if piece[0] != "text")
+
+
+def _leading_piece(shuffler: Shuffler, column: Column, until: float) -> Piece:
+    """The part of a column that moves predictions most when it is shuffled alone; else its first."""
+    pieces = _movable(column)
+    if len(pieces) == 1:
+        return pieces[0]
+    alone = [(Column(column.name, column.kind, (piece,)),) for piece in pieces]
+    made = shuffler.shuffled(alone, until)
+    moves = [float(np.mean(np.abs(one - shuffler.base))) for one in made]
+    return pieces[int(np.argmax(moves))] if moves else pieces[0]
+
+
+def _dependence(shuffler: Shuffler, column: Column, piece: Piece, most: int) -> Dependence:
+    """On ``most`` rows or fewer."""
+    table, rows = shuffler.table, np.arange(shuffler.table.rows)
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(shuffler.seed).choice(rows, most, replace=False))
+    grid = _grid(piece, piece_values(table, piece))
+    wide = table.take(np.tile(rows, len(grid)))
+    for number, value in enumerate(grid):
+        put_values(wide, piece, slice(number * len(rows), (number + 1) * len(rows)), value)
+    predicted = shuffler.predict(wide, np.tile(shuffler.places[rows], len(grid)))
+    mean = predicted.reshape(len(grid), len(rows), -1).mean(axis=1)
+    name = piece_name(table, column, piece)
+    if piece[0] == "category":
+        levels = table.features.levels[piece[1]]
+        return Dependence(name, tuple(levels[int(code)] for code in grid), mean)
+    return Dependence(name, tuple(float(value) for value in grid), mean)
+
+
+def _grid(piece: Piece, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Quantiles of a number from 2 % to 98 %, or the most frequent levels in their own order."""
+    if piece[0] == "category":
+        codes, counts = np.unique(values[values >= 0], return_counts=True)
+        return np.sort(codes[np.argsort(-counts, kind="stable")[:_LEVELS]])
+    present = np.asarray(values, dtype=np.float64)
+    present = present[np.isfinite(present)]
+    if not len(present):
+        return np.zeros(1)
+    distinct = np.unique(present)
+    if len(distinct) <= _GRID:
+        return distinct
+    return np.unique(np.quantile(present, np.linspace(0.02, 0.98, _GRID)))

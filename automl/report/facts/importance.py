@@ -1,0 +1,162 @@
+"""How much worse the champion gets when columns are shuffled, how sure that is, and which lead the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.intervals import unseen_share
+from automl.core.metrics import Metric
+from automl.core.text import range_text
+from automl.model.class_weights import apply_weights
+from automl.report.facts.shuffling import Array, Column, Group
+
+_DRAWS = 120
+_FEW_DRAWS = (12, 60)
+_ALL_FEW_DRAWS = 4000
+_LEADERS = 3
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much worse the metric gets when a feature's values are shuffled; with a 95 % interval."""
+
+    feature: str
+    kind: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GroupImportance:
+    """The same for features that were shuffled together, by one order."""
+
+    features: tuple[str, ...]
+    value: float
+    low: float
+    high: float
+
+
+def interval_words(item: Importance | GroupImportance) -> str:
+    """``0.0065 to 0.107``."""
+    return range_text(item.low, item.high, 3)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Scores predictions of some rows."""
+
+    metric: Metric
+    target: npt.NDArray[Any]
+    class_weights: tuple[float, ...]
+
+    def score(self, predictions: Array) -> float:
+        """Turned so that more is better."""
+        return -self.metric.loss(self.target, apply_weights(predictions, self.class_weights))
+
+    def draws(self, predictions: Sequence[Array], count: int, seed: int) -> Array:
+        """Scores of the rows drawn again ``count`` times, each by the next predictions in turn."""
+        rng = np.random.default_rng(seed)
+        decided = [apply_weights(one, self.class_weights) for one in predictions]
+        scores = np.empty(count)
+        for draw in range(count):
+            rows = rng.integers(0, len(self.target), len(self.target))
+            scores[draw] = -self.metric.loss(self.target[rows], decided[draw % len(decided)][rows])
+        return scores
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Columns that were shuffled on equal rows: the mean drop of each, and drops over equal draws of rows.
+
+    ``unseen`` is the share of rows that a column may matter for although it did for none of these; 0 where
+    shuffling it changes no prediction at all.
+    """
+
+    drops: Mapping[Column, float]
+    draws: Mapping[Column, Array]
+    unseen: Mapping[Column, float]
+
+    @classmethod
+    def of(cls, judge: Judge, base: Array, found: Mapping[Column, Sequence[Array]], seed: int) -> Measured:
+        """The interval is over rows drawn again and shuffles at once."""
+        before, before_draws = judge.score(base), judge.draws([base], _DRAWS, seed)
+        drops, draws = {}, {}
+        for column, made in found.items():
+            drops[column] = before - float(np.mean([judge.score(one) for one in made]))
+            draws[column] = before_draws - judge.draws(made, _DRAWS, seed)
+        used = {
+            column for column, made in found.items() if not all(np.array_equal(base, one) for one in made)
+        }
+        unseen = unseen_share(len(base)) if judge.metric.reads != "values" else 0.0
+        return cls(drops, draws, {column: unseen if column in used else 0.0 for column in found})
+
+    def importances(self) -> tuple[Importance, ...]:
+        """The strongest first."""
+        made = []
+        for column, value in self.drops.items():
+            made.append(Importance(column.name, column.kind, value, *self.interval(column)))
+        return tuple(sorted(made, key=lambda item: -item.value))
+
+    def interval(self, column: Column) -> tuple[float, float]:
+        """95 % of the draws."""
+        finite = self.draws[column][np.isfinite(self.draws[column])]
+        if not len(finite):
+            return float("nan"), float("nan")
+        low, high = np.quantile(finite, [0.025, 0.975])
+        if low == high:  # no row is judged otherwise, which on so few rows may be chance
+            low, high = low - self.unseen[column], high + self.unseen[column]
+        return float(low), float(high)
+
+    def above(self, column: Column, other: Column) -> bool:
+        """Whether a column's drop is greater than another's in all but 2.5 % of the draws."""
+        with np.errstate(invalid="ignore"):
+            apart = self.draws[column] - self.draws[other]
+        finite = apart[np.isfinite(apart)]
+        return len(finite) > 0 and float(np.quantile(finite, 0.025)) > 0
+
+
+@dataclass(frozen=True)
+class Screened:
+    """The drop of one shuffle on few rows, and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def screened_drops(
+    judge: Judge, base: Array, found: Mapping[Group, Array], seed: int
+) -> dict[Group, Screened]:
+    """Normal intervals over some draws of the rows: of many groups, fewer draws."""
+    count = int(np.clip(_ALL_FEW_DRAWS // max(len(found), 1), *_FEW_DRAWS))
+    before, before_draws = judge.score(base), judge.draws([base], count, seed)
+    made = {}
+    for group, predictions in found.items():
+        drops = before_draws - judge.draws([predictions], count, seed)
+        finite = drops[np.isfinite(drops)]
+        spread = float(np.std(finite, ddof=1)) if len(finite) > 1 else float("inf")
+        value = before - judge.score(predictions)
+        made[group] = Screened(value, value - 1.96 * spread, value + 1.96 * spread)
+    return made
+
+
+def leading(measured: Measured, others: Iterable[Screened]) -> list[Column]:
+    """The one to three columns each of which is above all others beyond chance, or none.
+
+    ``others`` are columns and groups that were not measured: no column is taken to do more than its group.
+    """
+    ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])
+    highest = max((item.high for item in others), default=0.0)
+    for count in range(1, min(_LEADERS, len(ranked)) + 1):
+        leaders, rest = ranked[:count], ranked[count:]
+        if not all(measured.interval(column)[0] > max(0.0, highest) for column in leaders):
+            return []
+        if all(measured.above(column, other) for column in leaders for other in rest):
+            return leaders
+    return []

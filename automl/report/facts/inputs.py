@@ -1,0 +1,157 @@
+"""The searched rows again, from the data's own file: for what needs features, with the digest compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.core.errors import DataError, UsageError
+from automl.core.table import Kind
+from automl.core.text import counted
+from automl.data.cells.missing import LabelColumn
+from automl.data.digest import frame_digest
+from automl.data.files.readers import read_table
+from automl.data.images.table import table_digest
+from automl.data.target import clean_target
+from automl.model.predictor import Predictor
+from automl.problem.settings import Settings
+from automl.problem.source import open_source
+from automl.report.facts.evidence import Evidence, Sample
+from automl.tracker.material import Material
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def columns_words(columns: Iterable[Mapping[str, str]]) -> str:
+    """``10 input columns (8 numbers, 2 categories; 1 left out)``: ids and constants are no inputs."""
+    kinds: Counter[str] = Counter(column["kind"] for column in columns)
+    left_out = sum(kinds.pop(str(kind), 0) for kind in (Kind.ID, Kind.CONSTANT))
+    told = ", ".join(counted(count, kind) for kind, count in kinds.items())
+    told += f"{'; ' if told else ''}{left_out} left out" if left_out else ""
+    return f"{counted(sum(kinds.values()), 'input column')}{f' ({told})' if told else ''}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The judged rows of the data as they were read, in the order of the evidence; or why there are none.
+
+    Attributes
+    ----------
+    images:
+        Whether the data holds images: :func:`read_image_rows` reads its other columns.
+    """
+
+    frame: pd.DataFrame | None
+    reason: str = ""
+    images: bool = False
+
+
+def read_rows(material: Material, evidence: Evidence, data: str | None = None) -> Rows:
+    """Read the rows of ``data``, or of the file that the search names.
+
+    Raises
+    ------
+    UsageError
+        When ``data`` was given and is not what was searched.
+    """
+    if any(column["kind"] == "image" for column in evidence.story.columns):
+        return Rows(None, "it is computed for tables; this data holds images", images=True)
+    path = Path(data) if data is not None else _found(material)
+    if path is None:
+        return Rows(None, "the search had a DataFrame, or its file is gone; pass the file with --data")
+    configuration = material.search.configuration
+    try:
+        labels = LabelColumn(material.search.target)
+        read = read_table(path, labels=labels, **_reading(configuration))
+        clean = clean_target(read.frame, material.search.target, task=configuration.get("task"))
+    except DataError as error:
+        if data is not None:
+            raise
+        return Rows(None, f"{path.name} cannot be read: {error}")
+    return _compared(clean.frame, frame_digest(clean.frame), evidence, path, given=data is not None)
+
+
+def read_image_rows(material: Material, evidence: Evidence, data: str | None, store: Path) -> Rows:
+    """The rows of a table with paths of images, whose digest is of the images' contents.
+
+    Parameters
+    ----------
+    store:
+        Where decoded images are kept: only files that changed are decoded again.
+
+    Raises
+    ------
+    UsageError
+        For a folder of images, which has no columns, and when ``data`` is not what was searched.
+    """
+    path = Path(data) if data is not None else _found(material)
+    if path is None:
+        return Rows(None, "its file is gone; pass it with --data")
+    if path.is_dir():
+        raise UsageError(
+            "--slice: a folder of images has no columns besides its classes, which the report scores one by "
+            "one. For groups, search a table with a column of paths and one of groups: "
+            "automl search TABLE.csv --target COLUMN --image-root FOLDER."
+        )
+    given = material.search.configuration
+    settings = Settings(
+        source=path,
+        target=material.search.target,
+        task=given.get("task"),
+        kinds=given.get("kinds", {}),
+        image_root=_image_root(material, given.get("image_root")),
+        drop=tuple(given.get("drop", ())),
+        store=store,
+        **_reading(given),
+    )
+    labels = LabelColumn(material.search.target)
+    source = open_source(settings, lambda: read_table(path, labels=labels, **_reading(given)))
+    clean = clean_target(source.read.frame, material.search.target, task=settings.task)
+    digest = table_digest(source.images, clean.frame, frame_digest)
+    return _compared(clean.frame, digest, evidence, path, given=data is not None)
+
+
+def _compared(frame: pd.DataFrame, digest: str, evidence: Evidence, path: Path, *, given: bool) -> Rows:
+    """The judged rows, where this is the data that was searched."""
+    if digest == evidence.story.data_digest:
+        return Rows(frame.iloc[evidence.rows])
+    reason = f"{path.name} does not hold the rows that were searched: it was changed since"
+    if given:
+        raise UsageError(f"--data: {reason}. Pass the file as it was.")
+    return Rows(None, reason)
+
+
+def _image_root(material: Material, given: str | None) -> Path | None:
+    """The folder that was named, from here or from beside the store."""
+    if given is None:
+        return None
+    places = [folder / given for folder in (Path(), *material.folders)]
+    return next((place for place in places if place.is_dir()), Path(given))
+
+
+def with_features(evidence: Evidence, rows: Rows, predictor: Predictor) -> Evidence:
+    """The evidence with the features of its sample, or as it was where the rows are not there."""
+    if rows.frame is None or evidence.sample is not None:
+        return evidence
+    places = evidence.sample_places()
+    return evidence.with_sample(Sample(places, predictor.encode(rows.frame.iloc[places])))
+
+
+def _found(material: Material) -> Path | None:
+    """The file as the search was given it, from here or from beside the store."""
+    source = material.search.configuration.get("source")
+    if not isinstance(source, str):
+        return None
+    for folder in (Path(), *material.folders):
+        if (folder / source).exists():
+            return folder / source
+    return None
+
+
+def _reading(configuration: dict[str, Any]) -> dict[str, Any]:
+    names = ("encoding", "delimiter", "decimal", "header", "skip_bad_rows", "missing")
+    return {name: configuration[name] for name in names if name in configuration}

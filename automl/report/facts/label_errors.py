@@ -1,0 +1,81 @@
+"""Held-out predictions as a table by loss, with labels that are probably wrong first.
+
+Confident learning (Northcutt, Jiang & Chuang 2021): a row is counted where the model gives another class at
+least the probability that it gives, on average, to the rows that carry that class's label.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.report.facts.evidence import Evidence
+
+HELD_OUT = "images/held_out.csv"
+COLUMNS = (
+    *("image", "label", "predicted", "probability_of_label", "probability_of_predicted", "loss"),
+    *("label_probably_wrong", "same_image_as"),
+)
+
+
+def probably_wrong(
+    target: npt.NDArray[np.int64], probabilities: npt.NDArray[np.floating]
+) -> npt.NDArray[np.bool_]:
+    """Rows whose label is probably wrong.
+
+    Parameters
+    ----------
+    target:
+        Codes of the given labels, ``(rows,)``.
+    probabilities:
+        Of all classes, ``(rows, classes)``, by models that did not learn from the row.
+    """
+    classes = probabilities.shape[1]
+    thresholds = np.full(classes, np.inf)
+    for code in range(classes):
+        own = probabilities[target == code, code]
+        if len(own):
+            thresholds[code] = own.mean()
+    confident = np.where(probabilities >= thresholds, probabilities, -1.0)
+    found: npt.NDArray[np.bool_] = (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != target)
+    return found
+
+
+def held_out_table(evidence: Evidence) -> bytes:
+    """The judged images as a CSV with :data:`COLUMNS`; empty without their paths."""
+    if evidence.paths is None or not evidence.task.labels:
+        return b""
+    target = np.asarray(evidence.target).astype(np.int64)
+    raw = np.asarray(evidence.raw, dtype=np.float64)
+    predictions = evidence.predictions
+    losses = evidence.task.row_losses(target, raw)
+    wrong = probably_wrong(target, raw)
+    labels, predicted = evidence.task.labels, predictions.argmax(axis=1)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for row in np.lexsort((-losses, ~wrong)):
+        writer.writerow(
+            (
+                evidence.paths[row],
+                labels[target[row]],
+                labels[predicted[row]],
+                f"{raw[row, target[row]]:.4f}",
+                f"{raw[row, predicted[row]]:.4f}",
+                f"{losses[row]:.4f}",
+                "yes" if wrong[row] else "",
+                "" if evidence.same_as is None else evidence.same_as[row],
+            )
+        )
+    return text.getvalue().encode("utf-8")
+
+
+def short_path(path: str, most: int = 30) -> str:
+    """The end of a path, for below a picture: its folder and its name, as far as there is room."""
+    parts = PurePath(path).parts[-2:]
+    text = "/".join(parts)
+    return text if len(text) <= most else f"…{text[-most + 1 :]}"

@@ -1,0 +1,195 @@
+"""What one report is about: a search's record, its evidence and explanation, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from automl.core.intervals import score_interval
+from automl.core.text import range_text, score_text, weight_texts
+from automl.report.facts.evidence import Evidence
+from automl.report.facts.explain import Explanation
+from automl.report.facts.timeline import Clock, clock_of, family_colours
+from automl.tracker.material import Material
+
+PICTURES = {
+    "images/top_losses.png": (
+        "The held-out images with the greatest losses: the true class, and below it what was predicted. "
+        "Where a heat map stands beside an image, the bright parts spoke for the predicted class (Grad-CAM). "
+        "All held-out images, by loss and with labels that are probably wrong first, are listed with their "
+        "paths in images/held_out.csv on the search's run."
+    ),
+    "images/classes.png": "Examples of each class.",
+}
+"""What may lie on a search's run, and what it shows."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score with its 95 % interval, where there is one, and the rows that it stands on."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+
+    @property
+    def interval_words(self) -> str:
+        """``0.91 to 0.95``; an empty text where there is none."""
+        return "" if self.low is None or self.high is None else range_text(self.low, self.high)
+
+    @property
+    def words(self) -> str:
+        """For people: ``0.93 (0.91 to 0.95)``."""
+        if self.low is None or self.high is None:
+            return score_text(self.value)
+        return f"{score_text(self.value)} ({self.interval_words})"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that the sections of a report read.
+
+    Attributes
+    ----------
+    evidence:
+        None for a search that did not end, or that an earlier version recorded.
+    explanation:
+        None where the features of the rows are not at hand; ``unexplained`` says why.
+    versions:
+        Of the libraries that made the champion.
+    pictures:
+        Sheets of images (PNG) that the search left on its run, by their names in :data:`PICTURES`.
+    """
+
+    material: Material
+    evidence: Evidence | None = None
+    explanation: Explanation | None = None
+    unexplained: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the search."""
+        return self.material.search.name
+
+    @property
+    def metric(self) -> str:
+        """What was optimised."""
+        return self.material.search.metric
+
+    @property
+    def measured(self) -> str:
+        """What held-out rows can be scored by: the metric, or the task's own where that is a function."""
+        return self.metric if self.evidence is None else self.evidence.task.metric.name
+
+    @property
+    def unmeasured(self) -> str:
+        """A sentence where that is not what the search was judged by, else an empty text."""
+        if self.measured == self.metric:
+            return ""
+        return (
+            f"{self.metric} is a function, which is not on record: what is scored anew here is scored by "
+            f"{self.measured}."
+        )
+
+    @property
+    def greater_is_better(self) -> bool:
+        """The metric's direction."""
+        return self.material.search.greater_is_better
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The object of ``automl search --json``; empty for a search that did not end."""
+        return self.material.search.summary or {}
+
+    @property
+    def members(self) -> list[dict[str, Any]]:
+        """The champion's trials: ``trial``, ``run_id``, ``family``, ``weight``."""
+        return list(self.summary.get("best", {}).get("members", []))
+
+    @cached_property
+    def weights(self) -> dict[int, str]:
+        """Of the champion's trials: ``52%``; they add up to 100."""
+        texts = weight_texts([member["weight"] for member in self.members])
+        return {member["trial"]: text for member, text in zip(self.members, texts, strict=True)}
+
+    @cached_property
+    def validation(self) -> Score | None:
+        """The champion's score on the rows that it was chosen by."""
+        value = self.summary.get("best", {}).get("validation")
+        if value is None:
+            return None
+        if self.evidence is None:
+            return Score(value)
+        if self.unmeasured:
+            return Score(value, rows=len(self.evidence.target))
+        found = score_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
+        return Score(value, found.low, found.high, found.rows)
+
+    @cached_property
+    def test(self) -> Score | None:
+        """The champion's score on untouched rows."""
+        found = self.summary.get("test")
+        return None if not found else Score(found["value"], found["low"], found["high"], found["rows"])
+
+    @property
+    def baseline(self) -> float | None:
+        """The score without looking at any feature, on the same rows as the honest score."""
+        found = self.summary.get("baseline", {})
+        value = found.get("test") if self.test is not None else found.get("validation")
+        return None if value is None else float(value)
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the search warned that its score is too good to be believed."""
+        return any("too good" in warning for warning in self.summary.get("warnings", []))
+
+    @property
+    def cost(self) -> tuple[float, int]:
+        """Milliseconds per 1000 rows and bytes of the champion."""
+        return self.material.cost
+
+    @property
+    def cost_and_score(self) -> tuple[float, float, float] | None:
+        """The champion's milliseconds per 1000 rows, its validation score and its bytes, for plots."""
+        score = self.validation
+        return None if score is None else (max(self.cost[0], 1e-3), score.value, float(self.cost[1]))
+
+    @cached_property
+    def seconds(self) -> float:
+        """Wall time of the search."""
+        known = self.material.search.seconds
+        if known is not None:
+            return float(known)
+        times = [trial.ended for trial in self.material.trials]
+        return max(times, default=self.material.search.started) - self.material.search.started
+
+    @cached_property
+    def clock(self) -> Clock:
+        """When things happened."""
+        trials = self.material.trials
+        if self.evidence is None:
+            start = self.material.search.started
+            to = max((trial.ended - start for trial in trials), default=0.0)
+            return clock_of(trials, began=start, to=to, seconds=max(self.seconds, to), slots=1)
+        story = self.evidence.story
+        return clock_of(
+            trials,
+            began=story.began,
+            to=story.trials_to,
+            seconds=max(self.seconds, story.ended),
+            slots=story.slots,
+        )
+
+    @cached_property
+    def colours(self) -> Mapping[str, str]:
+        """Family → colour."""
+        return family_colours([trial.row for trial in self.material.trials])
+
+    def beats(self, score: float, other: float) -> bool:
+        """Whether a score is better than another."""
+        return score > other if self.greater_is_better else score < other

@@ -1,0 +1,1 @@
+"""The plots: one look, one function per plot."""

@@ -1,0 +1,231 @@
+"""The report's last sections: hyperparameters, data, failures, and how to use and repeat all of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+
+from automl.core.metrics import METRICS
+from automl.core.table import Kind
+from automl.core.text import share_text
+from automl.core.trial import Status
+from automl.report.facts.inputs import columns_words
+from automl.report.facts.parameters import parameter_shares
+from automl.report.facts.subject import Subject
+from automl.report.sections.markup import Markup, code, prose, section, table, tag
+
+_COLUMNS = 60
+_STOPPED = (
+    "Stopped early: part of the way it was already so far behind the best model of its kind that it could "
+    "hardly have caught up. The time went to others."
+)
+_FUNCTION = "The metric was a function, which no command takes: automl.search(…, metric=…) does."
+_EXACT = (
+    "With a number of trials the same seed gives the same trials and scores again; with a time budget, how "
+    "many there are depends on the machine."
+)
+
+
+def parameters_section(subject: Subject) -> Markup:
+    """Which hyperparameters mattered, per family; nothing where none has trials enough to say."""
+    rows = [trial.row for trial in subject.material.trials]
+    found = parameter_shares(rows, greater_is_better=subject.greater_is_better)
+    title = "Which hyperparameters mattered"
+    if not found:
+        return Markup("")
+    note = (
+        "How much of the difference between a family's trials each parameter explains by itself (epsilon "
+        "squared over thirds of its values, on ranks), and where the better third of the trials had it. "
+        "The search looked where scores were good, so this is about that region; what matters only in "
+        "combination is not seen."
+    )
+    parts: list[Markup] = [tag("p", note, class_="muted")]
+    for family, (trials, shares) in found.items():
+        body = [(item.name, share_text(item.share), item.best) for item in shares]
+        parts += [
+            tag("h3", f"{family}, {trials} trials"),
+            table(("parameter", "explains", "better third"), body, words=(0, 2)),
+        ]
+    return section("parameters", title, *parts)
+
+
+def data_section(subject: Subject) -> Markup:
+    """What was read and how it was understood."""
+    search = subject.material.search
+    parts: list[Markup] = []
+    if subject.evidence is None:
+        return section("data", "The data", tag("p", f"Target {search.target}, task {search.task}."))
+    story = subject.evidence.story
+    parts.append(
+        tag(
+            "p",
+            f"{story.data_rows:,} rows, {columns_words(story.columns)}; "
+            f"the target “{search.target}” makes the task {search.task}: {story.task_reason}.",
+        )
+    )
+    if story.findings:
+        body = [
+            (item["severity"], item["column"] or "", item["evidence"], prose(item["remedy"]))
+            for item in story.findings
+        ]
+        parts += [
+            tag("h3", "Findings"),
+            table(("severity", "column", "what was seen", "what to do"), body, words=(0, 1, 2, 3)),
+        ]
+    elif not subject.doubted:
+        parts.append(tag("p", "The checks found nothing to worry about."))
+    if story.notes:
+        parts += [tag("h3", "Notes"), tag("ul", *[tag("li", note) for note in story.notes])]
+    listed = [(column["name"], column["kind"], column["reason"]) for column in story.columns[:_COLUMNS]]
+    more = f" (the first {_COLUMNS} of {len(story.columns)})" if len(story.columns) > _COLUMNS else ""
+    columns = table(("column", "kind", "why"), listed, words=(0, 1, 2))
+    parts.append(
+        tag("details", tag("summary", f"All columns, and why each was read as it was{more}"), columns)
+    )
+    return section("data", "The data", *parts)
+
+
+def failures_section(subject: Subject) -> Markup:
+    """What did not work, grouped by reason; nothing where all did."""
+    groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for trial in subject.material.trials:
+        if trial.row.validation is None:
+            groups[(trial.row.family, trial.row.state, trial.error)].append(trial.row.trial)
+    if not groups:
+        return Markup("")
+    body = []
+    for (family, state, error), numbers in sorted(groups.items(), key=lambda item: -len(item[1])):
+        listed = ", ".join(f"#{number}" for number in numbers[:6]) + (" …" if len(numbers) > 6 else "")
+        body.append(
+            (
+                family,
+                state,
+                f"{len(numbers)}",
+                listed,
+                _STOPPED if state == Status.PRUNED else error or "No reason is on record.",
+            )
+        )
+    head = ("family", "state", "trials", "which", "reason")
+    return section("failures", "What failed or was stopped", table(head, body, words=(0, 1, 3, 4)))
+
+
+def use_section(subject: Subject) -> Markup:
+    """Commands to load, predict, serve and repeat."""
+    search, name = subject.material.search, subject.name
+    uri = subject.summary.get("tracking_uri", "")
+    parts: list[Markup] = []
+    if subject.summary.get("model_uri"):
+        # By its name one gets the champion, which may be an earlier search's.
+        model = name if search.is_champion else search.run_id
+        parts += [tag("p", note)] if (note := subject.summary.get("succession")) else []
+        kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
+        images = kinds == {Kind.IMAGE.value}
+        place, given = ("unsorted/", "'unsorted/'") if images else ("NEW.csv", "frame")
+        takes = "a folder, an image, or a list of them" if images else "a DataFrame, or the path of a file"
+        lines = [
+            "import automl",
+            "",
+            f"model = automl.load({model!r})",
+            f"model.predict({given})  # {takes}",
+        ]
+        if subject.evidence is not None and subject.evidence.task.labels:
+            lines.append(f"model.predict_proba({given})")
+        model_uri = shlex.quote(subject.summary["model_uri"])
+        served = (
+            f"export MLFLOW_TRACKING_URI={shlex.quote(uri)}",
+            f"mlflow models serve -m {model_uri} --env-manager local --port 5001",
+        )
+        parts += [
+            tag("h3", "Predict"),
+            code(f"automl predict {shlex.quote(model)} {place} -o predictions.csv"),
+            code("\n".join(lines)),
+            tag("h3", "Serve"),
+            code("\n".join(served)),
+        ]
+    parts += [
+        tag("h3", "Repeat"),
+        code(_command(subject)),
+        tag("p", _EXACT if search.metric in METRICS else f"{_EXACT} {_FUNCTION}", class_="muted"),
+        tag("h3", "Look at every trial"),
+        code(f"automl leaderboard {shlex.quote(name)}\nautoml ui {shlex.quote(name)}"),
+    ]
+    facts = [("search run", search.run_id), ("tracking store", uri), ("model version", search.model_version)]
+    facts.append(
+        ("champion of the name", f"version {search.champion_version}" if search.champion_version else "")
+    )
+    if subject.evidence is not None:
+        facts.append(("data digest", subject.evidence.story.data_digest[:16]))
+    facts += sorted(subject.versions.items())
+    known = [(what, value) for what, value in facts if value]
+    parts.append(
+        tag("details", tag("summary", "Ids and versions"), table(("what", "which"), known, words=(0, 1)))
+    )
+    return section("use", "Use it and repeat it", *parts)
+
+
+_REPEATED = (
+    "trials",
+    "name",
+    "metric",
+    "task",
+    "test",
+    "folds",
+    "group",
+    "time_column",
+    "fold_column",
+    "kinds",
+    "image_root",
+    "weights_dir",
+    "drop",
+    "keep",
+    "families",
+    "without",
+    "spaces",
+    "workers",
+    "executor",
+    "device",
+    "prefer",
+    "promote",
+    "encoding",
+    "delimiter",
+    "decimal",
+    "header",
+    "skip_bad_rows",
+    "missing",
+)
+"""What a search is repeated with; where its record lies and how much of it is kept is for who repeats it."""
+_USUAL = {"workers": 0, "executor": "local", "device": "auto", "skip_bad_rows": False} | {
+    "prefer": "best",
+    "promote": "better",
+}
+
+
+def _command(subject: Subject) -> str:
+    """The search again, as a command; what has its default is left out."""
+    given = subject.material.search.configuration
+    words = [
+        "automl search",
+        shlex.quote(str(given.get("source", "DATA"))),
+        "--target",
+        shlex.quote(subject.material.search.target),
+    ]
+    if given.get("seconds") is not None:
+        words.append(f"--time {float(given['seconds']):g}s")
+    functions = {"metric"} if subject.material.search.metric not in METRICS else set()
+    for key in _REPEATED:
+        if key in given and key not in functions and given[key] != _USUAL.get(key):
+            words += _option("--" + {"kinds": "kind"}.get(key, key).replace("_", "-"), given[key])
+    words.append(f"--seed {given.get('seed', 0)}")
+    return " ".join(words)
+
+
+def _option(name: str, value: object) -> list[str]:
+    """An option as it is typed: a flag, one list, or once for every value."""
+    if value is True:
+        return [name]
+    if isinstance(value, dict):
+        return [f"{name} {shlex.quote(f'{key}={item}')}" for key, item in value.items()]
+    if isinstance(value, list) and name not in ("--families", "--without", "--missing"):
+        return [f"{name} {shlex.quote(str(item))}" for item in value]
+    joined = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return [f"{name} {shlex.quote(joined)}"]

@@ -1,0 +1,215 @@
+"""The leaderboard: a search's result with its members, and its trials, as rows and as a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from automl.core.errors import UsageError, did_you_mean
+from automl.core.text import whole_percents
+from automl.tracker.holder import NO_TRIAL, Holder
+from automl.tracker.record import LeaderboardRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHAMPION, RESULT, ENSEMBLE = "champion", "result", "ensemble"
+SORTS = {
+    "score": "",
+    "latency": "predict_ms_per_1000_rows",
+    "size": "model_bytes",
+    "time": "seconds",
+    "trial": "trial",
+}
+
+
+@dataclass(frozen=True)
+class MemberShare:
+    """One trial of the result; the ``percent`` of all members add up to 100, their ``weight`` to 1."""
+
+    trial: int
+    run_id: str
+    family: str
+    weight: float
+    percent: int
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """What a search delivered, with the fields of a trial's row.
+
+    Attributes
+    ----------
+    run_id:
+        The search's own run.
+    family:
+        ``ensemble``, or that of the only member.
+    validation:
+        Held-out score in the metric's own unit.
+    seconds:
+        All members' together.
+    predict_ms_per_1000_rows, model_bytes:
+        Of what was delivered, which may hold fewer folds than its trials.
+    state:
+        ``champion`` where its version has that alias, which is what predictions by name use; else
+        ``result``.
+    """
+
+    run_id: str
+    family: str
+    validation: float | None
+    seconds: float
+    predict_ms_per_1000_rows: float | None
+    model_bytes: int | None
+    members: tuple[MemberShare, ...]
+    state: str
+    trial: int = NO_TRIAL
+    standard_error: None = None
+    origin: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether its version has the alias."""
+        return self.state == CHAMPION
+
+    def to_json(self) -> dict[str, Any]:
+        """All keys of a trial's row; ``trial`` is -1, so that it is a whole number everywhere."""
+        row = {"kind": RESULT, **asdict(self), "percent": None, "weight": None}
+        return {**row, "is_champion": self.is_champion}
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A search's result, None before it ended, and its trials.
+
+    Attributes
+    ----------
+    champion:
+        What has the alias ``champion`` of the search's name now: this result, one of these trials, or of
+        another search; None where nothing has it.
+    name:
+        Of the search.
+    """
+
+    result: ResultRow | None
+    trials: tuple[LeaderboardRow, ...]
+    champion: Holder | None = None
+    name: str = ""
+
+    @property
+    def percents(self) -> dict[int, int]:
+        """Number of each trial that is in the result → its weight in whole percents."""
+        return {member.trial: member.percent for member in self._members}
+
+    @property
+    def _members(self) -> tuple[MemberShare, ...]:
+        return self.result.members if self.result else ()
+
+    def is_champion(self, row: ResultRow | LeaderboardRow) -> bool:
+        """Whether this is the row of the champion: the result's, or that of a trial that was promoted."""
+        if isinstance(row, ResultRow):
+            return row.is_champion
+        return self.champion is not None and row.run_id == self.champion.run_id
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The array of ``automl leaderboard --json``: the trials in their order, the result after them."""
+        members = {member.trial: member for member in self._members}
+        rows = []
+        for row in self.trials:
+            own = members.get(row.trial)
+            share = (
+                {"percent": own.percent, "weight": own.weight} if own else {"percent": None, "weight": None}
+            )
+            rows.append({"kind": "trial", **asdict(row), **share, "is_champion": self.is_champion(row)})
+        return [*rows, self.result.to_json()] if self.result else rows
+
+    def frame(self) -> pd.DataFrame:
+        """One row per trial, below the result's; see :func:`automl.tracker.library.leaderboard`."""
+        from automl.tracker.leaderboard_frame import COLUMNS, LeaderboardFrame
+
+        listed = self.to_json()
+        if self.result:
+            listed = [listed[-1], *listed[:-1]]
+        frame = LeaderboardFrame(listed, columns=[*COLUMNS, "percent"])
+        numbers = frame["trial"].astype("Int64")
+        weights = frame["percent"].astype("Float64") / 100
+        frame = frame.assign(trial=numbers.mask(numbers == NO_TRIAL), weight=weights)
+        return frame[list(COLUMNS)]
+
+    def sorted_by(self, sort: str) -> Leaderboard:
+        """The trials, which are best first, in another order."""
+        return replace(self, trials=tuple(in_order(self.trials, sort)))
+
+
+def result_row(
+    run_id: str,
+    best: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    trials: Sequence[LeaderboardRow],
+    *,
+    is_champion: bool,
+) -> ResultRow:
+    """The result of ``best``, which is that of ``automl search --json``.
+
+    Parameters
+    ----------
+    run_id, metrics:
+        Of the search's run.
+    is_champion:
+        Whether the version that the search registered has the alias ``champion``.
+    """
+    members = best["members"]
+    percents = whole_percents([member["weight"] for member in members])
+    numbers = {member["trial"] for member in members}
+    size = metrics.get("model_bytes")
+    return ResultRow(
+        run_id,
+        ENSEMBLE if len(members) > 1 else members[0]["family"],
+        best["validation"],
+        sum(row.seconds for row in trials if row.trial in numbers),
+        metrics.get("predict_ms_per_1000_rows"),
+        None if size is None else int(size),
+        tuple(
+            MemberShare(member["trial"], member["run_id"], member["family"], member["weight"], percent)
+            for member, percent in zip(members, percents, strict=True)
+        ),
+        CHAMPION if is_champion else RESULT,
+    )
+
+
+def in_order(rows: Sequence[LeaderboardRow], sort: str) -> list[LeaderboardRow]:
+    """Rows that are best first in an order of :func:`automl.tracker.library.leaderboard_rows`."""
+    field_name = check_order(sort)
+    if not field_name:
+        return list(rows)
+    values = [getattr(row, field_name) for row in rows]
+    order = sorted(range(len(rows)), key=lambda place: (values[place] is None, values[place] or 0.0))
+    return [rows[place] for place in order]
+
+
+def front(rows: Sequence[LeaderboardRow], sort: str) -> frozenset[int]:
+    """Numbers of the trials that no other beats in both score and what an order is by.
+
+    ``rows`` are best first. The baseline, which is the quickest and smallest, is none of them. Empty for
+    the orders ``score`` and ``trial``.
+    """
+    field_name = check_order(sort)
+    if sort in ("score", "trial"):
+        return frozenset()
+    found: list[LeaderboardRow] = []
+    for row in rows:
+        value = getattr(row, field_name)
+        if row.validation is None or value is None or row.family == "dummy":
+            continue
+        if not found or value < getattr(found[-1], field_name):
+            found.append(row)
+    return frozenset(row.trial for row in found)
+
+
+def check_order(sort: str) -> str:
+    """The field that an order is by; empty for the score."""
+    if sort not in SORTS:
+        raise UsageError(f"There is no order {sort!r}. {did_you_mean(sort, SORTS)}")
+    return SORTS[sort]

@@ -1,0 +1,1 @@
+"""Registered models: their wheel, the champion's alias, who follows whom."""

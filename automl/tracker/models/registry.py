@@ -1,0 +1,192 @@
+"""A champion as a model of MLflow: laid out, logged, registered under the search's name, and served."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.core.sealed import folder_bytes
+from automl.tracker.models.wheel import pack_wheel
+from automl.tracker.pyfunc_model import FOLDER
+from automl.tracker.store.location import local_path
+from automl.tracker.tags import SCORE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+
+    from automl.model.predictor import Predictor
+
+MODEL_NAME = "champion"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A registered version: its number and MLflow's ids."""
+
+    version: str
+    model_id: str
+    model_uri: str
+
+
+def register_champion(
+    client: MlflowClient,
+    predictor: Predictor,
+    *,
+    experiment_id: str,
+    run_id: str,
+    version: str,
+    metrics: Mapping[str, float],
+    about: str = "",
+    score: str = "",
+) -> Registered:
+    """Log the predictor's folder as a pyfunc model and register it as a new version, without an alias.
+
+    Parameters
+    ----------
+    about, score:
+        The version's description, in one line, and its score, e.g. ``accuracy 0.994``.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
+
+    logged = client.create_logged_model(
+        experiment_id,
+        name=MODEL_NAME,
+        source_run_id=run_id,
+        model_type="automl",
+        tags={"automl.version": version},
+    )
+    target = local_path(logged.artifact_location)
+    if target is not None:
+        _lay_out(target, predictor, logged.model_id, run_id, version)
+    else:
+        with tempfile.TemporaryDirectory(prefix="automl-model-") as scratch:
+            _lay_out(Path(scratch) / "model", predictor, logged.model_id, run_id, version)
+            client.log_model_artifacts(logged.model_id, str(Path(scratch) / "model"))
+    client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    now = int(time.time() * 1000)
+    scores = [Metric(name, value, now, 0, model_id=logged.model_id) for name, value in metrics.items()]
+    client.log_batch(run_id, metrics=scores)
+    registered = register_logged(client, predictor.name, logged, run_id, about=about, score=score)
+    return Registered(registered, logged.model_id, f"models:/{predictor.name}/{registered}")
+
+
+def register_logged(
+    client: MlflowClient, name: str, logged: LoggedModel, run_id: str, *, about: str, score: str
+) -> str:
+    """Make a logged model a new version of a name, without an alias; returns its number."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, tags={"automl.search": name})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    # For a models:/ source the SQL registry asks MLflow's global URI for the model, which may be
+    # another store than this client's (3.17); the folder itself needs no look-up.
+    here = local_path(logged.artifact_location) is not None
+    source = logged.artifact_location if here else f"models:/{logged.model_id}"
+    made = client.create_model_version(
+        name,
+        source,
+        run_id=run_id,
+        tags={SCORE: score} if score else None,
+        description=about or None,
+        model_id=logged.model_id,
+    )
+    # Links the model's page to its version, as mlflow.register_model does.
+    link = json.dumps([{"name": name, "version": made.version}])
+    client.set_logged_model_tags(logged.model_id, {"mlflow.modelVersions": link})
+    return str(made.version)
+
+
+def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, version: str) -> None:
+    """What ``mlflow.pyfunc.save_model`` writes, without its copy of the model and its probing of pip."""
+    from mlflow import pyfunc
+    from mlflow.models import Model
+    from mlflow.version import VERSION
+
+    from automl.model.predictor import link_or_copy
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(predictor.folder, folder / FOLDER, copy_function=link_or_copy)
+    wheel = pack_wheel(folder)
+    model = Model(
+        run_id=run_id,
+        model_id=model_id,
+        signature=_signature(predictor),
+        model_size_bytes=folder_bytes(folder),
+    )
+    pyfunc.add_to_model(
+        model,
+        loader_module="automl.tracker.pyfunc_model",
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+        streamable=False,
+    )
+    model.save(str(folder / "MLmodel"))
+    _write_environment(folder, [wheel, f"mlflow=={VERSION}", *_libraries(predictor)])
+
+
+def _libraries(predictor: Predictor) -> list[str]:
+    """The libraries as they are here, and the packages that the members' families come from."""
+    from automl.families import plug_in_requirement
+    from automl.model.predictor import library_versions
+
+    versions = {name: found for name, found in library_versions().items() if name != "automl"}
+    # "2.6.0+cu124" is a build that the public index does not have
+    pinned = [f"{name}=={found.partition('+')[0]}" for name, found in versions.items()]
+    plug_ins = {plug_in_requirement(member.family) for member in predictor.members}
+    return [*pinned, *sorted(filter(None, plug_ins))]
+
+
+def _write_environment(folder: Path, requirements: list[str]) -> None:
+    python = platform.python_version()
+    (folder / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    (folder / "python_env.yaml").write_text(
+        f"python: {python}\nbuild_dependencies:\n- pip\ndependencies:\n- -r requirements.txt\n",
+        encoding="utf-8",
+    )
+    listed = "\n".join(f"  - {requirement}" for requirement in requirements)
+    (folder / "conda.yaml").write_text(
+        "name: automl\nchannels:\n- conda-forge\n"
+        f"dependencies:\n- python={python}\n- pip\n- pip:\n{listed}\n",
+        encoding="utf-8",
+    )
+
+
+def _signature(predictor: Predictor) -> ModelSignature:
+    """Raw columns of any type, none required: the predictor parses cells as it did in training.
+
+    MLflow's own types would refuse what is harmless: an integer signature a missing value, a float one
+    a column of whole numbers (int64), a string one a category written as numbers.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType, TensorSpec
+
+    any_type = AnyType()  # type: ignore[no-untyped-call]
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec(any_type, name, required=False) for name in predictor.layout.inputs
+    ]
+    kinds = {type(label) for label in predictor.classes}
+    plain = {
+        frozenset({int}): DataType.long,
+        frozenset({bool}): DataType.boolean,
+        frozenset({str}): DataType.string,
+    }
+    answer = plain.get(frozenset(kinds), DataType.double if not kinds else any_type)
+    inputs, outputs = Schema(columns), Schema([ColSpec(answer, predictor.target_name)])
+    if not kinds:
+        return ModelSignature(inputs=inputs, outputs=outputs)
+    proba = ParamSchema([ParamSpec("proba", DataType.boolean, False)])
+    return ModelSignature(inputs=inputs, outputs=outputs, params=proba)

@@ -1,0 +1,301 @@
+"""Which version is the champion once another one is registered: the better one, or a person's choice."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from automl.core.text import score_text
+from automl.tracker.reconcile import process_is_gone
+from automl.tracker.tags import (
+    ALIAS,
+    COLUMNS,
+    GIVEN,
+    PARENT,
+    PROMOTED_AT,
+    PROMOTED_BY,
+    SCORE,
+    SETTLED,
+    recorded_score,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 2.0, 0.15
+_TURNS = 8
+_AROUND = 4
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A score that two champions have on the same rows, and how much better the second is.
+
+    Attributes
+    ----------
+    before, after:
+        In the metric's own unit.
+    low:
+        Lower end of the 95 % interval of the gain, turned so that more is better.
+    rows:
+        Which ones, for people: ``178 held-out rows``.
+    """
+
+    metric: str
+    before: float
+    after: float
+    gain: float
+    low: float
+    rows: str
+
+
+Judge = Callable[[str], "Gain | str"]
+"""Compares the champion of the search with this run id with the new one; a text says why that cannot be."""
+
+
+@dataclass(frozen=True)
+class Succession:
+    """Who is the champion now.
+
+    Attributes
+    ----------
+    version:
+        That has the alias; empty where none has it.
+    taken:
+        Whether that is the new version.
+    note:
+        What happened, in one sentence for people; empty for the first version of a name.
+    before:
+        The version that had the alias until now.
+    """
+
+    version: str
+    taken: bool
+    note: str = ""
+    before: ModelVersion | None = None
+
+
+def settle(
+    client: MlflowClient, name: str, version: str, run: Run, *, promote: str, judge: Judge | None
+) -> Succession:
+    """Give the new version the alias ``champion`` where it is due, and say what was decided.
+
+    It is due by ``always``; by ``better`` where no version has the alias, where the one that has it is of
+    the same search before it was resumed, and where the new one is better on a score that both have, beyond
+    what chance explains. A version that a person promoted stays but for ``always``.
+
+    Searches that end at once meet here: the lower number goes first, and whoever gave the alias looks again
+    whether another did so at the same moment, and compares then.
+    """
+    rivals = _unsettled(client, name, int(version))
+    if rivals:
+        _wait_for_lower(client, name, int(version))
+    for _ in range(_TURNS):
+        before = alias_holder(client, name)
+        taken, why = _due(client, name, before, version, run, promote=promote, judge=judge, rivals=rivals)
+        if _number(alias_holder(client, name)) != _number(before):
+            continue  # another search was just as quick
+        if not taken:
+            break
+        give_alias(client, name, version)
+        if not rivals or _stays(client, name, version):
+            return Succession(version, True, why, before)
+    return _kept(name, before, run, why)
+
+
+def _kept(name: str, before: ModelVersion | None, run: Run, why: str) -> Succession:
+    held = _number(before)
+    take = f"`automl promote {shlex.quote(name)} {run.info.run_id[:8]}` takes the new one"
+    if before is None:
+        return Succession("", False, f"No version of {name!r} is the champion ({why}); {take}.")
+    return Succession(held, False, f"Kept version {held} as champion ({why}); {take}.")
+
+
+def _number(held: ModelVersion | None) -> str:
+    return "" if held is None else str(held.version)
+
+
+def _unsettled(client: MlflowClient, name: str, own: int) -> set[str]:
+    """Numbers of versions around this one whose searches are just deciding who has the alias."""
+    around = [*range(max(1, own - _AROUND), own), own + 1, own + 2]
+    found = set()
+    for number in map(str, around):
+        run = _run(client, _run_of(client, name, number))
+        if run is None or run.info.status != "RUNNING" or run.data.tags.get(SETTLED) == number:
+            continue
+        if not process_is_gone(run.data.tags):
+            found.add(number)
+    return found
+
+
+def _wait_for_lower(client: MlflowClient, name: str, own: int) -> None:
+    """Until the searches that registered before this one have decided, for two seconds at most."""
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < ends:
+        if all(int(number) > own for number in _unsettled(client, name, own)):
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _stays(client: MlflowClient, name: str, version: str) -> bool:
+    """Whether the alias is still here after a moment in which another search may have given it too."""
+    time.sleep(2 * _PAUSE_SECONDS)
+    if _number(alias_holder(client, name)) != version:
+        return False
+    client.set_registered_model_tag(name, GIVEN, version)  # the other one's note may have come last
+    return True
+
+
+def _run_of(client: MlflowClient, name: str, version: str) -> str:
+    """The run of a version; empty where there is no such version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version(name, version).run_id or ""
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return ""
+
+
+def alias_holder(client: MlflowClient, name: str) -> ModelVersion | None:
+    """The version that has the alias, or None: no model, no alias, or one whose version was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(name, ALIAS)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+
+
+def give_alias(client: MlflowClient, name: str, version: str, *, by: str = "") -> None:
+    """Make a version the champion, and note that automl did it; ``by`` is the person who asked for it."""
+    if by:
+        client.set_model_version_tag(name, version, PROMOTED_BY, by)
+        client.set_model_version_tag(name, version, PROMOTED_AT, time.strftime("%Y-%m-%d %H:%M"))
+    client.set_registered_model_tag(name, GIVEN, version)
+    client.set_registered_model_alias(name, ALIAS, version)
+
+
+def promoted(client: MlflowClient, name: str, held: ModelVersion) -> str:
+    """``promoted by anna on 2026-11-30``, where a person chose this champion; else an empty text."""
+    by, at = held.tags.get(PROMOTED_BY), str(held.tags.get(PROMOTED_AT, ""))
+    if by:
+        return f"promoted by {by} on {at[:10]}"
+    given = client.get_registered_model(name).tags.get(GIVEN)
+    if given is not None and given != str(held.version):
+        return "promoted in MLflow"
+    if given is None and held.run_id:  # automl before 0.2 noted nothing, but only people take a trial
+        found = _run(client, held.run_id)
+        if found is not None and PARENT in found.data.tags:
+            return "a trial that was promoted"
+    return ""
+
+
+def _due(
+    client: MlflowClient,
+    name: str,
+    before: ModelVersion | None,
+    version: str,
+    run: Run,
+    *,
+    promote: str,
+    judge: Judge | None,
+    rivals: Collection[str],
+) -> tuple[bool, str]:
+    """Whether the new version takes the alias, and why, or what is kept.
+
+    ``rivals`` are versions of searches that ended at the same moment: no person had the time to choose one.
+    """
+    if before is None:
+        if promote == "never":
+            return False, "--promote never"
+        first = version == "1" or GIVEN not in client.get_registered_model(name).tags
+        return True, "" if first else f"Version {version} is the champion: no version had that alias."
+    if str(before.version) == version:
+        return True, ""  # an earlier try gave it the alias and was cut off
+    known = _known_score(client, before)
+    chosen = "" if str(before.version) in rivals else promoted(client, name, before)
+    if promote == "always":
+        over = f"{known}, {chosen}" if chosen else known
+        return True, f"Version {version} took over from version {before.version}{over}: --promote always."
+    facts = ", ".join(part for part in (known.strip(" ()"), chosen) if part)
+    if promote == "never":
+        return False, ", ".join(part for part in (facts, "--promote never") if part)
+    if chosen:
+        return False, facts
+    if before.run_id == run.info.run_id:
+        return True, ""
+    return _better(client, before, version, run, facts=facts, judge=judge)
+
+
+def _better(
+    client: MlflowClient,
+    before: ModelVersion,
+    version: str,
+    run: Run,
+    *,
+    facts: str,
+    judge: Judge | None,
+) -> tuple[bool, str]:
+    """By a score that both have."""
+    old = _run(client, before.run_id or "")
+    if old is None or old.info.lifecycle_stage == "deleted":
+        why = f"the search of version {before.version} was deleted in MLflow"
+        return True, f"Version {version} is the champion: {why}."
+    why = _unlike(old.data.tags, run.data.tags)
+    found = why or ("no score of both is known" if judge is None else judge(old.info.run_id))
+    if isinstance(found, str):
+        return False, ", ".join(part for part in (facts, f"not comparable: {found}") if part)
+    after, earlier = score_text(found.after), score_text(found.before)
+    scores = f"{found.metric} {after} against {earlier} on the same {found.rows}"
+    if found.low > 0:
+        return True, f"Version {version} took over from version {before.version}: {scores}."
+    if found.gain == 0:
+        return False, f"the new one is equal: {found.metric} {after} of both on the same {found.rows}"
+    verdict = "no better" if found.gain < 0 else "better by no more than chance explains"
+    if after == earlier:
+        scores = f"{scores} (rounded)"
+    return False, f"the new one is {verdict}: {scores}"
+
+
+def _unlike(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Why scores of two searches mean different things; empty where they do not."""
+    for tag, what in (("automl.target", "target"), ("automl.task", "task"), ("automl.metric", "metric")):
+        if old.get(tag) != new.get(tag):
+            return f"its {what} was {old.get(tag)!r}, this one's is {new.get(tag)!r}"
+    if COLUMNS in old and old[COLUMNS] != new.get(COLUMNS):
+        return "it has other columns"
+    return ""
+
+
+def _known_score(client: MlflowClient, version: ModelVersion) -> str:
+    """`` (accuracy 0.994)`` where that is on record."""
+    if SCORE in version.tags:
+        return f" ({version.tags[SCORE]})"
+    found = _run(client, version.run_id or "")
+    if found is None:
+        return ""
+    metric = found.data.tags.get("automl.metric", "")
+    score = recorded_score(metric, found.data.metrics)
+    return "" if score is None else f" ({metric} {score_text(score[1])})"
+
+
+def _run(client: MlflowClient, run_id: str) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    if not run_id:
+        return None
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None

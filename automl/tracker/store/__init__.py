@@ -1,0 +1,1 @@
+"""Where the record lies, its tables, and how it is read and written."""

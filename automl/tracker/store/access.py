@@ -1,0 +1,434 @@
+"""Runs and versions read: from a SQLite file without MLflow, else by MLflow's client, which also writes."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, final
+
+from automl.tracker.store.location import all_pages, local_path
+from automl.tracker.store.schema import revision
+from automl.tracker.tags import PARENT, SEARCH
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+KNOWN_SCHEMAS = frozenset({"dc11669786a5"})
+"""Revisions of MLflow's schema with which direct reading is held against its client: that of MLflow 3.17."""
+
+_RELEASE = "3.17."
+_PAGE = 1000
+_ACTIVE = 1  # mlflow.entities.ViewType.ACTIVE_ONLY
+_AT_ONCE = 500  # SQLite takes 999 values in a query at least
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run is, in MLflow's words: times in milliseconds since 1970, an end only where it has ended."""
+
+    run_id: str
+    experiment_id: str
+    status: str
+    start_time: int
+    end_time: int | None
+    artifact_uri: str
+    lifecycle_stage: str
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What is written on a run; of each metric its latest value."""
+
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was when it was read."""
+
+    info: RunInfo
+    data: RunData = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ExperimentName:
+    """An experiment that holds searches."""
+
+    name: str
+    experiment_id: str
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    """One value of a metric; ``timestamp`` in milliseconds since 1970."""
+
+    value: float
+    timestamp: int
+    step: int
+
+
+class Access(Protocol):
+    """What :class:`automl.tracker.query.Record` asks of a store; what was deleted in MLflow is left out."""
+
+    def experiments(self) -> list[ExperimentName]:
+        """Those that hold searches, the one that changed last first."""
+
+    def experiment_id(self, name: str) -> str | None:
+        """Of the experiment of this name, whatever it holds."""
+
+    def runs(self, experiments: Sequence[str]) -> list[Run]:
+        """All runs of some experiments, the latest first."""
+
+    def search_runs(self, experiments: Sequence[str]) -> list[Run]:
+        """The runs that are searches, the latest first."""
+
+    def trial_runs(self, experiment: str, search_run_id: str) -> list[Run]:
+        """The trials of a search, the latest first."""
+
+    def run(self, run_id: str) -> Run | None:
+        """The run of this id."""
+
+    def deleted_runs(self, beginning: str) -> list[Run]:
+        """The runs deleted in MLflow whose id begins so, also those of deleted experiments."""
+
+    def deleted_time(self, run_id: str) -> int | None:
+        """When a run was deleted, in milliseconds since 1970; None where the store does not tell."""
+
+    def history(self, run_id: str, metric: str) -> list[MetricPoint]:
+        """All values of a metric, in the order of time."""
+
+    def version_of(self, name: str, alias: str) -> str:
+        """The version of a registered model that has an alias, or an empty text."""
+
+    def version_run(self, name: str, version: str) -> str:
+        """The id of the run that a version is of, or an empty text."""
+
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
+        """The artifact URI of a version's model, or None where there is no such version, or not of this run.
+
+        Numbers begin at 1 again once a registered model was deleted.
+        """
+
+    def files(self, run: Run) -> tuple[str, ...]:
+        """Names of the files and folders that a run holds, in their order."""
+
+    def logged_model_place(self, model_id: str) -> str:
+        """The artifact URI of a logged model."""
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Put a tag on a run, which may have ended."""
+
+
+def open_access(database: Path | None, connect: Callable[[], MlflowClient]) -> Access:
+    """The quickest access to a store; ``connect`` makes a client where one is needed.
+
+    A SQLite file of a schema that is not in :data:`KNOWN_SCHEMAS` is left to MLflow's client, which also
+    makes the tables of a new file and brings those of an older one up to date.
+    """
+    if database is not None and revision(database) in KNOWN_SCHEMAS:
+        return _SqliteAccess(database, connect)
+    return _ClientAccess(connect)
+
+
+def is_current(database: Path) -> bool:
+    """Whether the installed MLflow serves a SQLite file as it is; False where MLflow itself must tell."""
+    return revision(database) in KNOWN_SCHEMAS and version("mlflow").startswith(_RELEASE)
+
+
+@final
+class _ClientAccess:
+    """Reads by MLflow's client: servers, databases, files of another schema."""
+
+    def __init__(self, connect: Callable[[], MlflowClient]) -> None:
+        self._client = connect()
+
+    def experiments(self) -> list[ExperimentName]:
+        found = self._client.search_experiments(
+            filter_string=f"tags.`{SEARCH}` LIKE '%'",
+            order_by=["last_update_time DESC"],
+            max_results=_PAGE,
+        )
+        return [ExperimentName(str(item.name), str(item.experiment_id)) for item in found]
+
+    def experiment_id(self, name: str) -> str | None:
+        found = self._client.get_experiment_by_name(name)
+        return None if found is None else str(found.experiment_id)
+
+    def runs(self, experiments: Sequence[str]) -> list[Run]:
+        return self._runs(experiments, "")
+
+    def search_runs(self, experiments: Sequence[str]) -> list[Run]:
+        return self._runs(experiments, f"tags.`{SEARCH}` LIKE '%'")
+
+    def trial_runs(self, experiment: str, search_run_id: str) -> list[Run]:
+        return self._runs([experiment], f"tags.`{PARENT}` = '{search_run_id}'")
+
+    def run(self, run_id: str) -> Run | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _of_client(self._client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def deleted_runs(self, beginning: str) -> list[Run]:
+        from mlflow.entities import ViewType
+
+        listed = self._client.search_experiments(
+            ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'"
+        )
+        found = self._runs([item.experiment_id for item in listed], "", ViewType.DELETED_ONLY)
+        return [run for run in found if run.info.run_id.startswith(beginning)]
+
+    def deleted_time(self, run_id: str) -> int | None:
+        return None  # its interface has no such field (3.17)
+
+    def history(self, run_id: str, metric: str) -> list[MetricPoint]:
+        found = self._client.get_metric_history(run_id, metric)
+        return [MetricPoint(float(item.value), int(item.timestamp), int(item.step)) for item in found]
+
+    def version_of(self, name: str, alias: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.get_model_version_by_alias(name, alias).version)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            return ""
+
+    def version_run(self, name: str, version: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_model_version(name, version).run_id or ""
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return ""
+
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        if run_id and self.version_run(name, version) != run_id:
+            return None
+        try:
+            return str(self._client.get_model_version_download_uri(name, version))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def files(self, run: Run) -> tuple[str, ...]:
+        return tuple(item.path for item in self._client.list_artifacts(run.info.run_id))
+
+    def logged_model_place(self, model_id: str) -> str:
+        return str(self._client.get_logged_model(model_id).artifact_location)
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        self._client.set_tag(run_id, key, value)
+
+    def _runs(self, experiments: Sequence[str], condition: str, view: int = _ACTIVE) -> list[Run]:
+        if not experiments:
+            return []
+        found = all_pages(
+            lambda token: self._client.search_runs(
+                list(experiments),
+                condition,
+                view,
+                max_results=_PAGE,
+                page_token=token,
+                order_by=["attributes.start_time DESC"],
+            )
+        )
+        return list(map(_of_client, found))
+
+
+def _of_client(run: Any) -> Run:
+    info, data = run.info, run.data
+    return Run(
+        RunInfo(
+            str(info.run_id),
+            str(info.experiment_id),
+            str(info.status),
+            info.start_time,
+            info.end_time,
+            str(info.artifact_uri),
+            str(info.lifecycle_stage),
+        ),
+        RunData(dict(data.tags), dict(data.metrics), dict(data.params)),
+    )
+
+
+@final
+class _SqliteAccess:
+    """Reads the tables of a SQLite file as MLflow's ``SqlAlchemyStore`` (3.17) does.
+
+    Importing MLflow takes two seconds of a processor, and making its tables' classes another half: most of
+    what a leaderboard would cost. Each question is a connection of its own, so nothing it says is old.
+    """
+
+    def __init__(self, database: Path, connect: Callable[[], MlflowClient]) -> None:
+        self._database = database
+        self._connect = connect
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        return self._connect()
+
+    def experiments(self) -> list[ExperimentName]:
+        rows = self._rows(
+            "SELECT e.name, e.experiment_id FROM experiments e JOIN experiment_tags t "
+            "ON t.experiment_id = e.experiment_id AND t.key = ? WHERE e.lifecycle_stage = 'active' "
+            "ORDER BY e.last_update_time DESC, e.experiment_id",
+            [SEARCH],
+        )
+        return [ExperimentName(str(name), str(number)) for name, number in rows]
+
+    def experiment_id(self, name: str) -> str | None:
+        rows = self._rows("SELECT experiment_id FROM experiments WHERE name = ?", [name])
+        return str(rows[0][0]) if rows else None
+
+    def runs(self, experiments: Sequence[str]) -> list[Run]:
+        return self._runs(experiments, "", [])
+
+    def search_runs(self, experiments: Sequence[str]) -> list[Run]:
+        return self._runs(experiments, "JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ?", [SEARCH])
+
+    def trial_runs(self, experiment: str, search_run_id: str) -> list[Run]:
+        join = "JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = ? AND t.value = ?"
+        return self._runs([experiment], join, [PARENT, search_run_id])
+
+    def run(self, run_id: str) -> Run | None:
+        # MLflow gives a deleted run to who asks by its id
+        found = self._read(f"SELECT {_INFO} FROM runs r WHERE r.run_uuid = ?", [run_id])
+        return found[0] if found else None
+
+    def deleted_runs(self, beginning: str) -> list[Run]:
+        return self._read(
+            f"SELECT {_INFO} FROM runs r JOIN experiment_tags t ON t.experiment_id = r.experiment_id "
+            "AND t.key = ? WHERE r.lifecycle_stage = 'deleted' AND substr(r.run_uuid, 1, ?) = ?",
+            [SEARCH, len(beginning), beginning],
+        )
+
+    def deleted_time(self, run_id: str) -> int | None:
+        rows = self._rows("SELECT deleted_time FROM runs WHERE run_uuid = ?", [run_id])
+        return int(rows[0][0]) if rows and rows[0][0] else None
+
+    def history(self, run_id: str, metric: str) -> list[MetricPoint]:
+        rows = self._rows(
+            "SELECT value, is_nan, timestamp, step FROM metrics WHERE run_uuid = ? AND key = ? "
+            "ORDER BY timestamp, step, value",
+            [run_id, metric],
+        )
+        return [MetricPoint(math.nan if nan else value, moment, step) for value, nan, moment, step in rows]
+
+    def version_of(self, name: str, alias: str) -> str:
+        rows = self._rows(
+            "SELECT a.version FROM registered_model_aliases a JOIN model_versions v "
+            "ON v.workspace = a.workspace AND v.name = a.name AND v.version = a.version "
+            "WHERE a.workspace = 'default' AND a.name = ? AND a.alias = ? "
+            "AND v.current_stage != 'Deleted_Internal'",
+            [name, alias],
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def version_run(self, name: str, version: str) -> str:
+        rows = self._rows(
+            "SELECT run_id FROM model_versions WHERE workspace = 'default' AND name = ? AND version = ? "
+            "AND current_stage != 'Deleted_Internal'",
+            [name, int(version)],
+        )
+        return str(rows[0][0] or "") if rows else ""
+
+    def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
+        rows = self._rows(
+            "SELECT storage_location, source FROM model_versions "
+            "WHERE workspace = 'default' AND name = ? AND version = ? "
+            "AND current_stage != 'Deleted_Internal' AND (? = '' OR run_id = ?)",
+            [name, int(version), run_id, run_id],
+        )
+        return str(rows[0][0] or rows[0][1]) if rows else None
+
+    def files(self, run: Run) -> tuple[str, ...]:
+        place = local_path(run.info.artifact_uri)
+        if place is None:  # in a bucket, say
+            return tuple(item.path for item in self._client.list_artifacts(run.info.run_id))
+        return tuple(sorted(os.listdir(place))) if place.is_dir() else ()
+
+    def logged_model_place(self, model_id: str) -> str:
+        rows = self._rows("SELECT artifact_location FROM logged_models WHERE model_id = ?", [model_id])
+        return str(rows[0][0]) if rows else str(self._client.get_logged_model(model_id).artifact_location)
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        self._client.set_tag(run_id, key, value)
+
+    def _runs(self, experiments: Sequence[str], join: str, values: Sequence[Any]) -> list[Run]:
+        marks = ", ".join("?" * len(experiments))
+        return self._read(
+            f"SELECT {_INFO} FROM runs r {join} WHERE r.experiment_id IN ({marks}) "
+            "AND r.lifecycle_stage = 'active' ORDER BY r.start_time DESC, r.run_uuid",
+            [*values, *map(int, experiments)],
+        )
+
+    def _read(self, query: str, values: Sequence[Any]) -> list[Run]:
+        """The runs that a query finds, with what is written on them, all as it was at one moment."""
+        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
+            connection.execute("BEGIN")
+            infos = [_info(row) for row in connection.execute(query, values)]
+            found = [info.run_id for info in infos]
+            tags = _grouped(connection, "key, value FROM tags", found)
+            params = _grouped(connection, "key, value FROM params", found)
+            metrics = _grouped(
+                connection, "key, CASE WHEN is_nan THEN 'nan' ELSE value END FROM latest_metrics", found
+            )
+            connection.rollback()
+        return [
+            Run(
+                info,
+                RunData(
+                    tags.get(info.run_id, {}),
+                    {name: float(value) for name, value in metrics.get(info.run_id, {}).items()},
+                    params.get(info.run_id, {}),
+                ),
+            )
+            for info in infos
+        ]
+
+    def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+_INFO = "r.run_uuid, r.experiment_id, r.status, r.start_time, r.end_time, r.artifact_uri, r.lifecycle_stage"
+
+
+def _info(row: tuple[Any, ...]) -> RunInfo:
+    run_id, experiment, status, started, ended, place, stage = row
+    return RunInfo(str(run_id), str(experiment), str(status), started, ended, str(place), str(stage))
+
+
+def _grouped(
+    connection: sqlite3.Connection, selected: str, run_ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """``{run id: {key: value}}`` of one table."""
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(run_ids), _AT_ONCE):
+        some = run_ids[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
+        for run_id, key, value in connection.execute(
+            f"SELECT run_uuid, {selected} WHERE run_uuid IN ({marks})", some
+        ):
+            found.setdefault(run_id, {})[key] = value
+    return found

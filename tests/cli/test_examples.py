@@ -1,0 +1,55 @@
+"""Examples are written whole, once, and never over something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from automl.cli.examples import EXAMPLES, write_example
+from automl.core.errors import DataError, UsageError
+from automl.data.files.readers import read_table
+
+
+@pytest.mark.parametrize("example", [item for item in EXAMPLES if item.target], ids=lambda item: item.name)
+def test_tables_are_written_with_their_target(tmp_path: Path, example: object) -> None:
+    path = write_example(example.name, tmp_path / "new")  # type: ignore[attr-defined]
+    table = read_table(path)
+    assert table.notes == ()
+    assert example.target in table.frame.columns  # type: ignore[attr-defined]
+    assert not table.frame.isna().any().any()
+
+
+def test_class_names_are_words(tmp_path: Path) -> None:
+    frame = read_table(write_example("breast_cancer", tmp_path)).frame
+    assert set(frame["class"]) == {"malignant", "benign"}
+
+
+def test_digits_are_folders_of_grey_images(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = write_example("digits", tmp_path)
+    assert sorted(folder.name for folder in path.iterdir()) == list("0123456789")
+    images = sorted(path.rglob("*.png"))
+    assert len(images) == 1797
+    with Image.open(images[0]) as image:
+        assert (image.mode, image.size) == ("L", (8, 8))
+        assert np.asarray(image).max() > 200
+
+
+def test_what_is_there_stays_unless_forced(tmp_path: Path) -> None:
+    path = write_example("wine", tmp_path)
+    content = path.read_bytes()
+    assert write_example("wine", tmp_path) == path
+    path.write_text("mine")
+    with pytest.raises(DataError, match="--force"):
+        write_example("wine", tmp_path)
+    assert path.read_text() == "mine"
+    write_example("wine", tmp_path, force=True)
+    assert path.read_bytes() == content
+
+
+def test_an_unknown_example_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'wine'"):
+        write_example("whine", tmp_path)

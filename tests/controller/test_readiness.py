@@ -1,0 +1,72 @@
+"""While one trial computes what others share, the others use what is there; what does not fit waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from automl.controller.strategy.allocator import Allocator
+from automl.controller.strategy.budget import TimeModel
+from automl.controller.strategy.optimizer import Optimizer, Suggestion, Terms
+from automl.controller.strategy.spaces import load_space
+from automl.families import families
+
+SHARED = families()["image_probe"].shared_params
+
+
+def optimizer() -> Optimizer:
+    space = load_space("image_probe", families()["image_probe"].params).for_task("multiclass", 500)
+    return Optimizer({"image_probe": space})
+
+
+def ask(asked: Optimizer, number: int, terms: Terms) -> Suggestion | None:
+    return asked.ask("image_probe", number=number, seed=number, terms=terms)
+
+
+def small(params: Mapping[str, Any]) -> bool:
+    return (params["px"], params["view"], params["views"]) == (128, "whole", 1)
+
+
+def test_heads_do_not_wait_for_other_features() -> None:
+    asked = optimizer()
+    first = ask(asked, 0, Terms(lambda params: True))
+    assert first is not None
+    assert small(first.candidate.params)
+    terms = Terms(small, shared=SHARED, may_compute=False)
+    heads = [ask(asked, number, terms) for number in range(1, 9)]
+    candidates = [head.candidate for head in heads if head is not None]
+    assert len(candidates) == 8
+    assert all(small(candidate.params) for candidate in candidates)
+    assert {candidate.origin for candidate in candidates} == {"portfolio", "sampler"}
+    assert len({candidate.key for candidate in candidates}) == 8
+
+
+def test_what_was_passed_over_is_tried_when_it_fits() -> None:
+    asked = optimizer()
+    left = asked.portfolio_left("image_probe")
+    ask(asked, 0, Terms(small, shared=SHARED))
+    big = ask(asked, 1, Terms(lambda params: True, prefers=lambda params: params["views"] == 6))
+    assert big is not None
+    assert big.candidate.params["views"] == 6
+    nothing = Terms(lambda params: False, shared=SHARED, may_compute=False)
+    assert ask(asked, 2, nothing) is None
+    assert not asked.can_ask("image_probe", nothing)
+    assert asked.portfolio_left("image_probe") == left - 2
+
+
+def test_a_familys_turn_waits_until_it_can_begin() -> None:
+    allocator = Allocator(("dummy", "image_probe", "image_tail"), TimeModel())
+    first = [allocator.choose(1e9, lambda family: family != "image_probe") for _ in range(2)]
+    assert first == ["dummy", "image_tail"]
+    assert allocator.choose(1e9, lambda family: False) is None
+    assert allocator.choose(1e9) == "image_probe"
+
+
+def test_a_recalled_entry_is_not_tried_again() -> None:
+    first, second = optimizer(), optimizer()
+    big = ask(first, 0, Terms(lambda params: params["views"] == 6))
+    assert big is not None
+    second.recall(big.candidate, number=0)
+    following = [ask(second, number, Terms(lambda params: True)) for number in range(1, 4)]
+    assert big.candidate.key not in {item.candidate.key for item in following if item is not None}
+    assert second.portfolio_left("image_probe") == first.portfolio_left("image_probe") - 3
