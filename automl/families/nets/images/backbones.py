@@ -52,7 +52,7 @@ class Backbone:
     package: str = ""
 
 
-# torchvision 0.29's default weights; tests/families/nets/test_backbones.py holds the names against its registry.
+# torchvision 0.29's default weights; test_backbones.py holds the names against its registry.
 BACKBONES = {
     backbone.name: backbone
     for backbone in (

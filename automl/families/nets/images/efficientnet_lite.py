@@ -1,7 +1,7 @@
 """EfficientNet-Lite (Tan & Le 2019, in TensorFlow's edition for small devices), whose weights we bring along.
 
-The same numbers and names as timm's ``tf_efficientnet_lite*`` (tests/families/nets/test_backbones.py holds them
-against each other) without importing timm, which takes two and a half processor seconds in every worker.
+The same numbers and names as timm's ``tf_efficientnet_lite*`` (test_backbones.py holds them against
+each other) without importing timm, which takes two and a half processor seconds in every worker.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Gorishniy, Kotelnikov, Babenko 2024, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
 Ensembling" (arXiv 2410.24210). The authors' package ``tabm`` has layers that hold one net only, and imports
-scikit-learn; ``tests/families/nets/test_member_layers.py`` compares initial scalings and outputs with its own.
+scikit-learn; ``test_member_layers.py`` compares initial scalings and outputs with its own.
 Activations are ``(nets, rows, members, features)``. Under autocast they stay in the reduced type between
 products: parameters that are added to them or multiplied with them are cast to it.
 """
