@@ -15,10 +15,12 @@ from automl.controller.strategy.champion import choose_champion, grouped_causes
 from automl.controller.strategy.ensemble import weighted_mean
 from automl.controller.strategy.unlearned import too_good_warnings, unlearned_warnings
 from automl.core.clock import Clock
+from automl.core.family import BASELINE
 from automl.core.intervals import Interval, score_interval
 from automl.core.trial import Status, Trial
 from automl.data.digest import row_hashes
 from automl.data.repeats import find_repeats
+from automl.families import quick_families
 from automl.model.champion import Champion
 from automl.model.class_weights import apply_weights
 from automl.model.known_rows import KnownRows
@@ -30,10 +32,6 @@ from automl.report.facts.evidence import gather
 from automl.report.succession import gain_over
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
-
-BASELINE = "dummy"
-QUICK = (BASELINE, "linear")
-"""The families that a budget of a few seconds is for."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +169,7 @@ def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:
             {BASELINE},
             "The budget was too short for any model: the result is the baseline.",
         ),
-        ({*QUICK}, "The budget was too short for more than the simplest models."),
+        ({*quick_families()}, "The budget was too short for more than the simplest models."),
     ):
         others = {*ended.loop.optimizer.spaces} - simple
         if scored <= simple and {*ended.families} - simple and (not others or others - failed):

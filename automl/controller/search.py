@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from automl.controller.finish import QUICK, Ended, deliver
+from automl.controller.finish import Ended, deliver
 from automl.controller.folder import SearchFolder, tidy, unfinished_folders
 from automl.controller.loop import Loop
 from automl.controller.readiness import absent_nets, nets_of, readiness_for
@@ -43,6 +43,7 @@ from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
 from automl.families import families as known_families
+from automl.families import quick_families
 from automl.problem.capacity import cores, device, libraries, patience
 from automl.problem.preparation import Prepared, prepare
 from automl.problem.settings import Settings
@@ -106,7 +107,7 @@ class RunningSearch:
             os.environ[WEIGHTS_VARIABLE] = str(self.settings.weights_dir)  # workers inherit it
         chosen = _chosen_families(self.settings)
         if self._hurried and not is_image_folder(self.settings.source):
-            chosen = tuple(name for name in chosen if name in QUICK) or chosen
+            chosen = tuple(name for name in chosen if name in quick_families()) or chosen
         # an unusable address is refused early
         root = locate_store(self.settings.tracking_uri, self.settings.store).root
         if self.resumed is None:

@@ -19,6 +19,8 @@ from automl.core.typed_values import Value
 T = TypeVar("T")
 PLUG_INS = "automl.families"
 """The group of entry points by which packages offer families."""
+BASELINE = "dummy"
+"""The family that looks at no feature: it is fitted in every search, and begins it."""
 Predictions = npt.NDArray[np.floating]
 
 
@@ -194,6 +196,15 @@ class Family:
         Names of the parameters that decide what ``prepare`` computes.
     unsuited:
         ``unsuited(scope)``: why a search had better leave the family out, or an empty string.
+    opening:
+        Its places in the opening of a search, ascending: at its n-th one, its n-th portfolio entry is tried.
+        Those of all families are put in order; the built-in ones take tens, so that there is room between
+        them. A family without any is tried twice after
+        the others.
+    quick:
+        Whether a budget of a few seconds, in which no worker process starts, is enough for it.
+    pretrained:
+        Whether weights that were trained elsewhere are part of its models.
     """
 
     name: str
@@ -211,3 +222,6 @@ class Family:
     outlook: Callable[[Any, Sequence[Table], Scope], Outlook | None] | None = None
     shared_params: tuple[str, ...] = ()
     unsuited: Callable[[Scope], str] = lambda scope: ""
+    opening: tuple[int, ...] = ()
+    quick: bool = False
+    pretrained: bool = False

@@ -26,6 +26,10 @@ class Kind(StrEnum):
     CONSTANT = "constant"
 
 
+TABLE_KINDS = frozenset({Kind.NUMBER, Kind.CATEGORY, Kind.TEXT})
+"""Kinds of features that families of tables read; dates are numbers by the time they are features."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of the user's data: its kind, and why that kind was chosen."""

@@ -30,6 +30,11 @@ def families() -> dict[str, Family]:
     return dict(_discovered()[0])
 
 
+def quick_families() -> frozenset[str]:
+    """Names of those that a budget of a few seconds is enough for."""
+    return frozenset(name for name, item in families().items() if item.quick)
+
+
 def broken_families() -> tuple[BrokenFamily, ...]:
     """Plug-ins that could not be imported, hold no family, or take another family's name."""
     return _discovered()[1]

@@ -186,4 +186,5 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    opening=(30, 100, 150),
 )

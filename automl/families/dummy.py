@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from automl.core.family import Family, FitContext
+from automl.core.family import BASELINE, Family, FitContext
 from automl.core.table import Kind, Table
 from automl.core.tasks import Encoded, Task
 from automl.families.preprocess.constant import Constant
@@ -27,10 +27,12 @@ def load(folder: Path) -> Constant:
 
 
 FAMILY = Family(
-    name="dummy",
+    name=BASELINE,
     summary="The best constant prediction; what every other model must beat.",
     params=Params,
     fit=fit,
     load=load,
     kinds=frozenset(Kind),
+    opening=(0,),
+    quick=True,
 )

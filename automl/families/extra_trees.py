@@ -48,4 +48,5 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=FittedForest.load,
+    opening=(40, 200),
 )

@@ -101,4 +101,5 @@ FAMILY = image_family(
     params=Params,
     plan=_plan,
     unsuited=_unsuited,
+    opening=(70, 140),
 )

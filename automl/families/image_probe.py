@@ -125,4 +125,6 @@ FAMILY = Family(
     prepare=prepare,
     outlook=outlook,
     shared_params=SHARED_PARAMS,
+    opening=(10, 20, 30, 40, 60, 80, 90, 100, 110),
+    pretrained=True,
 )

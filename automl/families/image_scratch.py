@@ -86,4 +86,5 @@ FAMILY = image_family(
     plan=_plan,
     unsuited=_unsuited,
     pretrained=False,
+    opening=(130,),
 )

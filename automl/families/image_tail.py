@@ -93,4 +93,5 @@ FAMILY = image_family(
     params=Params,
     plan=_plan,
     unsuited=_unsuited,
+    opening=(50, 120),
 )

@@ -190,4 +190,5 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    opening=(20, 70, 130, 170),
 )

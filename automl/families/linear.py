@@ -269,4 +269,6 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    opening=(10, 110, 180),
+    quick=True,
 )

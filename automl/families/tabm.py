@@ -110,4 +110,5 @@ FAMILY = net_family(
     plan=_plan,
     build=_build,
     fits_folds_together=_fits_folds_together,
+    opening=(50, 120, 160),
 )

@@ -104,4 +104,5 @@ FAMILY = net_family(
     plan=_plan,
     build=_build,
     fits_folds_together=_fits_folds_together,
+    opening=(80, 190),
 )

@@ -175,4 +175,5 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    opening=(60, 140),
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from automl.core.metrics import METRICS
 from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text
+from automl.families import families
 from automl.report.facts import curves
 from automl.report.facts.beyond import beyond_the_range
 from automl.report.facts.driver_words import compared, headline
@@ -21,7 +22,6 @@ from automl.report.facts.subject import Subject
 
 _CLASS_ROWS = 40
 _SMALL = 1000
-_PRETRAINED = ("image_",)
 
 
 def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
@@ -284,8 +284,8 @@ def _beyond(subject: Subject) -> str:
 
 
 def _versions(subject: Subject) -> str:
-    families = {member["family"] for member in subject.members}
-    pretrained = sorted(family for family in families if family.startswith(_PRETRAINED))
+    used, known = {member["family"] for member in subject.members}, families()
+    pretrained = sorted(name for name in used if name in known and known[name].pretrained)
     weights = (
         f"Weights trained elsewhere are part of {', '.join(pretrained)}; their licence and source stand in "
         "each model's folder."

@@ -8,47 +8,10 @@ from itertools import zip_longest
 import numpy as np
 
 from automl.controller.strategy.budget import TimeModel
+from automl.core.family import BASELINE
+from automl.core.table import TABLE_KINDS
+from automl.families import families
 
-# Cheap to diverse; a family's n-th mention is its n-th portfolio entry. From one-minute comparisons on
-# tables of 500 to 40,000 rows: a net was the best single model on half of them and CatBoost, LightGBM
-# with extra trees and the forests led the others, so each has run before any has run thrice. Nets come
-# after a few seconds, when torch is loaded in the background and no trial has to wait for it.
-OPENING = (
-    "dummy",
-    "linear",
-    "lightgbm",
-    "catboost",
-    "extra_trees",
-    "tabm",
-    "xgboost",
-    "lightgbm",
-    "tabular_net",
-    "random_forest",
-    "catboost",
-    "linear",
-    "tabm",
-    "lightgbm",
-    "xgboost",
-    "catboost",
-    "tabm",
-    "lightgbm",
-    "linear",
-    "tabular_net",
-    "extra_trees",
-    "random_forest",
-)
-# For tables with images, in turn with the others: two sizes of pictures at once, then deeper training.
-IMAGE_OPENING = (
-    "dummy",
-    *["image_probe"] * 4,
-    "image_tail",
-    "image_probe",
-    "image_finetune",
-    *["image_probe"] * 4,
-    "image_tail",
-    "image_scratch",
-    "image_finetune",
-)
 FLOOR = 0.05
 _CAPS = (
     (100, 4),
@@ -74,6 +37,34 @@ def trial_cap(rows: int) -> int:
         slope = (caps[-1] - caps[-2]) / (sizes[-1] - sizes[-2])
         return int(np.exp(caps[-1] + slope * (at - sizes[-1])))
     return max(3, round(float(np.exp(np.interp(at, sizes, caps)))))
+
+
+def opening_of(names: Sequence[str]) -> list[str]:
+    """The families of the first trials in their order, as the families state it, each as often as it does.
+
+    Families of different kinds of data take turns, those of tables second; the baseline begins. Families
+    that state no place come twice each, after the others.
+
+    Cheap to diverse. The built-in places are from one-minute comparisons on tables of 500 to 40,000 rows: a
+    net was the best single model on half of them and CatBoost, LightGBM with extra trees and the forests led
+    the others, so each has run before any has run thrice. Nets come after a few seconds, when torch is loaded
+    in the background and no trial has to wait for it. On images, two sizes of pictures come at once, then
+    deeper training.
+    """
+    known = families()
+    places: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        if name in known and name != BASELINE:
+            own = min(known[name].kinds - TABLE_KINDS, default="")
+            places.setdefault(own, []).extend((place, name) for place in known[name].opening)
+    queues = [
+        [name for _, name in sorted(places[own])] for own in sorted(places, key=lambda own: (not own, own))
+    ]
+    queues = [queue for queue in queues if queue] or [[]]
+    if BASELINE in names:
+        queues[0].insert(0, BASELINE)
+    opening = [name for turn in zip_longest(*queues) for name in turn if name is not None]
+    return opening + [name for name in names if name not in opening] * 2
 
 
 class Allocator:
@@ -110,14 +101,7 @@ class Allocator:
         self._seed = seed
         self._asked = 0
         self._gain: dict[str, float] = {}
-        images, tables = (
-            [name for name in names if name in self._families] for names in (IMAGE_OPENING, OPENING[1:])
-        )
-        opening = (*IMAGE_OPENING, *OPENING)
-        # In turn where there are both, beginning with the dummy, which leads the first.
-        pairs = zip_longest(images, tables) if len(images) > 1 else [*zip(images), *zip(tables)]
-        self._opening = [name for pair in pairs for name in pair if name is not None]
-        self._opening += [name for name in self._families if name not in opening] * 2
+        self._opening = opening_of(self._families)
 
     def choose(
         self, seconds_left: float, can_begin: Callable[[str], bool] = lambda family: True
@@ -141,7 +125,7 @@ class Allocator:
             waiting.append(family)
         self._opening = waiting
         open_families = [
-            name for name in ready if name != "dummy" and self._fits(name, seconds_left) and can_begin(name)
+            name for name in ready if name != BASELINE and self._fits(name, seconds_left) and can_begin(name)
         ]
         if not open_families:
             return None
@@ -171,7 +155,7 @@ class Allocator:
         if not self._timed:
             return self._families
         ready = [name for name in self._families if self._ready(name)]
-        return ready if {*ready} - {"dummy"} else self._families
+        return ready if {*ready} - {BASELINE} else self._families
 
     def _fits(self, family: str, seconds_left: float) -> bool:
         if not self._timed:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from automl.core.family import BASELINE
 from automl.core.pace import Pace
 
 SCARCE = 0.6
@@ -51,7 +52,7 @@ class TimeModel:
 
         A second on a processor, and where that is scarce half of what the other families took.
         """
-        seen = [seconds for name, times in self._seconds.items() if name != "dummy" for seconds in times]
+        seen = [seconds for name, times in self._seconds.items() if name != BASELINE for seconds in times]
         half = 0.5 * float(np.median(seen)) if seen and self.pace.share < SCARCE else 0.0
         return max(1.0, half) / self.pace.share
 

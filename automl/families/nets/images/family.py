@@ -25,6 +25,7 @@ def image_family(
     plan: Callable[[Any], NetTraining],
     unsuited: Callable[[Scope], str],
     pretrained: bool = True,
+    opening: tuple[int, ...] = (),
 ) -> Family:
     """The family of a net that is trained on images as ``plan(params)`` says.
 
@@ -32,7 +33,7 @@ def image_family(
     ----------
     plan:
         Parameters → :class:`automl.families.nets.images.plan.NetTraining`.
-    unsuited:
+    unsuited, opening:
         As in :class:`automl.core.family.Family`.
     pretrained:
         Whether it begins with published weights, and computes what frozen stages see for all folds at once.
@@ -71,6 +72,8 @@ def image_family(
         outlook=outlook if pretrained else None,
         shared_params=SHARED_PARAMS if pretrained else (),
         unsuited=unsuited,
+        opening=opening,
+        pretrained=pretrained,
     )
 
 

@@ -23,6 +23,7 @@ def net_family(
     plan: Callable[[Any], NetPlan],
     build: Callable[..., Any],
     fits_folds_together: Callable[[Any, int], bool],
+    opening: tuple[int, ...] = (),
 ) -> Family:
     """The family of a net that is trained as ``plan(params)`` says.
 
@@ -32,6 +33,8 @@ def net_family(
         Parameters → :class:`automl.families.nets.tables.fit.NetPlan`. Called in a worker, where torch is.
     build:
         The plan's ``build``; loading calls it with what was saved.
+    opening:
+        As in :class:`automl.core.family.Family`.
     """
 
     def fit(params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
@@ -60,4 +63,5 @@ def net_family(
         load=load,
         fit_folds=fit_folds,
         fits_folds_together=fits_folds_together,
+        opening=opening,
     )

@@ -1,0 +1,82 @@
+"""The first trials of a search, as the families state them."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from automl.controller.strategy.allocator import opening_of
+from automl.core.family import BASELINE
+from automl.core.table import Kind
+from automl.families import families, quick_families
+
+TABLES = [
+    "linear",
+    "lightgbm",
+    "catboost",
+    "extra_trees",
+    "tabm",
+    "xgboost",
+    "lightgbm",
+    "tabular_net",
+    "random_forest",
+    "catboost",
+    "linear",
+    "tabm",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+    "tabm",
+    "lightgbm",
+    "linear",
+    "tabular_net",
+    "extra_trees",
+    "random_forest",
+]
+IMAGES = [
+    "image_probe",
+    "image_probe",
+    "image_probe",
+    "image_probe",
+    "image_tail",
+    "image_probe",
+    "image_finetune",
+    "image_probe",
+    "image_probe",
+    "image_probe",
+    "image_probe",
+    "image_tail",
+    "image_scratch",
+    "image_finetune",
+]
+
+
+def of_kind(kind: Kind) -> list[str]:
+    return [name for name, item in families().items() if name != BASELINE and kind in item.kinds]
+
+
+def test_tables_begin_with_cheap_and_diverse_families() -> None:
+    assert opening_of([BASELINE, *of_kind(Kind.NUMBER)]) == [BASELINE, *TABLES]
+
+
+def test_images_begin_with_heads_on_frozen_features() -> None:
+    assert opening_of([BASELINE, *of_kind(Kind.IMAGE)]) == [BASELINE, *IMAGES]
+
+
+def test_families_of_images_and_of_tables_take_turns() -> None:
+    turns = zip_longest([BASELINE, *IMAGES], TABLES)
+    assert opening_of(list(families())) == [name for turn in turns for name in turn if name]
+
+
+def test_a_family_without_a_place_is_tried_twice_after_the_others() -> None:
+    assert opening_of([BASELINE, "linear", "new"]) == [BASELINE, *["linear"] * 3, "new", "new"]
+    assert opening_of(["new"]) == ["new", "new"]
+    assert opening_of([BASELINE]) == [BASELINE]
+
+
+def test_a_few_seconds_are_enough_for_the_baseline_and_the_linear_model() -> None:
+    assert quick_families() == {BASELINE, "linear"}
+
+
+def test_nets_that_begin_with_published_weights_say_so() -> None:
+    pretrained = {name for name, item in families().items() if item.pretrained}
+    assert pretrained == {"image_probe", "image_tail", "image_finetune"}
