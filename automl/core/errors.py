@@ -2,11 +2,11 @@
 
 AutoMLError                       exit code 1
 ├── UsageError (ValueError)       2   a wrong flag, name or argument
-│   └── SpaceError                2   a search-space file that does not bind
+│   └── SpaceError                2   a search-space file that does not fit its family
 ├── DataError (ValueError)        3   the data cannot be used as it is
 │   ├── CellError                 3   some cells of a column cannot be read
 │   └── ModelFileError            3   a model folder that is damaged, foreign or unsafe
-├── MissingDependencyError (ImportError)   4   an extra that is not installed
+├── MissingDependencyError (ImportError)   4   an extra or a device that is missing
 ├── NoTrialError (RuntimeError)   5   no trial succeeded
 ├── StorageError (OSError)        6   the store or the tracking server failed
 └── SearchInterrupted             130 the user ended a search before it had a result
@@ -27,13 +27,13 @@ class AutoMLError(Exception):
 
 
 class UsageError(AutoMLError, ValueError):
-    """A flag, a name or an argument that cannot be used."""
+    """A wrong flag, name or argument."""
 
     exit_code = 2
 
 
 class SpaceError(UsageError):
-    """A search-space file that does not bind to its family's parameters."""
+    """A search-space file that does not fit its family's parameters."""
 
 
 class DataError(AutoMLError, ValueError):
@@ -48,7 +48,7 @@ class CellError(DataError):
     Attributes
     ----------
     places:
-        Places of their rows in the data that was given.
+        Positions of their rows in the data, from 0.
     """
 
     def __init__(self, message: str, places: Iterable[int] = ()) -> None:
@@ -57,11 +57,11 @@ class CellError(DataError):
 
 
 class ModelFileError(DataError):
-    """A model folder that is damaged, foreign or unsafe; nothing in it was opened."""
+    """A model folder that is damaged, foreign or unsafe; none of its files was opened."""
 
 
 class MissingDependencyError(AutoMLError, ImportError):
-    """An optional dependency or device that is not there; the message names the install command."""
+    """An optional dependency or device that is missing; the message names the install command."""
 
     exit_code = 4
 
@@ -84,9 +84,9 @@ class SearchInterrupted(AutoMLError):
     exit_code = 130
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that suggests close matches of ``name`` in any case, or lists what is known."""
-    names = [str(item) for item in known]
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """A sentence that suggests close matches of ``name`` in any case, or lists the choices."""
+    names = [str(item) for item in choices]
     spelled = {item.casefold(): item for item in reversed(names)}
     close = [spelled[item] for item in get_close_matches(name.casefold(), spelled, n=3, cutoff=0.5)]
     if close:

@@ -1,4 +1,4 @@
-"""What the checks report: one thing to know about the data, how bad it is, what to do about it."""
+"""A finding of the data checks: what was noticed, how serious it is, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ SEVERITIES = (ERROR, WARNING, NOTE)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know about the data.
+    """Something that a check noticed about the data.
 
     Attributes
     ----------
     code:
-        A word for programs; ``docs/checks.md`` lists all of them.
+        A word for programs; ``docs/checks.md`` lists them all.
     column:
-        The column it is about, if it is about one.
+        The column concerned, if there is one.
     severity:
         ``error`` (a search refuses the data), ``warning`` (the scores or the model may mislead) or
         ``note``.
     evidence, remedy:
-        What was seen, and what to do; sentences for people.
+        Sentences for people: what was seen, and what to do.
     """
 
     code: str
@@ -35,11 +35,11 @@ class Finding:
 
 
 def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Errors, then warnings, then notes; else in the order in which they were found."""
+    """Errors, then warnings, then notes; each in the order in which they were found."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def refusal(error: DataError, column: str | None = None) -> Finding:
-    """The finding of what a search refuses, from the error that it would raise."""
+    """A finding made of the error that a search would raise."""
     evidence, _, remedy = str(error).partition(" Next: ")
     return Finding("refused", column, ERROR, evidence, remedy[:1].upper() + remedy[1:])

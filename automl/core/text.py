@@ -33,14 +33,14 @@ def score_text(value: float, digits: int = 5) -> str:
     if 10**digits - 0.5 <= abs(value) < 1e9:
         return f"{value:.0f}"
     text = f"{value:.{digits}g}"
-    while text in ("1", "-1") and abs(value) < 1 and digits < 12:  # a share of 0.999998 is not all
+    while text in ("1", "-1") and abs(value) < 1 and digits < 12:  # 0.999998 must not read as 1
         digits += 1
         text = f"{value:.{digits}g}"
     return text
 
 
 def signed_text(value: float, digits: int = 4) -> str:
-    """The same with its sign: ``+0.0125``."""
+    """A score with its sign: ``+0.0125``."""
     return f"{'-' if value < 0 else '+'}{score_text(abs(value), digits)}"
 
 
@@ -63,7 +63,7 @@ def share_text(share: float, digits: int = 0) -> str:
 
 
 def weight_texts(weights: Sequence[float]) -> list[str]:
-    """Parts of a whole as percentages that add up to 100 as they are printed; none but a 0 reads 0%.
+    """Parts of a whole as percentages that add up to 100 as printed; only a 0 reads 0%.
 
     The largest remainders are rounded up (Hamilton's method), with the digits that the smallest part needs.
     """
@@ -83,7 +83,7 @@ def weight_texts(weights: Sequence[float]) -> list[str]:
 
 
 def quoted(text: str, most: int = 60) -> str:
-    """A cell in quotes, cut with a sign that says so: ``'Mr. Owen Harr…'``."""
+    """A cell in quotes; an ellipsis marks where it is cut: ``'Mr. Owen Harr…'``."""
     return repr(text if len(text) <= most else f"{text[: most - 1]}…")
 
 
@@ -100,11 +100,11 @@ def whole_percents(shares: Sequence[float]) -> list[int]:
     if not total:
         return [0] * len(shares)
     exact = [100 * share / total for share in shares]
-    found = [int(percent) for percent in exact]
-    by_rest = sorted(range(len(exact)), key=lambda place: (found[place] - exact[place], place))
-    for place in by_rest[: 100 - sum(found)]:
-        found[place] += 1
-    return found
+    percents = [int(percent) for percent in exact]
+    by_rest = sorted(range(len(exact)), key=lambda place: (percents[place] - exact[place], place))
+    for place in by_rest[: 100 - sum(percents)]:
+        percents[place] += 1
+    return percents
 
 
 def size_text(size: float) -> str:
@@ -117,7 +117,7 @@ def size_text(size: float) -> str:
 
 
 def without_password(uri: str) -> str:
-    """The URI with stars in the place of a password."""
+    """The URI with stars instead of its password."""
     parts = urlsplit(uri)
     if parts.password is None:
         return uri
