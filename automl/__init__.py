@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from automl.core.imports import lazy_names
 from automl.core.version import __version__
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from automl.core.errors import AutoMLError
     from automl.model.predictor import Predictor
     from automl.problem.check import CheckReport, check
-    from automl.tracker.library import load
+    from automl.tracker.library import describe, leaderboard, load, promote, searches
 
 __all__ = [
     "AutoMLError",
@@ -21,30 +22,26 @@ __all__ = [
     "SearchResult",
     "__version__",
     "check",
+    "describe",
+    "leaderboard",
     "load",
+    "promote",
     "resume",
     "search",
+    "searches",
 ]
 
-_HOMES = {
-    "check": "automl.problem.check",
-    "CheckReport": "automl.problem.check",
-    "search": "automl.controller.start",
-    "resume": "automl.controller.start",
-    "SearchResult": "automl.controller.result",
-    "load": "automl.tracker.library",
-    "Predictor": "automl.model.predictor",
-    "AutoMLError": "automl.core.errors",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Public names are imported when they are first used, so that ``import automl`` stays fast."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'automl' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "automl.problem.check": "check CheckReport",
+        "automl.controller.start": "search resume",
+        "automl.controller.result": "SearchResult",
+        "automl.tracker.library": "describe leaderboard load promote searches",
+        "automl.model.predictor": "Predictor",
+        "automl.core.errors": "AutoMLError",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -29,7 +29,7 @@ ROOMS = (
     "cli",
 )
 # Outside the rooms: what strangers import. They use the rooms, and no room uses them.
-DOORS = ("testing",)
+DOORS = ("plugins", "testing")
 TOP_LEVEL = 12
 HOMES = {
     "optuna": {"controller.strategy.optimizer"},
@@ -178,6 +178,18 @@ def test_rooms_import_only_the_rooms_below() -> None:
         if not room_of(name) or ROOMS.index(room_of(name)) > ROOMS.index(room_of(module.name))
     }
     assert not upward, "\n".join(sorted(upward))
+
+
+def test_what_strangers_are_given_for_their_tests_comes_through_the_same_door() -> None:
+    """The contract checks use ``automl.plugins`` as whoever runs them does, and no inner module."""
+    inner = [
+        f"{module.place(imported.line)} imports {imported.target}"
+        for name, module in MODULES.items()
+        if name.partition(".")[0] == "testing"
+        for imported in module.imports
+        if re.match(r"automl\b(?!\.plugins$|\.testing\b)", imported.target)
+    ]
+    assert not inner, "\n".join(inner)
 
 
 def test_families_never_import_one_another() -> None:

@@ -8,17 +8,15 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from automl.controller.strategy.space import SearchSpace
 from automl.core.errors import StorageError
-from automl.core.version import __version__
+from automl.core.version import library_versions
 from automl.problem.settings import Settings
 
 FORMAT = 1
-_PACKAGES = ("numpy", "optuna", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "tabm")
 # Where the search is kept and under which name, what is free on the machine, and who becomes the champion:
 # none of it makes it another search.
 _INCIDENTAL = frozenset({"store", "tracking_uri", "memory_bytes", "promote", "name", "name_given"})
@@ -57,7 +55,7 @@ class Outset:
     tracking_uri: str | None
     created: float
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    versions: Mapping[str, str] = field(default_factory=lambda: installed_versions())
+    versions: Mapping[str, str] = field(default_factory=lambda: library_versions("optuna", "tabm"))
     spaces: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -130,17 +128,6 @@ def space_digests(spaces: Mapping[str, SearchSpace]) -> dict[str, str]:
         name: hashlib.sha256(repr((space.params, space.portfolio)).encode()).hexdigest()
         for name, space in spaces.items()
     }
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of what decides a trial's outcome."""
-    found = {"automl": __version__}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from automl.core.machine import machine_cores
 from automl.core.pace import Pace
 
 END_SECONDS = 1.2
@@ -19,7 +20,7 @@ def first_pace() -> Pace:
     """
     if not hasattr(os, "getloadavg"):
         return Pace()
-    return Pace(1 / min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), 3.0))
+    return Pace(1 / min(max(os.getloadavg()[0] / machine_cores(), 1.0), 3.0))
 
 
 class Clock:

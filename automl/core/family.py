@@ -17,8 +17,6 @@ from automl.core.trial import Curve
 from automl.core.typed_values import Value
 
 T = TypeVar("T")
-PLUG_INS = "automl.families"
-"""The group of entry points by which packages offer families."""
 BASELINE = "dummy"
 """The family that looks at no feature: it is fitted in every search, and begins it."""
 Predictions = npt.NDArray[np.floating]
@@ -56,8 +54,6 @@ class FitContext:
         The fold's held-out rows ``(table, encoded target)`` for early stopping, or None in a refit.
     fold:
         Number of the fold, for messages.
-    fidelity:
-        Share of the full effort, in (0, 1].
     device:
         ``cpu`` or ``cuda``.
     cache:
@@ -79,7 +75,6 @@ class FitContext:
     deadline: float = float("inf")
     valid: tuple[Table, Encoded] | None = None
     fold: int = 0
-    fidelity: float = 1.0
     device: str = "cpu"
     cache: Cache | None = None
     nets: tuple[str, ...] = ()

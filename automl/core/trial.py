@@ -42,8 +42,6 @@ class Candidate:
         Values for the family's ``Params``; what is absent takes its default there.
     seed:
         Seed of everything random in the trial.
-    fidelity:
-        Share of the full effort, in (0, 1]; 1 is a full trial.
     log_target:
         Regression only: fit on ``log1p(target)`` and predict ``expm1``.
     origin:
@@ -55,7 +53,6 @@ class Candidate:
     family: str
     params: dict[str, ParamValue] = field(default_factory=dict)
     seed: int = 0
-    fidelity: float = 1.0
     log_target: bool = False
     origin: str = "manual"
     repeat: int = 0
@@ -66,7 +63,6 @@ class Candidate:
             "family": self.family,
             "params": dict(self.params),
             "seed": self.seed,
-            "fidelity": self.fidelity,
             "log_target": self.log_target,
             "origin": self.origin,
             "repeat": self.repeat,
@@ -74,8 +70,8 @@ class Candidate:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Candidate:
-        """The candidate that :meth:`to_json` wrote."""
-        return cls(**data)
+        """The candidate that :meth:`to_json` wrote; earlier versions also wrote a ``fidelity``, always 1."""
+        return cls(**{name: value for name, value in data.items() if name != "fidelity"})
 
     def fold_seed(self, fold: int) -> int:
         """A seed below 2**31 (XGBoost takes no more) that differs by trial and fold."""
@@ -84,7 +80,8 @@ class Candidate:
     @property
     def key(self) -> str:
         """A digest of family, parameters and target; equal keys are the same model but for the seed."""
-        body = json.dumps([self.family, self.params, self.fidelity, self.log_target], sort_keys=True)
+        # The 1.0 stood for a share of the full effort: with it, the keys of earlier records are still equal.
+        body = json.dumps([self.family, self.params, 1.0, self.log_target], sort_keys=True)
         return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
@@ -177,15 +174,10 @@ class Trial:
     candidate: Candidate
     result: Result | None = None
     scores: Scores | None = None
-    run_id: str = ""
 
     def finished(self, result: Result, scores: Scores | None) -> Trial:
         """This trial with its outcome."""
         return replace(self, result=result, scores=scores)
-
-    def recorded(self, run_id: str) -> Trial:
-        """This trial with the id of its MLflow run."""
-        return replace(self, run_id=run_id)
 
 
 @dataclass(frozen=True)

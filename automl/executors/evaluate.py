@@ -1,7 +1,7 @@
 """One trial, in a worker: a candidate goes in, a result comes out, and nothing is ever raised.
 
 Layout of a saved trial, ``ticket.folder/model``: ``fold_<i>/`` as ``Fitted.save`` wrote it, and
-``member.json`` with ``format`` (1), ``family``, ``params``, ``seed``, ``repeat``, ``fidelity``, ``folds``
+``member.json`` with ``format`` (1), ``family``, ``params``, ``seed``, ``repeat``, ``folds``
 (the numbers ``i``), ``log_target`` and ``log_ranges`` (per fold ``[low, high]`` of :class:`LogTarget`;
 empty when ``log_target`` is false).
 """
@@ -285,7 +285,6 @@ class _Run:
             deadline=deadline,
             valid=(data.valid, data.valid_target),
             fold=data.number,
-            fidelity=candidate.fidelity,
             device=self.problem.device,
             cache=RepeatCache(self.control.cache, candidate.repeat) if self.control.cache else None,
             report=lambda fraction, message: self._report(
@@ -347,7 +346,6 @@ class _Run:
             "params": candidate.params,
             "seed": candidate.seed,
             "repeat": candidate.repeat,
-            "fidelity": candidate.fidelity,
             "folds": [fold.data.number for fold in self.finished],
             "log_target": candidate.log_target,
             "log_ranges": [[log.low, log.high] for log in logs if log is not None],

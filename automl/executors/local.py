@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from automl.core.errors import AutoMLError
+from automl.core.machine import GIBIBYTE
 from automl.core.memory import available_bytes, private_bytes
 from automl.core.pace import Meter, share_of
 from automl.core.trial import Event, Finished, Progress, Result, Status, Ticket
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
-from automl.executors.prepared_cache import GIBIBYTE
 from automl.executors.worker import Ready, Setup, Stop, Work
 from automl.families import families
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from automl.core.machine import GIBIBYTE
+
 T = TypeVar("T")
-GIBIBYTE = 1 << 30
 _DEPTH = 6
 # Objects of native libraries show Python a few bytes only. What they hold is judged by their shape, as
 # (method for rows, method for columns, bytes per cell): LightGBM's Dataset, then XGBoost's and CatBoost's.

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -19,9 +19,11 @@ import numpy.typing as npt
 
 from automl.core.errors import AutoMLError, ModelFileError, UsageError
 from automl.core.family import Fitted, Predictions
+from automl.core.machine import cores
 from automl.core.sealed import FROZEN, FROZEN_FILE, MANIFEST, seal, verify
 from automl.core.table import Table
 from automl.core.tasks import Label, Task, task_from_json
+from automl.core.version import library_versions
 from automl.data.cells.missing import frame_without_words, missing_words
 from automl.data.layout import Layout
 from automl.model.class_weights import apply_weights
@@ -44,7 +46,6 @@ _MEMBERS = "members"
 _CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
 _CHUNK_IMAGES = 1000  # decoded, they take some 200 MB
 _MOST_THREADS = 8
-_LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost", "lightgbm", "catboost", "torch", "skops")
 _log = logging.getLogger(__name__)
 
 Fact = str | int | float | bool | None
@@ -420,29 +421,8 @@ def _fold_predictions(fitted: Fitted, log_target: LogTarget | None, table: Table
 
 def _in_threads(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
     """Results of the jobs in their order; several at once where there are cores for it."""
-    workers = min(len(jobs), _cores(), _MOST_THREADS)
+    workers = min(len(jobs), cores(), _MOST_THREADS)
     if workers <= 1:
         return [job() for job in jobs]
     with ThreadPoolExecutor(workers, thread_name_prefix="automl-predict") as pool:
         return list(pool.map(lambda job: job(), jobs))
-
-
-def _cores() -> int:
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
-    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """The version of this package and of the libraries that a model is made and read with."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    from automl.core.version import __version__
-
-    found = {"automl": __version__}
-    for library in _LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from automl.core.errors import MissingDependencyError
+from automl.core.machine import cores as cores
 from automl.families import families as known_families
 from automl.problem.settings import Settings
 from automl.problem.source import is_image_folder
 
-# What Linux's control groups allow a container, versions 2 and 1: "200000 100000" are two processors.
-_QUOTAS = (
-    ("/sys/fs/cgroup/cpu.max",),
-    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-)
 _LOADING_SHARE = 1 / 3
 _LEAST_SHARE = 0.5
-
-
-def cores() -> int:
-    """Processors that this process may use: of the machine, or as many as its container is allowed."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for files in _QUOTAS:
-        with suppress(OSError, ValueError):  # no such version, or "max" for no limit
-            words = " ".join(Path(file).read_text(encoding="ascii") for file in files).split()
-            quota, period = int(words[0]), int(words[1])
-            if quota > 0 < period:
-                return max(1, min(count, math.ceil(quota / period)))
-    return count
 
 
 def workers_at(share: float, workers: int, processors: int) -> int:

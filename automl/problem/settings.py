@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.core.errors import UsageError, did_you_mean
+from automl.core.machine import GIBIBYTE
 from automl.core.memory import available_bytes
 from automl.core.quantities import parse_bytes, parse_seconds
 from automl.core.text import without_password
@@ -42,7 +43,7 @@ class Settings:
     weight: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     image_root: Path | None = None
-    cache_bytes: int = 10 * 1024**3
+    cache_bytes: int = 10 * GIBIBYTE
     weights_dir: Path | None = None
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
@@ -55,7 +56,7 @@ class Settings:
     device: str = "auto"
     prefer: str = "best"
     promote: str = "better"
-    keep_models_bytes: int = 2 * 1024**3
+    keep_models_bytes: int = 2 * GIBIBYTE
     seed: int = 0
     tracking_uri: str | None = None
     store: Path = Path("mlruns")

@@ -17,14 +17,25 @@ from pathlib import Path
 
 import numpy as np
 
-from automl import families
-from automl.core.family import PLUG_INS
-from automl.core.folds import Fold, Split
-from automl.core.table import Features, Table
-from automl.core.tasks import choose_task
-from automl.core.trial import Candidate, Event, Finished, ParamValue, Progress, Result, Status, Ticket
-from automl.executors.base import Executor
-from automl.problem.problem import Problem
+from automl.plugins import (
+    FAMILY_GROUP,
+    Candidate,
+    Event,
+    Executor,
+    Features,
+    Finished,
+    Fold,
+    ParamValue,
+    Problem,
+    Progress,
+    Result,
+    Split,
+    Status,
+    Table,
+    Ticket,
+    choose_task,
+    refresh_families,
+)
 
 MISBEHAVING = "misbehaving"
 _PATIENCE_SECONDS = 60.0
@@ -38,7 +49,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl.families.base import Family, TrialStopped
+from automl.plugins import Family, TrialStopped
 
 
 @dataclass(frozen=True)
@@ -141,15 +152,15 @@ def misbehaving_family(folder: Path) -> Iterator[None]:
     package.mkdir(parents=True)
     (folder / "automl_misbehaving.py").write_text(_SOURCE, encoding="utf-8")
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: automl-misbehaving\nVersion: 1\n")
-    (package / "entry_points.txt").write_text(f"[{PLUG_INS}]\n{MISBEHAVING} = automl_misbehaving\n")
+    (package / "entry_points.txt").write_text(f"[{FAMILY_GROUP}]\n{MISBEHAVING} = automl_misbehaving\n")
     sys.path.insert(0, str(folder))
-    families._discovered.cache_clear()
+    refresh_families()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
         sys.modules.pop("automl_misbehaving", None)
-        families._discovered.cache_clear()
+        refresh_families()
 
 
 def finish(executor: Executor) -> list[Event]:
@@ -168,7 +179,14 @@ def finish(executor: Executor) -> list[Event]:
     return events + executor.wait(0.0)
 
 
-def ticket(folder: Path, number: int, family: str, *, seconds: float = 30.0, **params: ParamValue) -> Ticket:
+def ticket(
+    folder: Path,
+    number: int,
+    family: str,
+    *,
+    seconds: float = 30.0,
+    **params: ParamValue,
+) -> Ticket:
     """A trial of a family, with its scratch folder below ``folder``."""
     return Ticket(number, Candidate(family, dict(params)), str(folder / f"trial-{number}"), seconds)
 

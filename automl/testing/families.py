@@ -21,13 +21,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.controller.strategy.space import SearchSpace
-from automl.core.errors import UsageError
-from automl.core.family import Family, FitContext, Fitted, TrialStopped
-from automl.core.metrics import METRICS
-from automl.core.table import Features, Kind, Table
-from automl.core.tasks import BinaryTask, Encoded, MulticlassTask, RegressionTask, Task
-from automl.core.typed_values import field_defaults, field_types
+from automl.plugins import (
+    METRICS,
+    BinaryTask,
+    Encoded,
+    Family,
+    Features,
+    FitContext,
+    Fitted,
+    Kind,
+    MulticlassTask,
+    RegressionTask,
+    SearchSpace,
+    Table,
+    Task,
+    TrialStopped,
+    UsageError,
+    field_defaults,
+    field_types,
+)
 
 _TASKS: dict[str, Task] = {
     "binary": BinaryTask(METRICS["log_loss"], ("no", "yes")),
@@ -44,7 +56,7 @@ _ROUNDING = 1e-6  # of a weighted mean, in float32
 
 
 def check_family(family: Family, *, space: SearchSpace | None = None) -> None:
-    """Check that a family keeps the contract of :mod:`automl.core.family`.
+    """Check that a family keeps the contract of :class:`automl.plugins.Family`.
 
     It is fitted with its default parameters on small generated tables: numbers with missing values, a
     constant and an all-missing column, categories with many levels, texts if it takes them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-GIBIBYTE = 1 << 30
+from automl.core.machine import GIBIBYTE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -224,7 +223,6 @@ def trial_tags(trial: Trial, result: Result, search: SearchRecord, version: str)
         "automl.family": candidate.family,
         "automl.state": result.status.value,
         "automl.origin": candidate.origin,
-        "automl.fidelity": f"{candidate.fidelity:g}",
         "automl.seed": str(candidate.seed),
         DATA: search.dataset.digest,
         SPLIT: search.split_digest,
@@ -374,11 +372,6 @@ def folder_name(name: str) -> str:
     if cleaned == name:
         return name
     return f"{cleaned[:80] or 'search'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def write_json(path: Path, body: Mapping[str, Any]) -> None:
-    """A JSON file for people and programs."""
-    path.write_text(json.dumps(body, indent=1, default=str), encoding="utf-8")
 
 
 def _key(name: str) -> str:

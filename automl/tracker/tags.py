@@ -8,7 +8,6 @@ PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 COLOUR = "mlflow.runColor"
 USER = "mlflow.user"
-RUN_NAME = "mlflow.runName"
 
 SEARCH = "automl.search"
 """Makes a run a search, an experiment that of searches, and a registered model theirs."""

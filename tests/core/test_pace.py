@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from automl.core.pace import LEAST_SHARE, Meter, TrialPace, share_of
 from automl.core.trial import Candidate, Ticket
 from automl.executors.local import _Running
-from automl.problem import capacity
-from automl.problem.capacity import cores, libraries, patience, workers_at
+from automl.problem.capacity import libraries, patience, workers_at
 from automl.problem.settings import Settings
 
 
@@ -44,15 +42,6 @@ def test_workers_that_starve_each_other_are_fewer_and_those_that_others_starve_a
     assert workers_at(0.125, 16, 2) == 4  # two processors for sixteen workers
     assert workers_at(0.2, 2, 2) == 2  # eight processes of others
     assert workers_at(0.4, 1, 1) == 1
-
-
-def test_a_container_s_processors_are_those_that_it_is_allowed(tmp_path: Path, monkeypatch):
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    monkeypatch.setattr(capacity, "_QUOTAS", ((str(tmp_path / "cpu.max"),),))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert cores() == 2
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert cores() == 8
 
 
 def test_libraries_are_waited_for_where_nothing_runs_without_them():

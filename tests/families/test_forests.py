@@ -109,10 +109,6 @@ def test_growth_ends_at_the_deadline_with_a_usable_forest() -> None:
     assert 1 <= model.forest.size < 300
 
 
-def test_fidelity_is_a_share_of_the_trees() -> None:
-    assert grown("extra_trees", bundled("wine"), FitContext(fidelity=0.1), n_estimators=100).forest.size == 10
-
-
 def test_both_families_share_a_folds_matrix() -> None:
     cache, data = PreparedCache(), bundled("wine")
     first, second = (grown(name, data, FitContext(seed=0, cache=cache), n_estimators=2) for name in FAMILIES)

@@ -98,10 +98,6 @@ class Optimizer:
         """The families that can be asked for."""
         return tuple(self._spaces)
 
-    def portfolio_left(self, family: str) -> int:
-        """Portfolio entries of the family that were not tried yet."""
-        return len(self._portfolio[family])
-
     def ask(self, family: str, *, number: int, seed: int, terms: Terms | None = None) -> Suggestion | None:
         """The next candidate of ``family``: the next portfolio entry while there is one, else TPE's.
 
@@ -259,19 +255,6 @@ class Optimizer:
             and param.name in told
             and candidate.params.get(param.name, told[param.name]) != told[param.name]
         }
-
-    def importance(self, family: str) -> dict[str, float]:
-        """Share of the variance of the loss that each parameter explains (fANOVA), largest first.
-
-        Empty below four finished trials or when nothing varies.
-        """
-        import optuna
-
-        study = self._studies[family]
-        done = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
-        if len(done) < 4 or len({trial.value for trial in done}) < 2:
-            return {}
-        return dict(optuna.importance.get_param_importances(study))
 
 
 def _suggest(trial: optuna.trial.Trial, params: tuple[Param, ...]) -> dict[str, ParamValue]:

@@ -31,7 +31,7 @@ import yaml
 
 from automl.controller.strategy.space import TASKS, Param, PortfolioEntry, SearchSpace, bind_params
 from automl.core.errors import SpaceError, StorageError, UsageError, did_you_mean
-from automl.core.family import PLUG_INS
+from automl.core.plug_ins import FAMILY_GROUP
 from automl.core.table import Kind
 from automl.core.typed_values import Value, field_defaults, field_types
 
@@ -140,7 +140,7 @@ def _find(family: str, params_type: type[Any], path: Path | None) -> Path:
 
 def _plug_in_files() -> Iterator[SpaceFile]:
     """The files that stand beside the modules of installed plug-ins, none of which is imported."""
-    for point in entry_points(group=PLUG_INS):
+    for point in entry_points(group=FAMILY_GROUP):
         package, *inner = point.module.split(".")
         found = find_spec(package)
         if found is None or found.origin is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from automl.core.errors import DataError, MissingDependencyError, UsageError
+from automl.core.machine import GIBIBYTE
 from automl.data.cells.missing import (
     LabelColumn,
     frame_without_words,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx")
 # A file that unpacks to more than this, or far more than any honest table would, is taken for a bomb.
-UNPACKED_BYTES = 2 << 30
+UNPACKED_BYTES = 2 * GIBIBYTE
 BOMB_RATIO = 200
 BOMB_BYTES = 100 << 20
 
@@ -286,7 +287,7 @@ def refuse_bomb(name: str, unpacked: int, packed: int) -> None:
     if unpacked > UNPACKED_BYTES or (unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * max(1, packed)):
         raise DataError(
             f"{name} unpacks to over {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.2f} MiB. "
-            f"The limit is {UNPACKED_BYTES / 2**30:g} GiB, or {BOMB_RATIO} times its size beyond "
+            f"The limit is {UNPACKED_BYTES / GIBIBYTE:g} GiB, or {BOMB_RATIO} times its size beyond "
             f"{BOMB_BYTES / 2**20:g} MiB. "
             "Next: unpack it yourself, if you trust it, and pass the plain file."
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import DataError
+from automl.core.machine import cores
 from automl.core.table import Strings
 from automl.data.images.cache import DESCRIPTION, Hold
 from automl.data.images.decode import Decoded, Pixels, decode, read_file
@@ -220,8 +220,7 @@ def first_of(broken: Mapping[str, str]) -> str:
 
 def usable_threads() -> int:
     """Threads to decode with."""
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux only
-    return min(len(allowed(0)) if allowed is not None else os.cpu_count() or 1, 16)
+    return min(cores(), 16)
 
 
 @contextmanager

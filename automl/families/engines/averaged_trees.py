@@ -202,8 +202,7 @@ def grow(
     data = FoldMatrix.prepare(inputs, target, task, context)
     if context.should_stop():
         raise TrialStopped("The time ran out before the first tree.")
-    limit = most_trees if context.valid is not None else min(most_trees, _BLIND_TREES)
-    most = max(1, round(limit * context.fidelity))
+    most = max(1, most_trees if context.valid is not None else min(most_trees, _BLIND_TREES))
     middle, unit = _middle(target, task), _unit(target, task)
     learnt = _beside(target, middle)
     learnt = learnt / unit if unit != 1 else learnt

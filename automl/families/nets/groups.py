@@ -19,16 +19,6 @@ class ParameterGroup:
     rate_share: float = 1.0
 
 
-def geometric_shares(count: int, *, lowest: float = 0.01) -> tuple[float, ...]:
-    """Rate shares of ``count`` layer groups, from ``lowest`` at the input to 1 at the head, in equal ratios.
-
-    fastai's ``slice(lr / 100, lr)``.
-    """
-    if count == 1:
-        return (1.0,)
-    return tuple(lowest ** (1 - i / (count - 1)) for i in range(count))
-
-
 def parameter_groups(
     layers: Sequence[nn.Module], *, weight_decay: float, shares: Sequence[float] | None = None
 ) -> list[ParameterGroup]:
@@ -64,10 +54,10 @@ def parameter_groups(
     return found
 
 
-def freeze(layer: nn.Module, *, frozen: bool = True) -> None:
-    """Stop (or let again) the parameters of ``layer`` learn; norms keep their own mode."""
+def freeze(layer: nn.Module) -> None:
+    """Keep the parameters of ``layer`` as they are; norms keep their own mode."""
     for parameter in layer.parameters():
-        parameter.requires_grad_(not frozen)
+        parameter.requires_grad_(False)
 
 
 def _decays(module: nn.Module, name: str) -> bool:

@@ -141,14 +141,12 @@ class Outcome:
 
 
 class Trainer:
-    """One training, from its first batch or from a checkpoint.
+    """One training.
 
     Parameters
     ----------
     groups:
         Parameter groups; by default the whole model in one layer group.
-    on_epoch:
-        Called after each evaluated epoch, e.g. to write a checkpoint.
     """
 
     def __init__(
@@ -159,14 +157,12 @@ class Trainer:
         control: Control | None = None,
         *,
         groups: Sequence[ParameterGroup] | None = None,
-        on_epoch: Callable[[Trainer], None] = lambda trainer: None,
     ) -> None:
         self.objective = objective
         self.source = source
         self.settings = settings
         self.control = control or Control()
         self.groups = list(groups or parameter_groups([objective.model], weight_decay=settings.weight_decay))
-        self.on_epoch = on_epoch
         self.optimizer = make_optimizer(self.groups, settings)
         self.step = 0
         self.planned_steps = 0
@@ -187,12 +183,11 @@ class Trainer:
         FloatingPointError
             When the loss of a net was not finite before it had any usable weights.
         """
-        if not self.planned_steps:
-            self.planned_steps = self._affordable_steps()
-        if self.settings.ema and not self.average:
+        self.planned_steps = self._affordable_steps()
+        if self.settings.ema:
             self.average = [parameter.detach().clone() for parameter in self._parameters]
         while self.step < self.planned_steps and self._epoch():
-            self.on_epoch(self)
+            pass
         return self._finish()
 
     def _epoch(self) -> bool:

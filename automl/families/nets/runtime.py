@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
+from automl.core.machine import GIBIBYTE
+
 T = TypeVar("T")
 _BFLOAT16_ISAS = ("BF16", "FP16", "AMX", "AVX10")  # in oneDNN's names of instruction sets
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
@@ -114,7 +116,7 @@ def keep_large_blocks() -> None:
     # Above 32 MiB some versions refuse the threshold; its default there is 128 KiB.
     if not mallopt(_MMAP_THRESHOLD, 1 << 29):
         mallopt(_MMAP_THRESHOLD, 1 << 25)
-    mallopt(_TRIM_THRESHOLD, 1 << 30)
+    mallopt(_TRIM_THRESHOLD, GIBIBYTE)
 
 
 @dataclass

@@ -139,8 +139,8 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
 
 def _libraries(predictor: Predictor) -> list[str]:
     """The libraries as they are here, and the packages that the members' families come from."""
+    from automl.core.version import library_versions
     from automl.families import plug_in_requirement
-    from automl.model.predictor import library_versions
 
     versions = {name: found for name, found in library_versions().items() if name != "automl"}
     # "2.6.0+cu124" is a build that the public index does not have

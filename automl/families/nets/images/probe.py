@@ -164,7 +164,7 @@ def _trained(
         [tensor.to(context.device) for tensor in tensors], batch_size_for(len(target)), generator
     )
     settings = Settings(
-        epochs=max(2, round(plan.epochs * context.fidelity)),
+        epochs=max(2, plan.epochs),
         learning_rate=plan.learning_rate,
         weight_decay=plan.weight_decay,
         # Without held-out rows, so that the fold's score is not that of the epoch which suited it best.

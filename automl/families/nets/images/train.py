@@ -37,7 +37,7 @@ def train_image_net(objective: NetObjective, plan: NetTraining, context: FitCont
     """
     generator = torch.Generator().manual_seed(context.seed)
     source = TensorBatches([torch.arange(objective.rows)[None]], plan.batch_size, generator)
-    epochs = max(1, round(plan.epochs * context.fidelity))
+    epochs = max(1, plan.epochs)
     settings = Settings(
         epochs=math.ceil(epochs / plan.cycles),
         learning_rate=plan.learning_rate,

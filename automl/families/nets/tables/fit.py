@@ -85,9 +85,9 @@ def batch_size_for(rows: int) -> int:
     return 1024
 
 
-def epochs_for(rows: int, most: int, fidelity: float = 1.0) -> int:
+def epochs_for(rows: int, most: int) -> int:
     """``most`` up to 10,000 rows, then fewer by the root of the rows: it is steps that teach."""
-    return max(2, round(most * fidelity * min(1.0, math.sqrt(10_000 / max(rows, 1)))))
+    return max(2, round(most * min(1.0, math.sqrt(10_000 / max(rows, 1)))))
 
 
 def fit_net(plan: NetPlan, inputs: Table, target: Encoded, task: Task, context: FitContext) -> TableNet:
@@ -192,7 +192,7 @@ def _train(
     order = torch.Generator().manual_seed(context.seed)
     source = TensorBatches(tensors, batch_size, order, rows)
     settings = Settings(
-        epochs=epochs_for(max(rows), plan.epochs, context.fidelity),
+        epochs=epochs_for(max(rows), plan.epochs),
         learning_rate=plan.learning_rate,
         schedule=plan.schedule,
         weight_decay=plan.weight_decay,

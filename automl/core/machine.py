@@ -1,0 +1,33 @@
+"""The machine that this process runs on: its processors, and the units that its memory is counted in."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+GIBIBYTE = 1 << 30
+
+# What Linux's control groups allow a container, versions 2 and 1: "200000 100000" are two processors.
+_QUOTAS = (
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+
+
+def cores() -> int:
+    """Processors that this process may use: of the machine, or as many as its container is allowed."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else machine_cores()
+    for files in _QUOTAS:
+        with suppress(OSError, ValueError):  # no such version, or "max" for no limit
+            words = " ".join(Path(file).read_text(encoding="ascii") for file in files).split()
+            quota, period = int(words[0]), int(words[1])
+            if quota > 0 < period:
+                return max(1, min(count, math.ceil(quota / period)))
+    return count
+
+
+def machine_cores() -> int:
+    """Processors of the whole machine, which is what its load averages count against."""
+    return os.cpu_count() or 1

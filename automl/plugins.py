@@ -1,0 +1,223 @@
+"""Everything that a plug-in of another package imports: families, executors, and what helps to write them.
+
+A package offers a model family by an entry point in the group ``automl.families``, and a place where trials
+run by one in ``automl.executors``. What is named here stays; the modules behind it may move. Nothing is
+loaded before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from automl.core.imports import lazy_names
+
+if TYPE_CHECKING:
+    from automl.controller.strategy.space import SearchSpace
+    from automl.controller.strategy.spaces import load_space
+    from automl.core.errors import (
+        AutoMLError,
+        DataError,
+        MissingDependencyError,
+        ModelFileError,
+        StorageError,
+        UsageError,
+        did_you_mean,
+    )
+    from automl.core.family import Cache, Family, FitContext, Fitted, Outlook, Scope, TrialStopped
+    from automl.core.folds import Fold, Split
+    from automl.core.machine import GIBIBYTE, cores
+    from automl.core.metrics import METRICS, Metric
+    from automl.core.pace import Meter, share_of
+    from automl.core.plug_ins import EXECUTOR_GROUP, FAMILY_GROUP
+    from automl.core.table import Column, Features, Kind, Table
+    from automl.core.tasks import (
+        BinaryTask,
+        ClassificationTask,
+        Encoded,
+        MulticlassTask,
+        Predictions,
+        RegressionTask,
+        Task,
+        choose_task,
+    )
+    from automl.core.trial import (
+        Candidate,
+        Curve,
+        Event,
+        Finished,
+        ParamValue,
+        Progress,
+        Result,
+        Status,
+        Ticket,
+    )
+    from automl.core.typed_values import field_defaults, field_types
+    from automl.executors.base import Executor, settled
+    from automl.executors.evaluate import Control, evaluate
+    from automl.executors.prepared_cache import PreparedCache
+    from automl.families import families, refresh_families
+    from automl.families.engines.averaged_trees import FittedForest, grow, smallest_leaf
+    from automl.families.engines.boosting import BoosterInputs, RoundControl, objective_of
+    from automl.families.nets.images.family import image_family
+    from automl.families.nets.images.plan import NetTraining
+    from automl.families.nets.tables.family import net_family
+    from automl.families.nets.tables.fit import NetPlan
+    from automl.families.nets.tables.layers import TableInput
+    from automl.families.nets.tables.net import InputShape
+    from automl.families.preprocess.categories import Counts, RareMerge, Slots, TargetEncoding, one_hot
+    from automl.families.preprocess.constant import Constant
+    from automl.families.preprocess.interactions import Interactions
+    from automl.families.preprocess.linear_matrix import LinearMatrix
+    from automl.families.preprocess.net_matrix import NetInput, NetMatrix
+    from automl.families.preprocess.numbers import Impute, Quantile, Splines, Squash, Standard
+    from automl.families.preprocess.saved import Saved
+    from automl.families.preprocess.text import TextTerms, TextVectors
+    from automl.families.preprocess.text_scores import TextScores
+    from automl.families.preprocess.tree_matrix import TreeData, TreeMatrix
+    from automl.problem.problem import Problem
+
+_HOMES = {
+    # What a family is
+    "automl.core.family": "Cache Family FitContext Fitted Outlook Scope TrialStopped",
+    "automl.core.table": "Column Features Kind Table",
+    "automl.core.tasks": (
+        "BinaryTask ClassificationTask Encoded MulticlassTask Predictions RegressionTask Task choose_task"
+    ),
+    "automl.core.metrics": "METRICS Metric",
+    "automl.core.folds": "Fold Split",
+    "automl.core.typed_values": "field_defaults field_types",
+    "automl.families": "families refresh_families",
+    "automl.controller.strategy.space": "SearchSpace",
+    "automl.controller.strategy.spaces": "load_space",
+    # What an executor is
+    "automl.executors.base": "Executor settled",
+    "automl.executors.evaluate": "Control evaluate",
+    "automl.executors.prepared_cache": "PreparedCache",
+    "automl.problem.problem": "Problem",
+    "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Result Status Ticket",
+    "automl.core.pace": "Meter share_of",
+    "automl.core.machine": "GIBIBYTE cores",
+    # What both say and raise
+    "automl.core.plug_ins": "EXECUTOR_GROUP FAMILY_GROUP",
+    "automl.core.errors": (
+        "AutoMLError DataError MissingDependencyError ModelFileError StorageError UsageError did_you_mean"
+    ),
+    # What families are made of: each is fitted on training rows and saved without pickle
+    "automl.families.preprocess.saved": "Saved",
+    "automl.families.preprocess.constant": "Constant",
+    "automl.families.preprocess.numbers": "Impute Quantile Splines Squash Standard",
+    "automl.families.preprocess.categories": "Counts RareMerge Slots TargetEncoding one_hot",
+    "automl.families.preprocess.text": "TextTerms TextVectors",
+    "automl.families.preprocess.text_scores": "TextScores",
+    "automl.families.preprocess.interactions": "Interactions",
+    "automl.families.preprocess.linear_matrix": "LinearMatrix",
+    "automl.families.preprocess.tree_matrix": "TreeData TreeMatrix",
+    "automl.families.preprocess.net_matrix": "NetInput NetMatrix",
+    "automl.families.engines.averaged_trees": "FittedForest grow smallest_leaf",
+    "automl.families.engines.boosting": "BoosterInputs RoundControl objective_of",
+    "automl.families.nets.tables.family": "net_family",
+    "automl.families.nets.tables.fit": "NetPlan",
+    "automl.families.nets.tables.layers": "TableInput",
+    "automl.families.nets.tables.net": "InputShape",
+    "automl.families.nets.images.family": "image_family",
+    "automl.families.nets.images.plan": "NetTraining",
+}
+
+__all__ = [
+    "EXECUTOR_GROUP",
+    "FAMILY_GROUP",
+    "GIBIBYTE",
+    "METRICS",
+    "AutoMLError",
+    "BinaryTask",
+    "BoosterInputs",
+    "Cache",
+    "Candidate",
+    "ClassificationTask",
+    "Column",
+    "Constant",
+    "Control",
+    "Counts",
+    "Curve",
+    "DataError",
+    "Encoded",
+    "Event",
+    "Executor",
+    "Family",
+    "Features",
+    "Finished",
+    "FitContext",
+    "Fitted",
+    "FittedForest",
+    "Fold",
+    "Impute",
+    "InputShape",
+    "Interactions",
+    "Kind",
+    "LinearMatrix",
+    "Meter",
+    "Metric",
+    "MissingDependencyError",
+    "ModelFileError",
+    "MulticlassTask",
+    "NetInput",
+    "NetMatrix",
+    "NetPlan",
+    "NetTraining",
+    "Outlook",
+    "ParamValue",
+    "Predictions",
+    "PreparedCache",
+    "Problem",
+    "Progress",
+    "Quantile",
+    "RareMerge",
+    "RegressionTask",
+    "Result",
+    "RoundControl",
+    "Saved",
+    "Scope",
+    "SearchSpace",
+    "Slots",
+    "Splines",
+    "Split",
+    "Squash",
+    "Standard",
+    "Status",
+    "StorageError",
+    "Table",
+    "TableInput",
+    "TargetEncoding",
+    "Task",
+    "TextScores",
+    "TextTerms",
+    "TextVectors",
+    "Ticket",
+    "TreeData",
+    "TreeMatrix",
+    "TrialStopped",
+    "UsageError",
+    "choose_task",
+    "cores",
+    "did_you_mean",
+    "evaluate",
+    "families",
+    "field_defaults",
+    "field_types",
+    "grow",
+    "image_family",
+    "load_space",
+    "net_family",
+    "objective_of",
+    "one_hot",
+    "refresh_families",
+    "settled",
+    "share_of",
+    "smallest_leaf",
+]
+
+__getattr__ = lazy_names(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
