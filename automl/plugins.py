@@ -23,12 +23,20 @@ if TYPE_CHECKING:
         UsageError,
         did_you_mean,
     )
-    from automl.core.family import Cache, Family, FitContext, Fitted, Outlook, Scope, TrialStopped
+    from automl.core.family import (
+        FAMILY_GROUP,
+        Cache,
+        Family,
+        FitContext,
+        Fitted,
+        Outlook,
+        Scope,
+        TrialStopped,
+    )
     from automl.core.folds import Fold, Split
     from automl.core.machine import GIBIBYTE, cores
     from automl.core.metrics import METRICS, Metric
     from automl.core.pace import Meter, share_of
-    from automl.core.plug_ins import EXECUTOR_GROUP, FAMILY_GROUP
     from automl.core.table import Column, Features, Kind, Table
     from automl.core.tasks import (
         BinaryTask,
@@ -78,7 +86,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     # What a family is
-    "automl.core.family": "Cache Family FitContext Fitted Outlook Scope TrialStopped",
+    "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope TrialStopped",
     "automl.core.table": "Column Features Kind Table",
     "automl.core.tasks": (
         "BinaryTask ClassificationTask Encoded MulticlassTask Predictions RegressionTask Task choose_task"
@@ -98,7 +106,6 @@ _HOMES = {
     "automl.core.pace": "Meter share_of",
     "automl.core.machine": "GIBIBYTE cores",
     # What both say and raise
-    "automl.core.plug_ins": "EXECUTOR_GROUP FAMILY_GROUP",
     "automl.core.errors": (
         "AutoMLError DataError MissingDependencyError ModelFileError StorageError UsageError did_you_mean"
     ),
@@ -124,7 +131,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "EXECUTOR_GROUP",
     "FAMILY_GROUP",
     "GIBIBYTE",
     "METRICS",

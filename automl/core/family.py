@@ -17,6 +17,8 @@ from automl.core.trial import Curve
 from automl.core.typed_values import Value
 
 T = TypeVar("T")
+FAMILY_GROUP = "automl.families"
+"""The group of entry points by which packages offer families."""
 BASELINE = "dummy"
 """The family that looks at no feature: it is fitted in every search, and begins it."""
 Predictions = npt.NDArray[np.floating]

@@ -1,28 +1,17 @@
-"""Plug-ins of installed packages, found by their entry points; a broken one is named with the reason."""
+"""What installed packages offer by entry points: found when first asked for, and what is broken is listed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
-FAMILY_GROUP = "automl.families"
-"""The group of entry points by which packages offer model families."""
-EXECUTOR_GROUP = "automl.executors"
-"""The group of entry points by which packages offer executors."""
+from automl.core.errors import UsageError, did_you_mean
 
-
-class Named(Protocol):
-    """Anything that is chosen by its name."""
-
-    @property
-    def name(self) -> str:
-        """How people call it."""
-        ...
-
-
-T = TypeVar("T", bound=Named)
+T = TypeVar("T")
+# Code of others may fail to import in any way.
+_FAILURES = (ImportError, AttributeError, TypeError, ValueError, SyntaxError, NameError, OSError)
 
 
 @dataclass(frozen=True)
@@ -34,57 +23,83 @@ class BrokenPlugIn:
 
 
 @dataclass(frozen=True)
-class PlugIns(Generic[T]):
-    """What there is to choose from.
+class Offers(Generic[T]):
+    """What there is of one kind.
 
     Attributes
     ----------
-    usable:
-        By name: the built-in ones, then those of other packages in alphabetical order.
+    known:
+        By name: the built-in ones first, then those of packages.
     broken:
-        Those that could not be imported, hold something else, or take a name that is taken.
+        Plug-ins that could not be imported, hold something else, or take a name that is taken.
     requirements:
-        ``DISTRIBUTION==VERSION`` of the package that offers each of the others, by name.
+        ``DISTRIBUTION==VERSION`` of those that packages bring, by name.
     """
 
-    usable: dict[str, T]
-    broken: tuple[BrokenPlugIn, ...] = ()
-    requirements: dict[str, str] = field(default_factory=dict)
+    known: Mapping[str, T]
+    broken: tuple[BrokenPlugIn, ...]
+    requirements: Mapping[str, str]
+
+    def refuse(self, what: str, name: str, allowed: Iterable[str], ending: str = "") -> NoReturn:
+        """Say that there is no ``what`` of this name, with the cause where its plug-in is broken.
+
+        Parameters
+        ----------
+        allowed:
+            Names to suggest.
+        ending:
+            Follows the name.
+
+        Raises
+        ------
+        UsageError
+            Always.
+        """
+        for plug_in in self.broken:
+            if plug_in.name == name:
+                raise UsageError(f"The plug-in for the {what} {name!r} is broken: {plug_in.error}")
+        raise UsageError(f"There is no {what} {name!r}{ending}. {did_you_mean(name, allowed)}")
 
 
-def discover(group: str, kind: type[T], attribute: str, built_in: Mapping[str, T]) -> PlugIns[T]:
-    """The built-in values, and what the entry points of installed packages lead to.
+def offers(
+    group: str, built_in: Mapping[str, T], read: Callable[[Any], T], name_of: Callable[[T], str]
+) -> Offers[T]:
+    """The built-in values and those that entry points lead to. Callers keep the answer.
 
     Parameters
     ----------
     group:
-        Of the entry points.
-    kind:
-        The class of the values.
-    attribute:
-        The name of the value in a module, for entry points that lead to a module.
-    built_in:
-        The values of this package, by name.
+        Of the entry points, such as ``automl.families``.
+    read:
+        What an entry point leads to → the value; raises TypeError or ValueError for anything else.
     """
-    usable, broken, requirements = dict(built_in), [], {}
+    found, broken, requirements = dict(built_in), list[BrokenPlugIn](), dict[str, str]()
+    what = group.rpartition(".")[2]
     for point in sorted(entry_points(group=group), key=lambda item: item.name):
         try:
-            value = _value(point.load(), kind, attribute)
-        # Code of others may fail to import in any way; what failed is named where the choices are listed.
-        except (ImportError, AttributeError, TypeError, ValueError, SyntaxError, NameError, OSError) as error:
+            value = read(point.load())
+        except _FAILURES as error:
             broken.append(BrokenPlugIn(point.name, f"{type(error).__name__}: {error}"))
             continue
-        if value.name in usable:
-            broken.append(BrokenPlugIn(point.name, f"There is one of the name {value.name!r} already."))
+        name = name_of(value)
+        if name in found:
+            broken.append(BrokenPlugIn(point.name, f"{name!r} is among the {what} already."))
             continue
-        usable[value.name] = value
+        found[name] = value
         if point.dist is not None:
-            requirements[value.name] = f"{point.dist.name}=={point.dist.version}"
-    return PlugIns(usable, tuple(broken), requirements)
+            requirements[name] = f"{point.dist.name}=={point.dist.version}"
+    return Offers(found, tuple(broken), requirements)
 
 
-def _value(loaded: Any, kind: type[T], attribute: str) -> T:
-    value = loaded if isinstance(loaded, kind) else getattr(loaded, attribute, None)
-    if not isinstance(value, kind):
-        raise TypeError(f"{loaded!r} is not of the type {kind.__name__} and has no {attribute}.")
-    return value
+def held_by(loaded: Any, name: str, kind: type[T]) -> T:
+    """The value that an entry point leads to: itself, or what its module calls ``name``.
+
+    Raises
+    ------
+    TypeError
+        For anything else.
+    """
+    candidate = loaded if isinstance(loaded, kind) else getattr(loaded, name, None)
+    if not isinstance(candidate, kind):
+        raise TypeError(f"{loaded!r} is not a {kind.__name__} and has no {name}.")
+    return candidate

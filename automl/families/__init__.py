@@ -10,14 +10,13 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from automl.core.errors import UsageError, did_you_mean
-from automl.core.family import Family
-from automl.core.plug_ins import FAMILY_GROUP, BrokenPlugIn, PlugIns, discover
+from automl.core.family import FAMILY_GROUP, Family
+from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
 
 
 def families() -> dict[str, Family]:
     """Every usable family by name: the built-in ones in alphabetical order, then plug-ins."""
-    return dict(_discovered().usable)
+    return dict(_discovered().known)
 
 
 def quick_families() -> frozenset[str]:
@@ -38,13 +37,10 @@ def family(name: str) -> Family:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    known = _discovered()
-    if name in known.usable:
-        return known.usable[name]
-    for plug_in in known.broken:
-        if plug_in.name == name:
-            raise UsageError(f"The plug-in for the family {name!r} is broken: {plug_in.error}")
-    raise UsageError(f"There is no model family {name!r}. {did_you_mean(name, known.usable)}")
+    there = _discovered()
+    if name not in there.known:
+        there.refuse("family", name, there.known)
+    return there.known[name]
 
 
 def plug_in_requirement(name: str) -> str | None:
@@ -58,8 +54,10 @@ def refresh_families() -> None:
 
 
 @cache
-def _discovered() -> PlugIns[Family]:
-    return discover(FAMILY_GROUP, Family, "FAMILY", _built_in())
+def _discovered() -> Offers[Family]:
+    return offers(
+        FAMILY_GROUP, _built_in(), lambda loaded: held_by(loaded, "FAMILY", Family), lambda item: item.name
+    )
 
 
 def _built_in() -> dict[str, Family]:

@@ -31,7 +31,7 @@ import yaml
 
 from automl.controller.strategy.space import TASKS, Param, PortfolioEntry, SearchSpace, bind_params
 from automl.core.errors import SpaceError, StorageError, UsageError, did_you_mean
-from automl.core.plug_ins import FAMILY_GROUP
+from automl.core.family import FAMILY_GROUP
 from automl.core.table import Kind
 from automl.core.typed_values import Value, field_defaults, field_types
 
