@@ -1,4 +1,4 @@
-"""The machine that this process runs on: its processors, and the units that its memory is counted in."""
+"""The machine that this process runs on: its processors, its GPU, the unit that its memory is counted in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from automl.core.errors import MissingDependencyError
 
 GIBIBYTE = 1 << 30
 
@@ -31,3 +33,26 @@ def cores() -> int:
 def machine_cores() -> int:
     """Processors of the whole machine, which is what its load averages count against."""
     return os.cpu_count() or 1
+
+
+def device_here(wanted: str) -> str:
+    """``cpu`` or ``cuda``; torch is only imported where a driver's device file says it may find a GPU.
+
+    Raises
+    ------
+    MissingDependencyError
+        For ``cuda`` where there is none.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    if wanted == "auto" and not Path("/dev/nvidiactl").exists() and os.name != "nt":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise MissingDependencyError(
+            "--device cuda was asked for, but torch finds no GPU. Use --device cpu or auto."
+        )
+    return "cpu"

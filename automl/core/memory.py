@@ -7,11 +7,19 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+USABLE_SHARE = 0.8
+"""Of the memory that can still be had, what the trials of a search may use unless it is said otherwise."""
+
 # Version 2 and version 1 of Linux's control groups: containers are limited by them, not by the machine.
 _GROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+
+
+def usable_bytes() -> int:
+    """Memory that the trials of a search may use here, unless it is said otherwise."""
+    return int(USABLE_SHARE * available_bytes())
 
 
 def available_bytes() -> int:

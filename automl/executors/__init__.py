@@ -1,1 +1,56 @@
-"""Where trials run: in this process (``inline``) or in worker processes of our own (``local``)."""
+"""Where trials run: in this process, in worker processes here, or wherever a plug-in takes them.
+
+A plug-in is a package with an entry point in the group ``automl.executors`` that leads to an
+:class:`~automl.executors.base.ExecutorType` or to a module with an ``EXECUTOR``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
+from automl.executors.base import EXECUTOR_GROUP, ExecutorType
+
+_BUILT_IN = ("local", "inline")
+
+
+def executor_types() -> dict[str, ExecutorType]:
+    """Every usable kind of executor by name: the built-in ones, then plug-ins."""
+    return dict(_discovered().known)
+
+
+def broken_executors() -> tuple[BrokenPlugIn, ...]:
+    """Plug-ins that could not be imported, hold no executor type, or take another one's name."""
+    return _discovered().broken
+
+
+def executor_type(name: str) -> ExecutorType:
+    """The kind of executor of this name.
+
+    Raises
+    ------
+    UsageError
+        When there is none; with the cause if a plug-in of that name is broken.
+    """
+    there = _discovered()
+    if name not in there.known:
+        there.refuse("executor", name, there.known)
+    return there.known[name]
+
+
+def refresh_executors() -> None:
+    """Look again, where a plug-in was installed or removed while this process runs."""
+    _discovered.cache_clear()
+
+
+@cache
+def _discovered() -> Offers[ExecutorType]:
+    modules = [import_module(f"{__name__}.{name}") for name in _BUILT_IN]
+    built_in = {module.EXECUTOR.name: module.EXECUTOR for module in modules}
+    return offers(
+        EXECUTOR_GROUP,
+        built_in,
+        lambda loaded: held_by(loaded, "EXECUTOR", ExecutorType),
+        lambda item: item.name,
+    )

@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from automl.core.trial import Event, Result, Status, Ticket
 from automl.core.whole_files import settle
+
+EXECUTOR_GROUP = "automl.executors"
+"""The group of entry points by which packages offer executors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """What a search may use, as far as its user said so.
+
+    Attributes
+    ----------
+    workers:
+        Trials at once; 0 for as many as the executor finds right.
+    memory_bytes:
+        What all trials may hold together; 0 for as much as the executor finds right.
+    """
+
+    workers: int = 0
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """What trials have where they run.
+
+    Attributes
+    ----------
+    cores:
+        Processors, of all machines together.
+    trial_cores:
+        The most processors that one trial can use: those of one machine.
+    memory_bytes:
+        What all trials may hold together.
+    """
+
+    cores: int
+    trial_cores: int
+    memory_bytes: int
 
 
 def settled(result: Result) -> Result:
@@ -25,12 +64,36 @@ def settled(result: Result) -> Result:
 class Executor(Protocol):
     """Runs trials: a ticket goes in, events come out; every ticket ends in exactly one ``Finished``.
 
+    The problem's folder and those of the tickets are paths on the controller's machine. Where workers do not
+    see its disk, the executor carries the problem to them and each trial's models back: by the time of
+    ``Finished`` they are in ``ticket.folder``, and ``result.model_folder`` names them there.
+
     Only one thread may use an executor.
     """
 
     @property
+    def capacity(self) -> Capacity:
+        """The processors and the memory that trials have; known before :meth:`start`."""
+        ...
+
+    def device(self, wanted: str) -> str:
+        """``cpu`` or ``cuda``: what nets are to use where the trials run.
+
+        Parameters
+        ----------
+        wanted:
+            ``cpu``, ``cuda``, or ``auto`` for the faster one that is there.
+
+        Raises
+        ------
+        MissingDependencyError
+            For ``cuda`` where there is none.
+        """
+        ...
+
+    @property
     def slots(self) -> int:
-        """How many trials can run at the same time."""
+        """How many trials can run at the same time; before :meth:`start`, the most that can."""
         ...
 
     @property
@@ -95,3 +158,29 @@ class Executor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutorType:
+    """A kind of executor that people can choose by its name.
+
+    Attributes
+    ----------
+    name:
+        As in ``--executor NAME``.
+    summary:
+        One line for ``automl executors``.
+    make:
+        A new executor for one search, not started.
+    shared_disk:
+        Whether its workers must see the disk of the controller, where the problem, images and what is
+        computed of them lie. Without, the executor carries the problem, and there are no images.
+    least_seconds:
+        Budgets below this are too short for it to begin: their trials run in the process of the search.
+    """
+
+    name: str
+    summary: str
+    make: Callable[[Allowance], Executor]
+    shared_disk: bool
+    least_seconds: float = 0.0

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.environment import variables, weights_in
 from automl.core.family import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.core.folds import Fold
 from automl.core.memory import PeakMemory
@@ -86,7 +87,8 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
     memory, pace = PeakMemory(), TrialPace()
     run = _Run(ticket, problem, control, started)
     try:
-        done = run.result()
+        with variables(weights_in(problem.weights_dir)):
+            done = run.result()
         seconds = time.monotonic() - started
         return replace(done, seconds=seconds, peak_bytes=memory.peak_bytes(), share=pace.share())
     except Exception as error:  # noqa: BLE001 - the one broad except: a model's failure is a Result

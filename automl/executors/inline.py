@@ -8,8 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from automl.core.machine import cores, device_here
+from automl.core.memory import usable_bytes
 from automl.core.trial import Event, Finished, Result, Status, Ticket
-from automl.executors.base import settled
+from automl.executors.base import Capacity, ExecutorType, settled
 from automl.executors.evaluate import Control, evaluate
 from automl.executors.prepared_cache import PreparedCache
 from automl.problem.problem import Problem
@@ -20,14 +22,29 @@ class InlineExecutor:
 
     It cannot be interrupted there: its time limit is what the family makes of its deadline, and a request
     to stop comes too late.
+
+    Parameters
+    ----------
+    memory_bytes:
+        What a trial may hold, which nothing watches here; None for the usual share of what can be had.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, memory_bytes: int | None = None) -> None:
+        self._memory_bytes = memory_bytes or usable_bytes()
         self._problem: Problem | None = None
         self._cache = PreparedCache()
         self._waiting: deque[Ticket] = deque()
         self._events: list[Event] = []
         self._ran = self._waited = 0.0
+
+    @property
+    def capacity(self) -> Capacity:
+        """What this process may use."""
+        return Capacity(cores=cores(), trial_cores=cores(), memory_bytes=self._memory_bytes)
+
+    def device(self, wanted: str) -> str:
+        """As this machine has it."""
+        return device_here(wanted)
 
     @property
     def slots(self) -> int:
@@ -107,3 +124,11 @@ class InlineExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+EXECUTOR = ExecutorType(
+    name="inline",
+    summary="In the process of the search, one trial after the other: for debuggers and tests.",
+    make=lambda allowance: InlineExecutor(memory_bytes=allowance.memory_bytes),
+    shared_disk=True,
+)

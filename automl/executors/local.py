@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from automl.core.errors import AutoMLError
-from automl.core.machine import GIBIBYTE
-from automl.core.memory import available_bytes, private_bytes
+from automl.core.machine import GIBIBYTE, cores, device_here
+from automl.core.memory import available_bytes, private_bytes, usable_bytes
 from automl.core.pace import Meter, share_of
 from automl.core.trial import Event, Finished, Progress, Result, Status, Ticket
+from automl.executors.base import Allowance, Capacity, ExecutorType
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
 from automl.executors.worker import Ready, Setup, Stop, Work
 from automl.families import families
@@ -28,7 +29,7 @@ _WATCH_SECONDS = 0.5
 _GRACE_SECONDS = 2.0
 _GRACE_SHARE = 0.1
 _MACHINE_RESERVE = 256 << 20
-_SHARE_OF_AVAILABLE = 0.9
+_WORKER_BYTES = 1.5e9  # what a worker takes, by which their number is bounded
 _MOST_FAILED_STARTS = 3
 _MOST_LOST = 1
 # A worker that is killed while it holds this share of the limit was most likely the kernel's victim.
@@ -83,8 +84,8 @@ class LocalExecutor:
     workers:
         Processes, each for one trial at a time; the problem says how many threads each uses.
     memory_bytes:
-        What all workers may hold together; None for 90 % of what is available at the start. When they
-        exceed it, the largest one is killed and its trial ends as ``oom``.
+        What all workers may hold together; None for the usual share of what can be had. When they exceed
+        it, the largest one is killed and its trial ends as ``oom``.
     launcher:
         How processes are started; None for the platform's way.
     """
@@ -93,8 +94,7 @@ class LocalExecutor:
         self, workers: int = 1, *, memory_bytes: int | None = None, launcher: Launcher | None = None
     ) -> None:
         self._count = workers
-        self._memory_bytes = memory_bytes
-        self._limit = 0
+        self._limit = memory_bytes or usable_bytes()
         self._folder = Path(tempfile.mkdtemp(prefix="automl-workers-"))
         self._launcher = launcher if launcher is not None else platform_launcher(self._folder)
         self._problem_folder: Path | None = None
@@ -103,6 +103,15 @@ class LocalExecutor:
         self._ran = self._waited = 0.0
         self._watched = 0.0
         self._failed_starts = 0
+
+    @property
+    def capacity(self) -> Capacity:
+        """What this machine or its container has, and the limit of the memory."""
+        return Capacity(cores=cores(), trial_cores=cores(), memory_bytes=self._limit)
+
+    def device(self, wanted: str) -> str:
+        """As this machine has it."""
+        return device_here(wanted)
 
     @property
     def slots(self) -> int:
@@ -128,8 +137,6 @@ class LocalExecutor:
             raise RuntimeError("start() was called already")
         self._count = slots if slots is not None else self._count
         self._problem_folder = problem_folder.resolve()
-        available = available_bytes()
-        self._limit = self._memory_bytes or int(_SHARE_OF_AVAILABLE * available)
         self._slots = [_Slot(self._new_worker()) for _ in range(self._count)]
 
     def submit(self, ticket: Ticket) -> None:
@@ -347,3 +354,19 @@ def _send(slot: _Slot) -> None:
 
 def _size(count: int) -> str:
     return f"{count / GIBIBYTE:.2f} GiB"
+
+
+def _make(allowance: Allowance) -> LocalExecutor:
+    """As many workers as there are cores, as far as each can have its memory."""
+    memory = allowance.memory_bytes or usable_bytes()
+    workers = allowance.workers or max(1, min(cores(), int(memory / _WORKER_BYTES)))
+    return LocalExecutor(workers, memory_bytes=memory)
+
+
+EXECUTOR = ExecutorType(
+    name="local",
+    summary="In worker processes on this machine: timed, watched, killed and replaced.",
+    make=_make,
+    shared_disk=True,
+    least_seconds=8.0,  # workers take a few seconds to start
+)

@@ -1,17 +1,16 @@
-"""What a search uses of this machine: cores, workers, the device, the time that loading torch may take."""
+"""What a search uses of what it has: workers, libraries, the time that loading them may take."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from automl.core.errors import MissingDependencyError
 from automl.core.machine import cores as cores
+from automl.core.machine import device_here
 from automl.families import families as known_families
 from automl.problem.settings import Settings
 from automl.problem.source import is_image_folder
 
+device = device_here
 _LOADING_SHARE = 1 / 3
 _LEAST_SHARE = 0.5
 
@@ -27,29 +26,6 @@ def workers_at(share: float, workers: int, processors: int) -> int:
     while workers > 1 and others < workers and processors / (others + workers) < _LEAST_SHARE:
         workers -= 1
     return workers
-
-
-def device(asked: str) -> str:
-    """``cpu`` or ``cuda``; torch is only imported where a driver's device file says it may find a GPU.
-
-    Raises
-    ------
-    MissingDependencyError
-        For ``cuda`` where there is none.
-    """
-    if asked == "cpu":
-        return "cpu"
-    if asked == "auto" and not Path("/dev/nvidiactl").exists() and os.name != "nt":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if asked == "cuda":
-        raise MissingDependencyError(
-            "--device cuda was asked for, but torch finds no GPU. Use --device cpu or auto."
-        )
-    return "cpu"
 
 
 def patience(settings: Settings, families: Sequence[str]) -> float | None:

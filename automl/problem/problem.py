@@ -39,6 +39,8 @@ class Problem:
         Digest of data and split.
     nets:
         Frozen nets that the search may use.
+    weights_dir:
+        Folder with published weights, beside the usual ones; empty for none.
     """
 
     table: Table
@@ -51,6 +53,7 @@ class Problem:
     repeats: tuple[Split, ...] = ()
     untouched: Table | None = None
     nets: tuple[str, ...] = ()
+    weights_dir: str = ""
 
     def split_for(self, repeat: int) -> Split:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
@@ -76,6 +79,7 @@ class Problem:
             "device": self.device,
             "digest": self.digest,
             "nets": self.nets,
+            "weights_dir": self.weights_dir,
         }
         (folder / "problem.json").write_text(json.dumps(body), encoding="utf-8")
 
@@ -110,6 +114,7 @@ class Problem:
             tuple(splits[1:]),
             _load_table(features, untouched) if untouched.is_dir() else None,
             tuple(body.get("nets", ())),
+            body.get("weights_dir", ""),
         )
 
 

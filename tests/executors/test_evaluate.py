@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from automl import families
+from automl.core.environment import WEIGHTS_DIR
 from automl.core.folds import Fold, Split
 from automl.core.sealed import folder_bytes
 from automl.core.table import Features, Table
@@ -136,6 +138,15 @@ def test_progress_carries_the_first_folds_predictions_once(tmp_path: Path) -> No
     assert first.fold == 0
     np.testing.assert_array_equal(first.held_out, result.held_out[problem.split.folds[0].valid])
     assert seen[-1].fraction == 1.0
+
+
+def test_a_trial_finds_weights_in_the_problem_s_folder_and_leaves_no_trace(tmp_path: Path) -> None:
+    replace(small_problem(), weights_dir=str(tmp_path)).save(tmp_path / "problem")
+    problem, seen = Problem.load(tmp_path / "problem"), list[str | None]()
+    control = Control(report=lambda progress: seen.append(os.environ.get(WEIGHTS_DIR)))
+    assert evaluate(ticket(tmp_path, 1, "dummy"), problem, control).status is Status.DONE
+    assert set(seen) == {str(tmp_path)}
+    assert WEIGHTS_DIR not in os.environ
 
 
 def test_log_target_is_undone_in_predictions_and_recorded(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from automl.core.environment import WEIGHTS_DIR
 from automl.core.errors import MissingDependencyError, UsageError
 from automl.data.images.pixels import pictures_of
 from automl.families.nets.images import weights as image_weights
 from automl.families.nets.images.backbones import (
     BACKBONES,
     PACKAGED,
-    VARIABLE,
     backbone_named,
     empty_trunk,
     find_weights,
@@ -76,7 +76,7 @@ def test_our_editions_of_timms_nets_are_the_same(name: str) -> None:
 
 def test_missing_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(WEIGHTS_DIR, raising=False)
     assert missing_weights(["resnet18", LITE]) == {"resnet18": "resnet18-f37072fd.pth"}
     with pytest.raises(MissingDependencyError, match=r"resnet18-f37072fd.pth.*--weights-dir"):
         weights_of("resnet18")
@@ -87,7 +87,7 @@ def test_missing_weights_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPat
 def test_weights_of_a_folder_are_used_and_travel_with_the_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "weights"))
+    monkeypatch.setenv(WEIGHTS_DIR, str(tmp_path / "weights"))
     (tmp_path / "weights").mkdir()
     torch.manual_seed(0)
     net = torchvision.models.mobilenet_v3_small(weights=None)
@@ -105,7 +105,7 @@ def test_weights_of_a_folder_are_used_and_travel_with_the_model(
         image_weights.share_frozen("mobilenet_v3_small", view.weights, folder)
     (kept,) = (tmp_path / "member").rglob("backbone-*.safetensors")
     assert kept.parent == tmp_path / "member"
-    monkeypatch.setenv(VARIABLE, str(tmp_path / "nothing"))
+    monkeypatch.setenv(WEIGHTS_DIR, str(tmp_path / "nothing"))
     image_weights.check_frozen("mobilenet_v3_small", view.weights, tmp_path / "member" / "fold_1")
     trunk = image_weights.frozen_trunk("mobilenet_v3_small", view.weights)
     torch.testing.assert_close(dict(trunk.named_parameters())["stages.0.0.weight"], net.features[0][0].weight)
@@ -121,7 +121,7 @@ def test_weights_of_ones_own_are_known_by_their_tensors(
     torch.save({"state_dict": state, "epoch": 7} if wrapped else net.state_dict(), tmp_path / "mine.pth")
     (tmp_path / "notes.pt").write_text("no weights", encoding="utf-8")
     torch.save({"paths": [tmp_path], "net": net}, tmp_path / "objects.pt")
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WEIGHTS_DIR, str(tmp_path))
     assert recognised_weights(tmp_path) == {"resnet18": tmp_path / "mine.pth"}
     assert list(missing_weights(["resnet18", "resnet50"])) == ["resnet50"]
     trunk = load_trunk("resnet18")
@@ -131,7 +131,7 @@ def test_weights_of_ones_own_are_known_by_their_tensors(
 def test_any_of_timms_nets_is_taken_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import timm
 
-    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    monkeypatch.setenv(WEIGHTS_DIR, str(tmp_path))
     assert missing_weights(["timm/resnet10t"]) == {"timm/resnet10t": "resnet10t.safetensors"}
     save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "resnet10t.safetensors")
     with torch.inference_mode():

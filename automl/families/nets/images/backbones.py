@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.core.environment import WEIGHTS_DIR
 from automl.core.errors import MissingDependencyError, UsageError, did_you_mean
 from automl.core.typed_values import Value
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-VARIABLE = "AUTOML_WEIGHTS_DIR"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _TORCH_URL = "https://download.pytorch.org/models/"
@@ -99,8 +99,8 @@ def find_weights(backbone: Backbone) -> Path | None:
         path = folder / backbone.file
         if path.is_file():
             return path
-    if os.environ.get(VARIABLE) and not backbone.name.startswith(TIMM):
-        own = recognised_weights(Path(os.environ[VARIABLE])).get(backbone.name)
+    if os.environ.get(WEIGHTS_DIR) and not backbone.name.startswith(TIMM):
+        own = recognised_weights(Path(os.environ[WEIGHTS_DIR])).get(backbone.name)
         if own is not None:
             return own
     if backbone.package:
@@ -210,7 +210,7 @@ def _digest(path: str, size: int, changed: int) -> str:
 
 def _weight_folders() -> list[Path]:
     """Where weights are looked for: ``--weights-dir``, then where torch keeps its own."""
-    named = [Path(os.environ[VARIABLE])] if os.environ.get(VARIABLE) else []
+    named = [Path(os.environ[WEIGHTS_DIR])] if os.environ.get(WEIGHTS_DIR) else []
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
     return [*named, home.expanduser() / "hub" / "checkpoints"]
