@@ -60,7 +60,15 @@ if TYPE_CHECKING:
         Ticket,
     )
     from automl.core.typed_values import field_defaults, field_types
-    from automl.executors.base import Executor, settled
+    from automl.executors import executor_types, refresh_executors
+    from automl.executors.base import (
+        EXECUTOR_GROUP,
+        Allowance,
+        Capacity,
+        Executor,
+        ExecutorType,
+        settled,
+    )
     from automl.executors.evaluate import Control, evaluate
     from automl.executors.prepared_cache import PreparedCache
     from automl.families import families, refresh_families
@@ -98,7 +106,8 @@ _HOMES = {
     "automl.controller.strategy.space": "SearchSpace",
     "automl.controller.strategy.spaces": "load_space",
     # What an executor is
-    "automl.executors.base": "Executor settled",
+    "automl.executors.base": "EXECUTOR_GROUP Allowance Capacity Executor ExecutorType settled",
+    "automl.executors": "executor_types refresh_executors",
     "automl.executors.evaluate": "Control evaluate",
     "automl.executors.prepared_cache": "PreparedCache",
     "automl.problem.problem": "Problem",
@@ -131,14 +140,17 @@ _HOMES = {
 }
 
 __all__ = [
+    "EXECUTOR_GROUP",
     "FAMILY_GROUP",
     "GIBIBYTE",
     "METRICS",
+    "Allowance",
     "AutoMLError",
     "BinaryTask",
     "BoosterInputs",
     "Cache",
     "Candidate",
+    "Capacity",
     "ClassificationTask",
     "Column",
     "Constant",
@@ -149,6 +161,7 @@ __all__ = [
     "Encoded",
     "Event",
     "Executor",
+    "ExecutorType",
     "Family",
     "Features",
     "Finished",
@@ -207,6 +220,7 @@ __all__ = [
     "cores",
     "did_you_mean",
     "evaluate",
+    "executor_types",
     "families",
     "field_defaults",
     "field_types",
@@ -216,6 +230,7 @@ __all__ = [
     "net_family",
     "objective_of",
     "one_hot",
+    "refresh_executors",
     "refresh_families",
     "settled",
     "share_of",
