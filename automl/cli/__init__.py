@@ -1,5 +1,5 @@
 """The command line: parse, one call, print. The only part that knows click and rich."""
 
-from automl.cli.commands import main
+from automl.cli.main import main
 
 __all__ = ["main"]

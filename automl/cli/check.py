@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.arguments import dialect_options, pairs
+from automl.cli.options import check_options
 from automl.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -28,21 +28,9 @@ _MARGIN = 10
 
 @click.command()
 @click.argument("data")
-@click.option(
-    "-t", "--target", metavar="COLUMN", help="Column to predict; without it columns alone are checked."
-)
-@click.option("--test", metavar="FILE", help="Rows to compare with DATA: do both come from the same world?")
-@click.option("--task", metavar="TASK", help="classification or regression. [default: from the target]")
-@click.option("--metric", metavar="NAME", help="What a search would optimise. [default: by task]")
-@click.option("--group", metavar="COLUMN", help="As in search.")
-@click.option("--time-column", metavar="COLUMN", help="As in search.")
-@click.option("--fold-column", metavar="COLUMN", help="As in search.")
-@click.option("--kind", multiple=True, metavar="COLUMN=KIND", help="number, category, text, date or id.")
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out.")
-@click.option("--keep", multiple=True, metavar="COLUMN", help="Keep a column that looks like an id.")
-@dialect_options
+@check_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def check(data: str, kind: tuple[str, ...], as_json: bool, **given: Any) -> int:
+def check(data: str, as_json: bool, **given: Any) -> int:
     """Check DATA before anything is trained: leaks, copies, ids, dates, duplicates, drift.
 
     Exit code 0 when a search would accept the data, with or without warnings; 3 when it would not.
@@ -55,7 +43,7 @@ def check(data: str, kind: tuple[str, ...], as_json: bool, **given: Any) -> int:
     """
     from automl.problem.check import check as run
 
-    report = run(data, kinds=pairs(kind), **given)
+    report = run(data, **given)
     if as_json:
         click.echo(json.dumps(report.to_json()))
     else:

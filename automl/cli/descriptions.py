@@ -10,12 +10,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from automl.cli.terminal import printable
 from automl.core.text import duration, range_text, score_text, size_text, weight_texts
+from automl.problem.search_command import spoken
 
 if TYPE_CHECKING:
     from automl.tracker.query import SearchDescription, TrialDescription
 
 _SECTIONS = 11
-_USUAL = ("name", "target", "source", "store", "time", "trials", "seconds")
+_SHOWN_ABOVE = ("name", "target", "source", "store", "trials", "seconds")
 
 
 def print_description(
@@ -62,11 +63,11 @@ def _search(search: SearchDescription) -> list[str]:
         lines.append(_line("model", f"{model}{now}"))
     lines.append(_line("run", f"{search.run_id} in experiment {search.experiment_id}"))
     settings = {
-        name.removesuffix("_bytes"): size_text(value) if name.endswith("_bytes") else value
+        name: size_text(value) if name.endswith("_bytes") else value
         for name, value in search.configuration.items()
-        if name not in _USUAL and value not in (None, "", [], {}, 0, False)
+        if name not in _SHOWN_ABOVE and value not in (None, "", [], {}, 0, False)
     }
-    lines.append(_line("settings", _pairs(settings)))
+    lines.append(_line("settings", _pairs(spoken(settings))))
     lines += ["", f"The trials: automl leaderboard {shlex.quote(search.name)}"]
     return lines
 

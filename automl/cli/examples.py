@@ -6,6 +6,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from automl.core.errors import DataError, StorageError, UsageError, did_you_mean
 
 
@@ -30,6 +32,26 @@ EXAMPLES = (
     Example("diabetes", "progression", "442 patients by 10 measurements, progression after a year"),
     Example("digits", None, "1,797 images of handwritten digits, 8 x 8, a folder per digit"),
 )
+
+
+@click.command()
+@click.argument("name")
+@click.option("-o", "--out", default=".", show_default=True, metavar="FOLDER", help="Where to write it.")
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+def example(name: str, out: str, force: bool) -> None:
+    """Write a small data set that ships with scikit-learn: wine, breast_cancer, diabetes, digits.
+
+    \b
+    Examples:
+      automl example wine
+      automl example diabetes -o data
+      automl example digits --force
+    """
+    path = write_example(name, Path(out), force=force)
+    click.echo(f"Wrote {path}.", err=True)
+    target = next((item.target for item in EXAMPLES if item.name == name), None)
+    if target:
+        click.echo(f"Next: automl search {path} --target {target} --time 60s", err=True)
 
 
 def write_example(name: str, folder: Path, *, force: bool = False) -> Path:

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from automl.controller.strategy.space import SearchSpace
-from automl.core.errors import StorageError
+from automl.core.errors import StorageError, UsageError
 from automl.core.version import library_versions
+from automl.problem.options import options_of
 from automl.problem.settings import Settings
 
 FORMAT = 1
-# Where the search is kept and under which name, what is free on the machine, and who becomes the champion:
-# none of it makes it another search.
-_INCIDENTAL = frozenset({"store", "tracking_uri", "memory_bytes", "promote", "name", "name_given"})
 
 
 @dataclass(frozen=True)
@@ -91,14 +89,20 @@ class Outset:
         chosen = settings.name_given or self.settings.get("name_given", True)
         if chosen and self.name != settings.name:
             return False
-        before, now = dict(self.settings), plain_settings(settings)
-        given = any(isinstance(value, dict) and "python" in value for value in now.values())
-        return not given and all(before.get(name) == now.get(name) for name in {*before, *now} - _INCIDENTAL)
+        now = plain_settings(settings)
+        if any(isinstance(value, dict) and "python" in value for value in now.values()):
+            return False
+        unset = plain_settings(type(settings)(source=None))
+        before = {**unset, **self.settings}  # a file of an earlier version lacks later options
+        incidental = {name for name, option in options_of(type(settings)).items() if option.incidental}
+        return all(before.get(name) == now[name] for name in now.keys() - incidental - {"name_given"})
 
 
 def plain_settings(settings: Settings) -> dict[str, Any]:
     """The settings as JSON data; what only exists in Python is named, to be given again."""
-    return {item.name: _plain(getattr(settings, item.name), item.name) for item in fields(settings)}
+    plain = {item.name: _plain(getattr(settings, item.name)) for item in fields(settings)}
+    paths = {name: plain[name] for name in ("source", "test") if isinstance(plain[name], str)}
+    return plain | {name: {"path": os.path.abspath(place)} for name, place in paths.items()}
 
 
 def given_settings(plain: Mapping[str, Any], **again: Any) -> Settings:
@@ -109,15 +113,13 @@ def given_settings(plain: Mapping[str, Any], **again: Any) -> Settings:
     UsageError
         When something that only exists in Python was not given again.
     """
-    from automl.core.errors import UsageError
-
     values = {item.name: _back(plain[item.name]) for item in fields(Settings) if item.name in plain}
     values |= {name: value for name, value in again.items() if value is not None}
     for name, value in values.items():
         if isinstance(value, _Missing):
             raise UsageError(
-                f"The search was started from Python with {value.what} as its {_words(name)}, which is not "
-                f"on disk. Continue it from Python: automl.resume(NAME, {_argument(name)}=…)."
+                f"The search was started from Python with {value.what} as `{_keyword(name)}`, which is not "
+                f"on disk. Continue it from Python: automl.resume(NAME, {_keyword(name)}=…)."
             )
     return Settings(**values)
 
@@ -135,17 +137,15 @@ class _Missing:
     what: str
 
 
-def _plain(value: Any, name: str) -> Any:
-    if name in ("source", "test") and isinstance(value, str | os.PathLike):
-        return {"path": os.path.abspath(value)}
+def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return {"path": os.path.abspath(value)}
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, tuple):
-        return [_plain(item, "") for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {"map": {str(key): _plain(item, "") for key, item in value.items()}}
+        return {"map": {str(key): _plain(item) for key, item in value.items()}}
     return {"python": getattr(value, "__name__", None) or type(value).__name__}
 
 
@@ -161,9 +161,6 @@ def _back(value: Any) -> Any:
     return _Missing(f"a {value.get('python', 'value')}")
 
 
-def _words(name: str) -> str:
-    return {"source": "data", "test": "test rows"}.get(name, name)
-
-
-def _argument(name: str) -> str:
-    return {"source": "data"}.get(name, name)
+def _keyword(name: str) -> str:
+    """The keyword of ``resume()`` that gives a field again."""
+    return "data" if name == "source" else options_of(Settings)[name].keyword

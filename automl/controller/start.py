@@ -16,19 +16,10 @@ from automl.controller.search import RunningSearch
 from automl.controller.watchers import NOBODY, SearchWatcher
 from automl.core.clock import Clock, first_pace
 from automl.core.errors import UsageError, did_you_mean
-from automl.core.quantities import parse_bytes
-from automl.problem.settings import (
-    PREFERENCES,
-    PROMOTE,
-    Settings,
-    budget_of,
-    check_choice,
-    given_words,
-    memory_limit,
-    search_name,
-    weights_folder,
-)
+from automl.problem.options import one_of
+from automl.problem.settings import Settings, memory_limit
 from automl.tracker import default_uri, locate_store
+from automl.tracker.store.location import DEFAULT_ROOT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +27,8 @@ if TYPE_CHECKING:
     Data = pd.DataFrame | str | os.PathLike[str]
 
 __all__ = ["SearchResult", "resume", "search"]
+
+EXECUTORS = ("local", "inline")
 
 
 def search(
@@ -150,49 +143,10 @@ def search(
     SearchInterrupted
         When it was interrupted before any trial ended; it can be resumed.
     """
-    seconds, count = budget_of(time, trials)
-    settings = Settings(
-        source=data,
-        target=target,
-        seconds=seconds,
-        trials=count,
-        name=search_name(data, name),
-        name_given=name is not None,
-        metric=metric,
-        task=task,
-        test=test,
-        folds=folds,
-        group=group,
-        time_column=time_column,
-        fold_column=fold_column,
-        weight=weight,
-        kinds=dict(kinds or {}),
-        image_root=None if image_root is None else Path(image_root),
-        drop=tuple(drop),
-        keep=tuple(keep),
-        families=tuple(families),
-        without=tuple(without),
-        spaces=None if spaces is None else Path(spaces),
-        workers=workers or 0,
-        memory_bytes=memory_limit(memory),
-        executor=check_choice("executor", executor, ("local", "inline")),
-        device=check_choice("device", device, ("auto", "cpu", "cuda")),
-        prefer=check_choice("preference", prefer, PREFERENCES),
-        promote=check_choice("way to promote", promote, PROMOTE),
-        keep_models_bytes=parse_bytes(keep_models),
-        cache_bytes=parse_bytes(cache_size),
-        weights_dir=weights_folder(weights_dir),
-        seed=seed,
-        tracking_uri=tracking_uri,
-        store=Path(store),
-        encoding=encoding,
-        delimiter=delimiter,
-        decimal=decimal,
-        header=header,
-        skip_bad_rows=skip_bad_rows,
-        missing=given_words(missing),
-    )
-    clock = Clock(seconds, spent=started, pace=first_pace())
+    settings = Settings.from_choices(locals())
+    one_of(EXECUTORS)(settings.executor, "--executor")
+    settings = replace(settings, memory_bytes=settings.memory_bytes or memory_limit(None))
+    clock = Clock(settings.seconds, spent=started, pace=first_pace())
     return _run(RunningSearch(settings, clock, watcher or NOBODY), shown=watcher is None)
 
 
@@ -203,7 +157,7 @@ def resume(
     test: Data | None = None,
     metric: Callable[..., float] | None = None,
     tracking_uri: str | None = None,
-    store: str | os.PathLike[str] = "mlruns",
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
     watcher: SearchWatcher | None = None,
     started: float = 0.0,
 ) -> SearchResult:
@@ -251,7 +205,7 @@ def unfinished(
     name: str | None = None,
     *,
     tracking_uri: str | None = None,
-    store: str | os.PathLike[str] = "mlruns",
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> SearchFolder:
     """The newest unfinished search, or the newest one of this name.
 

@@ -12,7 +12,7 @@ from automl.core.finding import ERROR, SEVERITIES, WARNING, Finding, refusal, wo
 from automl.core.table import Column
 from automl.data.checks import check_columns
 from automl.problem.preparation import Prepared, infer_layout, prepare, read_data
-from automl.problem.settings import Settings, given_words, search_name
+from automl.problem.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,28 +128,7 @@ def check(
     UsageError
         For choices that contradict each other.
     """
-    settings = Settings(
-        source=data,
-        target=target,
-        seconds=None,
-        trials=1,
-        name=search_name(data, None),
-        metric=metric,
-        task=task,
-        test=test,
-        group=group,
-        time_column=time_column,
-        fold_column=fold_column,
-        kinds=dict(kinds or {}),
-        drop=tuple(drop),
-        keep=tuple(keep),
-        encoding=encoding,
-        delimiter=delimiter,
-        decimal=decimal,
-        header=header,
-        skip_bad_rows=skip_bad_rows,
-        missing=given_words(missing),
-    )
+    settings = replace(Settings.from_choices(locals()), seconds=None, trials=1)
     if isinstance(data, str | os.PathLike) and os.path.isdir(data):
         return _report(settings, prepare(settings))
     read = read_data(settings, data)

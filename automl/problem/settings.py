@@ -1,97 +1,314 @@
-"""What a search was asked for: every choice of the user, checked, in one value."""
+"""The settings of a search: every choice of the user, read and checked, in a few groups that make one value.
+
+A field states its option beside it; the command line, ``automl check``, the command that repeats a search,
+``search.json`` and the reference follow from these groups. What depends on two choices stands in
+:meth:`Settings.from_choices`.
+"""
 
 from __future__ import annotations
 
-import operator
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from automl.core.errors import UsageError, did_you_mean
-from automl.core.machine import GIBIBYTE
+from automl.core.errors import UsageError
 from automl.core.memory import available_bytes
-from automl.core.quantities import parse_bytes, parse_seconds
 from automl.core.text import without_password
+from automl.problem.options import (
+    Form,
+    column,
+    duration,
+    folder,
+    option,
+    options_of,
+    path,
+    size,
+    whole,
+    words,
+)
 
 LEAST_MEMORY = 256 * 1024**2
-PREFERENCES = ("best", "fast", "small")
-PROMOTE = ("better", "always", "never")
-_COLUMNS = ("target", "group", "time_column", "fold_column", "weight")
-_WHOLE = ("trials", "folds", "workers", "seed", "header")
+_FORBIDDEN = re.compile(r"[/:.%\"'\\\x00-\x1f]")
+
+
+def _name(value: str, flag: str) -> str:
+    """A name that a registered model can have."""
+    if not value.strip() or _FORBIDDEN.search(value) or len(value) > 200:
+        raise UsageError(
+            f"{value!r} cannot name a search: 1 to 200 characters, none of / : . % \" ' or backslash."
+        )
+    return value.strip()
+
+
+def _missing(value: Any, flag: str) -> tuple[str, ...]:
+    """The words as they are recorded; an empty list is ``blank``."""
+    return words(value, flag) or ("blank",)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The user's choices; see :func:`automl.search` for what each means."""
+class Question:
+    """The data, and what is asked about it."""
 
     source: Any
-    target: str | None = None
-    seconds: float | None = 60.0
-    trials: int | None = None
-    name: str = ""
+    target: str | None = option(
+        read=column,
+        short="-t",
+        metavar="COLUMN",
+        help="Column to predict.",
+        checked="Column to predict; without it columns alone are checked.",
+    )
+    _: KW_ONLY
+    name: str = option(
+        unset="",
+        read=_name,
+        help="Name of the search and of its registered model.",
+        otherwise="the file's name",
+        incidental=True,
+    )
     name_given: bool = False
-    metric: str | Callable[..., float] | None = None
-    task: str | None = None
-    test: Any = None
-    folds: int | None = None
-    group: str | None = None
-    time_column: str | None = None
-    fold_column: str | None = None
-    weight: str | None = None
-    kinds: Mapping[str, str] = field(default_factory=dict)
-    image_root: Path | None = None
-    cache_bytes: int = 10 * GIBIBYTE
-    weights_dir: Path | None = None
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    families: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    spaces: Path | None = None
-    workers: int = 0
-    memory_bytes: int = 0
-    executor: str = "local"
-    device: str = "auto"
-    prefer: str = "best"
-    promote: str = "better"
-    keep_models_bytes: int = 2 * GIBIBYTE
-    seed: int = 0
-    tracking_uri: str | None = None
-    store: Path = Path("mlruns")
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: str | None = None
-    header: int | None = None
-    skip_bad_rows: bool = False
-    missing: tuple[str, ...] | None = None
+    metric: str | Callable[..., float] | None = option(
+        metavar="NAME", help="Metric to optimise.", otherwise="by task, the reason is printed", checked=True
+    )
+    task: str | None = option(
+        metavar="TASK", help="classification or regression.", otherwise="from the target", checked=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The time, or the number of trials."""
+
+    seconds: float | None = option(
+        unset=60.0,
+        keyword="time",
+        read=duration,
+        write=lambda seconds: f"{float(seconds):g}s",
+        metavar="60s",
+        help="Time budget, imports and reading included.",
+        otherwise="60s",
+    )
+    trials: int | None = option(
+        form=Form.WHOLE,
+        read=whole(1, allowed="1 or more"),
+        metavar="N",
+        help="Number of trials instead of time: repeatable by --seed.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """The rows that trials are judged on."""
+
+    test: Any = option(
+        metavar="FILE",
+        help="Rows to score once, at the end, instead of a tenth of DATA.",
+        checked="Rows to compare with DATA: do both come from the same world?",
+    )
+    folds: int | None = option(
+        form=Form.WHOLE, metavar="K", help="Folds of the cross-validation; 1 is a holdout."
+    )
+    group: str | None = option(
+        read=column,
+        metavar="COLUMN",
+        help="Rows with equal values stay on one side of every fold.",
+        checked=True,
+    )
+    time_column: str | None = option(
+        read=column, metavar="COLUMN", help="Train on the past, judge on what follows.", checked=True
+    )
+    fold_column: str | None = option(read=column, metavar="COLUMN", help="Fold of each row.", checked=True)
+    weight: str | None = option(
+        read=column,
+        metavar="COLUMN",
+        help="Refused, with a reason that the command line's parser could not give.",
+        hidden=True,
+        repeated=False,
+    )
+    seed: int = option(
+        0,
+        form=Form.WHOLE,
+        read=whole(0, 2**32 - 1, "between 0 and 4294967295"),
+        help="Seed of folds, draws and models.",
+    )
+
+    @property
+    def names_folds(self) -> bool:
+        """Whether a column decides which rows stand in which fold."""
+        return any(name is not None for name in (self.group, self.time_column, self.fold_column))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The inputs: which columns, and of which kind."""
+
+    kinds: Mapping[str, str] = option(
+        unset={},
+        form=Form.PAIRS,
+        flag="--kind",
+        metavar="COLUMN=KIND",
+        help="number, category, text, date, image or id.",
+        checked=True,
+    )
+    image_root: Path | None = option(
+        read=path, metavar="FOLDER", help="Folder of the images that a column of paths names."
+    )
+    drop: tuple[str, ...] = option(
+        (), form=Form.EACH, metavar="COLUMN", help="Leave a column out.", checked=True
+    )
+    keep: tuple[str, ...] = option(
+        (), form=Form.EACH, metavar="COLUMN", help="Keep a column that looks like an id.", checked=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """The way a text file is written."""
+
+    encoding: str | None = option(help="Encoding of a text file.", otherwise="detected", checked=True)
+    delimiter: str | None = option(help="Delimiter of a text file.", otherwise="detected", checked=True)
+    decimal: str | None = option(help="Decimal mark of a text file.", otherwise="detected", checked=True)
+    header: int | None = option(
+        form=Form.WHOLE,
+        metavar="LINE",
+        help="Line of a text file that names the columns, from 1.",
+        checked=True,
+    )
+    skip_bad_rows: bool = option(
+        False, form=Form.SWITCH, help="Leave out rows that cannot be read.", checked=True
+    )
+    missing: tuple[str, ...] | None = option(
+        form=Form.LIST,
+        read=_missing,
+        metavar="A,B",
+        help="Words that mean no value; 'usual' adds the usual ones.",
+        otherwise="usual",
+        checked=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """The models to try, and which of them is wanted."""
+
+    families: tuple[str, ...] = option((), form=Form.LIST, metavar="A,B", help="Only these families.")
+    without: tuple[str, ...] = option((), form=Form.LIST, metavar="A,B", help="All families but these.")
+    spaces: Path | None = option(read=path, metavar="PATH", help="Search-space file or folder of your own.")
+    prefer: str = option("best", choices=("best", "fast", "small"), help="Kind of champion.")
+    promote: str = option(
+        "better",
+        choices=("better", "always", "never"),
+        help="When it takes over from the name's champion.",
+        incidental=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """The workers, and what they may use of the machine."""
+
+    workers: int = option(
+        unset=0,
+        form=Form.WHOLE,
+        read=whole(0, allowed="1 or more"),
+        metavar="N",
+        help="Trials at once.",
+        otherwise="by cores and memory",
+    )
+    executor: str = option("local", metavar="local|inline", help="Where trials run.")
+    memory_bytes: int = option(
+        unset=0,
+        keyword="memory",
+        read=size,
+        metavar="8GB",
+        help="Memory of all workers.",
+        otherwise="80 % of what is free",
+        incidental=True,
+        repeated=False,
+    )
+    device: str = option("auto", choices=("auto", "cpu", "cuda"), help="Device of the nets.")
+    weights_dir: Path | None = option(
+        read=folder, metavar="FOLDER", help="Published weights of image backbones."
+    )
 
     def __post_init__(self) -> None:
-        for name in _WHOLE:
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, _whole(name, value))
-        for name in _COLUMNS:  # pandas numbers columns without names
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, str(value))
-        for name in ("drop", "keep"):
-            object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
-        object.__setattr__(self, "kinds", {str(column): kind for column, kind in self.kinds.items()})
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed must be between 0 and 4294967295, not {self.seed}.")
-        if self.workers < 0:
-            raise UsageError(f"--workers must be 1 or more, not {self.workers}.")
         if 0 < self.memory_bytes < LEAST_MEMORY:
             raise UsageError(
                 f"--memory {self.memory_bytes} bytes is less than one worker needs: give it 512MB or more."
             )
 
-    @property
-    def names_folds(self) -> bool:
-        """Whether a column decides which rows stand in which fold."""
-        return any(column is not None for column in (self.group, self.time_column, self.fold_column))
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """The record: where it lies, and how much of it is kept."""
+
+    keep_models_bytes: int = option(
+        "2GB",
+        keyword="keep_models",
+        read=size,
+        metavar="SIZE",
+        help="Keep all models up to this; then the best.",
+        repeated=False,
+    )
+    cache_bytes: int = option(
+        "10GB",
+        keyword="cache_size",
+        read=size,
+        metavar="SIZE",
+        help="Bound of decoded images and their features.",
+        repeated=False,
+    )
+    tracking_uri: str | None = option(
+        metavar="URI",
+        help="MLflow server or store.",
+        otherwise="$MLFLOW_TRACKING_URI, else --store",
+        incidental=True,
+        repeated=False,
+    )
+    store: Path = option(
+        "mlruns",
+        read=path,
+        metavar="FOLDER",
+        help="Folder of the local store.",
+        incidental=True,
+        repeated=False,
+    )
+
+
+@dataclass(frozen=True)
+class Settings(Keeping, Machine, Candidates, Dialect, Columns, Judging, Budget, Question):
+    """The user's choices; see :func:`automl.search` for what each means.
+
+    A function that needs one group says so by its type, and takes the whole.
+    """
+
+    @classmethod
+    def from_choices(cls, choices: Mapping[str, Any]) -> Self:
+        """The settings that these choices mean.
+
+        Parameters
+        ----------
+        choices:
+            By the keywords of :func:`automl.search`, with ``data``; None leaves a choice at its default.
+            Keywords of no option are not read.
+
+        Raises
+        ------
+        UsageError
+            For a choice that cannot be; the message names its flag and what is allowed.
+        """
+        values: dict[str, Any] = {"source": choices["data"]}
+        for name, stated in options_of(cls).items():
+            value = choices.get(stated.keyword)
+            if value is not None:
+                values[name] = stated.read(value, stated.flag)
+        values["name_given"] = "name" in values
+        values.setdefault("name", name_of(values["source"]))
+        if "trials" in values:
+            values.setdefault("seconds", None)
+        return cls(**values)
 
     def plain(self) -> dict[str, Any]:
         """The choices as plain data, for the record; frames and callables by what they are."""
@@ -111,14 +328,6 @@ class Settings:
         }
 
 
-def _whole(name: str, value: Any) -> int:
-    """A number of NumPy's as Python's own, which JSON and SQLite take."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise UsageError(f"--{name} must be a whole number, not {value!r}.") from None
-
-
 def _described(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): str(item) for key, item in value.items()}
@@ -127,86 +336,16 @@ def _described(value: Any) -> Any:
     return getattr(value, "__name__", None) or str(value)
 
 
-def search_name(source: Any, given: str | None) -> str:
-    """The name of a search: as given, else the file's name without its suffixes, else ``frame``.
-
-    Raises
-    ------
-    UsageError
-        For a name that a registered model cannot have.
-    """
-    if given is not None:
-        if not given.strip() or re.search(r"[/:.%\"'\\\x00-\x1f]", given) or len(given) > 200:
-            raise UsageError(
-                f"{given!r} cannot name a search: 1 to 200 characters, none of / : . % \" ' or backslash."
-            )
-        return given.strip()
+def name_of(source: Any) -> str:
+    """The name of a search of this data: the file's name without its suffixes, or ``frame``."""
     if isinstance(source, str | os.PathLike):
-        path = Path(os.fspath(source))
-        stem = re.sub(r"(\.(csv|tsv|txt|parquet|xlsx|gz))+$", "", path.name, flags=re.IGNORECASE)
-        cleaned = re.sub(r"[/:.%\"'\\\s\x00-\x1f]+", "_", stem or path.resolve().name).strip("_")
+        place = Path(os.fspath(source))
+        stem = re.sub(r"(\.(csv|tsv|txt|parquet|xlsx|gz))+$", "", place.name, flags=re.IGNORECASE)
+        cleaned = re.sub(r"[/:.%\"'\\\s\x00-\x1f]+", "_", stem or place.resolve().name).strip("_")
         return cleaned[:200] or "search"
     return "frame"
 
 
-def given_words(words: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The words that count as missing as they are recorded; an empty list is ``blank``.
-
-    Raises
-    ------
-    UsageError
-        For one text instead of a list of words.
-    """
-    if isinstance(words, str):
-        raise UsageError(f"missing takes a list of words, not the text {words!r}: missing=[{words!r}].")
-    return None if words is None else tuple(map(str, words)) or ("blank",)
-
-
-def budget_of(time: str | float | None, trials: int | None) -> tuple[float | None, int | None]:
-    """``(seconds, trials)``; 60 s when neither is given.
-
-    Raises
-    ------
-    UsageError
-        For fewer than one trial, or a duration that cannot be read.
-    """
-    if trials is not None and trials < 1:
-        raise UsageError(f"--trials must be 1 or more, not {trials}.")
-    if time is None:
-        return (None if trials is not None else 60.0), trials
-    return parse_seconds(time), trials
-
-
 def memory_limit(given: str | float | None) -> int:
     """Bytes that the search may use: as given, else four fifths of what is free here or in the container."""
-    return parse_bytes(given) if given is not None else int(available_bytes() * 0.8)
-
-
-def weights_folder(given: str | os.PathLike[str] | None) -> Path | None:
-    """The folder of ``--weights-dir``.
-
-    Raises
-    ------
-    UsageError
-        When there is none of that name.
-    """
-    if given is None:
-        return None
-    path = Path(given).absolute()
-    if not path.is_dir():
-        what = "is a file" if path.exists() else "does not exist"
-        raise UsageError(f"--weights-dir: {path} {what}. Next: name the folder that holds the weights.")
-    return path
-
-
-def check_choice(what: str, given: str, allowed: tuple[str, ...]) -> str:
-    """``given`` when it is allowed.
-
-    Raises
-    ------
-    UsageError
-        Otherwise, with the nearest allowed one.
-    """
-    if given not in allowed:
-        raise UsageError(f"There is no {what} {given!r}. {did_you_mean(given, allowed)}")
-    return given
+    return size(given, "--memory") if given is not None else int(available_bytes() * 0.8)

@@ -15,6 +15,7 @@ from automl.core.intervals import gain_interval
 from automl.core.metrics import METRICS, Metric
 from automl.core.text import score_text, size_text
 from automl.model.class_weights import apply_weights
+from automl.problem.search_command import spoken
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence
 from automl.tracker.holder import champion_holder
@@ -324,9 +325,7 @@ def _search_side(material: Material) -> Side:
     rows = material.members
     milliseconds, size = material.cost
     settings = {
-        "time" if key == "seconds" else key: value  # the budget: the option's name, not what it took
-        for key, value in search.configuration.items()
-        if key not in ("name", "memory_bytes")
+        key: value for key, value in spoken(search.configuration).items() if key not in ("name", "memory")
     }
     families = ", ".join(dict.fromkeys(row.family for row in rows))
     members = ", ".join(f"#{row.trial} {row.family}" for row in rows)

@@ -46,11 +46,12 @@ def test_sizes_are_read():
 
 
 def test_counts_may_be_numpy_s_and_must_be_whole():
-    settings = Settings("a.csv", trials=np.int64(3), folds=np.int32(5), seed=np.uint8(7))
+    numbers = {"trials": np.int64(3), "folds": np.int32(5), "seed": np.uint8(7)}
+    settings = Settings.from_choices({"data": "a.csv", **numbers})
     assert json.loads(json.dumps(plain_settings(settings)))["seed"] == 7
     assert settings.plain()["trials"] == 3
     with pytest.raises(UsageError, match="--folds"):
-        Settings("a.csv", folds=2.5)
+        Settings.from_choices({"data": "a.csv", "folds": 2.5})
 
 
 def test_a_container_s_memory_bounds_a_search(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from automl.data.files.readers import read_table
 from automl.data.images.table import table_digest
 from automl.data.target import clean_target
 from automl.model.predictor import Predictor
-from automl.problem.settings import Settings
+from automl.problem.settings import Dialect, Settings
 from automl.problem.source import open_source
 from automl.report.facts.evidence import Evidence, Sample
 from automl.tracker.material import Material
@@ -153,5 +153,5 @@ def _found(material: Material) -> Path | None:
 
 
 def _reading(configuration: dict[str, Any]) -> dict[str, Any]:
-    names = ("encoding", "delimiter", "decimal", "header", "skip_bad_rows", "missing")
-    return {name: configuration[name] for name in names if name in configuration}
+    """The way the file is written, as it was stated."""
+    return {item.name: configuration[item.name] for item in fields(Dialect) if item.name in configuration}

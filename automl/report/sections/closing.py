@@ -9,6 +9,7 @@ from automl.core.metrics import METRICS
 from automl.core.table import Kind
 from automl.core.text import share_text
 from automl.core.trial import Status
+from automl.problem.search_command import search_command
 from automl.report.facts.inputs import columns_words
 from automl.report.facts.parameters import parameter_shares
 from automl.report.facts.subject import Subject
@@ -163,69 +164,9 @@ def use_section(subject: Subject) -> Markup:
     return section("use", "Use it and repeat it", *parts)
 
 
-_REPEATED = (
-    "trials",
-    "name",
-    "metric",
-    "task",
-    "test",
-    "folds",
-    "group",
-    "time_column",
-    "fold_column",
-    "kinds",
-    "image_root",
-    "weights_dir",
-    "drop",
-    "keep",
-    "families",
-    "without",
-    "spaces",
-    "workers",
-    "executor",
-    "device",
-    "prefer",
-    "promote",
-    "encoding",
-    "delimiter",
-    "decimal",
-    "header",
-    "skip_bad_rows",
-    "missing",
-)
-"""What a search is repeated with; where its record lies and how much of it is kept is for who repeats it."""
-_USUAL = {"workers": 0, "executor": "local", "device": "auto", "skip_bad_rows": False} | {
-    "prefer": "best",
-    "promote": "better",
-}
-
-
 def _command(subject: Subject) -> str:
-    """The search again, as a command; what has its default is left out."""
-    given = subject.material.search.configuration
-    words = [
-        "automl search",
-        shlex.quote(str(given.get("source", "DATA"))),
-        "--target",
-        shlex.quote(subject.material.search.target),
-    ]
-    if given.get("seconds") is not None:
-        words.append(f"--time {float(given['seconds']):g}s")
-    functions = {"metric"} if subject.material.search.metric not in METRICS else set()
-    for key in _REPEATED:
-        if key in given and key not in functions and given[key] != _USUAL.get(key):
-            words += _option("--" + {"kinds": "kind"}.get(key, key).replace("_", "-"), given[key])
-    words.append(f"--seed {given.get('seed', 0)}")
-    return " ".join(words)
-
-
-def _option(name: str, value: object) -> list[str]:
-    """An option as it is typed: a flag, one list, or once for every value."""
-    if value is True:
-        return [name]
-    if isinstance(value, dict):
-        return [f"{name} {shlex.quote(f'{key}={item}')}" for key, item in value.items()]
-    if isinstance(value, list) and name not in ("--families", "--without", "--missing"):
-        return [f"{name} {shlex.quote(str(item))}" for item in value]
-    joined = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-    return [f"{name} {shlex.quote(joined)}"]
+    """The command that repeats the search; a metric that was a function cannot be typed."""
+    search = subject.material.search
+    typed = search.metric in METRICS
+    given = {name: value for name, value in search.configuration.items() if typed or name != "metric"}
+    return search_command({**given, "target": search.target})

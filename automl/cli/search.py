@@ -1,16 +1,18 @@
-"""``automl resume``, and how a search that was begun or continued ends: its words and its exit code."""
+"""``automl search`` and ``automl resume``: begin a search or go on with one, and how it ends."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.arguments import process_start, store_options
+from automl.cli.options import following_options, settings_options, store_options
 from automl.cli.terminal import printable
 from automl.core.imports import uncollected
+from automl.problem.settings import Settings
 
 if TYPE_CHECKING:
     from automl.cli.view import View
@@ -20,13 +22,37 @@ ALL_FAILED = 5
 
 
 @click.command()
+@click.argument("data")
+@settings_options(Settings)
+@following_options
+def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: Any) -> int:
+    """Search the best model for DATA and keep it.
+
+    \b
+    Examples:
+      automl search wine.csv --target class --time 60s
+      automl search houses.csv --target price --metric mae --time 10m --test newer.csv
+      automl search photos/ --time 3m              a folder of images per class
+    """
+    with uncollected():
+        from automl.cli.view import view_for
+        from automl.controller.start import search as run
+        from automl.problem.settings import memory_limit
+
+    memory = memory_limit(given.pop("memory"))  # measured once, for the picture and for the search
+    view = view_for(sys.stderr, quiet=quiet, events=events, trials=given["trials"], memory_bytes=memory)
+    with view:
+        result = run(data, **given, memory=memory, watcher=view, started=process_start())
+        view.delivered(result)
+    return conclude(result, view, as_json=as_json, quiet=quiet)
+
+
+@click.command()
 @click.argument("name", required=False)
 @click.option("--data", metavar="FILE", help="Where the data is now, if it was moved.")
 @click.option("--list", "listed", is_flag=True, help="List what is unfinished, and go on with nothing.")
 @click.option("--discard", is_flag=True, help="Delete what is unfinished; trials on record stay.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("--events", metavar="FILE", help="Write what happens as JSON lines, for other programs.")
+@following_options
 @store_options
 def resume(
     name: str | None,
@@ -98,3 +124,13 @@ def conclude(result: SearchResult, view: View, *, as_json: bool, quiet: bool) ->
         )
         return ALL_FAILED
     return 0
+
+
+def process_start() -> float:
+    """Seconds since this process began: imports count, as the user's clock does."""
+    import psutil
+
+    return max(0.0, time.time() - psutil.Process().create_time())
+
+
+COMMANDS = (search, resume)
