@@ -1,4 +1,4 @@
-"""What `automl show` prints: one search or one trial, for people."""
+"""The text of `automl show`: one search or one trial, for people."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def print_description(
 
 
 def _search(search: SearchDescription) -> list[str]:
-    """What was asked, what came out, and where it lies."""
+    """The question, the result, and where both are kept."""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(search.started))
     took = "" if search.seconds is None else f", {duration(search.seconds)}"
     lines = [
@@ -102,7 +102,7 @@ def _result(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _trial(trial: TrialDescription) -> list[str]:
-    """What was tried, how good it was in each fold, what it cost and what is kept of it."""
+    """The parameters of a trial, its score in each fold, its cost, and the files that are kept."""
     row = trial.row
     lines = [f"#{row.trial} {row.family} of the search {trial.search}: {row.state}, from the {row.origin}"]
     if row.validation is not None:
@@ -121,10 +121,10 @@ def _trial(trial: TrialDescription) -> list[str]:
     lines.append(_line("settings", _pairs(row.params)))
     drawn: dict[str, Any] = {name: trial.candidate.get(name) for name in ("seed", "log_target", "repeat")}
     lines.append(_line("candidate", _pairs(drawn)))
-    known = (trial.metric, "seconds", "peak_bytes", "predict_ms", "model_bytes")
-    found = {name: value for name, value in trial.metrics.items() if not any(word in name for word in known)}
-    if found:
-        lines.append(_line("found", _pairs(found)))
+    shown = (trial.metric, "seconds", "peak_bytes", "predict_ms", "model_bytes")
+    facts = {name: value for name, value in trial.metrics.items() if not any(word in name for word in shown)}
+    if facts:
+        lines.append(_line("found", _pairs(facts)))
     lines.append(_line("run", trial.row.run_id))
     lines.append(_line("kept", ", ".join(trial.artifacts) or "nothing"))
     if trial.traceback:

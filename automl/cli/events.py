@@ -1,4 +1,4 @@
-"""``--events FILE``: what a search does as JSON lines, for other programs."""
+"""``--events FILE``: the events of a search as JSON lines, for other programs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EventLog:
             self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115  # lives as long as the search
         except OSError as error:
             raise UsageError(f"--events {path} cannot be written ({error.strerror}).") from error
-        self._told: dict[int, float] = {}
+        self._progressed_at: dict[int, float] = {}
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
         """The data was read."""
@@ -69,11 +69,11 @@ class EventLog:
         )
 
     def progressed(self, progress: Progress) -> None:
-        """A running trial said how far it is."""
+        """A running trial reported its progress."""
         now = time.monotonic()
-        if now - self._told.get(progress.number, -1e9) < _EVERY_SECONDS:
+        if now - self._progressed_at.get(progress.number, -1e9) < _EVERY_SECONDS:
             return
-        self._told[progress.number] = now
+        self._progressed_at[progress.number] = now
         self._write(
             "progressed",
             trial=progress.number,
@@ -84,7 +84,7 @@ class EventLog:
 
     def finished(self, trial: Trial, best: float | None) -> None:
         """A trial ended; ``best`` is the validation score of the best trial or ensemble so far."""
-        self._told.pop(trial.number, None)
+        self._progressed_at.pop(trial.number, None)
         result, scores = trial.result, trial.scores
         self._write(
             "finished",

@@ -29,16 +29,16 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Running:
-    """A trial in a worker, since when (monotonic seconds), and what it last said."""
+    """A trial in a worker, its beginning (monotonic seconds), and its latest message."""
 
     trial: Trial
     began: float
     progress: Progress | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What there is to see at one moment.
+    """The state of a search at one moment, as far as it is shown.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Snapshot:
 
 
 def picture(shot: Snapshot, width: int, height: int = 24, *, plain: bool = False) -> RenderableType:
-    """What fits a terminal of this size; ``plain`` keeps to ASCII signs."""
+    """The picture for a terminal of this size; ``plain`` keeps to ASCII signs."""
     inner = min(width, 160)
     shot = replace(shot, metric=_cut(shot.metric, _METRIC))
     head = max(_LEAST, min(HEAD, height - _LINES - min(len(shot.running), _WORKERS)))
@@ -96,7 +96,7 @@ def _cut(text: str, cells: int) -> str:
 
 
 def _clock(shot: Snapshot, width: int) -> RenderableType:
-    """The name, the time used and left, and a bar of the larger of what is known."""
+    """The name, the time used and left, and a bar of the budget."""
     times = Text(f"  {duration(shot.elapsed)}")
     share: float | None = None
     if shot.seconds is not None:
@@ -106,7 +106,7 @@ def _clock(shot: Snapshot, width: int) -> RenderableType:
         share = min(1.0, len(shot.ended) / shot.trials)
         times.append(f"  {len(shot.ended)} of {shot.trials} trials")
     if shot.interrupted:
-        times.append("  ending: the best so far is kept", style="yellow")
+        times.append("  stopping: the best so far is kept", style="yellow")
     head = Text(_cut(shot.name, width - times.cell_len - _LEAST_BAR - 4), style="bold") + times
     if share is None:
         return head
@@ -116,7 +116,7 @@ def _clock(shot: Snapshot, width: int) -> RenderableType:
 
 
 def _counts(shot: Snapshot) -> Text:
-    """How trials ended, and the memory in use."""
+    """Counts of the trials by their end, and the memory in use."""
     counts = dict.fromkeys(Status, 0)
     for trial in shot.ended:
         if trial.result is not None:
@@ -202,13 +202,13 @@ def _workers(shot: Snapshot, width: int) -> RenderableType:
     for running in shot.running[:_WORKERS]:
         family, progress = running.trial.candidate.family, running.progress
         share = 0.0 if progress is None else progress.fraction
-        told = "" if progress is None else f"{progress.fraction:.0%}  {progress.message}"
+        message = "" if progress is None else f"{progress.fraction:.0%}  {progress.message}"
         table.add_row(
             f"#{running.trial.number}",
             Text(_cut(family, _FAMILY), style=colours.get(family, "")),
             duration(time.monotonic() - running.began),
             _bar(share, bar),
-            Text(_cut(told, room), style="dim"),
+            Text(_cut(message, room), style="dim"),
         )
     if len(shot.running) > _WORKERS:
         table.add_row("", Text(f"and {len(shot.running) - _WORKERS} more", style="dim"), "", "", "")

@@ -1,4 +1,4 @@
-"""What is printed after the fact: the closing summary, leaderboards, comparisons."""
+"""Pages about what is over: the closing summary, leaderboards, comparisons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RUN_DIGITS = 8  # of an id: enough for every command that takes a run
 _STAR = " "
 _WORDS = (_STAR, "family", "state", "origin", "run")
 _DISPENSABLE = ("origin", "size", "time", "±", "ms/1000", "weight", "state")
-"""What a narrow terminal does without, in this order."""
+"""Columns that a narrow terminal does without, in this order."""
 
 if TYPE_CHECKING:
     from automl.controller.result import SearchResult
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def summarise(result: SearchResult, stream: IO[str]) -> None:
-    """The closing summary: what was found, how sure it is, what it costs, what to do next."""
+    """Print the closing summary: the result, how certain and how costly it is, and what to do next."""
     best, test = result.best, result.test
     lines = ["", f"Best: {best}"]
     optimistic = "" if test else "  (chosen on these rows: optimistic)"
@@ -144,7 +144,7 @@ def _board_columns(
 
 
 def _about_the_champion(board: Leaderboard) -> list[str]:
-    """What the result is made of, whether it is the champion, and else which model is."""
+    """The members of the result, and the champion: this result or another model."""
     result, lines = board.result, []
     if result and len(result.members) > 1:
         members = ", ".join(f"#{one.trial} {one.family} {one.percent}%" for one in result.members)
@@ -172,32 +172,32 @@ def _about_the_champion(board: Leaderboard) -> list[str]:
     return lines
 
 
-def print_comparison(found: Comparison, stream: IO[str]) -> None:
+def print_comparison(comparison: Comparison, stream: IO[str]) -> None:
     """Two runs side by side, and the difference of their scores."""
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    sides = (found.first, found.second)
+    sides = (comparison.first, comparison.second)
     page = RichTable(box=None, pad_edge=False, header_style="bold")
     page.add_column("")
     for side in sides:
         page.add_column(Text(side.title), overflow="fold")
     rows = [
         ("run", *(side.run_id[:8] for side in sides)),
-        *((item.metric, _number(item.first), _number(item.second)) for item in found.scored),
+        *((item.metric, _number(item.first), _number(item.second)) for item in comparison.scored),
         ("seconds", *(f"{side.seconds:.1f}" for side in sides)),
         ("ms/1000", *(_number(side.predict_ms_per_1000_rows, 3) for side in sides)),
         ("size", *("" if side.model_bytes is None else size_text(side.model_bytes) for side in sides)),
-        *((f"  {name}", _setting(first), _setting(second)) for name, first, second in found.changed),
+        *((f"  {name}", _setting(first), _setting(second)) for name, first, second in comparison.changed),
     ]
     for row in rows:
         page.add_row(*map(Text, row))
     width = None if stream.isatty() else 160
     Console(file=stream, width=width, highlight=False).print(page)
-    lines = [_gained(item, found.rows) for item in found.scored if item.gain is not None]
-    said = [*lines, *filter(None, (found.costs, found.verdict))]
-    print("\n".join(["", *said]), file=stream)
+    lines = [_gained(item, comparison.rows) for item in comparison.scored if item.gain is not None]
+    lines += filter(None, (comparison.costs, comparison.verdict))
+    print("\n".join(["", *lines]), file=stream)
 
 
 def _gained(item: Scored, rows: int) -> str:

@@ -140,18 +140,18 @@ def _unreadable(frame: pd.DataFrame, columns: tuple[str, ...]) -> dict[int, str]
     """Rows whose pictures cannot be read, by their place, with name and reason."""
     from automl.model.image_input import unreadable
 
-    found: dict[int, str] = {}
+    reasons: dict[int, str] = {}
     for name in columns:
         if name in frame.columns:
             cells = list(frame[name])
             for place, why in unreadable(cells).items():
                 shown = cells[place] if isinstance(cells[place], str) and cells[place] else f"row {place + 1}"
-                found.setdefault(place, f"{shown} ({why})")
-    return dict(sorted(found.items()))
+                reasons.setdefault(place, f"{shown} ({why})")
+    return dict(sorted(reasons.items()))
 
 
 def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
-    """The columns that are asked for, each once; below them the path of each picture of a folder."""
+    """The named columns, each once; of a folder of images, the path of each."""
     from automl.data.images.table import IMAGE_FILE
 
     wanted = dict.fromkeys(names)
@@ -172,7 +172,7 @@ def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _beside(carried: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
-    """What is carried, then the predictions, which are called otherwise where a name is taken."""
+    """The carried columns, then the predictions, renamed where a name is taken."""
     import pandas as pd
 
     taken = [name for name in predicted.columns if name in carried.columns]

@@ -21,7 +21,7 @@ from automl.cli.terminal import printable
 )
 @store_options
 def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str) -> None:
-    """The result of a search and its trials, best first.
+    """List the result of a search and its trials, best first.
 
     The result is the first line, and with --json the last entry (its kind is "result", that of the others
     "trial"). The weight is a trial's share in it. The champion, which `automl predict NAME` uses, is named
@@ -42,12 +42,12 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
 
     check_order(sort)
     best_first = read_leaderboard(name, tracking_uri=tracking_uri, store=Path(store))
-    found = best_first.sorted_by(sort)
+    board = best_first.sorted_by(sort)
     if as_json:
-        click.echo(json.dumps(found.to_json()))
+        click.echo(json.dumps(board.to_json()))
     else:
         marked = front(best_first.trials, sort)
-        print_leaderboard(found, sys.stdout, rows=rows, marked=marked)
+        print_leaderboard(board, sys.stdout, rows=rows, marked=marked)
         if which := which_search(name, tracking_uri=tracking_uri, store=store):
             click.echo(printable(which), err=True)
 
@@ -57,7 +57,7 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @store_options
 def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None:
-    """A search by its name, or one trial by its run id.
+    """Show a search by its name, or one trial by its run id.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
 @click.option("--port", type=int, default=5000, show_default=True, help="Port; the next free one if taken.")
 @store_options
 def ui(name: str | None, port: int, tracking_uri: str | None, store: str) -> None:
-    """Open the MLflow UI on the right store, on 127.0.0.1; Ctrl-C ends it.
+    """Open the MLflow UI on the right store, on 127.0.0.1; Ctrl-C stops it.
 
     A tracking server has these pages already: then the address is printed, and that is all.
 
@@ -92,7 +92,9 @@ def ui(name: str | None, port: int, tracking_uri: str | None, store: str) -> Non
 
     def announce(server: UiServer) -> None:
         click.echo(server.page)
-        click.echo("Ctrl-C ends it." if server.command else "The tracking server shows it.", err=True)
+        click.echo(
+            "Press Ctrl-C to stop it." if server.command else "The tracking server shows it.", err=True
+        )
 
     serve_ui(name, announce=announce, port=port, tracking_uri=tracking_uri, store=Path(store))
 

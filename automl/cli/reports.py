@@ -1,4 +1,4 @@
-"""Commands about what a search found: its report, its model card, two runs compared, another champion."""
+"""Commands about the result of a search: its report, its model card, two runs compared, another champion."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def card(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @store_options
 def compare(first: str, second: str, as_json: bool, tracking_uri: str | None, store: str) -> None:
-    """What differs between two runs, and whether their scores do.
+    """Compare two runs: their settings, and whether their scores differ beyond chance.
 
     A run is the id of a trial's or a search's run, its first six digits, or the name of a search.
 
@@ -86,11 +86,11 @@ def compare(first: str, second: str, as_json: bool, tracking_uri: str | None, st
     from automl.cli.pages import print_comparison
     from automl.report.compare import compare as run
 
-    found = run(first, second, tracking_uri=tracking_uri, store=Path(store))
+    comparison = run(first, second, tracking_uri=tracking_uri, store=Path(store))
     if as_json:
-        click.echo(json.dumps(found.to_json()))
+        click.echo(json.dumps(comparison.to_json()))
     else:
-        print_comparison(found, sys.stdout)
+        print_comparison(comparison, sys.stdout)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""``automl search`` and ``automl resume``: begin a search or go on with one, and how it ends."""
+"""``automl search`` and ``automl resume``: begin or continue a search, print its result."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: A
 @click.command()
 @click.argument("name", required=False)
 @click.option("--data", metavar="FILE", help="Where the data is now, if it was moved.")
-@click.option("--list", "listed", is_flag=True, help="List what is unfinished, and go on with nothing.")
-@click.option("--discard", is_flag=True, help="Delete what is unfinished; trials on record stay.")
+@click.option("--list", "listed", is_flag=True, help="List the unfinished searches, and continue none.")
+@click.option("--discard", is_flag=True, help="Delete the unfinished search; trials on record stay.")
 @following_options
 @store_options
 def resume(
@@ -63,9 +63,9 @@ def resume(
     events: str | None,
     **given: Any,
 ) -> int:
-    """Go on with a search that was interrupted or killed; by default with the newest one.
+    """Continue a search that was interrupted or killed; by default the newest one.
 
-    Nothing that was finished is done twice, and the budget continues from the time already spent.
+    Finished trials are not run again, and the budget continues from the time already spent.
 
     \b
     Examples:
@@ -100,15 +100,15 @@ def _print_unfinished(name: str | None, *, tracking_uri: str | None, store: str)
     from automl.controller.folder import unfinished_folders
     from automl.tracker import locate_store
 
-    found = unfinished_folders(locate_store(tracking_uri, store).root, name)
-    for folder in found:
+    folders = unfinished_folders(locate_store(tracking_uri, store).root, name)
+    for folder in folders:
         click.echo(printable(folder.description + (f", run by {folder.owner}" if folder.in_use else "")))
-    if not found:
-        click.echo("Nothing is unfinished.", err=True)
+    if not folders:
+        click.echo("There is no unfinished search.", err=True)
 
 
 def conclude(result: SearchResult, view: View, *, as_json: bool, quiet: bool) -> int:
-    """Print what was found; returns the exit code."""
+    """Print the result; returns the exit code."""
     from automl.cli.pages import summarise
 
     if as_json:

@@ -1,4 +1,4 @@
-"""Commands on what can be tried: the model families, and their search-space files."""
+"""Commands on the model families and their search-space files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``automl list``, ``delete`` and ``clean``: which searches are there, and what of them may go."""
+"""``automl list``, ``delete`` and ``clean``: see the searches on record, and remove what is not needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PIPED_COLUMNS = 160
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array on stdout.")
 @store_options
 def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, store: str) -> None:
-    """Searches on record, the latest first; those of NAME alone where it is given.
+    """List the searches on record, the latest first; only those of NAME where it is given.
 
     A star marks the search whose model is the champion of its name; "* #4" that whose trial 4 is.
 
@@ -42,11 +42,11 @@ def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, sto
     """
     from automl.controller.upkeep import search_lines
 
-    found = search_lines(name, tracking_uri=tracking_uri, store=store)
+    lines = search_lines(name, tracking_uri=tracking_uri, store=store)
     if as_json:
-        click.echo(json.dumps([line.to_json() for line in found]))
-    elif found:
-        print_searches(found, sys.stdout)
+        click.echo(json.dumps([line.to_json() for line in lines]))
+    elif lines:
+        print_searches(lines, sys.stdout)
     else:
         click.echo("Nothing was searched here yet.", err=True)
 
@@ -112,15 +112,15 @@ def clean(
     """
     from automl.controller.upkeep import removable
 
-    found = removable(_age(older), tracking_uri=tracking_uri, store=store)
+    items = removable(_age(older), tracking_uri=tracking_uri, store=store)
     if as_json:
-        click.echo(json.dumps([item.to_json() for item in found]))
-    elif found:
-        click.echo("\n".join(_kinds(found, None if every else _LARGEST)))
-    if not found:
+        click.echo(json.dumps([item.to_json() for item in items]))
+    elif items:
+        click.echo("\n".join(_kinds(items, None if every else _LARGEST)))
+    if not items:
         click.echo(f"Nothing older than {older} is left to remove.", err=True)
         return
-    size = size_text(sum(item.bytes for item in found))
+    size = size_text(sum(item.bytes for item in items))
     click.echo(
         f"Champions, promoted and all other registered versions are never touched; {size} ",
         err=True,
@@ -131,23 +131,23 @@ def clean(
         return
     if not yes:
         _confirm("Remove all of it?")
-    for item in found:
+    for item in items:
         item.remove()
     click.echo(f"Removed {size}.", err=True)
 
 
-def _kinds(found: Sequence[Removable], most: int | None) -> list[str]:
+def _kinds(items: Sequence[Removable], most: int | None) -> list[str]:
     """A line for every kind of thing, with its number and size, and below it the largest ones."""
     lines = []
-    for kind in dict.fromkeys(item.kind for item in found):
-        items = [item for item in found if item.kind == kind]
-        size = size_text(sum(item.bytes for item in items))
-        lines.append(f"{len(items):,} {_plurals(kind) if len(items) > 1 else kind}, {size}")
-        largest = sorted(items, key=lambda item: -item.bytes)
+    for kind in dict.fromkeys(item.kind for item in items):
+        alike = [item for item in items if item.kind == kind]
+        size = size_text(sum(item.bytes for item in alike))
+        lines.append(f"{len(alike):,} {_plurals(kind) if len(alike) > 1 else kind}, {size}")
+        largest = sorted(alike, key=lambda item: -item.bytes)
         shown = largest[:most]
         lines += [f"  {printable(item.what)}  {size_text(item.bytes)}" for item in shown]
-        if len(items) > len(shown):
-            lines.append(f"  and {len(items) - len(shown):,} more, which --all lists")
+        if len(alike) > len(shown):
+            lines.append(f"  and {len(alike) - len(shown):,} more, which --all lists")
     return lines
 
 
@@ -158,10 +158,10 @@ def _plurals(kind: str) -> str:
     }.get(kind, f"{kind}s")
 
 
-def print_searches(found: Sequence[SearchLine], stream: IO[str]) -> None:
+def print_searches(searches: Sequence[SearchLine], stream: IO[str]) -> None:
     """One line each; where the terminal is narrow, the data goes first and then the user."""
     titles = ("", "name", "user", "data", "score", "began", "models", "state", "run")
-    rows = [titles, *(_cells(line) for line in found)]
+    rows = [titles, *(_cells(line) for line in searches)]
     shown = list(range(len(titles)))
     columns = _columns(stream)
     for extra in (3, 2):  # the data's name, then the user's, where the terminal is narrow
@@ -209,7 +209,7 @@ def _cut(text: str) -> str:
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody can be asked here: pass --yes.")
+        raise UsageError(f"{question} There is no terminal to ask: pass --yes.")
     click.confirm(question, abort=True, err=True)
 
 
@@ -220,9 +220,9 @@ def _age(text: str) -> float:
     try:
         age = float(number) * units[unit]
     except (ValueError, KeyError):
-        raise UsageError(f"--older {text!r} is no age: write 30d, 2w or 12h.") from None
+        raise UsageError(f"--older {text!r} is not an age: write 30d, 2w or 12h.") from None
     if not 0 <= age < 1e12:
-        raise UsageError(f"--older {text!r} is no age: write 30d, 2w or 12h.")
+        raise UsageError(f"--older {text!r} is not an age: write 30d, 2w or 12h.")
     return age
 
 

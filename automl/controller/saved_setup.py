@@ -1,4 +1,4 @@
-"""What a search set out with, as plain data: enough to go on with it in another process."""
+"""The setup of a search as plain data: enough to continue it in another process."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Outset:
 
     @classmethod
     def from_json(cls, text: str, place: Path) -> Outset:
-        """What :meth:`to_json` wrote.
+        """Read what :meth:`to_json` wrote.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Outset:
         )
 
     def same_command(self, settings: Settings) -> bool:
-        """Whether these settings ask for the same search; frames and functions are never the same.
+        """Return whether these settings ask for the same search; frames and functions are never the same.
 
         Where no name was chosen, the search may have got another one than the file's.
         """

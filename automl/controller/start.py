@@ -1,4 +1,4 @@
-"""search() and resume(): what a search is asked for, and going on with one that was interrupted."""
+"""search() and resume(): begin a search, and continue one that was interrupted."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def resume(
     watcher: SearchWatcher | None = None,
     started: float = 0.0,
 ) -> SearchResult:
-    """Go on with a search that was interrupted or killed: nothing that was finished is done twice.
+    """Continue a search that was interrupted or killed: finished trials are not run again.
 
     Trials that were running run again with the same parameters and seed; the budget continues from the
     time already spent. A search by ``trials`` ends with the trials and scores of an uninterrupted one.
@@ -216,9 +216,9 @@ def unfinished(
     """
     root = locate_store(tracking_uri, store).root
     every = unfinished_folders(root)
-    found = [folder for folder in every if name in (None, folder.outset.name)]
-    if found:
-        return next((folder for folder in found if not folder.in_use), found[0])
+    candidates = [folder for folder in every if name in (None, folder.outset.name)]
+    if candidates:
+        return next((folder for folder in candidates if not folder.in_use), candidates[0])
     if not every:
         raise UsageError(f"No search in {root} is unfinished. Start one with `automl search`.")
     assert name is not None

@@ -1,4 +1,4 @@
-"""Keeping a store in order: which searches are there, delete one, clear what old ones no longer need."""
+"""Keeping a store in order: list its searches, delete one, remove what old ones no longer need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Deletion", "Removable", "SearchLine", "deletion", "removable", "sear
 _ENDED = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "interrupted"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchLine:
     """One search of ``automl list``.
 
@@ -96,7 +96,7 @@ def search_lines(
 def which_search(
     name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> str:
-    """Whose search a name stands for where several have it; else an empty text."""
+    """A sentence on whose search a name stands for, where several have it; else an empty text."""
     location = locate_store(tracking_uri, store)
     entries = [entry for entry in search_entries(location, name) if not entry.deleted]
     if len(entries) < 2:
@@ -112,7 +112,7 @@ def which_search(
 
 @dataclass(frozen=True)
 class Deletion:
-    """What deleting a search takes away.
+    """The searches, trials and models that deleting a name removes.
 
     Attributes
     ----------
@@ -121,28 +121,28 @@ class Deletion:
     """
 
     location: StoreLocation
-    found: Leftovers
+    leftovers: Leftovers
     unfinished: tuple[SearchFolder, ...]
 
     def __str__(self) -> str:
-        found = self.found
+        remains = self.leftovers
         parts = [
-            counted(len(found.searches), "run") + " of searches",
-            counted(found.trials, "trial"),
-            f"{counted(found.versions, 'version')} of the model {found.name!r}",
+            counted(len(remains.searches), "run") + " of searches",
+            counted(remains.trials, "trial"),
+            f"{counted(remains.versions, 'version')} of the model {remains.name!r}",
         ]
         if self.unfinished:
             many = len(self.unfinished)
             parts.append(f"{many} unfinished {'search' if many == 1 else 'searches'}")
-        size = f" ({size_text(found.bytes)} on this disk)" if found.bytes else ""
-        users = sorted({entry.user for entry in found.searches} - {""})
+        size = f" ({size_text(remains.bytes)} on this disk)" if remains.bytes else ""
+        users = sorted({entry.user for entry in remains.searches} - {""})
         whose = f" of {listed(users)}" if users else ""
         return f"{', '.join(parts)}{whose} at {self.location.shown}{size}"
 
     @property
     def others(self) -> dict[str, int]:
         """Users other than this one → how many of the searches are theirs."""
-        users = [entry.user for entry in self.found.searches if entry.user not in ("", user_name())]
+        users = [entry.user for entry in self.leftovers.searches if entry.user not in ("", user_name())]
         return {user: users.count(user) for user in sorted(set(users))}
 
     def run(self) -> None:
@@ -159,7 +159,7 @@ class Deletion:
 
         for folder in self.unfinished:
             folder.claim()
-        delete_search(self.location, self.found)
+        delete_search(self.location, self.leftovers)
         for folder in self.unfinished:
             folder.remove()
 
@@ -167,7 +167,7 @@ class Deletion:
 def deletion(
     name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> Deletion:
-    """What deleting the searches of this name would take away; :meth:`Deletion.run` does it.
+    """Find what deleting the searches of this name would remove; :meth:`Deletion.run` removes it.
 
     Raises
     ------
@@ -182,25 +182,25 @@ def deletion(
     for folder in unfinished:
         if folder.in_use:
             raise UsageError(
-                f"The search {name!r} is being run by {folder.owner}. Wait for it or end it, then delete it."
+                f"The search {name!r} is being run by {folder.owner}. Wait for it or stop it, then delete it."
             )
     if not location.exists and not unfinished:
         raise _unknown(location, name)
-    found = leftovers(location, name)
-    for entry in found.searches:
+    remains = leftovers(location, name)
+    for entry in remains.searches:
         if entry.status == "RUNNING" and not entry.deleted and not process_is_gone(entry.tags):
             raise UsageError(
-                f"The search {name!r} is being run by {owner_words(entry.tags)}. Wait for it or end it, then "
-                f"delete it; where that process is gone, delete its run {entry.run_id} in MLflow first."
+                f"The search {name!r} is being run by {owner_words(entry.tags)}. Wait for it or stop it, "
+                f"then delete it; where that process is gone, delete its run {entry.run_id} in MLflow first."
             )
-    if found.nothing and not unfinished:
+    if remains.nothing and not unfinished:
         raise _unknown(location, name)
-    return Deletion(location, found, unfinished)
+    return Deletion(location, remains, unfinished)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Removable:
-    """One thing that old searches no longer need.
+    """A file or run that old searches no longer need.
 
     Attributes
     ----------
@@ -235,7 +235,7 @@ def removable(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> list[Removable]:
-    """What can go of searches that ended longer ago than this.
+    """Find what can be removed of searches that ended longer ago than this.
 
     Models of trials (their scores, parameters and predictions stay, and so does every registered version
     with its members), trials that were left behind when their search's run was deleted in MLflow, runs that
@@ -252,31 +252,44 @@ def removable(
     )
 
     location, before = locate_store(tracking_uri, store), time.time() - older_seconds
-    found = []
+    items = []
     for entry in search_entries(location):
         if entry.deleted or entry.ended is None or entry.ended >= before:
             continue
         for run in trial_models(location, entry):
             remove = _call(remove_trial_model, location, run.run_id, run.uri)
-            found.append(_old("trial model", entry.name, run, remove))
+            items.append(_old("trial model", entry.name, run, remove))
     for folder in unfinished_folders(location.root):
         last = max(folder.outset.created, folder.path.stat().st_mtime)
         if last < before and not folder.in_use:
             size = folder_size(folder.path)
-            found.append(Removable("unfinished search", folder.description, size, _call(_give_up, folder)))
+            remove = _call(_give_up, folder)
+            items.append(
+                Removable(kind="unfinished search", what=folder.description, bytes=size, remove=remove)
+            )
     if location.exists:
         kinds = (("trial of a deleted search", orphaned_trials), ("deleted run", deleted_runs))
         for kind, look in kinds:
-            for item, run in look(location, before):
-                found.append(_old(kind, item.name, run, _call(purge_run, location, run.run_id)))
-    return found
+            for experiment, run in look(location, before):
+                items.append(_old(kind, experiment.name, run, _call(purge_run, location, run.run_id)))
+    return items
 
 
 def _old(kind: str, name: str, run: OldRun, remove: Callable[[], None]) -> Removable:
     day = time.strftime("%Y-%m-%d", time.localtime(run.ended))
     parts = (name, run.family, run.user, day, f"run {run.run_id[:8]}")
     what = ", ".join(part for part in parts if part)
-    return Removable(kind, what, run.bytes, remove, name, run.user, run.family, run.run_id, run.ended)
+    return Removable(
+        kind=kind,
+        what=what,
+        bytes=run.bytes,
+        remove=remove,
+        name=name,
+        user=run.user,
+        family=run.family,
+        run_id=run.run_id,
+        ended=run.ended,
+    )
 
 
 def _call(function: Callable[..., None], *given: Any) -> Callable[[], None]:
@@ -312,20 +325,20 @@ def _line(entry: SearchEntry, size: int, champion: AliasHolder | None, promoted:
     version = entry.tags.get("automl.model_version", "")
     kind, score = entry.score or ("", None)
     return SearchLine(
-        entry.name,
-        entry.run_id,
-        entry.user,
-        Path(entry.data).name if entry.data else "frame",
-        entry.tags.get("automl.target", ""),
-        entry.metric,
-        score,
-        kind,
-        entry.started,
-        size,
-        state,
-        version,
-        champion is not None and champion.run_id == entry.run_id and champion.version == version,
-        promoted,
+        name=entry.name,
+        run_id=entry.run_id,
+        user=entry.user,
+        data=Path(entry.data).name if entry.data else "frame",
+        target=entry.tags.get("automl.target", ""),
+        metric=entry.metric,
+        score=score,
+        score_kind=kind,
+        started=entry.started,
+        models_bytes=size,
+        state=state,
+        version=version,
+        champion=champion is not None and champion.run_id == entry.run_id and champion.version == version,
+        champion_trial=promoted,
     )
 
 

@@ -24,10 +24,10 @@ def parse_seconds(text: str | float) -> float:
         parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhd])?", text.strip().lower())
         joined = "".join(number + unit for number, unit in parts)
         if not parts or joined != re.sub(r"\s+", "", text.strip().lower()):
-            raise UsageError(f"{text!r} is no duration. Write it like 60s, 10m or 1h30m.")
+            raise UsageError(f"{text!r} is not a duration. Write it like 60s, 10m or 1h30m.")
         seconds = sum(float(number) * _UNITS[unit or "s"] for number, unit in parts)
     if not 1 <= seconds < 10_000_000:
-        raise UsageError(f"A budget of {seconds:g} s is out of range: from one second to 115 days.")
+        raise UsageError(f"{seconds:g} s is out of range: from one second to 115 days.")
     return seconds
 
 
@@ -41,9 +41,9 @@ def parse_bytes(text: str | float) -> int:
     """
     if not isinstance(text, str):
         if not 0 <= float(text) < math.inf:
-            raise UsageError(f"{text} is no size. Write it like 4GB or 512MB.")
+            raise UsageError(f"{text} is not a size. Write it like 4GB or 512MB.")
         return int(text)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", text.strip().lower())
     if match is None:
-        raise UsageError(f"{text!r} is no size. Write it like 4GB or 512MB.")
+        raise UsageError(f"{text!r} is not a size. Write it like 4GB or 512MB.")
     return int(float(match[1]) * 1024 ** "_kmgt".index(match[2] or "_"))

@@ -24,7 +24,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Choice:
-    """What would be searched: task and metric with their reasons, and how trials would be judged."""
+    """Task and metric of a search of this data, with their reasons, and the rows that would judge trials."""
 
     task: str
     task_reason: str
@@ -36,7 +36,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What the data doctor says.
+    """The findings of the data doctor.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether a search would accept the data."""
+        """True where a search would accept the data."""
         return not self.count(ERROR)
 
     def count(self, severity: str) -> int:

@@ -50,7 +50,7 @@ def _missing(value: Any, flag: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Question:
-    """The data, and what is asked about it."""
+    """The data, and the question about it."""
 
     source: Any
     target: str | None = option(
@@ -136,7 +136,7 @@ class Judging:
 
     @property
     def names_folds(self) -> bool:
-        """Whether a column decides which rows stand in which fold."""
+        """True where a column decides which rows stand in which fold."""
         return any(name is not None for name in (self.group, self.time_column, self.fold_column))
 
 

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from automl.cli.events import EventLog
 from automl.cli.live import HEAD, Running, Snapshot, picture
-from automl.cli.view import LiveView, PlainView, View
+from automl.cli.live_view import LiveView
+from automl.cli.view import PlainView, View
 from automl.core.errors import StorageError
 from automl.core.trial import Candidate, Progress, Result, Scores, Status, Trial
 
@@ -42,6 +43,7 @@ def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
         for n in range(running)
     ]
     values = {
+        **{"name": "wine", "metric": "accuracy", "greater_is_better": True},
         "elapsed": 71.0,
         "seconds": 180.0,
         "trials": None,
@@ -50,7 +52,7 @@ def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
         "weights": {19: 0.6, 3: 0.4},
         "memory": (2_100_000_000, 15_400_000_000),
     }
-    return Snapshot("wine", "accuracy", True, ended=ended, running=workers, **{**values, **given})  # type: ignore[arg-type]
+    return Snapshot(ended=ended, running=workers, **{**values, **given})  # type: ignore[arg-type]
 
 
 def drawn(snapshot: Snapshot, width: int, height: int = 24, *, plain: bool = False) -> list[str]:

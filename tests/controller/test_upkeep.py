@@ -252,7 +252,7 @@ def test_ages_are_read_or_refused(tmp_path: Path) -> None:
 
     assert (_age("30d"), _age("2w"), _age("0s")) == (2_592_000, 1_209_600, 0)
     for text in ("", "d", "-1d", "30", "nan d", "1y"):
-        with pytest.raises(UsageError, match="is no age"):
+        with pytest.raises(UsageError, match="is not an age"):
             _age(text)
 
 

@@ -1,0 +1,47 @@
+"""The lines that say what was read and decided before the first trial, each with its reason."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from automl.cli.terminal import printable
+from automl.core.table import Kind
+from automl.core.text import counted
+from automl.problem.splits import TEST_ROWS_FROM
+
+if TYPE_CHECKING:
+    from automl.problem.preparation import Prepared
+
+_WARNINGS = 8
+
+
+def describe_data(prepared: Prepared, name: str) -> list[str]:
+    """One line per decision, then the findings that matter."""
+    task = prepared.task
+    kinds = [column.kind for column in prepared.layout.columns]
+    used = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE, Kind.IMAGE)
+    shown = ", ".join(counted(kinds.count(kind), kind.value) for kind in used if kind in kinds)
+    rows = f"{prepared.rows:,} images" if kinds == [Kind.IMAGE] else f"{prepared.rows:,} rows, {shown}"
+    lines = [
+        f"{name}: {rows}",
+        f"  task    {task.name}: {prepared.choice.reason}",
+        f"  metric  {task.metric.name}: {prepared.choice.metric_reason}",
+        f"  split   {prepared.problem.split.reason}",
+    ]
+    test = prepared.test
+    why = f"none below {TEST_ROWS_FROM:,} rows" if prepared.rows < TEST_ROWS_FROM else "none was set aside"
+    lines.append(f"  test    {test.source if test else f'{why}; pass --test FILE for an honest score'}")
+    lines += [f"  note    {note}" for note in prepared.notes]
+    left_out = [f for f in prepared.findings if f.code in ("constant", "id") and f.severity == "note"]
+    if left_out:
+        named = ", ".join(f"{finding.column!r} ({finding.code})" for finding in left_out[:8])
+        more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
+        kept = next((finding.column for finding in left_out if finding.code == "id"), left_out[0].column)
+        which = "it" if len(left_out) == 1 else "that one"
+        lines.append(f"  left out {named}{more}; --keep {shlex.quote(str(kept))} keeps {which}")
+    matters = [finding for finding in prepared.findings if finding.severity != "note"]
+    lines += [f"  {f.severity:7} {f.evidence} {f.remedy}".rstrip() for f in matters[:_WARNINGS]]
+    if len(matters) > _WARNINGS:
+        lines.append(f"  and {len(matters) - _WARNINGS} more warnings: `automl check` lists all")
+    return [printable(line) for line in lines]
