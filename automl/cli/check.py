@@ -75,10 +75,10 @@ def report_lines(report: CheckReport, width: int) -> Iterator[str]:
                 yield from _hanging(what, text, width)
     for note in report.notes:
         yield from _hanging("read", note, width)
-    for severity, found in groupby(report.findings, key=lambda finding: finding.severity):
+    for severity, findings in groupby(report.findings, key=lambda finding: finding.severity):
         yield ""
         by_code: dict[str, list[Finding]] = {}
-        for finding in found:
+        for finding in findings:
             by_code.setdefault(finding.code, []).append(finding)
         for alike in by_code.values():
             yield from _alike(severity, alike, width)

@@ -23,8 +23,8 @@ class _Commands(click.Group):
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(context, args[0]) is None:
-            known = self.list_commands(context)
-            raise click.UsageError(f"There is no command {args[0]!r}. {did_you_mean(args[0], known)}")
+            names = self.list_commands(context)
+            raise click.UsageError(f"There is no command {args[0]!r}. {did_you_mean(args[0], names)}")
         return super().resolve_command(context, args)
 
 

@@ -9,7 +9,7 @@ import click
 
 from automl.core.errors import UsageError
 from automl.problem.options import Form, Option, options_of
-from automl.problem.settings import Dialect, Settings
+from automl.problem.settings import Settings, TextFormat
 
 F = TypeVar("F", bound=Callable[..., Any])
 Adding = Callable[[Any], Any]
@@ -50,7 +50,7 @@ def check_options(command: F) -> F:
 
 def dialect_options(command: F) -> F:
     """The options that say how a text file is written."""
-    return settings_options(Dialect)(command)
+    return settings_options(TextFormat)(command)
 
 
 def store_options(command: F) -> F:
@@ -85,14 +85,14 @@ def _with(command: F, options: Iterable[Adding]) -> F:
 
 def _pairs(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
     """``--kind zip=category`` as ``{"zip": "category"}``."""
-    found = {}
+    kinds = {}
     for item in value:
         column, mark, kind = item.rpartition("=")
         if not mark or not column:
             flag = parameter.opts[0]
             raise UsageError(f"{flag} {item!r} must read COLUMN=KIND, e.g. {flag} zip=category.")
-        found[column] = kind
-    return found
+        kinds[column] = kind
+    return kinds
 
 
 def _list(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:

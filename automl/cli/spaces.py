@@ -17,12 +17,11 @@ def families() -> None:
       automl search data.csv --target y --families lightgbm,tabm
       automl search data.csv --target y --without catboost
     """
-    from automl.families import broken_families
-    from automl.families import families as known
+    from automl import families as registry
 
-    for name, family in sorted(known().items()):
+    for name, family in sorted(registry.families().items()):
         click.echo(f"{name:15} {family.summary}")
-    for broken in broken_families():
+    for broken in registry.broken_families():
         click.echo(f"{broken.name:15} BROKEN: {broken.error}", err=True)
 
 

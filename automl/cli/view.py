@@ -28,7 +28,7 @@ _LINE_SECONDS = 10.0
 ENSEMBLE = "ensemble"
 
 
-class Ended(KeyboardInterrupt):
+class Stopped(KeyboardInterrupt):
     """The second signal: the search stops at once."""
 
     def __init__(self, exit_code: int) -> None:
@@ -85,7 +85,7 @@ class View:
             os._exit(self.exit_code)  # a third one finds it stuck; all that matters is on disk
         if self._signal:
             self._stopped_at_once = True
-            raise Ended(self.exit_code)
+            raise Stopped(self.exit_code)
         self._signal = number
 
     @property

@@ -20,7 +20,7 @@ from automl.problem.settings import Settings
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outset:
     """The content of ``search.json``.
 

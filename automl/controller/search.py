@@ -252,16 +252,16 @@ class RunningSearch:
         tidy(location.root)
         slots, threads = self._cores(prepared)
         outset = Outset(
-            self.settings.name,
-            plain_settings(self.settings),
-            prepared.digest,
-            prepared.problem.digest,
-            prepared.untouched_digest,
-            slots,
-            threads,
-            device(self.settings.device),
-            None if location.is_default else location.uri,
-            time.time(),
+            name=self.settings.name,
+            settings=plain_settings(self.settings),
+            data_digest=prepared.digest,
+            problem_digest=prepared.problem.digest,
+            test_digest=prepared.untouched_digest,
+            slots=slots,
+            threads=threads,
+            device=device(self.settings.device),
+            tracking_uri=None if location.is_default else location.uri,
+            created=time.time(),
             spaces=space_digests(spaces),
         )
         return SearchFolder.create(location.root, outset, folder_name(self.settings.name))

@@ -105,9 +105,7 @@ def which_search(
     by = f" by {latest.user}" if latest.user else ""
     began = time.strftime("%Y-%m-%d %H:%M", time.localtime(latest.started))
     text = f"This is the latest of {len(entries)} searches of {name!r}: run {latest.run_id[:8]}{by}, {began}."
-    return (
-        f"{text} `automl list {shlex.quote(name)}` lists all; a run in the place of the name shows that one."
-    )
+    return f"{text} `automl list {shlex.quote(name)}` lists all; a run instead of the name shows that one."
 
 
 @dataclass(frozen=True)

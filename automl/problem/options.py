@@ -188,11 +188,11 @@ def whole(least: int | None = None, most: int | None = None, allowed: str = "") 
 
 def one_of(choices: Iterable[str]) -> Reader:
     """One of these words."""
-    known = tuple(choices)
+    allowed = tuple(choices)
 
     def read(value: Any, flag: str) -> str:
-        if value not in known:
-            raise UsageError(f"{flag} cannot be {value!r}. {did_you_mean(str(value), known)}")
+        if value not in allowed:
+            raise UsageError(f"{flag} cannot be {value!r}. {did_you_mean(str(value), allowed)}")
         return str(value)
 
     return read

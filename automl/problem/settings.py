@@ -164,7 +164,7 @@ class Columns:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dialect:
+class TextFormat:
     """The way a text file is written."""
 
     encoding: str | None = option(help="Encoding of a text file.", otherwise="detected", checked=True)
@@ -278,7 +278,7 @@ class Keeping:
 
 
 @dataclass(frozen=True)
-class Settings(Keeping, Machine, Candidates, Dialect, Columns, Judging, Budget, Question):
+class Settings(Keeping, Machine, Candidates, TextFormat, Columns, Judging, Budget, Question):
     """The user's choices; see :func:`automl.search` for what each means.
 
     A function that needs one group says so by its type, and takes the whole.

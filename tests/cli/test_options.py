@@ -105,7 +105,9 @@ def test_a_new_option_is_one_field() -> None:
 def test_an_older_file_of_a_search_lacks_a_new_option_and_means_its_default() -> None:
     older = plain_settings(coloured("--trials", "3"))
     del older["paint_colour"]
-    outset = Outset("a", older, "", "", "", 1, 1, "cpu", None, 0.0)
+    numbers: dict[str, Any] = {"slots": 1, "threads": 1, "created": 0.0}
+    digests = dict.fromkeys(("data_digest", "problem_digest", "test_digest"), "")
+    outset = Outset(name="a", settings=older, **digests, **numbers, device="cpu", tracking_uri=None)
     assert outset.same_command(coloured("--trials", "3"))
     assert not outset.same_command(coloured("--trials", "3", "--paint-colour", "blue"))
 

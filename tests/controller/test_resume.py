@@ -238,7 +238,18 @@ def test_a_damaged_result_is_named(table: Path) -> None:
 
 
 def test_a_lock_that_cannot_be_written_is_a_fault_of_the_disk(tmp_path: Path) -> None:
-    outset = Outset("x", {}, "", "", "", 1, 1, "cpu", None, 0.0)
+    outset = Outset(
+        name="x",
+        settings={},
+        data_digest="",
+        problem_digest="",
+        test_digest="",
+        slots=1,
+        threads=1,
+        device="cpu",
+        tracking_uri=None,
+        created=0.0,
+    )
     with SearchFolder.create(tmp_path, outset, "x") as folder:
         path = folder.path
     (path / "lock").unlink()

@@ -109,7 +109,18 @@ def test_a_clearly_worse_first_fold_is_pruned_and_its_loss_extrapolated():
 def test_a_trial_that_the_end_cut_off_is_recorded_with_the_time_it_took(tmp_path):
     stops = _Stops()
     loop = _loop(stops)
-    outset = Outset("x", {}, "", "", "", 1, 1, "cpu", None, 0.0)
+    outset = Outset(
+        name="x",
+        settings={},
+        data_digest="",
+        problem_digest="",
+        test_digest="",
+        slots=1,
+        threads=1,
+        device="cpu",
+        tracking_uri=None,
+        created=0.0,
+    )
     with SearchFolder.create(tmp_path, outset, "x") as folder:
         loop.folder, loop.clock = folder, Clock(60)
         loop._start(Trial(0, Candidate("net")), stops, 60)  # type: ignore[arg-type]

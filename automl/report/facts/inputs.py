@@ -17,7 +17,7 @@ from automl.data.files.readers import read_table
 from automl.data.images.table import table_digest
 from automl.data.target import clean_target
 from automl.model.predictor import Predictor
-from automl.problem.settings import Dialect, Settings
+from automl.problem.settings import Settings, TextFormat
 from automl.problem.source import open_source
 from automl.report.facts.evidence import Evidence, Sample
 from automl.tracker.material import Material
@@ -154,4 +154,4 @@ def _found(material: Material) -> Path | None:
 
 def _reading(configuration: dict[str, Any]) -> dict[str, Any]:
     """The way the file is written, as it was stated."""
-    return {item.name: configuration[item.name] for item in fields(Dialect) if item.name in configuration}
+    return {item.name: configuration[item.name] for item in fields(TextFormat) if item.name in configuration}
