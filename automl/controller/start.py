@@ -114,6 +114,8 @@ def search(
         ``always``; or ``never``. It is registered as a version in any case.
     workers, executor, memory, device:
         Trials at once, ``local`` or ``inline``, bytes for all workers, ``auto``, ``cpu`` or ``cuda``.
+    seed:
+        Of the folds, of what is drawn, and of the models.
     keep_models:
         Every trial's model is kept up to this size in total, then the best ten and each family's best.
     cache_size:

@@ -98,7 +98,7 @@ def test_a_new_option_is_one_field() -> None:
         coloured("--paint-colour", "bleu")
     assert settings.plain()["paint_colour"] == "blue"
     typed = search_command(settings.plain(), Coloured)
-    assert typed == "automl search a.csv --trials 3 --seed 0 --paint-colour blue"
+    assert typed == "automl search a.csv --name a --trials 3 --seed 0 --paint-colour blue"
     assert json.loads(json.dumps(plain_settings(settings)))["paint_colour"] == "blue"
 
 
