@@ -1,20 +1,21 @@
-"""The view on a terminal: a picture of the running search, redrawn in place."""
+"""The view on a terminal, a picture that is redrawn in place; and the view that fits a stream."""
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from automl.cli.events import EventLog
 from automl.cli.live import Snapshot, picture
-from automl.cli.view import View
+from automl.cli.view import PlainView, QuietView, View
 from automl.controller.watchers import trial_line
 from automl.core.trial import Status, Trial
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from automl.cli.events import EventLog
     from automl.problem.preparation import Prepared
 
 _DRAW_SECONDS = 0.25
@@ -116,3 +117,22 @@ def memory_in_use() -> int:
             used = process.memory_full_info()
             total += getattr(used, "pss", used.rss)
     return total
+
+
+def view_for(
+    stream: IO[str],
+    *,
+    quiet: bool,
+    events: str | None = None,
+    trials: int | None = None,
+    memory_bytes: int = 0,
+) -> View:
+    """The view that fits the stream: live on a terminal, lines elsewhere, none when quiet."""
+    log = None if events is None else EventLog(events)
+    if quiet:
+        return QuietView(log)
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
+        return PlainView(stream, log)
+    from rich.console import Console
+
+    return LiveView(Console(file=stream), log, trials=trials, memory_bytes=memory_bytes)

@@ -35,7 +35,7 @@ def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: A
       automl search photos/ --time 3m              a folder of images per class
     """
     with uncollected():
-        from automl.cli.view import view_for
+        from automl.cli.live_view import view_for
         from automl.controller.start import search as run
         from automl.problem.settings import memory_limit
 
@@ -75,7 +75,7 @@ def resume(
       automl resume wine --discard
     """
     with uncollected():
-        from automl.cli.view import view_for
+        from automl.cli.live_view import view_for
         from automl.controller.start import resume as run
         from automl.controller.start import unfinished
 

@@ -263,24 +263,3 @@ class PlainView(View):
             return False
         self._said_at = now
         return True
-
-
-def view_for(
-    stream: IO[str],
-    *,
-    quiet: bool,
-    events: str | None = None,
-    trials: int | None = None,
-    memory_bytes: int = 0,
-) -> View:
-    """The view that fits the stream: live on a terminal, lines elsewhere, none when quiet."""
-    log = None if events is None else EventLog(events)
-    if quiet:
-        return QuietView(log)
-    if not stream.isatty() or os.environ.get("TERM") == "dumb":
-        return PlainView(stream, log)
-    from rich.console import Console
-
-    from automl.cli.live_view import LiveView
-
-    return LiveView(Console(file=stream), log, trials=trials, memory_bytes=memory_bytes)
