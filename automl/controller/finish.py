@@ -34,7 +34,7 @@ from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ended:
     """A search whose trials are over.
 
@@ -42,6 +42,8 @@ class Ended:
     ----------
     families:
         Those that were asked for; a budget of a few seconds leaves all but the quickest out.
+    fitting:
+        Those that the search had on its list, as they suit the data and the budget.
     """
 
     settings: Settings
@@ -49,6 +51,7 @@ class Ended:
     prepared: Prepared
     loop: Loop
     families: tuple[str, ...]
+    fitting: tuple[str, ...]
     interrupted: bool
 
 
@@ -79,7 +82,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     predictor = _built(work / "champion", ended, champion, known)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
-        prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.slots
+        prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.limits.slots
     )
     for file, content in evidence.files().items():
         tracker.attach(file, content)
@@ -171,7 +174,7 @@ def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:
         ),
         ({*quick_families()}, "The budget was too short for more than the simplest models."),
     ):
-        others = {*ended.loop.optimizer.spaces} - simple
+        others = {*ended.fitting} - simple
         if scored <= simple and {*ended.families} - simple and (not others or others - failed):
             return said
     return ""

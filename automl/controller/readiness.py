@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from automl.controller.saved_setup import Outset
+from automl.controller.strategy.optimizer import Terms
 from automl.controller.strategy.space import SearchSpace
-from automl.core.family import Outlook, Scope
-from automl.core.trial import Candidate
-from automl.core.typed_values import Value
+from automl.core.family import Family, Outlook, Scope
+from automl.core.trial import Candidate, Trial
 from automl.families import families
 from automl.problem.problem import Problem
 
@@ -29,37 +29,37 @@ COMPUTING_SHARE = 0.6
 
 @dataclass
 class Readiness:
-    """Outlooks of candidates on one problem.
+    """Outlooks of candidates on one problem, and the trials that compute for others now.
 
     Attributes
     ----------
     scope:
         Of the search.
+    families:
+        Those whose trials are begun by their outlook, by name; trials of all others begin at once.
     """
 
     problem: Problem
     scope: Scope
+    families: Mapping[str, Family] = field(default_factory=dict)
     _measured: bool = False
     _seen: dict[str, tuple[float, Outlook | None]] = field(default_factory=dict)
+    _computing: set[int] = field(default_factory=set)
 
     def foresees(self, family: str) -> bool:
         """Whether trials of a family are begun by their outlook."""
-        return families()[family].outlook is not None
-
-    def shared_params(self, family: str) -> tuple[str, ...]:
-        """Names of the parameters that decide what is computed for all folds."""
-        return families()[family].shared_params
+        return family in self.families
 
     def outlook(self, family: str, params: Mapping[str, Any]) -> Outlook | None:
         """What a trial will take; None while nothing is known."""
-        look = families()[family].outlook
+        look = self.families[family].outlook
         assert look is not None
         key = json.dumps([family, dict(params)], sort_keys=True, default=str)
         at, found = self._seen.get(key, (-1e9, None))
         now = time.monotonic()
         if now - at > _LOOK_SECONDS:
             tables = [self.problem.table, *([self.problem.untouched] if self.problem.untouched else [])]
-            found = look(families()[family].params(**params), tables, self.scope)
+            found = look(self.families[family].params(**params), tables, self.scope)
             self._seen[key] = now, found
         return found
 
@@ -69,6 +69,29 @@ class Readiness:
             return False
         found = self.outlook(candidate.family, candidate.params)
         return found is None or found.prepare > 0
+
+    def terms(self, family: str, *, usual: float, left: float) -> Terms | None:
+        """Terms on which a trial of a family can begin now; None where all can.
+
+        Parameters
+        ----------
+        usual:
+            Seconds that a trial may take.
+        left:
+            Seconds that are left for all trials.
+        """
+        if not self.foresees(family):
+            return None
+        computing = bool(self._computing)
+        seconds = min(left, max(usual, COMPUTING_SHARE * left))
+        # While one computes, the other workers fit heads on what is there: the next that computes goes first.
+        first = self.scope.workers > 1 and not computing
+        return Terms(
+            self.suits(family, seconds=seconds, computing=computing),
+            prefers=lambda values: first and self.computes(Candidate(family, dict(values))),
+            shared=self.families[family].shared_params,
+            may_compute=not computing,
+        )
 
     def suits(self, family: str, *, seconds: float, computing: bool) -> Suited:
         """Whether a trial with given parameters can begin now.
@@ -101,28 +124,33 @@ class Readiness:
             return max(usual, COMPUTING_SHARE * left)
         return min(left, max(usual, _LEAST_LIMIT + 2 * (found.prepare + found.fit)))
 
-    def ended(self, family: str) -> None:
+    def began(self, trial: Trial) -> None:
+        """A trial is about to run: no second one computes beside it where it does."""
+        if self.computes(trial.candidate):
+            self._computing.add(trial.number)
+
+    def computed(self, number: int) -> bool:
+        """Tell whether a trial that has not been called ended yet computes for others."""
+        return number in self._computing
+
+    def ended(self, trial: Trial) -> None:
         """A trial ended: more is kept now."""
+        self._computing.discard(trial.number)
         self._seen.clear()
-        self._measured = self._measured or self.foresees(family)
+        self._measured = self._measured or self.foresees(trial.candidate.family)
 
 
-def readiness_for(problem: Problem, outset: Outset) -> Readiness | None:
-    """Which trials can begin, in a search by time on images; None for tables without them."""
-    if not problem.table.images:
-        return None
+def readiness_for(problem: Problem, outset: Outset, *, timed: bool) -> Readiness:
+    """Which trials can begin: all of them at once, but for searches by time on images."""
     folds = problem.split.folds
-    return Readiness(problem, Scope(len(folds[0].train), len(folds), math.inf, outset.device, outset.slots))
+    scope = Scope(len(folds[0].train), len(folds), math.inf, outset.device, outset.slots)
+    if not (timed and problem.table.images):
+        return Readiness(problem, scope)
+    known = {name: family for name, family in families().items() if family.outlook is not None}
+    return Readiness(problem, scope, known)
 
 
 def nets_of(spaces: Iterable[SearchSpace]) -> tuple[str, ...]:
     """Frozen nets that search spaces name, each once."""
     choices = (param.choices for space in spaces for param in space.params if param.name == _NET)
     return tuple(dict.fromkeys(str(name) for names in choices for name in names))
-
-
-def absent_nets(missing: Mapping[Value, str]) -> str:
-    """Nets whose weights are not on this machine, in one line."""
-    (net, file), count = next(iter(missing.items())), len(missing)
-    which = f"{count} nets, such as {net}, are" if count > 1 else f"{net} is"
-    return f"{which} left out: no file of weights such as {file} is here. --weights-dir FOLDER brings one."

@@ -94,6 +94,10 @@ class Prepared:
         """What the target means."""
         return self.problem.task
 
+    def noted(self, *notes: str) -> Prepared:
+        """The same, with more notes for people."""
+        return replace(self, notes=(*self.notes, *notes))
+
     @cached_property
     def untouched_digest(self) -> str:
         """Of the rows that are scored once; empty without such rows."""

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.controller.readiness import absent_nets
+from automl.controller.strategy.chosen_families import absent_nets
 from automl.core.errors import UsageError
 from automl.data.layout import Layout
 from automl.model.image_input import place_of_new_rows

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from small_search import PROBLEM
+
+from automl.controller.readiness import Readiness
 from automl.controller.strategy.allocator import Allocator
 from automl.controller.strategy.budget import TimeModel
 from automl.controller.strategy.optimizer import Optimizer, Suggestion, Terms
 from automl.controller.strategy.spaces import load_space
+from automl.core.family import Outlook, Scope
+from automl.core.trial import Candidate, Trial
 from automl.families import families
 
 SHARED = families()["image_probe"].shared_params
@@ -75,3 +81,39 @@ def test_a_recalled_entry_is_not_tried_again() -> None:
     following = [ask(second, number, Terms(lambda params: True)) for number in range(1, 4)]
     assert big.candidate.key not in {item.candidate.key for item in following if item is not None}
     assert left(second) == left(first) - 3
+
+
+def readiness() -> Readiness:
+    """Of a family whose sharp trials compute 20 s for all folds, and whose others find all they need."""
+
+    def outlook(params: Any, tables: Any, scope: Scope) -> Outlook:
+        return Outlook(prepare=20.0 if params.C > 1 else 0.0, fit=1.0)
+
+    foreseen = replace(families()["linear"], outlook=outlook, shared_params=("C",))
+    return Readiness(PROBLEM, Scope(40, 3, 10.0, "cpu", workers=2), {"linear": foreseen})
+
+
+def test_one_trial_at_a_time_computes_for_the_others() -> None:
+    ready = readiness()
+    sharp, mild = Candidate("linear", {"C": 2.0}), Candidate("linear", {"C": 0.5})
+    before = ready.terms("linear", usual=60, left=600)
+    assert before is not None
+    assert before.may_compute
+    assert before.prefers(sharp.params)
+    ready.began(Trial(0, sharp))
+    beside = ready.terms("linear", usual=60, left=600)
+    assert beside is not None
+    assert not beside.may_compute
+    assert [beside.suits(candidate.params) for candidate in (sharp, mild)] == [False, True]
+    assert ready.computed(0)
+    ready.ended(Trial(0, sharp))
+    assert not ready.computed(0)
+
+
+def test_what_nobody_foresees_begins_at_once() -> None:
+    ready = Readiness(PROBLEM, Scope(40, 3, 10.0, "cpu"))
+    trial = Trial(0, Candidate("linear"))
+    ready.began(trial)
+    assert ready.terms("linear", usual=60, left=600) is None
+    assert ready.limit(trial.candidate, usual=60, left=600) == 60
+    assert not ready.computed(0)

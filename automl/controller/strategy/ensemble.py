@@ -156,6 +156,10 @@ class EnsembleBuilder:
         """The loss of one trial on the rows that ensembles are judged on."""
         return self._losses[number]
 
+    def losses_of(self, family: str) -> list[float]:
+        """The losses of a family's trials that were taken in and not forgotten."""
+        return [self._losses[number] for number in self._predictions if self._families[number] == family]
+
     @property
     def best_score(self) -> float:
         """The best ensemble's score in the metric's own unit, on the rows it is judged on."""

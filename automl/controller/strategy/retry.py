@@ -1,14 +1,64 @@
-"""What to try once after a trial ran out of memory: the same model, smaller where its size is decided."""
+"""Second tries: of a trial that ran out of memory, with a smaller model; of one that computed for others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from automl.controller.strategy.space import SearchSpace
-from automl.core.trial import Candidate, ParamValue
+from automl.core.trial import Candidate, ParamValue, Status, Trial
 
 ORIGIN = "retry"
+
+
+@dataclass
+class Retries:
+    """Candidates that are tried once more, the first that failed first.
+
+    Attributes
+    ----------
+    spaces:
+        The search spaces by family, which bound how small a model can become.
+    """
+
+    spaces: Mapping[str, SearchSpace]
+    _waiting: list[Candidate] = field(default_factory=list)
+
+    @property
+    def first(self) -> Candidate | None:
+        """The next one, which stays in the queue; None where nothing waits."""
+        return self._waiting[0] if self._waiting else None
+
+    def pop(self) -> Candidate:
+        """Take the next one out."""
+        return self._waiting.pop(0)
+
+    def consider(self, trial: Trial, *, computed: bool = False) -> None:
+        """Queue a second try of an ended trial, where one is worth it; there is no third.
+
+        Parameters
+        ----------
+        computed:
+            Whether it computed what others share, which is kept: where its time was used up, it goes on.
+        """
+        if trial.result is None or trial.candidate.origin == ORIGIN:
+            return
+        if trial.result.status is Status.TIMEOUT and computed:
+            self._waiting.append(replace(trial.candidate, origin=ORIGIN))
+        if trial.result.status is not Status.OOM:
+            return
+        space = self.spaces.get(trial.candidate.family)
+        candidate = None if space is None else smaller(trial.candidate, space)
+        if candidate is not None:
+            self._waiting.append(candidate)
+
+    def restore(self, trials: Iterable[Trial]) -> None:
+        """Queue what an earlier process had queued, and did not begin, after these trials."""
+        kept = list(trials)
+        retried = {trial.candidate.seed for trial in kept if trial.candidate.origin == ORIGIN}
+        for trial in kept:
+            if trial.candidate.seed not in retried:
+                self.consider(trial)
 
 
 def smaller(candidate: Candidate, space: SearchSpace) -> Candidate | None:

@@ -1,0 +1,81 @@
+"""A search's loop, put together from its settings, its data and the families that it tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from automl.controller.folder import SearchFolder
+from automl.controller.loop import Loop, Watcher
+from automl.controller.proposals import Proposals
+from automl.controller.readiness import readiness_for
+from automl.controller.strategy.allocator import Allocator, trial_cap
+from automl.controller.strategy.budget import TimeModel
+from automl.controller.strategy.ensemble import EnsembleBuilder
+from automl.controller.strategy.learner import Learner
+from automl.controller.strategy.optimizer import Optimizer
+from automl.controller.strategy.pruning import Pruner
+from automl.controller.strategy.retry import Retries
+from automl.controller.strategy.space import SearchSpace
+from automl.controller.time_limits import TimeLimits
+from automl.core.clock import Clock
+from automl.executors.base import Executor
+from automl.families import families
+from automl.problem.preparation import Prepared
+from automl.problem.settings import Settings
+
+IMAGE_TRIALS = 40
+
+
+def loop_for(
+    settings: Settings,
+    prepared: Prepared,
+    spaces: Mapping[str, SearchSpace],
+    *,
+    clock: Clock,
+    executor: Executor,
+    folder: SearchFolder,
+    watcher: Watcher,
+    stop_requested: Callable[[], bool],
+) -> Loop:
+    """The loop of a search that has not begun a trial yet."""
+    problem, timed, seed = prepared.problem, settings.trials is None, settings.seed
+    limits = TimeLimits(problem=problem, clock=clock, timed=timed, slots=folder.outset.slots)
+    readiness = readiness_for(problem, folder.outset, timed=timed)
+    builder = EnsembleBuilder(problem.task.metric, problem.target[problem.split.scored], seed=seed)
+    pruner = Pruner(problem, builder)
+    times = TimeModel(clock.pace)
+
+    def ready(family: str) -> bool:
+        """Nets of images are what such a search is for: they wait for torch."""
+        return bool(problem.table.images) or executor.loaded(families()[family].libraries)
+
+    learner = Learner(
+        optimizer=Optimizer(spaces, seed=seed, allow_log_target=prepared.log_target),
+        allocator=Allocator(tuple(spaces), times, seed=seed, timed=timed, ready=ready),
+        times=times,
+        builder=builder,
+        foresees=readiness.foresees,
+        pruned_losses=pruner.losses,
+    )
+    # Heads on frozen features are alike and quick: more of them than of models of tables.
+    least = IMAGE_TRIALS if problem.table.images else len(spaces)
+    proposals = Proposals(
+        problem=problem,
+        learner=learner,
+        retries=Retries(spaces),
+        readiness=readiness,
+        limits=limits,
+        trials=settings.trials,
+        cap=max(least, trial_cap(len(problem.target))),
+        seed=seed,
+    )
+    return Loop(
+        problem=problem,
+        proposals=proposals,
+        pruner=pruner,
+        limits=limits,
+        executor=executor,
+        watcher=watcher,
+        folder=folder,
+        stop_requested=stop_requested,
+    )

@@ -1,0 +1,49 @@
+"""The record of a search as it begins: its data, its configuration, the rows that judge it."""
+
+from __future__ import annotations
+
+import os
+
+from automl.problem.preparation import Prepared
+from automl.problem.settings import Settings
+from automl.tracker import DatasetRecord, SearchRecord
+from automl.tracker.names import all_columns
+from automl.tracker.people import user_name
+
+
+def search_record(settings: Settings, prepared: Prepared, *, key: str, started: float) -> SearchRecord:
+    """The record of a search that begins.
+
+    Parameters
+    ----------
+    key:
+        The search's own, by which it is found again.
+    started:
+        Seconds since 1970.
+    """
+    split = prepared.problem.split
+    source = str(settings.source) if isinstance(settings.source, str | os.PathLike) else "frame"
+    dataset = DatasetRecord(
+        settings.name,
+        source,
+        prepared.digest,
+        prepared.rows,
+        {column.name: column.kind.value for column in prepared.layout.columns},
+        all_columns(prepared.layout),
+    )
+    return SearchRecord(
+        settings.name,
+        prepared.task,
+        prepared.layout,
+        dataset,
+        settings.plain(),
+        split.digest,
+        split.reason,
+        settings.seed,
+        key=key,
+        truth=prepared.problem.target[split.scored],
+        started=started,
+        test_digest=prepared.untouched_digest,
+        promote=settings.promote,
+        user=user_name(),
+    )

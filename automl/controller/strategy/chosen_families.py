@@ -1,0 +1,118 @@
+"""Families of a search: those that were asked for, and that fit the data, the task and the budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from automl.controller.strategy.budget import trial_seconds
+from automl.controller.strategy.space import SearchSpace
+from automl.controller.strategy.spaces import load_space
+from automl.core.errors import UsageError, did_you_mean
+from automl.core.family import BASELINE, Family, Scope
+from automl.core.typed_values import Value
+from automl.data.images.pixels import mostly_elongated
+from automl.families import families as known_families
+from automl.problem.capacity import device
+from automl.problem.preparation import Prepared
+from automl.problem.settings import Settings
+
+
+@dataclass(frozen=True)
+class FittingFamilies:
+    """Search spaces of the families to try, by name, and sentences on what was left out and why."""
+
+    spaces: dict[str, SearchSpace]
+    notes: tuple[str, ...] = ()
+
+
+def chosen_families(settings: Settings) -> tuple[str, ...]:
+    """Names of the families that were asked for, the baseline first.
+
+    Raises
+    ------
+    UsageError
+        When there is no such family, or none is left.
+    """
+    known = known_families()
+    for name in (*settings.families, *settings.without):
+        if name not in known:
+            raise UsageError(f"There is no family {name!r}. {did_you_mean(name, known)}")
+    wanted = [name for name in known if not settings.families or name in settings.families]
+    chosen = [name for name in wanted if name not in settings.without]
+    if not chosen:
+        raise UsageError("--families and --without leave no family to try.")
+    return tuple(dict.fromkeys([BASELINE, *chosen]))
+
+
+def fitting_families(chosen: Sequence[str], prepared: Prepared, settings: Settings) -> FittingFamilies:
+    """Those of the chosen families that can handle the task and a kind of column, and suit the budget.
+
+    Raises
+    ------
+    UsageError
+        When none but the baseline is left, and others were chosen.
+    """
+    known = known_families()
+    present = prepared.layout.features.kinds
+    spaces: dict[str, SearchSpace] = {}
+    absent_weights: dict[Value, str] = {}
+    notes: list[str] = []
+    scope = _scope(prepared, settings)
+    elongated = mostly_elongated(prepared.problem.table.images)
+    if elongated:
+        notes.append("Most pictures are tall or wide: whole ones are among the first views, beside squares.")
+    for name in chosen:
+        family = known[name]
+        if prepared.task.name not in family.tasks or not (family.kinds & present or name == BASELINE):
+            continue
+        if name not in settings.families and (why := family.unsuited(scope)):
+            notes.append(f"{name} is left out: {why} (--families {name} tries it all the same).")
+            continue
+        at_hand = _with_weights_at_hand(family, load_space(name, family.params, path=settings.spaces))
+        absent_weights |= at_hand.absent
+        if at_hand.space is not None:
+            space = at_hand.space.for_task(prepared.task.name, len(prepared.problem.target))
+            spaces[name] = space.for_kinds(present).for_pictures(elongated=elongated)
+    if set(spaces) <= {BASELINE} and set(chosen) != {BASELINE}:
+        raise UsageError(
+            f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."
+        )
+    if absent_weights:
+        notes.append(absent_nets(absent_weights))
+    return FittingFamilies(spaces, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _AtHand:
+    """A space without what needs weights that are not on this machine, and those weights' files by value."""
+
+    space: SearchSpace | None
+    absent: Mapping[Value, str]
+
+
+def _with_weights_at_hand(family: Family, space: SearchSpace) -> _AtHand:
+    absent: dict[Value, str] = {}
+    left: SearchSpace | None = space
+    for param in space.params:
+        missing = family.missing_weights(param.name, param.choices)
+        absent |= missing
+        left = left.without(param.name, missing) if left is not None else None
+    return _AtHand(left, absent)
+
+
+def _scope(prepared: Prepared, settings: Settings) -> Scope:
+    folds = prepared.problem.split.folds
+    seconds = math.inf
+    if settings.seconds is not None:
+        images = bool(prepared.problem.table.images)
+        seconds = trial_seconds(settings.seconds, prepared.rows, images=images)
+    return Scope(len(folds[0].train), len(folds), seconds, device(settings.device))
+
+
+def absent_nets(missing: Mapping[Value, str]) -> str:
+    """Nets whose weights are not on this machine, in one line."""
+    (net, file), count = next(iter(missing.items())), len(missing)
+    which = f"{count} nets, such as {net}, are" if count > 1 else f"{net} is"
+    return f"{which} left out: no file of weights such as {file} is here. --weights-dir FOLDER brings one."
