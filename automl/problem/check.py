@@ -11,8 +11,10 @@ from automl.core.errors import DataError
 from automl.core.finding import ERROR, SEVERITIES, WARNING, Finding, refusal, worst_first
 from automl.core.table import Column
 from automl.data.checks import check_columns
-from automl.problem.preparation import Prepared, infer_layout, prepare, read_data
+from automl.problem.columns import infer_layout
+from automl.problem.preparation import Prepared, prepare
 from automl.problem.settings import Settings
+from automl.problem.source import read_data
 
 if TYPE_CHECKING:
     import pandas as pd

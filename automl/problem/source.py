@@ -14,9 +14,11 @@ import numpy.typing as npt
 from automl.core.errors import DataError
 from automl.core.finding import Finding
 from automl.core.table import Table
-from automl.data.files.readers import ReadTable
+from automl.data.cells.missing import LabelColumn
+from automl.data.files.readers import ReadTable, read_table
 from automl.data.images.folder import LABEL
 from automl.data.images.table import PART, ImageTable, copies, image_columns, open_images, read_folder
+from automl.data.layout import Layout
 from automl.problem.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,12 +39,15 @@ class Source:
         The user's, with what a folder of images decides: the target's name, the column of the given split.
     images:
         The decoded images, or None for a table without any.
+    task_reason:
+        Why the settings have a task that the user did not name, in words.
     """
 
     read: ReadTable
     settings: Settings
     images: ImageTable | None = None
     findings: tuple[Finding, ...] = ()
+    task_reason: str = ""
 
     def refer(self, table: Table) -> Table:
         """The encoded table with references to pixels where paths of images stood."""
@@ -73,6 +78,27 @@ class Source:
         return [*self.findings, *copies(self.images, frame, labels, self.parts(frame))]
 
 
+def read_data(
+    settings: Settings, source: Any, like: Layout | None = None, expected_encoding: str | None = None
+) -> ReadTable:
+    """The table in a file or frame, read as the settings say, and as the data with layout ``like`` was."""
+    labels = None if settings.target is None else LabelColumn(settings.target)
+    if like is not None:
+        labels = LabelColumn(like.target_name, like.label_words)
+    return read_table(
+        source,
+        encoding=settings.encoding,
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        header=settings.header,
+        skip_bad_rows=settings.skip_bad_rows,
+        written=None if like is None else like.written,
+        missing=settings.missing,
+        labels=labels,
+        expected_encoding=expected_encoding,
+    )
+
+
 def is_image_folder(source: Any) -> bool:
     """Whether a source is a folder, which can only be one of images."""
     return isinstance(source, str | os.PathLike) and Path(source).is_dir()
@@ -100,27 +126,29 @@ def open_source(
         When data or images cannot be used.
     """
     _refuse_archive(settings.source)
+    task_reason = ""
     if is_image_folder(settings.source):
         folder = read_folder(Path(settings.source))
         table = ReadTable(folder.frame, folder.notes, folder.root.name)
         columns, root, findings = image_columns(folder.frame, {}), folder.root, folder.findings
         # Names of folders are words, be they 0 to 9.
-        task = settings.task or ("classification" if settings.target in (None, LABEL) else None)
-        settings = replace(settings, target=settings.target or LABEL, task=task)
+        if settings.task is None and settings.target in (None, LABEL):
+            settings, task_reason = replace(settings, task="classification"), "a folder is a class"
+        settings = replace(settings, target=settings.target or LABEL)
     else:
         table, findings = read(), ()
         columns = image_columns(table.frame, settings.kinds)
         columns = tuple(name for name in columns if name != settings.target and name not in settings.drop)
         root = _root(settings)
     if not columns:
-        return Source(table, settings, None, findings)
+        return Source(table, settings, None, findings, task_reason)
     if settings.image_root is None and not is_image_folder(settings.source):
         absent = [name for name in columns if not _any_exists(table.frame[name], root)]
         columns = tuple(name for name in columns if name not in absent)
         findings = (*findings, *(_absent(name, root) for name in absent))
         settings = replace(settings, drop=(*settings.drop, *absent))
         if not columns:
-            return Source(table, settings, None, findings)
+            return Source(table, settings, None, findings, task_reason)
     images = open_images(
         table.frame,
         columns,
@@ -132,7 +160,7 @@ def open_source(
         report=report,
     )
     read_now = replace(table, frame=images.frame, notes=(*table.notes, *images.notes))
-    return Source(read_now, settings, images, (*findings, *images.findings))
+    return Source(read_now, settings, images, (*findings, *images.findings), task_reason)
 
 
 def _refuse_archive(source: Any) -> None:

@@ -1,0 +1,160 @@
+"""The rows of a search: those that are learned from, with their folds, and those that are scored once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.errors import DataError, UsageError, did_you_mean
+from automl.core.finding import Finding
+from automl.core.folds import RowNumbers, Split
+from automl.core.table import Table
+from automl.core.tasks import Encoded, Task
+from automl.data.checks.drift import check_drift
+from automl.data.layout import Layout
+from automl.data.repeats import find_repeats
+from automl.data.target import clean_target
+from automl.model.image_numbers import with_image_numbers
+from automl.problem.columns import ExaminedColumns
+from automl.problem.source import Report, Source, judged_part, open_source, read_data
+from automl.problem.split_plan import check_classes, explained, given_parts, plan_split
+from automl.problem.splits import SplitPlan, hold_out_test, make_split
+from automl.problem.target_choice import ChosenTarget
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_REPEATED_BELOW = 5_000
+_DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes is left to the models
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """Rows that nothing is chosen on; they are scored once, at the end."""
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    table: Table
+    target: Encoded
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DividedRows:
+    """Rows to learn from and rows kept apart.
+
+    Attributes
+    ----------
+    table, target:
+        The rows that may be trained on or validated with.
+    repeats:
+        Other deals of the same rows.
+    kept:
+        Row numbers of ``table`` among the rows with a target; None for all of them.
+    findings:
+        On how the rows of ``--test`` differ.
+    """
+
+    table: Table
+    target: Encoded
+    split: Split
+    repeats: tuple[Split, ...] = ()
+    test: TestPart | None = None
+    kept: RowNumbers | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+def divide_rows(
+    source: Source, target: ChosenTarget, columns: ExaminedColumns, report: Report
+) -> DividedRows:
+    """Keep rows apart that are scored once, deal the others into folds.
+
+    Raises
+    ------
+    DataError
+        For groups, folds or times that cannot be read, and test rows that do not fit.
+    UsageError
+        When options, or an option and the data, contradict each other.
+    """
+    settings, frame, task, table = source.settings, target.frame, target.task, columns.table
+    parts = _parts(source, frame, task, target.encoded)
+    repeats = find_repeats(table, columns.layout.plans)
+    plan = replace(plan_split(frame, table, repeats, settings, parts), judged=judged_part(parts))
+    given, kept, test = _test_of(parts), None, None
+    findings: tuple[Finding, ...] = ()
+    if settings.test is not None:
+        if given is not None:
+            raise UsageError("The data has a test part of its own: leave --test out, or move that part away.")
+        test = _given_test(source, columns.layout, task, report)
+        if settings.seconds is None or settings.seconds >= _DRIFT_SECONDS:
+            findings = tuple(check_drift(columns.layout, table, test.table, seed=settings.seed))
+    elif (held := given or hold_out_test(target.encoded, task, plan)) is not None:
+        kept, apart = held
+        test = _kept_apart(table, target.encoded, apart, given=given is not None)
+    learned = target.encoded
+    if kept is not None:
+        table, learned, plan = table.take(kept), learned[kept], plan.take(kept)
+    split = explained(make_split(learned, task, plan), plan, repeats)
+    return DividedRows(
+        table=table,
+        target=learned,
+        split=split,
+        repeats=_repeats(split, learned, task, plan),
+        test=test,
+        kept=kept,
+        findings=findings,
+    )
+
+
+def _parts(source: Source, frame: pd.DataFrame, task: Task, target: Encoded) -> npt.NDArray[Any] | None:
+    """``train``, ``val`` or ``test`` per row, where folders or the column of ``--fold-column`` say so."""
+    parts = source.parts(frame) if source.split_given else given_parts(frame, source.settings)
+    check_classes(task.labels, target, parts)
+    return parts
+
+
+def _repeats(split: Split, target: Encoded, task: Task, plan: SplitPlan) -> tuple[Split, ...]:
+    """The same rows dealt once more, where there are few enough to tell members apart by it."""
+    if split.scheme in ("folds", "groups") and len(split.folds) > 1 and len(target) < _REPEATED_BELOW:
+        return (make_split(target, task, plan, repeat=1),)
+    return ()
+
+
+def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> TestPart:
+    """The rows of ``--test``."""
+    settings = replace(source.settings, source=source.settings.test)
+    given = open_source(
+        settings,
+        lambda: read_data(settings, settings.source, layout, source.read.encoding),
+        like=source.images,
+        report=report,
+    )
+    frame, name = given.read.frame, layout.target_name
+    if name not in frame.columns:
+        raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
+    clean = clean_target(frame, name, task=task.name, known=True, numbers=layout.target_numbers)
+    what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
+    table = with_image_numbers(given.refer(layout.encode(clean.frame).table), layout.image_numbers)
+    notes = (note for note in given.read.notes if note not in source.read.notes)
+    return TestPart(
+        table, task.encode(clean.values), what, tuple(f"{given.read.name}: {note}" for note in notes)
+    )
+
+
+def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | None:
+    """``(rest, test)`` row numbers of a split that the data brings, or None."""
+    if parts is None or not (parts == "test").any():
+        return None
+    return np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test")
+
+
+def _kept_apart(table: Table, target: Encoded, rows: RowNumbers, *, given: bool = False) -> TestPart:
+    """Rows of the data itself that no trial sees."""
+    share = f"a tenth of the rows ({len(rows):,}), kept apart"
+    what = f"the data's own test part ({len(rows):,} rows)" if given else share
+    return TestPart(table.take(rows), target[rows], what)
