@@ -359,6 +359,11 @@ def cut_note(text: str) -> str:
     return _cut(text, _LIMITS["tag"])
 
 
+def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Tags whose values are as long as they may be."""
+    return {name: cut_note(value) for name, value in tags.items()}
+
+
 def family_colour(family: str) -> str:
     """A colour that is always the same for a family: its own for those that ship, by its name for others."""
     if family in _FAMILY_COLOURS:

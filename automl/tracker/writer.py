@@ -16,7 +16,7 @@ import numpy as np
 from automl.core.errors import SearchInterrupted, StorageError
 from automl.core.trial import Trial
 from automl.model.predictor import Predictor
-from automl.tracker.keep import KeepModels, KeptModel
+from automl.tracker.keep import KeepModels
 from automl.tracker.models.succession import Judge
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.search_run import SearchRun
@@ -48,7 +48,6 @@ class Tracker:
 
     def __init__(self, location: StoreLocation, keep: KeepModels | None = None) -> None:
         self.location = location
-        self._keep = keep or KeepModels()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="automl-tracker")
         self._lock = threading.Lock()
         self._failure: Exception | None = None
@@ -58,10 +57,8 @@ class Tracker:
         self._gave_up = False
         self._trouble = ""
         self._wake = threading.Event()
-        self._protected: frozenset[int] = frozenset()
-        self._dropped: frozenset[int] = frozenset()
         self._run_ids: dict[int, str] = {}
-        self._search_run = SearchRun(location)
+        self._search_run = SearchRun(location, keep)
         self._closed = False
         self._ending = "FINISHED"
         self._submit(self._search_run.open)
@@ -118,7 +115,7 @@ class Tracker:
     @property
     def dropped(self) -> frozenset[int]:
         """Trials whose model was deleted to bound the disk space; none of them can be a member any more."""
-        return self._dropped
+        return self._search_run.models.dropped
 
     @property
     def run_ids(self) -> dict[int, str]:
@@ -154,7 +151,7 @@ class Tracker:
 
     def protect(self, numbers: Collection[int]) -> None:
         """These trials' models (the ensemble's members) are not dropped, whatever their size."""
-        self._protected = frozenset(numbers)
+        self._search_run.models.protected = frozenset(numbers)
 
     def interrupt(self) -> None:
         """The user ended the search early: its run is closed as killed, and may be taken up again."""
@@ -251,19 +248,6 @@ class Tracker:
         return time.monotonic() - max(failing_since, self._awaited or 0.0) < self._patience
 
     def _write_trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int) -> None:
-        run_id = self._search_run.trial(trial, class_weights, ended, self._drop_before)
+        run_id = self._search_run.trials.write(trial, class_weights=class_weights, ended=ended)
         with self._lock:
             self._run_ids[trial.number] = run_id
-        result = trial.result
-        if result is not None and result.model_folder and not Path(result.model_folder).is_dir():
-            self._dropped |= {trial.number}  # by an earlier process, to bound the disk space
-
-    def _drop_before(self, model: KeptModel) -> bool:
-        """Make room for a new model; whether it may be stored itself."""
-        models = [*self._search_run.models.values(), model]
-        dropping = self._keep.to_drop(models, self._protected)
-        for number in dropping:
-            if number != model.number:
-                self._search_run.drop(number)
-        self._dropped |= frozenset(dropping)
-        return model.number not in dropping

@@ -1,0 +1,128 @@
+"""The trials' models on disk: stored while there is room, then the best; used by the tracker's thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from automl.core.sealed import folder_bytes
+from automl.core.trial import Trial
+from automl.core.version import __version__
+from automl.model.predictor import PredictorSource, build_predictor
+from automl.tracker.keep import KeepModels, KeptModel
+from automl.tracker.record import SearchRecord
+from automl.tracker.store.location import remove_folder
+
+
+@final
+class TrialModels:
+    """What is stored of one search.
+
+    A model that goes is deleted from its run, where that is a folder here, and from the trial's scratch
+    folder, so that it takes no space.
+
+    Attributes
+    ----------
+    protected:
+        Trials whose model stays, whatever its size; may be set by another thread.
+    dropped:
+        Trials whose model was deleted.
+    """
+
+    def __init__(self, keep: KeepModels) -> None:
+        self.protected: frozenset[int] = frozenset()
+        self.dropped: frozenset[int] = frozenset()
+        self._keep = keep
+        self._stored: dict[int, KeptModel] = {}
+        self._folders: dict[int, tuple[Path, ...]] = {}
+
+    def store(
+        self,
+        place: Path,
+        trial: Trial,
+        search: SearchRecord,
+        *,
+        class_weights: tuple[float, ...] = (),
+        stays: bool = True,
+    ) -> None:
+        """Build a trial's model at ``place`` from its scratch folder, where there is room for it.
+
+        Parameters
+        ----------
+        stays:
+            Whether ``place`` is where the model is kept; else it is sent to a server from there.
+        """
+        scratch = _scratch(trial)
+        if scratch is None:
+            return
+        model = _kept_model(trial, search)
+        if not self._make_room(model):
+            remove_folder(scratch)
+            return
+        facts: dict[str, str | int | float | bool | None] = {"trial": trial.number}
+        if trial.scores is not None:
+            facts[f"val_{search.task.metric.name}"] = trial.scores.validation
+        facts["automl"] = __version__
+        source = PredictorSource(
+            search.name,
+            search.task,
+            search.layout,
+            ((scratch, 1.0),),
+            class_weights=class_weights,
+            facts=facts,
+        )
+        build_predictor(place, source)
+        self._stored[model.number] = model
+        self._folders[model.number] = (scratch, place) if stays else (scratch,)
+
+    def take_in(self, trial: Trial, search: SearchRecord, place: Path | None) -> None:
+        """Note a model that an earlier process stored; ``place`` as far as that is a folder here.
+
+        Without its scratch folder it was dropped then, and cannot be a member any more.
+        """
+        scratch = _scratch(trial)
+        if scratch is not None:
+            self._stored[trial.number] = _kept_model(trial, search)
+            self._folders[trial.number] = (scratch,) if place is None else (scratch, place)
+
+    def forget(self, number: int) -> None:
+        """Be as if the model of a trial, which is written once more, had not been stored."""
+        self._stored.pop(number, None)
+
+    def note_gone(self, trial: Trial) -> None:
+        """Count a model as dropped that an earlier process deleted to bound the disk space."""
+        result = trial.result
+        if result is not None and result.model_folder and _scratch(trial) is None:
+            self.dropped |= {trial.number}
+
+    def _make_room(self, model: KeptModel) -> bool:
+        """Drop what no longer fits beside a new model; whether that may be stored itself."""
+        dropping = self._keep.to_drop([*self._stored.values(), model], self.protected)
+        for number in dropping:
+            if number != model.number:
+                self._drop(number)
+        self.dropped |= frozenset(dropping)
+        return model.number not in dropping
+
+    def _drop(self, number: int) -> None:
+        for folder in self._folders.pop(number):
+            remove_folder(folder)
+        del self._stored[number]
+
+
+def _kept_model(trial: Trial, search: SearchRecord) -> KeptModel:
+    result, scores = trial.result, trial.scores
+    assert result is not None
+    loss = None
+    if scores is not None and np.isfinite(scores.validation):
+        loss = scores.validation * (-1.0 if search.task.metric.greater_is_better else 1.0)
+    size = result.model_bytes or folder_bytes(Path(result.model_folder))
+    return KeptModel(trial.number, trial.candidate.family, loss, size)
+
+
+def _scratch(trial: Trial) -> Path | None:
+    """The folder with the models of a trial's folds; None where there is none any more."""
+    folder = trial.result.model_folder if trial.result is not None else ""
+    return Path(folder) if folder and Path(folder).is_dir() else None

@@ -1,0 +1,161 @@
+"""The trials' runs of one search, below its own run. Used by the tracker's thread."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, final
+
+from automl.core.errors import StorageError
+from automl.core.trial import Result, Status, Trial
+from automl.core.version import __version__
+from automl.tracker import record
+from automl.tracker.files import MODEL_FOLDER, PLOTS, write_files
+from automl.tracker.notes import trial_name, with_plots
+from automl.tracker.people import source_tags
+from automl.tracker.reconcile import KnownRun, known_trials
+from automl.tracker.record import LeaderboardRow, SearchRecord
+from automl.tracker.runs import FinishedRun, Point, RunWriter
+from automl.tracker.sketches import sketches
+from automl.tracker.store.location import StoreLocation
+from automl.tracker.tags import NOTE, PARENT
+from automl.tracker.trial_models import TrialModels
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+_ENDED = {
+    Status.DONE: "FINISHED",
+    Status.PRUNED: "KILLED",
+    Status.FAILED: "FAILED",
+    Status.TIMEOUT: "FAILED",
+    Status.OOM: "FAILED",
+}
+
+
+@final
+class TrialRuns:
+    """Writes trials that have a result.
+
+    Parameters
+    ----------
+    parent:
+        The search's run.
+    known:
+        The trials' runs that are on record already, by number.
+
+    Attributes
+    ----------
+    rows:
+        Of the leaderboard, in the order in which the trials were written.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        location: StoreLocation,
+        search: SearchRecord,
+        parent: Run,
+        *,
+        models: TrialModels,
+        known: dict[int, KnownRun],
+    ) -> None:
+        self.rows: list[LeaderboardRow] = []
+        self._client = client
+        self._search = search
+        self._experiment_id, self._parent = parent.info.experiment_id, parent.info.run_id
+        self._models = models
+        self._known = known
+        self._doubtful = False
+        self._runs = RunWriter(
+            client, location, self._experiment_id, search.dataset, search.layout.target_name
+        )
+
+    def write(self, trial: Trial, *, class_weights: tuple[float, ...], ended: int) -> str:
+        """Write a trial's run with its files and its model; returns the run's id.
+
+        Parameters
+        ----------
+        ended:
+            Milliseconds since 1970.
+        """
+        result = trial.result
+        if result is None:
+            raise StorageError(f"Trial {trial.number} has no result to write.")
+        if self._doubtful and not self._runs.keeps_folders:
+            # The last try failed on the way to a server, which may have made the run all the same.
+            self._known |= known_trials(self._client, self._experiment_id, self._parent)
+        self._doubtful = True
+        self._models.forget(trial.number)
+        known = self._known.get(trial.number)
+        if known is not None and known.ended:
+            run_id = known.run_id
+            stored = self._runs.folder_of(run_id)
+            self._models.take_in(trial, self._search, None if stored is None else stored / MODEL_FOLDER)
+        else:
+            run_id = self._complete(trial, result, class_weights, ended)
+        self._doubtful = False
+        self._models.note_gone(trial)
+        self.rows.append(record.leaderboard_row(trial, result, run_id))
+        return run_id
+
+    def _complete(self, trial: Trial, result: Result, class_weights: tuple[float, ...], ended: int) -> str:
+        """Write a run from its beginning, or to the end of one that was begun."""
+        drawn = sketches(trial, result, self._search.task, self._search.truth)
+        plots, wanted = [f"{PLOTS}/{name}" for name in drawn], self._run_id(trial.number)
+        run = self._finished(trial, result, ended)
+        if wanted:
+            run = replace(run, tags={**run.tags, NOTE: with_plots(run.tags[NOTE], wanted, plots)})
+        with self._runs.writing(run, wanted) as (run_id, folder):
+            self._known[trial.number] = KnownRun(run_id, ended=False)
+            write_files(folder, trial, result, drawn)
+            self._models.store(
+                folder / MODEL_FOLDER,
+                trial,
+                self._search,
+                class_weights=class_weights,
+                stays=self._runs.keeps_folders,
+            )
+        if plots and not wanted:
+            self._client.set_tag(run_id, NOTE, with_plots(run.tags[NOTE], run_id, plots))
+        self._known[trial.number] = KnownRun(run_id, ended=True)
+        return run_id
+
+    def _finished(self, trial: Trial, result: Result, ended: int) -> FinishedRun:
+        """The run as it is to be on record."""
+        search, metric = self._search, self._search.task.metric.name
+        metrics = record.trial_metrics(result, trial.scores, metric)
+        points = [Point(name, value, ended) for name, value in metrics.items()]
+        if trial.scores is not None:
+            # One key with a step per fold: many keys would slow MLflow's pages.
+            points += [
+                Point(f"val_{metric}_by_fold", score, ended, fold)
+                for fold, score in enumerate(trial.scores.folds)
+            ]
+        for name, curve in record.curve_means(result.curves).items():
+            points += [Point(name, value, ended, step) for step, value in curve]
+        tags = {
+            **record.cut_tags(record.trial_tags(trial, result, search, __version__)),
+            PARENT: self._parent,
+            **source_tags(),
+        }
+        return FinishedRun(
+            trial_name(trial, result, metric),
+            _ENDED[result.status],
+            ended - int(result.seconds * 1000),
+            ended,
+            tags,
+            record.trial_params(trial.candidate),
+            tuple(points),
+        )
+
+    def _run_id(self, number: int) -> str:
+        """Of the run to write a trial into, begun before or not; empty where a server gives the id."""
+        if number in self._known:
+            return self._known[number].run_id
+        if not self._runs.keeps_folders:
+            return ""
+        if self._search.key:
+            return uuid.uuid5(uuid.NAMESPACE_OID, f"{self._search.key}/{number}").hex
+        return uuid.uuid4().hex
