@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from automl.core.clock import Clock
 from automl.core.errors import AutoMLError
 from automl.model.predictor import Predictor
-from automl.report.build import REPORT, read_pictures, versions_of
+from automl.report.build import EXPLAIN_SECONDS, REPORT, read_pictures, versions_of
 from automl.report.card import model_card
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
@@ -50,7 +51,7 @@ def leave_pages(
     try:
         record = Record(location)
         material = search_material(record, run_id)
-        subject = Subject(material, evidence, versions=versions_of(predictor))
+        subject = Subject(material=material, evidence=evidence, versions=versions_of(predictor))
         card = model_card(subject)
         write_file(record, run_id, CARD, card.encode())
         describe_model(record, material.search, card)
@@ -61,9 +62,9 @@ def leave_pages(
             return
         from automl.report.page import render
 
-        found = explain(predictor, evidence, seconds=min(20.0, clock.left / 4))
+        explanation = explain(predictor, evidence, seconds=min(EXPLAIN_SECONDS, clock.left / 4))
         pictures = read_pictures(record, material)
-        page = render(Subject(material, evidence, found, versions=subject.versions, pictures=pictures))
+        page = render(replace(subject, explanation=explanation, pictures=pictures))
         write_file(record, run_id, REPORT, page.encode())
         put_plots(record, run_id, plots_of_page(page))
     except _FAULTS as error:

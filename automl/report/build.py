@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from automl.core.errors import UsageError
@@ -27,42 +26,7 @@ REPORT = "report.html"
 EXPLAIN_SECONDS = 20.0
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A search with everything that a report or a card reads."""
-
-    record: Record
-    subject: Subject
-    rows: Rows
-    data: str | None = None
-
-    def slices(self, columns: Sequence[str]) -> list[Slice]:
-        """Scores by the groups of these columns.
-
-        Raises
-        ------
-        UsageError
-            When a column is not there, or the data is not.
-        """
-        if not columns:
-            return []
-        evidence, rows = self.subject.evidence, self.rows
-        if rows.images and evidence is not None:
-            store = self.record.location.root
-            rows = read_image_rows(self.subject.material, evidence, self.data, store)
-        if rows.frame is None or evidence is None:
-            raise UsageError(f"--slice needs the data that was searched: {rows.reason}.")
-        return [slice_by(evidence, rows.frame, column) for column in columns]
-
-
-def open_search(
-    name: str,
-    *,
-    data: str | None = None,
-    explained: bool = True,
-    tracking_uri: str | None = None,
-    store: str | os.PathLike[str] = DEFAULT_ROOT,
-) -> Opened:
+def open_search(record: Record, name: str, *, data: str | None = None, explained: bool = True) -> Subject:
     """Read the latest search of this name, or the one with this run id.
 
     Parameters
@@ -71,21 +35,50 @@ def open_search(
         The file that was searched, where it is no longer at its place.
     explained:
         Whether importance and dependence are computed, which takes up to 20 s.
+
+    Raises
+    ------
+    UsageError
+        When there is no such search, or ``data`` is not what was searched.
     """
-    record = Record(locate_store(tracking_uri, store))
     material = search_material(record, name)
     evidence = read_evidence(record, material)
-    rows = Rows(None, "the search did not end, or an earlier version recorded it")
     if evidence is None or not material.search.model_version:
-        return Opened(record, Subject(material, evidence, unexplained=rows.reason), rows)
+        rows = Rows(reason="the search did not end, or an earlier version recorded it")
+        return Subject(material=material, evidence=evidence, rows=rows)
     predictor = record.search_model(record.run(material.search.run_id))
     rows = read_rows(material, evidence, data)
-    found: Explanation | None = None
+    explanation: Explanation | None = None
     if explained:
-        found = explain(predictor, with_features(evidence, rows, predictor), seconds=EXPLAIN_SECONDS)
-    pictures = read_pictures(record, material)
-    subject = Subject(material, evidence, found, rows.reason, versions_of(predictor), pictures)
-    return Opened(record, subject, rows, data)
+        explanation = explain(predictor, with_features(evidence, rows, predictor), seconds=EXPLAIN_SECONDS)
+    return Subject(
+        material=material,
+        evidence=evidence,
+        explanation=explanation,
+        rows=rows,
+        versions=versions_of(predictor),
+        pictures=read_pictures(record, material),
+    )
+
+
+def slices_of(
+    record: Record, subject: Subject, columns: Sequence[str], *, data: str | None = None
+) -> list[Slice]:
+    """Scores by the groups of these columns.
+
+    Raises
+    ------
+    UsageError
+        When a column is not there, or the data is not.
+    """
+    if not columns:
+        return []
+    evidence, rows = subject.evidence, subject.rows
+    if rows.images and evidence is not None:
+        rows = read_image_rows(subject.material, evidence, data, record.location.root)
+    if rows.frame is None or evidence is None:
+        raise UsageError(f"--slice needs the data that was searched: {rows.reason}.")
+    return [slice_by(evidence, rows.frame, column) for column in columns]
 
 
 def read_evidence(record: Record, material: Material) -> Evidence | None:
@@ -134,10 +127,11 @@ def write_report(
     """
     from automl.report.page import render
 
-    opened = open_search(name, data=data, tracking_uri=tracking_uri, store=store)
-    content = render(opened.subject, opened.slices(slices))
-    put_plots(opened.record, opened.subject.material.search.run_id, plots_of_page(content))
-    return _written(opened, REPORT, content, out)
+    record = Record(locate_store(tracking_uri, store))
+    subject = open_search(record, name, data=data)
+    content = render(subject, slices_of(record, subject, slices, data=data))
+    put_plots(record, subject.material.search.run_id, plots_of_page(content))
+    return _written(record, subject, REPORT, content, out=out)
 
 
 def write_card(
@@ -153,17 +147,20 @@ def write_card(
 
     Parameters and errors as in :func:`write_report`; the default file is ``<name>-card.md``.
     """
-    opened = open_search(name, data=data, tracking_uri=tracking_uri, store=store)
-    if not opened.subject.summary:
+    record = Record(locate_store(tracking_uri, store))
+    subject = open_search(record, name, data=data)
+    if not subject.summary:
         raise UsageError(f"The search {name!r} has no champion yet, so there is no card of it.")
-    content = model_card(opened.subject, opened.slices(slices))
-    describe_model(opened.record, opened.subject.material.search, content)
-    return _written(opened, CARD, content, out)
+    content = model_card(subject, slices_of(record, subject, slices, data=data))
+    describe_model(record, subject.material.search, content)
+    return _written(record, subject, CARD, content, out=out)
 
 
-def _written(opened: Opened, name: str, content: str, out: str | os.PathLike[str] | None) -> Path:
-    search = opened.subject.material.search
-    write_file(opened.record, search.run_id, name, content.encode())
+def _written(
+    record: Record, subject: Subject, name: str, content: str, *, out: str | os.PathLike[str] | None
+) -> Path:
+    search = subject.material.search
+    write_file(record, search.run_id, name, content.encode())
     path = Path(f"{folder_name(search.name)}-{name.replace('model_', '')}" if out is None else out)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ _EXPLAIN_SECONDS = 20.0
 
 def history(run_id: str, tracking_uri: str, evidence: Evidence | None) -> Figure:
     """The best so far over time of every family and of the ensemble."""
-    subject = Subject(search_material(Record(locate_store(tracking_uri)), run_id), evidence)
+    subject = _subject(run_id, tracking_uri, evidence)
     return history_plot(
         subject.material.trials,
         subject.material.best,
@@ -40,7 +40,7 @@ def history(run_id: str, tracking_uri: str, evidence: Evidence | None) -> Figure
 
 def front(run_id: str, tracking_uri: str) -> Figure:
     """Score over latency and size of every trial, and of the champion."""
-    subject = Subject(search_material(Record(locate_store(tracking_uri)), run_id))
+    subject = _subject(run_id, tracking_uri)
     rows = [trial.row for trial in subject.material.trials]
     return front_plot(
         rows,
@@ -49,6 +49,10 @@ def front(run_id: str, tracking_uri: str) -> Figure:
         greater_is_better=subject.greater_is_better,
         colours=subject.colours,
     )
+
+
+def _subject(run_id: str, tracking_uri: str, evidence: Evidence | None = None) -> Subject:
+    return Subject(material=search_material(Record(locate_store(tracking_uri)), run_id), evidence=evidence)
 
 
 def explained(predictor: Predictor, evidence: Evidence | None) -> Explanation:

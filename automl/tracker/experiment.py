@@ -48,6 +48,5 @@ def experiment_for(client: MlflowClient, location: StoreLocation, search: Search
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return experiment_for(
-            client, location, search
-        )  # another search of this name began at the same moment
+        # Another search of this name began at the same moment.
+        return experiment_for(client, location, search)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from automl.controller.result import SearchResult
+from automl.tracker.query import Record
+from automl.tracker.store.location import locate_store
 
 HOSTILE_COLUMN = "<script>alert(1)</script>"
 HOSTILE_CLASS = "<img src=x onerror=alert(2)>"
@@ -25,6 +27,10 @@ class Searched:
     @property
     def store(self) -> Path:
         return self.folder / "mlruns"
+
+    @property
+    def record(self) -> Record:
+        return Record(locate_store(None, self.store))
 
 
 def hostile_frame(rows: int = 240) -> pd.DataFrame:

@@ -30,6 +30,6 @@ def test_a_linear_model_goes_on_as_the_card_says(regression):
 
 
 def test_the_card_of_a_linear_champion_does_not_say_that_it_levels_off(regression):
-    subject = open_search(regression.name, store=regression.store, explained=False).subject
+    subject = open_search(regression.record, regression.name, explained=False)
     assert {member["family"] for member in subject.members} & {"linear"}
     assert "goes on in a straight line" in model_card(subject)

@@ -82,11 +82,11 @@ def test_with_little_time_a_quick_champion_is_still_explained(regression):
 
 def test_the_data_read_again_gives_the_features_that_the_search_had(multiclass, monkeypatch):
     monkeypatch.chdir(multiclass.folder)
-    opened = open_search(multiclass.name, store=multiclass.store)
+    subject = open_search(multiclass.record, multiclass.name)
     kept = multiclass.result.evidence
-    assert opened.subject.explanation.importances[0].feature == HOSTILE_COLUMN
-    assert len(opened.rows.frame) == len(kept.target)
-    truth = kept.task.encode(opened.rows.frame["class"].to_numpy())
+    assert subject.explanation.importances[0].feature == HOSTILE_COLUMN
+    assert len(subject.rows.frame) == len(kept.target)
+    truth = kept.task.encode(subject.rows.frame["class"].to_numpy())
     assert (truth == kept.target).all()
 
 
@@ -102,13 +102,13 @@ def test_infinite_cells_of_a_column_are_a_group_with_the_missing_ones(binary):
 
 
 def test_groups_split_the_rows_and_small_ones_get_no_score(binary):
-    opened = open_search(binary.name, store=binary.store, explained=False)
-    frame = opened.rows.frame.copy()
+    subject = open_search(binary.record, binary.name, explained=False)
+    frame = subject.rows.frame.copy()
     frame["rare"] = ["few"] * 5 + ["many"] * (len(frame) - 5)
-    found = slice_by(opened.subject.evidence, frame, "rare")
+    found = slice_by(subject.evidence, frame, "rare")
     assert [(group.label, group.rows) for group in found.groups] == [("many", 295), ("few", 5)]
     assert np.isnan(found.groups[1].score)
-    numbers = slice_by(opened.subject.evidence, frame, "x2")
+    numbers = slice_by(subject.evidence, frame, "x2")
     assert sum(group.rows for group in numbers.groups) == 300
     assert len(numbers.groups) == 5
 

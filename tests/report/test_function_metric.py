@@ -38,7 +38,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Searched:
 
 
 def test_its_score_has_no_interval_of_another_metric(searched: Searched) -> None:
-    subject = open_search("wrong", store=searched.store, explained=False).subject
+    subject = open_search(searched.record, "wrong", explained=False)
     assert subject.metric == "share_wrong"
     assert subject.validation is not None
     assert subject.validation.value == searched.result.best.validation

@@ -168,7 +168,7 @@ def test_sheets_of_images_are_part_of_the_page(multiclass):
     from automl.report.build import open_search
     from automl.report.page import render
 
-    subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
+    subject = open_search(multiclass.record, multiclass.name, explained=False)
     picture = multiclass.result.plot_confusion()._repr_png_()
     text = render(replace(subject, pictures={"images/top_losses.png": picture}))
     assert 'src="data:image/jpeg;base64,' in text
@@ -259,7 +259,7 @@ def test_failed_trials_are_listed_by_their_reason_whatever_that_says(multiclass)
     from automl.report.build import open_search
     from automl.report.page import render
 
-    subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
+    subject = open_search(multiclass.record, multiclass.name, explained=False)
     reason = "ValueError: <b>$x$</b> 値が " + "long " * 60
     failed = [
         replace(
@@ -366,7 +366,7 @@ def test_a_trial_that_was_pruned_says_why_and_not_that_somebody_asked_for_it(mul
     from automl.report.build import open_search
     from automl.report.page import render
 
-    subject = open_search(multiclass.name, store=multiclass.store, explained=False).subject
+    subject = open_search(multiclass.record, multiclass.name, explained=False)
     one = subject.material.trials[0]
     row = replace(one.row, trial=90, state="pruned", validation=None, standard_error=None)
     pruned = replace(one, error="stopped on request", row=row)
@@ -382,7 +382,7 @@ def test_a_score_that_is_too_good_is_not_vouched_for(regression):
     from automl.report.build import open_search
     from automl.report.page import render
 
-    subject = open_search(regression.name, store=regression.store, explained=False).subject
+    subject = open_search(regression.record, regression.name, explained=False)
     before = " ".join(Page(render(subject)).text)
     assert "the features do tell something about the target" in before
     warned = {**subject.material.search.summary, "warnings": ["This is too good to be true: look at x0."]}

@@ -26,7 +26,7 @@ from automl.tracker.store.location import locate_store
 @pytest.fixture(scope="module")
 def subject(multiclass: Searched) -> Subject:
     record = Record(locate_store(None, multiclass.store))
-    return Subject(search_material(record, multiclass.name))
+    return Subject(material=search_material(record, multiclass.name))
 
 
 def repeated(subject: Subject, settings: Settings, **found: Any) -> dict[str, Any]:

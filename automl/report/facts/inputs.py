@@ -45,7 +45,7 @@ class Rows:
         Whether the data holds images: :func:`read_image_rows` reads its other columns.
     """
 
-    frame: pd.DataFrame | None
+    frame: pd.DataFrame | None = None
     reason: str = ""
     images: bool = False
 
@@ -59,10 +59,10 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
         When ``data`` was given and is not what was searched.
     """
     if any(column["kind"] == "image" for column in evidence.story.columns):
-        return Rows(None, "it is computed for tables; this data holds images", images=True)
+        return Rows(reason="it is computed for tables; this data holds images", images=True)
     path = Path(data) if data is not None else _found(material)
     if path is None:
-        return Rows(None, "the search had a DataFrame, or its file is gone; pass the file with --data")
+        return Rows(reason="the search had a DataFrame, or its file is gone; pass the file with --data")
     configuration = material.search.configuration
     try:
         labels = LabelColumn(material.search.target)
@@ -71,7 +71,7 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
     except DataError as error:
         if data is not None:
             raise
-        return Rows(None, f"{path.name} cannot be read: {error}")
+        return Rows(reason=f"{path.name} cannot be read: {error}")
     return _compared(clean.frame, frame_digest(clean.frame), evidence, path, given=data is not None)
 
 
@@ -90,7 +90,7 @@ def read_image_rows(material: Material, evidence: Evidence, data: str | None, st
     """
     path = Path(data) if data is not None else _found(material)
     if path is None:
-        return Rows(None, "its file is gone; pass it with --data")
+        return Rows(reason="its file is gone; pass it with --data")
     if path.is_dir():
         raise UsageError(
             "--slice: a folder of images has no columns besides its classes, which the report scores one by "
@@ -122,7 +122,7 @@ def _compared(frame: pd.DataFrame, digest: str, evidence: Evidence, path: Path, 
     reason = f"{path.name} does not hold the rows that were searched: it was changed since"
     if given:
         raise UsageError(f"--data: {reason}. Pass the file as it was.")
-    return Rows(None, reason)
+    return Rows(reason=reason)
 
 
 def _image_root(material: Material, given: str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""What one report is about: a search's record, its evidence and explanation, and what follows from them."""
+"""The subject of a report: a search's record, its evidence and explanation, and what follows from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from automl.core.intervals import score_interval
 from automl.core.text import range_text, score_text, weight_texts
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
+from automl.report.facts.inputs import Rows
 from automl.report.facts.timeline import Clock, clock_of, family_colours
 from automl.tracker.material import Material
 
@@ -48,7 +49,7 @@ class Score:
         return f"{score_text(self.value)} ({self.interval_words})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """Everything that the sections of a report read.
 
@@ -57,7 +58,9 @@ class Subject:
     evidence:
         None for a search that did not end, or that an earlier version recorded.
     explanation:
-        None where the features of the rows are not at hand; ``unexplained`` says why.
+        None where the features of the rows are not at hand; ``rows`` says why.
+    rows:
+        The judged rows as the data's file has them, where they were read again.
     versions:
         Of the libraries that made the champion.
     pictures:
@@ -67,7 +70,7 @@ class Subject:
     material: Material
     evidence: Evidence | None = None
     explanation: Explanation | None = None
-    unexplained: str = ""
+    rows: Rows = field(default_factory=Rows)
     versions: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 

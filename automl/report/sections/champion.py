@@ -312,7 +312,7 @@ def _unexplained(subject: Subject) -> str:
     """Why there is no importance."""
     if subject.explanation is not None:
         return f"in {duration(subject.explanation.seconds)} the champion could not predict enough rows"
-    return (subject.unexplained or "there are no features to shuffle").rstrip(".")
+    return (subject.rows.reason or "there are no features to shuffle").rstrip(".")
 
 
 def _together(features: Sequence[str]) -> str:
