@@ -41,14 +41,20 @@ class FinishedTrials:
         from automl.tracker import DatasetRecord, SearchRecord
 
         kinds = {column.name: str(column.kind) for column in self.layout.columns}
-        dataset = DatasetRecord(name, f"{name}.csv", "0123456789abcdef", len(self.frame), kinds)
+        dataset = DatasetRecord(
+            name=name,
+            source=f"{name}.csv",
+            digest="0123456789abcdef",
+            rows=len(self.frame),
+            columns=kinds,
+        )
         configuration = {"target": self.layout.target_name, "seconds": 60.0, "seed": 3, "families": ["dummy"]}
         return SearchRecord(
-            name,
-            self.problem.task,
-            self.layout,
-            dataset,
-            configuration,
+            name=name,
+            task=self.problem.task,
+            layout=self.layout,
+            dataset=dataset,
+            configuration=configuration,
             split_digest=self.problem.split.digest,
             split_reason=self.problem.split.reason,
             seed=3,

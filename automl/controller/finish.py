@@ -86,7 +86,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     )
     for file, content in evidence.files().items():
         tracker.attach(file, content)
-    draft = _result(ended, champion, predictor, tracker, (test, baseline))
+    draft = _result(ended, champion, predictor, tracker, test=test, baseline=baseline)
     metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
     digest = prepared.untouched_digest
     ids = tracker.finish_search(
@@ -105,8 +105,11 @@ def _result(
     champion: Champion,
     predictor: Predictor,
     tracker: Tracker,
-    scores: tuple[Interval | None, Baseline],
+    *,
+    test: Interval | None,
+    baseline: Baseline,
 ) -> SearchResult:
+    """The result before it has the ids of what is on record."""
     loop, metric = ended.loop, ended.prepared.task.metric
     rows = [
         leaderboard_row(trial, trial.result, tracker.run_ids.get(number, ""))
@@ -114,23 +117,24 @@ def _result(
         if trial.result is not None
     ]
     return SearchResult(
-        ended.settings.name,
-        SearchIds("", "", ""),
-        ended.prepared.task.name,
-        metric.name,
-        metric.greater_is_better,
-        best_of(champion, loop.history, tracker.run_ids),
-        *scores,
-        counts(loop.history),
-        ended.clock.elapsed,
-        ended.clock.seconds,
-        champion.predict_ms_per_1000_rows,
-        champion.model_bytes,
-        "interrupted" if ended.interrupted else loop.end_reason or "done",
-        tuple(_warnings(ended, champion, predictor)),
-        predictor,
-        tuple(best_first(rows, metric.greater_is_better)),
-        ended.interrupted,
+        name=ended.settings.name,
+        ids=SearchIds("", "", ""),
+        task=ended.prepared.task.name,
+        metric=metric.name,
+        greater_is_better=metric.greater_is_better,
+        best=best_of(champion, loop.history, tracker.run_ids),
+        test=test,
+        baseline=baseline,
+        trials=counts(loop.history),
+        seconds=ended.clock.elapsed,
+        budget_seconds=ended.clock.seconds,
+        predict_ms_per_1000_rows=champion.predict_ms_per_1000_rows,
+        model_bytes=champion.model_bytes,
+        end_reason="interrupted" if ended.interrupted else loop.end_reason or "done",
+        warnings=tuple(_warnings(ended, champion, predictor)),
+        predictor=predictor,
+        rows=tuple(best_first(rows, metric.greater_is_better)),
+        interrupted=ended.interrupted,
     )
 
 

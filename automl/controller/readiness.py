@@ -27,7 +27,7 @@ COMPUTING_SHARE = 0.6
 """Of the time that is left, what a trial that computes for others, or measures, may take."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Readiness:
     """Outlooks of candidates on one problem, and the trials that compute for others now.
 
@@ -145,9 +145,9 @@ def readiness_for(problem: Problem, outset: Outset, *, timed: bool) -> Readiness
     folds = problem.split.folds
     scope = Scope(len(folds[0].train), len(folds), math.inf, outset.device, outset.slots)
     if not (timed and problem.table.images):
-        return Readiness(problem, scope)
+        return Readiness(problem=problem, scope=scope)
     known = {name: family for name, family in families().items() if family.outlook is not None}
-    return Readiness(problem, scope, known)
+    return Readiness(problem=problem, scope=scope, families=known)
 
 
 def nets_of(spaces: Iterable[SearchSpace]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class Baseline:
     test: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchResult:
     """A finished search.
 

@@ -43,7 +43,7 @@ _FAMILY_COLOURS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetRecord:
     """What was searched on.
 
@@ -65,7 +65,7 @@ class DatasetRecord:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchRecord:
     """What is known when a search begins.
 

@@ -34,7 +34,7 @@ class Point:
     step: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinishedRun:
     """Everything about a run that has ended; ``started`` and ``ended`` in milliseconds."""
 

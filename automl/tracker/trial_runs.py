@@ -141,13 +141,13 @@ class TrialRuns:
             **source_tags(),
         }
         return FinishedRun(
-            trial_name(trial, result, metric),
-            _ENDED[result.status],
-            ended - int(result.seconds * 1000),
-            ended,
-            tags,
-            record.trial_params(trial.candidate),
-            tuple(points),
+            name=trial_name(trial, result, metric),
+            status=_ENDED[result.status],
+            started=ended - int(result.seconds * 1000),
+            ended=ended,
+            tags=tags,
+            params=record.trial_params(trial.candidate),
+            points=tuple(points),
         )
 
     def _run_id(self, number: int) -> str:

@@ -60,7 +60,7 @@ def proposals(
         problem=PROBLEM,
         learner=learner,
         retries=Retries(SPACES),
-        readiness=Readiness(PROBLEM, Scope(40, 3, 10.0, "cpu")),
+        readiness=Readiness(problem=PROBLEM, scope=Scope(40, 3, 10.0, "cpu")),
         limits=TimeLimits(problem=PROBLEM, clock=clock, timed=timed, slots=2),
         trials=trials,
         cap=cap,

@@ -90,7 +90,9 @@ def readiness() -> Readiness:
         return Outlook(prepare=20.0 if params.C > 1 else 0.0, fit=1.0)
 
     foreseen = replace(families()["linear"], outlook=outlook, shared_params=("C",))
-    return Readiness(PROBLEM, Scope(40, 3, 10.0, "cpu", workers=2), {"linear": foreseen})
+    return Readiness(
+        problem=PROBLEM, scope=Scope(40, 3, 10.0, "cpu", workers=2), families={"linear": foreseen}
+    )
 
 
 def test_one_trial_at_a_time_computes_for_the_others() -> None:
@@ -111,7 +113,7 @@ def test_one_trial_at_a_time_computes_for_the_others() -> None:
 
 
 def test_what_nobody_foresees_begins_at_once() -> None:
-    ready = Readiness(PROBLEM, Scope(40, 3, 10.0, "cpu"))
+    ready = Readiness(problem=PROBLEM, scope=Scope(40, 3, 10.0, "cpu"))
     trial = Trial(0, Candidate("linear"))
     ready.began(trial)
     assert ready.terms("linear", usual=60, left=600) is None

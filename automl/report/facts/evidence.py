@@ -196,7 +196,7 @@ def gather(
         positions,
         rows if prepared.kept is None else prepared.kept[rows],
         folds[:, rows],
-        _story(prepared, champion, trials, (time.time() - clock.elapsed, trials_to, clock.elapsed), slots),
+        _story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
         paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
         same_as=_same_images(prepared, rows),
     )
@@ -223,14 +223,16 @@ def _story(
     prepared: Prepared,
     champion: Champion,
     trials: Mapping[int, Trial],
-    times: tuple[float, float, float],
+    *,
+    clock: Clock,
+    trials_to: float,
     slots: int,
 ) -> Story:
     candidates = {number: trials[number].candidate for number in champion.weights}
     return Story(
-        began=times[0],
-        trials_to=times[1],
-        ended=times[2],
+        began=time.time() - clock.elapsed,
+        trials_to=trials_to,
+        ended=clock.elapsed,
         slots=slots,
         data_digest=prepared.digest,
         data_rows=prepared.rows,
