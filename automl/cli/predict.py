@@ -58,14 +58,15 @@ def predict(
       automl predict wine new.csv --id bottle --keep vineyard --proba
       automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
-    from automl.tracker.library import load_told, remark
+    from automl.tracker.library import load_described
 
     if out is not None:
         _refuse_place(Path(out))
     with _remarks_to_stderr():
-        predictor, used = load_told(model, tracking_uri=tracking_uri, store=Path(store))
-        if note := remark(model, tracking_uri=tracking_uri, store=Path(store)):
-            click.echo(note, err=True)
+        loaded = load_described(model, tracking_uri=tracking_uri, store=Path(store))
+        predictor = loaded.predictor
+        if loaded.remark:
+            click.echo(loaded.remark, err=True)
         columns = (*given.pop("ids"), *given.pop("keep"))
         rows = _read(data, given.pop("image_root"), predictor.layout, given)
         carried = _carried(rows.source, columns)
@@ -78,7 +79,9 @@ def predict(
         click.echo(written.to_csv(index=False), nl=False)
     else:
         _write(written, Path(out))
-        click.echo(f"Wrote {counted(len(written), 'prediction')} to {out}, by {printable(used)}.", err=True)
+        click.echo(
+            f"Wrote {counted(len(written), 'prediction')} to {out}, by {printable(loaded.words)}.", err=True
+        )
     if rows.left_out:
         click.echo(
             f"warning: {counted(rows.left_out, 'row')} of {data} could not be read and "

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.core.errors import UsageError, did_you_mean
+from automl.core.errors import UsageError
 from automl.core.text import counted, listed, size_text
 from automl.tracker.inventory import AliasHolder, SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.missing import deleted, unknown
 from automl.tracker.people import user_name
 from automl.tracker.reconcile import owner_words, process_is_gone
 from automl.tracker.store.location import DEFAULT_ROOT, StoreLocation, locate_store
@@ -84,7 +85,7 @@ def search_lines(
     location = locate_store(tracking_uri, store)
     entries = [entry for entry in search_entries(location, name) if not entry.deleted]
     if name is not None and not entries:
-        raise _unknown(location, name)
+        raise _absent(location, name)
     sizes, held = model_bytes(location, entries), champions(location, (entry.name for entry in entries))
     promoted = _promoted_trials(location, entries, held)
     return [
@@ -183,7 +184,7 @@ def deletion(
                 f"The search {name!r} is being run by {folder.owner}. Wait for it or stop it, then delete it."
             )
     if not location.exists and not unfinished:
-        raise _unknown(location, name)
+        raise _absent(location, name)
     remains = leftovers(location, name)
     for entry in remains.searches:
         if entry.status == "RUNNING" and not entry.deleted and not process_is_gone(entry.tags):
@@ -192,7 +193,7 @@ def deletion(
                 f"then delete it; where that process is gone, delete its run {entry.run_id} in MLflow first."
             )
     if remains.nothing and not unfinished:
-        raise _unknown(location, name)
+        raise _absent(location, name)
     return Deletion(location, remains, unfinished)
 
 
@@ -340,14 +341,8 @@ def _line(entry: SearchEntry, size: int, champion: AliasHolder | None, promoted:
     )
 
 
-def _unknown(location: StoreLocation, name: str) -> UsageError:
+def _absent(location: StoreLocation, name: str) -> UsageError:
     entries = search_entries(location)
     if any(entry.name == name for entry in entries):
-        return UsageError(
-            f"The search {name!r} was deleted in MLflow. `automl delete {shlex.quote(name)} --yes` removes "
-            "what is left of it; a new search may have its name either way."
-        )
-    names = list(dict.fromkeys(entry.name for entry in entries if not entry.deleted))
-    if not names:
-        return UsageError(f"There is no search yet at {location.shown}. Run `automl search` first.")
-    return UsageError(f"There is no search {name!r} at {location.shown}. {did_you_mean(name, names)}")
+        return deleted(name)
+    return unknown(location, name, list(dict.fromkeys(entry.name for entry in entries if not entry.deleted)))

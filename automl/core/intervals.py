@@ -12,6 +12,8 @@ from automl.core.metrics import Metric, Predictions, Target
 
 _ROW_DRAWS = 4_000_000
 _CELL_DRAWS = 40_000_000
+LEAST_DRAWS = 20
+"""Resamples with a score, below which nothing is said of their spread."""
 _GAIN_DRAWS = 20_000_000
 _NORMAL = 1.959963984540054
 _ROUNDING = 1e-9  # relative: what resamples of equal errors differ by
@@ -86,7 +88,7 @@ def score_interval(
         chosen = rng.integers(0, rows, rows)
         scores[draw] = metric.score(target[chosen], predictions[chosen])
     scores = scores[np.isfinite(scores)]
-    if len(scores) < 20:
+    if len(scores) < LEAST_DRAWS:
         # Of hardly any draw there is a score: what a class of one row tells.
         return Interval(value, *_widened(metric, target, predictions, (value, value)), rows)
     levels = np.array([0.025, 0.975])
@@ -99,42 +101,56 @@ def score_interval(
 def gain_interval(
     metric: Metric,
     target: Target,
-    predictions: tuple[Predictions, Predictions],
+    first: Predictions,
+    second: Predictions,
     *,
     draws: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """How much better the second predictions are, as a difference of losses, and its 95 % interval.
+    """The gain of the second predictions over the first, a difference of losses, and its 95 % interval.
 
     Accuracy: the score interval of paired shares (Newcombe, Statistics in Medicine 17, 1998, method 10).
     All others: percentiles over resamples of the rows, both scored on equal draws. Where these do not vary
     although the predictions differ, the two scores' own intervals are put together as if independent
     (MOVER), which is wider than it need be.
     """
-    first, second = predictions
     rows = len(target)
     gain = metric.loss(target, first) - metric.loss(target, second)
     if first.shape == second.shape and np.array_equal(first, second):
         return Interval(0.0, 0.0, 0.0, rows)
     if metric.name == "accuracy":
         return Interval(gain, *_paired_shares(_right(target, first), _right(target, second)), rows)
-    rng = np.random.default_rng(seed)
-    gains = []
-    for _ in range(int(np.clip(_GAIN_DRAWS // max(rows, 1), min(200, draws), draws))):
-        drawn = rng.integers(0, rows, rows)
-        gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
-    finite = np.array([value for value in gains if np.isfinite(value)])
-    if len(finite) < 20:
+    count = int(np.clip(_GAIN_DRAWS // max(rows, 1), min(200, draws), draws))
+    gains = resampled_gains(metric, target, first, second, draws=count, generator=np.random.default_rng(seed))
+    if len(gains) < LEAST_DRAWS:
         return Interval(gain, float("-inf"), float("inf"), rows)  # too few draws have a score to say more
-    low, high = np.quantile(finite, [0.025, 0.975])
-    if high - low <= 1e-12 * max(abs(metric.loss(target, made)) for made in predictions):
-        one, two = (score_interval(metric, target, made, draws=200, seed=seed) for made in predictions)
+    low, high = np.quantile(gains, [0.025, 0.975])
+    if high - low <= 1e-12 * max(abs(metric.loss(target, made)) for made in (first, second)):
+        one, two = (score_interval(metric, target, made, draws=200, seed=seed) for made in (first, second))
         sign = 1.0 if metric.greater_is_better else -1.0
         ends = [sorted((sign * item.low, sign * item.high)) for item in (one, two)]
         at = [sign * item.value for item in (one, two)]
         low = gain - np.hypot(at[1] - ends[1][0], ends[0][1] - at[0])
         high = gain + np.hypot(ends[1][1] - at[1], at[0] - ends[0][0])
     return Interval(gain, float(low), float(high), rows)
+
+
+def resampled_gains(
+    metric: Metric,
+    target: Target,
+    first: Predictions,
+    second: Predictions,
+    *,
+    draws: int,
+    generator: np.random.Generator,
+) -> npt.NDArray[np.float64]:
+    """Differences of the two losses over resamples of the rows, of those draws on which both have one."""
+    rows, gains = len(target), []
+    for _ in range(draws):
+        drawn = generator.integers(0, rows, rows)
+        gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
+    found = np.array(gains, dtype=np.float64)
+    return found[np.isfinite(found)]
 
 
 def standard_error(

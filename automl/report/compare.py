@@ -216,9 +216,9 @@ def _paired(one: _Judged, two: _Judged) -> tuple[tuple[Scored, ...], int]:
     _, left, right = np.intersect1d(one.evidence.rows, two.evidence.rows, return_indices=True)
     target, scored = one.evidence.target[left], []
     for metric in _known_metrics(one, two):
-        predictions = one.predictions(metric)[left], two.predictions(metric)[right]
-        found = gain_interval(metric, target, predictions)
-        values = metric.score(target, predictions[0]), metric.score(target, predictions[1])
+        first, second = one.predictions(metric)[left], two.predictions(metric)[right]
+        found = gain_interval(metric, target, first, second)
+        values = metric.score(target, first), metric.score(target, second)
         scored.append(
             Scored(metric.name, metric.greater_is_better, *values, found.value, found.low, found.high)
         )

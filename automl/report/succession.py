@@ -1,4 +1,4 @@
-"""Whether a new champion is better than the one it would replace: on the rows that both were judged on."""
+"""The gain of a new champion over the one it would replace, on the rows that both were judged on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from automl.core.intervals import Interval
+from automl.core.intervals import LEAST_DRAWS, Interval, resampled_gains
 from automl.core.metrics import Metric
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence
@@ -74,7 +73,11 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
     target = after.target[right]
     old, new = before.predictions[left], after.predictions[right]
     gain = metric.loss(target, old) - metric.loss(target, new)
-    low = gain - _Z * _spread(metric, target, (old, new), rng) if gain > 0 else gain
+    low = gain
+    if gain > 0:
+        gains = resampled_gains(metric, target, old, new, draws=_DRAWS, generator=rng)
+        # A gain that few draws confirm is none that chance could not explain.
+        low -= _Z * float(np.std(gains, ddof=1)) if len(gains) >= LEAST_DRAWS else math.inf
     return Gain(
         metric.name,
         metric.score(target, old),
@@ -83,22 +86,6 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
         low,
         f"{len(left):,} held-out rows",
     )
-
-
-def _spread(
-    metric: Metric,
-    target: npt.NDArray[np.generic],
-    predictions: tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]],
-    rng: np.random.Generator,
-) -> float:
-    """Standard error of the difference over resamples of the rows; infinite where few have a score."""
-    old, new = predictions
-    gains = []
-    for _ in range(_DRAWS):
-        drawn = rng.integers(0, len(target), len(target))
-        gains.append(metric.loss(target[drawn], old[drawn]) - metric.loss(target[drawn], new[drawn]))
-    finite = [value for value in gains if math.isfinite(value)]
-    return float(np.std(finite, ddof=1)) if len(finite) >= _LEAST_ROWS else math.inf
 
 
 def _untouched(metric: Metric, recorded: Mapping[str, float], test: Interval) -> Gain | str:

@@ -11,12 +11,13 @@ from automl.core.errors import UsageError
 from automl.core.text import score_text
 from automl.core.version import __version__
 from automl.tracker.models.registry import register_champion, register_logged
-from automl.tracker.models.succession import alias_holder, give_alias
+from automl.tracker.models.succession import give_alias
 from automl.tracker.notes import dated, note_champion, note_successor, with_champion
 from automl.tracker.people import user_name
 from automl.tracker.query import Record, SearchDescription
 from automl.tracker.store.location import local_path, storage_errors
-from automl.tracker.tags import MODEL_ID, NOTE, OLD_MODEL_ID
+from automl.tracker.store.lookups import find_alias
+from automl.tracker.tags import ALIAS, MODEL_ID, NOTE, OLD_MODEL_ID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,7 +88,7 @@ def promote(record: Record, name: str, run: Run) -> str:
 
 def _give(client: MlflowClient, name: str, version: str, run: Run, user: str) -> None:
     """Give the alias, and say so on the pages of both runs and of the name."""
-    before = alias_holder(client, name)
+    before = find_alias(client, name, ALIAS)
     give_alias(client, name, version, by=user)
     words = f"Version {version} of {name!r}, which is of this run, is the champion: promoted by {user}."
     note_champion(client, run.info.run_id, dated(words))

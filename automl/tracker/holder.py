@@ -48,12 +48,12 @@ class Holder:
         """
         if not self.run_id:
             return f"version {self.version}, whose run is gone"
-        search = f"the search {self.search_run_id[:8]}"
+        search = _search(self.search_run_id)
         if here and self.search_run_id == here:
             search = "this search"
         what = f"{'an earlier' if self.earlier else 'the'} result of {search}"
         if self.trial != NO_TRIAL:
-            what = f"trial #{self.trial} {self.family} of {search}"
+            what = _trial_of(search, self.trial, self.family)
         gone = ", which was deleted in MLflow" if self.deleted else ""
         score = f", {self.score}" if self.score else ""
         return f"version {self.version}: {what}{gone}{score}"
@@ -88,9 +88,17 @@ def holder_of(record: Record, name: str, version: str) -> Holder:
 def trial_words(search: Run, trial: Run) -> str:
     """``trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``."""
     score = _score(search.data.tags.get("automl.metric", ""), trial.data.metrics)
-    number, family = trial.data.tags.get("automl.trial", ""), trial.data.tags.get("automl.family", "")
-    what = f"trial #{number} {family} of the search {search.info.run_id[:8]}"
+    tags = trial.data.tags
+    what = _trial_of(_search(search.info.run_id), tags.get("automl.trial", ""), tags.get("automl.family", ""))
     return ", ".join(filter(None, (what, score)))
+
+
+def _search(run_id: str) -> str:
+    return f"the search {run_id[:8]}"
+
+
+def _trial_of(search: str, number: int | str, family: str) -> str:
+    return f"trial #{number} {family} of {search}"
 
 
 def _score(metric: str, metrics: Mapping[str, float]) -> str:

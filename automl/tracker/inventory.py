@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from automl.tracker.models.succession import alias_holder
 from automl.tracker.store.location import StoreLocation, all_pages, connect, storage_errors
+from automl.tracker.store.lookups import find_alias
+from automl.tracker.store.sqlite import by_run, read_rows
 from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER, recorded_score
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasH
                 (ALIAS,),
             )
             return {str(name): AliasHolder(str(version), str(run or "")) for name, version, run in rows}
-        held = {name: alias_holder(connect(location), name) for name in dict.fromkeys(names)}
+        held = {name: find_alias(connect(location), name, ALIAS) for name in dict.fromkeys(names)}
     return {
         name: AliasHolder(str(version.version), version.run_id or "")
         for name, version in held.items()
@@ -182,7 +182,7 @@ def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
         f"r.lifecycle_stage = 'deleted' OR e.lifecycle_stage = 'deleted' {chosen}",
         values,
     )
-    tags = _grouped(
+    tags = by_run(
         _rows(
             location,
             "SELECT run_uuid, key, value FROM tags WHERE key NOT IN ('mlflow.note.content') AND run_uuid IN "
@@ -190,14 +190,14 @@ def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
             values,
         )
     )
-    metrics = _grouped(
+    metrics = by_run(
         _rows(
             location,
             f"SELECT run_uuid, key, value FROM latest_metrics WHERE run_uuid IN (SELECT r.run_uuid {chosen})",
             values,
         )
     )
-    data = _grouped(
+    data = by_run(
         _rows(
             location,
             "SELECT run_uuid, key, value FROM params WHERE key = 'source' AND run_uuid IN "
@@ -225,20 +225,12 @@ def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
 
 def _rows(location: StoreLocation, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     assert location.database is not None
-    with closing(sqlite3.connect(location.database, timeout=30)) as connection:
-        try:
-            return connection.execute(query, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # a store that is just being made
-                return []
-            raise
-
-
-def _grouped(rows: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for run_id, key, value in rows:
-        found.setdefault(run_id, {})[key] = value
-    return found
+    try:
+        return read_rows(location.database, query, values)
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # a store that is just being made
+            return []
+        raise
 
 
 def _by_client(location: StoreLocation, name: str | None) -> list[SearchEntry]:

@@ -75,46 +75,57 @@ def load(
     ModelFileError
         When the model's files were changed or damaged; none of them was opened.
     """
-    return load_told(name, tracking_uri=tracking_uri, store=store)[0]
+    return load_described(name, tracking_uri=tracking_uri, store=store).predictor
 
 
-def load_told(
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model, and what whoever uses it should know.
+
+    Attributes
+    ----------
+    words:
+        Which one it is: version, search or trial, score.
+    remark:
+        A sentence where no search has the name any more that it was loaded by; else empty.
+    """
+
+    predictor: Predictor
+    words: str
+    remark: str = ""
+
+
+def load_described(
     name: str | os.PathLike[str],
     *,
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
-) -> tuple[Predictor, str]:
-    """The model of :func:`load`, and which one that is in words: version, search or trial, score."""
+) -> LoadedModel:
+    """Load the model of :func:`load`, with a description; parameters and errors as there."""
     from automl.model.predictor import Predictor
 
     folder = Path(name)
     text = os.fspath(name)
     is_place = folder.is_dir() and (os.sep in text or folder.is_absolute())
     if (folder / MANIFEST).is_file() or is_place:
-        return Predictor.load(folder), f"the model in {text}"  # raises, saying what the folder lacks
+        predictor = Predictor.load(folder)  # raises, saying what the folder lacks
+        return LoadedModel(predictor, f"the model in {text}")
     record = _record(tracking_uri, store)
     run = run_of_id(record, text)
     if run is None:
         predictor, held = record.champion(text), champion_holder(record, text)
-        return predictor, f"the champion of {text!r}{f', {held.words()}' if held else ''}"
+        words = f"the champion of {text!r}{f', {held.words()}' if held else ''}"
+        return LoadedModel(predictor, words, "" if text in record.names() else _orphaned(text))
     search = record.search_run(run.info.run_id)
     own = search.data.tags["automl.search"]
     if record.is_trial(run):
-        return record.trial_model(run), f"{own!r}, {trial_words(search, run)}"
+        return LoadedModel(record.trial_model(run), f"{own!r}, {trial_words(search, run)}")
     predictor = record.search_model(run)  # raises where there is no version
     held = holder_of(record, own, search.data.tags["automl.model_version"])
-    return predictor, f"{own!r}, {held.words()}"
+    return LoadedModel(predictor, f"{own!r}, {held.words()}")
 
 
-def remark(
-    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
-) -> str:
-    """What whoever loads by this name should know: that no search has it any more; else nothing."""
-    if (Path(name) / MANIFEST).is_file() or Path(name).is_dir():
-        return ""
-    record = _record(tracking_uri, store)
-    if name in record.names() or run_of_id(record, name) is not None:
-        return ""
+def _orphaned(name: str) -> str:
     return (
         f"The search {name!r} is no longer on record (it was deleted in MLflow, or renamed); its registered "
         "model remains, and predicts."

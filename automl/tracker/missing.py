@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError, did_you_mean
-from automl.tracker.store.location import storage_errors
+from automl.tracker.store.location import StoreLocation, storage_errors
 from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:
@@ -15,12 +16,19 @@ if TYPE_CHECKING:
     from automl.tracker.store.access import Run
 
 
-def unknown(record: Record, name: str) -> UsageError:
-    """For a name that nothing has."""
-    names = record.names()
+def unknown(location: StoreLocation, name: str, names: Sequence[str]) -> UsageError:
+    """For a name that nothing has; ``names`` are those that there are."""
     if not names:
-        return UsageError(f"There is no search yet at {record.location.shown}. Run `automl search` first.")
-    return UsageError(f"There is no search {name!r} at {record.location.shown}. {did_you_mean(name, names)}")
+        return UsageError(f"There is no search yet at {location.shown}. Run `automl search` first.")
+    return UsageError(f"There is no search {name!r} at {location.shown}. {did_you_mean(name, names)}")
+
+
+def deleted(name: str, *, moment: float = 0.0) -> UsageError:
+    """For a search that somebody deleted in MLflow, at a moment in Unix seconds (0 where it is not known)."""
+    return UsageError(
+        f"The search {name!r} was deleted in MLflow{_on(moment)}. `automl delete {shlex.quote(name)} --yes` "
+        "removes what is left of it; a new search may have its name either way."
+    )
 
 
 def without_runs(record: Record, name: str) -> UsageError:
@@ -29,16 +37,12 @@ def without_runs(record: Record, name: str) -> UsageError:
 
     experiment = record.client.get_experiment_by_name(name)
     if experiment is None or SEARCH not in experiment.tags:
-        return unknown(record, name)
-    when = ""
+        return unknown(record.location, name, record.names())
     if experiment.lifecycle_stage == "deleted":
-        when = _on((experiment.last_update_time or 0) / 1000)
-    elif not record.client.search_runs([experiment.experiment_id], "", ViewType.DELETED_ONLY, 1):
+        return deleted(name, moment=(experiment.last_update_time or 0) / 1000)
+    if not record.client.search_runs([experiment.experiment_id], "", ViewType.DELETED_ONLY, 1):
         return UsageError(f"The search {name!r} has only just begun: nothing of it is on record yet.")
-    return UsageError(
-        f"The search {name!r} was deleted in MLflow{when}. `automl delete {shlex.quote(name)} --yes` "
-        "removes what is left of it; a new search may have its name either way."
-    )
+    return deleted(name)
 
 
 def without_champion(record: Record, name: str) -> UsageError:
@@ -46,7 +50,7 @@ def without_champion(record: Record, name: str) -> UsageError:
     with storage_errors(f"look up {name!r}"):
         experiment = record.access.experiment_id(name)
         if experiment is None:
-            return unknown(record, name)
+            return unknown(record.location, name, record.names())
         runs = record.access.search_runs([experiment])
         if not runs:
             return without_runs(record, name)

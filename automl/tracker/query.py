@@ -149,7 +149,9 @@ class Record:
                 return refuse_deleted(self, self._search_of(self._run(name)))
             runs = [] if experiment is None else self.access.search_runs([experiment])
         if not runs:
-            raise unknown(self, name) if experiment is None else without_runs(self, name)
+            if experiment is None:
+                raise unknown(self.location, name, self.names())
+            raise without_runs(self, name)
         return runs[0]
 
     def latest_search_runs(self) -> list[Run]:

@@ -21,7 +21,7 @@ from automl.controller.upkeep import search_lines
 from automl.core.trial import Candidate, Trial
 from automl.report.build import write_card, write_report
 from automl.report.compare import compare
-from automl.tracker.library import leaderboard, load_told, promote, read_leaderboard
+from automl.tracker.library import leaderboard, load_described, promote, read_leaderboard
 
 
 @dataclass(frozen=True)
@@ -148,11 +148,14 @@ def test_predict_says_which_model_it_used(kept: Kept) -> None:
     store = {"store": kept.store}
     assert (
         f"'flowers', version 2: the result of the search {kept.second.run_id[:8]}"
-        in load_told(kept.second.run_id, **store)[1]
+        in load_described(kept.second.run_id, **store).words
     )
     number, family = kept.promoted.trial, kept.promoted.family
-    assert f"'petals', trial #{number} {family} of the search" in load_told(kept.promoted.run_id, **store)[1]
-    assert f"of 'petals', version 2: trial #{number} {family}" in load_told("petals", **store)[1]
+    assert (
+        f"'petals', trial #{number} {family} of the search"
+        in load_described(kept.promoted.run_id, **store).words
+    )
+    assert f"of 'petals', version 2: trial #{number} {family}" in load_described("petals", **store).words
 
 
 def test_a_card_loads_the_version_that_it_describes_and_says_whether_that_is_the_champion(

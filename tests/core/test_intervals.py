@@ -131,10 +131,10 @@ def test_two_perfect_models_may_still_differ_and_a_model_does_not_from_itself():
     codes = np.arange(178) % 2
     sure = two_classes(codes, np.ones(178, dtype=bool))
     for name in ("accuracy", "roc_auc", "f1"):
-        found = gain_interval(METRICS[name], codes, (sure, 0.8 * sure + 0.1))
+        found = gain_interval(METRICS[name], codes, sure, 0.8 * sure + 0.1)
         assert found.value == 0
         assert -0.08 < found.low < -0.01 < 0.01 < found.high < 0.08
-        assert gain_interval(METRICS[name], codes, (sure, sure)).high == 0
+        assert gain_interval(METRICS[name], codes, sure, sure).high == 0
 
 
 def test_no_fold_with_a_mistake_has_still_a_standard_error():
@@ -171,7 +171,7 @@ def test_probabilities_that_are_hardly_off_have_an_interval_of_that_size(name):
     sure = np.eye(2)[codes] + off[:, None] * np.where(np.eye(2)[codes] == 1, -1, 1)
     found = score_interval(METRICS[name], codes, sure)
     assert 0 < found.low <= found.value <= found.high < 2 * found.value
-    gain = gain_interval(METRICS[name], codes, (sure, 0.5 * sure + 0.5 * np.eye(2)[codes]), draws=200)
+    gain = gain_interval(METRICS[name], codes, sure, 0.5 * sure + 0.5 * np.eye(2)[codes], draws=200)
     assert 0 < gain.low <= gain.value <= gain.high < 2 * gain.value
 
 
@@ -179,5 +179,5 @@ def test_two_models_with_tiny_errors_differ_by_no_more_than_these():
     random = np.random.default_rng(0)
     values = random.normal(10, 2, 200)
     two = [(values + random.normal(0, size, 200))[:, None] for size in (1e-12, 2e-12)]
-    found = gain_interval(METRICS["rmse"], values, (two[1], two[0]), draws=200)
+    found = gain_interval(METRICS["rmse"], values, two[1], two[0], draws=200)
     assert 0 < found.low < found.value < found.high < 2e-12

@@ -179,7 +179,7 @@ def test_the_paired_interval_is_narrower_than_what_separate_ones_would_tell():
     shared = rng.normal(size=500)
     first = (target + shared)[:, None]
     second = (target + 0.9 * shared)[:, None]
-    found = gain_interval(METRICS["rmse"], target, (first, second))
+    found = gain_interval(METRICS["rmse"], target, first, second)
     assert found.low < found.value < found.high
     assert found.value == pytest.approx(0.1, abs=0.02)
     assert found.low > 0.05

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from automl.core.text import score_text
 from automl.tracker.reconcile import process_is_gone
+from automl.tracker.store.lookups import find_alias, find_run, find_version_run
 from automl.tracker.tags import (
     ALIAS,
     COLUMNS,
@@ -96,9 +97,9 @@ def settle(
     if rivals:
         _wait_for_lower(client, name, int(version))
     for _ in range(_TURNS):
-        before = alias_holder(client, name)
+        before = find_alias(client, name, ALIAS)
         taken, why = _due(client, name, before, version, run, promote=promote, judge=judge, rivals=rivals)
-        if _number(alias_holder(client, name)) != _number(before):
+        if _number(find_alias(client, name, ALIAS)) != _number(before):
             continue  # another search was just as quick
         if not taken:
             break
@@ -125,7 +126,7 @@ def _unsettled(client: MlflowClient, name: str, own: int) -> set[str]:
     around = [*range(max(1, own - _AROUND), own), own + 1, own + 2]
     found = set()
     for number in map(str, around):
-        run = _run(client, _run_of(client, name, number))
+        run = find_run(client, find_version_run(client, name, number))
         if run is None or run.info.status != "RUNNING" or run.data.tags.get(SETTLED) == number:
             continue
         if not process_is_gone(run.data.tags):
@@ -145,34 +146,10 @@ def _wait_for_lower(client: MlflowClient, name: str, own: int) -> None:
 def _stays(client: MlflowClient, name: str, version: str) -> bool:
     """Whether the alias is still here after a moment in which another search may have given it too."""
     time.sleep(2 * _PAUSE_SECONDS)
-    if _number(alias_holder(client, name)) != version:
+    if _number(find_alias(client, name, ALIAS)) != version:
         return False
     client.set_registered_model_tag(name, GIVEN, version)  # the other one's note may have come last
     return True
-
-
-def _run_of(client: MlflowClient, name: str, version: str) -> str:
-    """The run of a version; empty where there is no such version."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version(name, version).run_id or ""
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return ""
-
-
-def alias_holder(client: MlflowClient, name: str) -> ModelVersion | None:
-    """The version that has the alias, or None: no model, no alias, or one whose version was deleted."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, ALIAS)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return None
 
 
 def give_alias(client: MlflowClient, name: str, version: str, *, by: str = "") -> None:
@@ -193,7 +170,7 @@ def promoted(client: MlflowClient, name: str, held: ModelVersion) -> str:
     if given is not None and given != str(held.version):
         return "promoted in MLflow"
     if given is None and held.run_id:  # automl before 0.2 noted nothing, but only people take a trial
-        found = _run(client, held.run_id)
+        found = find_run(client, held.run_id)
         if found is not None and PARENT in found.data.tags:
             return "a trial that was promoted"
     return ""
@@ -246,7 +223,7 @@ def _better(
     judge: Judge | None,
 ) -> tuple[bool, str]:
     """By a score that both have."""
-    old = _run(client, before.run_id or "")
+    old = find_run(client, before.run_id or "")
     if old is None or old.info.lifecycle_stage == "deleted":
         why = f"the search of version {before.version} was deleted in MLflow"
         return True, f"Version {version} is the champion: {why}."
@@ -280,22 +257,9 @@ def _known_score(client: MlflowClient, version: ModelVersion) -> str:
     """`` (accuracy 0.994)`` where that is on record."""
     if SCORE in version.tags:
         return f" ({version.tags[SCORE]})"
-    found = _run(client, version.run_id or "")
+    found = find_run(client, version.run_id or "")
     if found is None:
         return ""
     metric = found.data.tags.get("automl.metric", "")
     score = recorded_score(metric, found.data.metrics)
     return "" if score is None else f" ({metric} {score_text(score[1])})"
-
-
-def _run(client: MlflowClient, run_id: str) -> Run | None:
-    from mlflow.exceptions import MlflowException
-
-    if not run_id:
-        return None
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return None

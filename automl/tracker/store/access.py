@@ -6,7 +6,6 @@ import math
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from automl.tracker.store.location import all_pages, local_path
+from automl.tracker.store.lookups import find_alias, find_run, find_version_run
 from automl.tracker.store.schema import revision
+from automl.tracker.store.sqlite import by_run, open_database, read_rows
 from automl.tracker.tags import PARENT, SEARCH
 
 if TYPE_CHECKING:
@@ -173,14 +174,8 @@ class _ClientAccess:
         return self._runs([experiment], f"tags.`{PARENT}` = '{search_run_id}'")
 
     def run(self, run_id: str) -> Run | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return _of_client(self._client.get_run(run_id))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
+        run = find_run(self._client, run_id)
+        return None if run is None else _of_client(run)
 
     def deleted_runs(self, beginning: str) -> list[Run]:
         from mlflow.entities import ViewType
@@ -199,24 +194,11 @@ class _ClientAccess:
         return [MetricPoint(float(item.value), int(item.timestamp), int(item.step)) for item in found]
 
     def version_of(self, name: str, alias: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return str(self._client.get_model_version_by_alias(name, alias).version)
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            return ""
+        version = find_alias(self._client, name, alias)
+        return "" if version is None else str(version.version)
 
     def version_run(self, name: str, version: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self._client.get_model_version(name, version).run_id or ""
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return ""
+        return find_version_run(self._client, name, version)
 
     def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
         from mlflow.exceptions import MlflowException
@@ -384,7 +366,7 @@ class _SqliteAccess:
 
     def _read(self, query: str, values: Sequence[Any]) -> list[Run]:
         """The runs that a query finds, with what is written on them, all as it was at one moment."""
-        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
+        with open_database(self._database) as connection:
             connection.execute("BEGIN")
             infos = [_info(row) for row in connection.execute(query, values)]
             found = [info.run_id for info in infos]
@@ -407,8 +389,7 @@ class _SqliteAccess:
         ]
 
     def _rows(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self._database, timeout=30)) as connection:
-            return connection.execute(query, values).fetchall()
+        return read_rows(self._database, query, values)
 
 
 _INFO = "r.run_uuid, r.experiment_id, r.status, r.start_time, r.end_time, r.artifact_uri, r.lifecycle_stage"
@@ -423,12 +404,9 @@ def _grouped(
     connection: sqlite3.Connection, selected: str, run_ids: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """``{run id: {key: value}}`` of one table."""
-    found: dict[str, dict[str, Any]] = {}
+    rows: list[tuple[str, str, Any]] = []
     for start in range(0, len(run_ids), _AT_ONCE):
         some = run_ids[start : start + _AT_ONCE]
         marks = ", ".join("?" * len(some))
-        for run_id, key, value in connection.execute(
-            f"SELECT run_uuid, {selected} WHERE run_uuid IN ({marks})", some
-        ):
-            found.setdefault(run_id, {})[key] = value
-    return found
+        rows += connection.execute(f"SELECT run_uuid, {selected} WHERE run_uuid IN ({marks})", some)
+    return by_run(rows)
