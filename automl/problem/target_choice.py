@@ -133,7 +133,7 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
             return float(given)
         except (TypeError, ValueError):
             raise UsageError(
-                f"The metric function {name} gave {repr(given)[:200]}, which is no number."
+                f"The metric function {name} gave {repr(given)[:200]}, which is not a number."
             ) from None
 
     name = getattr(function, "__name__", "")
