@@ -30,6 +30,8 @@ REVISED = (
     "core/finding.py",
     "core/quantities.py",
     "core/text.py",
+    "data",
+    "families/preprocess",
     "problem/check.py",
     "problem/options.py",
     "problem/search_command.py",

@@ -1,4 +1,4 @@
-"""Digests of data: of a whole frame, and of rows, to find exact duplicates."""
+"""Digests of a whole frame, and of rows, to find exact duplicates."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def duplicate_groups(table: Table) -> Rows:
 
 
 def row_hashes(table: Table) -> Hashes:
-    """A 64-bit hash of each row's features ``(rows,)``, the same wherever the row stands.
+    """A 64-bit hash of each row's features ``(rows,)``, regardless of the place of the row.
 
     Among a million different rows the chance of one false match is below 3e-8.
     """
@@ -75,7 +75,7 @@ def row_hashes(table: Table) -> Hashes:
 
 
 def _mixed(hashes: Hashes, values: Hashes) -> Hashes:
-    """One more column in the rows' hashes; unsigned arithmetic wraps around on purpose."""
+    """Mix one more column into the rows' hashes; unsigned arithmetic wraps around on purpose."""
     mixed = (hashes + _STEP) ^ values
     mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
     mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2

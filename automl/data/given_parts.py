@@ -1,4 +1,4 @@
-"""Columns that say which rows are for training and which for testing: ``split``, ``set``, ``is_train``."""
+"""Columns that assign rows to training and testing: ``split``, ``set``, ``is_train``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from automl.data.images.parts import TEST, TRAIN, VAL, part_of
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_WORDS = 8  # different ones in such a column
-_FIRST = 100  # cells: few columns get beyond the first
+_MOST_WORDS = 8  # distinct ones in such a column
+_FIRST = 100  # cells; most other columns fail at the first one
 _ASKS = re.compile(r"is[_ .-]?(?P<part>train|test)(?:ing)?", re.I)
 _TRUTHS = {"true": True, "yes": True, "1": True, "1.0": True, "y": True, "t": True}
 _TRUTHS |= {"false": False, "no": False, "0": False, "0.0": False, "n": False, "f": False}
 
 
 def parts_in(column: pd.Series[Any]) -> npt.NDArray[Any] | None:
-    """``train``, ``val`` or ``test`` per row where every cell names a part, with ``train`` among them.
+    """``train``, ``val`` or ``test`` per row, if every cell names a part and ``train`` is among them.
 
-    Cells are read as names of folders are (:func:`automl.data.images.parts.part_of`); a column called
+    Cells are read like names of folders (:func:`automl.data.images.parts.part_of`); a column called
     ``is_train`` or ``is_test`` may hold truth values. None for every other column.
     """
     asks = _ASKS.fullmatch(str(column.name).strip())
@@ -32,19 +32,19 @@ def parts_in(column: pd.Series[Any]) -> npt.NDArray[Any] | None:
         return None
     try:
         distinct = column.unique()
-    except TypeError:  # a list further down
+    except TypeError:  # a list in a later cell
         return None
     if not 2 <= len(distinct) <= _MOST_WORDS:
         return None
     parts = {value: _part(value, asks) for value in distinct}
-    found = set(parts.values())
-    if TRAIN not in found or len(found) < 2 or not found <= {TRAIN, VAL, TEST}:
+    present = set(parts.values())
+    if TRAIN not in present or len(present) < 2 or not present <= {TRAIN, VAL, TEST}:
         return None
     return np.array(column.map(parts), dtype=object)
 
 
 def counts_of(parts: npt.NDArray[Any]) -> Mapping[str, int]:
-    """Rows of each part, in the order in which they are used."""
+    """Number of rows of each part, in the order in which they are used."""
     return {part: int((parts == part).sum()) for part in (TRAIN, VAL, TEST) if (parts == part).any()}
 
 

@@ -1,4 +1,4 @@
-"""From a frame with any columns to a table of features: decided once on training rows, then only applied."""
+"""Layout of the columns of a frame as features: decided on training rows, then applied to all others."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from automl.data.files.dialect import TEXT
 from automl.data.target_numbers import TargetNumbers
 
 LARGEST = 1e37  # float32 ends at 3.4e38, and differences must fit
-_MOST_DATES = 4  # differences are made between up to so many date columns
+_MOST_DATES = 4  # with more date columns, no differences are made
 _FORMAT = 1
-_FEW_COLUMNS = 30  # below, taking columns one by one is faster than a block of them
+_FEW_COLUMNS = 30  # up to so many, copying single columns is faster than a block
 
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """A frame as a table, with notes on what was unusual about it."""
+    """A frame as a table, with notes on anything unusual."""
 
     table: Table
     notes: tuple[str, ...] = ()
@@ -49,27 +49,27 @@ class Difference:
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a data set and how they become features; part of every saved model.
+    """The columns of a data set and their plans; part of every saved model.
 
     Attributes
     ----------
     columns:
-        Every input column with its kind and the reason for it, in the frame's order.
+        Every input column with its kind and the reason for it, in the order of the frame.
     plans:
-        How the used ones are encoded, in the same order.
+        Plans of the columns that are used, in the same order.
     differences:
         Features from pairs of date columns.
     target_name:
-        The column that is predicted, or empty.
+        Name of the column to predict, or empty.
     ignored:
-        Columns that are no inputs: target, groups, folds, dropped ones.
+        Columns that are not inputs: target, groups, folds, dropped ones.
     image_numbers:
-        What turns images into numbers for families that read none, as plain data (see
-        :mod:`automl.model.image_numbers`); :meth:`encode` leaves that to whoever has nets.
+        The transformation of images into numbers for families that cannot read images, as plain data (see
+        :mod:`automl.model.image_numbers`); :meth:`encode` does not apply it.
     commas:
-        What commas meant in the number columns of the file that was read: ``,`` or ``1,000``.
+        The meaning of commas in the number columns of the training file: ``,`` or ``1,000``.
     target_numbers:
-        How the target's numbers were written, where they were kept as text; predictions are in their unit.
+        The notation of the target's numbers if they were kept as text; predictions are in their unit.
     label_words:
         Words of the target that are classes, although they count as missing elsewhere.
     missing:
@@ -104,13 +104,13 @@ class Layout:
         Parameters
         ----------
         kinds:
-            Kinds that the user declares.
+            Kinds that the user declared.
         drop, keep:
             Columns to leave out, and columns to keep although they look like ids or constants.
         exclude:
             Columns with another role: groups, folds.
         outcome:
-            The target of these rows, by which columns that look like ids are looked at.
+            The target of these rows, to test columns that look like ids.
         """
         kinds = kinds or {}
         refuse_duplicates([str(name) for name in frame.columns], "The table")
@@ -141,7 +141,7 @@ class Layout:
         return cls(columns, plans, _differences(frame, plans), target or "", tuple(sorted(ignored)))
 
     def with_commas(self, commas: Mapping[str, str]) -> Layout:
-        """This layout of a file whose number columns had these commas, so that frames may hold their text."""
+        """The layout for a file whose number columns had these commas, so that frames can hold their text."""
         plans = tuple(
             replace(plan, notation=notation_of(commas[plan.column]))
             if isinstance(plan, NumberPlan) and plan.column in commas and plan.notation == PLAIN
@@ -157,9 +157,9 @@ class Layout:
 
     @property
     def written(self) -> dict[str, str]:
-        """How the columns of a file are to be read where its rows leave it open: ``text``, ``,``, ``1,000``.
+        """The format of columns where the rows of a new file are ambiguous: ``text``, ``,``, ``1,000``.
 
-        New rows may hold but the numbers of a text column, or but numbers such as 1,234.
+        A new file may have only numbers in a text column, or only numbers such as 1,234.
         """
         words = {plan.column: TEXT for plan in self.plans if plan.reads_words}
         return {**self.commas, **words}
@@ -187,7 +187,7 @@ class Layout:
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        """Where the numbers of each plan begin."""
+        """The first place of the numbers of each plan."""
         places: dict[str, int] = {}
         at = 0
         for plan in self.plans:
@@ -196,16 +196,16 @@ class Layout:
         return places
 
     @cached_property
-    def _known(self) -> frozenset[str]:
+    def _familiar(self) -> frozenset[str]:
         return frozenset((*(column.name for column in self.columns), *self.ignored))
 
     def encode(self, frame: pd.DataFrame) -> EncodedFrame:
-        """The frame's rows as features; further columns and the order of columns do not matter.
+        """Encode the rows of a frame; additional columns and the order of columns do not matter.
 
         Raises
         ------
         DataError
-            When columns are missing, or text stands where training had numbers.
+            If columns are missing, or contain text where training had numbers.
         """
         frame, notes = self._checked(frame)
         rows = len(frame)
@@ -239,19 +239,19 @@ class Layout:
         Raises
         ------
         DataError
-            When columns are missing.
+            If columns are missing.
         """
-        said = []
+        sentences = []
         while True:
             try:
                 self.encode(frame)
             except CellError as error:
-                said.append(str(error).partition(" Next: ")[0])
+                sentences.append(str(error).partition(" Next: ")[0])
                 good = np.ones(len(frame), dtype=bool)
                 good[list(error.places)] = False
                 frame = frame.loc[good]
             else:
-                return frame, tuple(said)
+                return frame, tuple(sentences)
 
     def _checked(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         names = set(frame.columns)
@@ -269,12 +269,12 @@ class Layout:
             )
         if not frame.columns.is_unique:
             refuse_duplicates([str(name) for name in frame.columns if name in set(self.inputs)], "The data")
-        extra = [repr(name) for name in frame.columns if name not in self._known]
+        extra = [repr(name) for name in frame.columns if name not in self._familiar]
         notes = [f"Columns that the model does not know were ignored: {listed(extra)}."] if extra else []
         return frame, notes
 
     def _plain_numbers(self, frame: pd.DataFrame, numbers: Array) -> frozenset[str]:
-        """Fill in the columns that are numbers already, all at once; returns their names."""
+        """Fill in the columns with numeric types, all at once, and return their names."""
         types = dict(zip(frame.columns, frame.dtypes.array, strict=True))
         plain = [
             name
@@ -304,7 +304,7 @@ class Layout:
             numbers[:, start + i] = values
 
     def _without_extremes(self, numbers: Array) -> list[str]:
-        """Make infinite values missing and bound the others to what every library can hold (float32)."""
+        """Make infinite values missing and clip the others to the range of every library (float32)."""
         extreme = np.abs(numbers) > LARGEST
         if not extreme.any():
             return []
@@ -343,7 +343,7 @@ class Layout:
             )
         names = (data["target"], *data["ignored"], *(column[0] for column in data["columns"]))
         if not all(isinstance(name, str) for name in names):
-            raise DataError("The model's columns have names that are no text. Next: train again.")
+            raise DataError("The model's columns have names that are not text. Next: train it again.")
         return cls(
             tuple(Column(name, Kind(kind), reason) for name, kind, reason in data["columns"]),
             tuple(plan_from_json(plan) for plan in data["plans"]),
@@ -359,7 +359,7 @@ class Layout:
 
 
 def _kept_after_all(decision: Decision, frame: pd.DataFrame, decided: Collection[str]) -> Decision:
-    """Where nothing else is left, whole numbers that look like an id may be what there is to learn from."""
+    """The decision to keep whole numbers that look like an id, because no other input is left."""
     name = decision.column.name
     if decision.column.kind is not Kind.ID or name in decided or not is_numeric(frame[name]):
         return decision

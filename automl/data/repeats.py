@@ -1,19 +1,20 @@
-"""Rows with equal features: copies of one record, or combinations of values that come again by nature.
+"""Rows with equal features: duplicates of a record, or combinations of values that recur naturally.
 
-A copy tells a model what its original is, so copies are kept on one side of every fold. Where columns have
-few values, equal rows are different records: a new row will mostly equal one of them, and a fold that holds
-out all rows of a combination judges something else than new rows (with two binary columns, the opposite).
+A duplicate reveals the target of its original, so duplicates are kept on the same side of every fold. If
+columns have few values, equal rows are different records: a new row will usually equal one of them, and a
+fold that holds out all rows of a combination judges something else than new rows (with two binary columns,
+the opposite).
 
-Three observations decide, none of which reads the target:
+Three observations decide, without the target:
 
-- In a column of many fractions, texts or images, a value that few rows have singles a record out: rows that
-  agree in it too are copies. (Where they are not, rows with values nearby stand in for them.) Other rows are
-  *open*.
-- Combinations are common where most open rows equal another one. That share is also the chance that a new row
-  equals one that is known (I. J. Good 1953, "The population frequencies of species").
-- Values that combine freely make near misses: pairs of rows that agree in all columns but one are more
-  frequent than pairs that agree in all, or these are as frequent as chance makes them, column by column.
-  Copies make neither.
+- In a column of many fractions, texts or images, a value that few rows have identifies a record: equal rows
+  with such a value are duplicates. (If they are not, rows with similar values take their place.) Other rows
+  are *open*.
+- Combinations are common if most open rows equal another one. That share is also the chance that a new row
+  equals a known one (I. J. Good 1953, "The population frequencies of species").
+- Values that combine freely produce near misses: pairs of rows that agree in all columns except one are more
+  frequent than pairs that agree in all, or the latter are as frequent as by chance, column by column.
+  Duplicates produce neither.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from automl.data.digest import Hashes, duplicate_groups
 Mask = npt.NDArray[np.bool_]
 
 MANY_VALUES = 100
-"""Fractions, texts or images with more different values than this may single a record out ..."""
+"""Fractions, texts or images with more distinct values than this may identify a record ..."""
 ROWS_PER_VALUE = 5
-"""... and so may those with fewer rows than this for each of their values."""
+"""... and so may those with fewer rows per value than this."""
 COMMON = 0.05
-"""A value that this share of the rows has singles out none of them."""
+"""A value that this share of the rows has does not identify a record."""
 MOSTLY = 0.5
 NEAR_MISSES = 2.0
-"""Per pair of equal rows: two columns with two values each make as many."""
+"""Per pair of equal rows; two columns with two values each have as many."""
 BY_CHANCE = 0.1
-"""Columns that depend on one another agree more often than chance has it, by this factor at most."""
+"""Columns that depend on one another agree more often than by chance, by this factor at most."""
 FEW_ROWS = 10
 SAMPLE_ROWS = 20_000
 SAMPLE_COLUMNS = 50
@@ -50,14 +51,14 @@ SAMPLE_COLUMNS = 50
 
 @dataclass(frozen=True)
 class Repeats:
-    """Which rows of a table equal which.
+    """Groups of equal rows of a table.
 
     Attributes
     ----------
     groups:
         ``(rows,)`` numbers; rows with equal features share one.
     natural:
-        ``(rows,)`` whether the row equals others as a combination of values that is common, not as a copy.
+        ``(rows,)`` whether a row equals others as a common combination of values, not as a duplicate.
     """
 
     groups: Rows
@@ -70,23 +71,23 @@ class Repeats:
 
     @property
     def combinations(self) -> int:
-        """Number of different rows among the natural ones."""
+        """Number of distinct rows among the natural ones."""
         return len(np.unique(self.groups[self.natural]))
 
     @property
     def copies(self) -> int:
-        """Number of rows that equal an earlier one and are copies of it."""
+        """Number of rows that are duplicates of an earlier one."""
         return self.repeated - (int(self.natural.sum()) - self.combinations)
 
     @property
     def described(self) -> str:
-        """What the natural rows are, for people."""
+        """A description of the natural rows, for people."""
         rows, count = int(self.natural.sum()), self.combinations
         return f"{rows:,} rows repeat {counted(count, 'combination')} of values"
 
     @property
     def together(self) -> Rows | None:
-        """Group numbers by which to deal the rows into folds, a natural row alone; None without copies."""
+        """Groups of rows to keep in one fold, with natural rows alone; None without duplicates."""
         if not self.copies:
             return None
         if not self.natural.any():
@@ -101,7 +102,7 @@ def find_repeats(table: Table, plans: Iterable[Plan] = ()) -> Repeats:
     Parameters
     ----------
     plans:
-        Of the user's columns: features of one column, such as the year and the month of a date, count as one.
+        Plans of the columns: features of one column, such as year and month of a date, count as one.
     """
     groups = duplicate_groups(table)
     sizes = np.bincount(groups)
@@ -118,7 +119,7 @@ def find_repeats(table: Table, plans: Iterable[Plan] = ()) -> Repeats:
 
 
 def _open_rows(table: Table, has_equal: Mask) -> Mask:
-    """Rows that no value singles out."""
+    """Mask of the rows without a value that identifies a record."""
     is_open = np.ones(table.rows, dtype=np.bool_)
     sample = _spread(np.arange(table.rows), SAMPLE_ROWS)
     columns = (*table.numbers.T, *table.texts, *table.images)
@@ -143,7 +144,7 @@ def _are_whole(values: npt.NDArray[np.generic]) -> bool:
 
 
 def _column_hashes(table: Table, plans: Iterable[Plan]) -> list[Hashes]:
-    """Hashes of the cells of each of the user's columns, which may be added and taken away in any order."""
+    """Hashes of the cells of each column, which can be added and subtracted in any order."""
     source = {
         name: plan.column
         for plan in plans
@@ -161,7 +162,7 @@ def _column_hashes(table: Table, plans: Iterable[Plan]) -> list[Hashes]:
 
 
 def _combine_freely(hashes: list[Hashes]) -> bool:
-    """Whether equal rows are what the columns' values make of themselves."""
+    """Return whether equal rows arise from freely combining values."""
     rows = len(hashes[0])
     whole: Hashes = np.sum(np.stack(hashes), axis=0, dtype=np.uint64)
     equal = _pairs(whole)
@@ -175,7 +176,7 @@ def _combine_freely(hashes: list[Hashes]) -> bool:
 
 
 def _spread(numbers: Rows, most: int) -> Rows:
-    """At most that many of them, a random part, in their order."""
+    """A random choice of at most ``most`` numbers, in their order."""
     if len(numbers) <= most:
         return numbers
     return np.sort(np.random.default_rng(0).choice(numbers, most, replace=False))

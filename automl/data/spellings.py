@@ -1,4 +1,4 @@
-"""Labels of classes that differ in case or blanks alone: slips of one class, or classes of their own."""
+"""Labels that differ only in case or blanks: typos of one class, or separate classes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pandas as pd
 from automl.data.cells.names import listed
 
 Labels = npt.NDArray[Any]
-_RARE = 0.01  # of the rows of the spelling that it is a slip of
+_RARE = 0.01  # of the rows of the correct spelling
 _TRUTHS = frozenset(("yes", "no", "true", "false"))
 
 
-def join_slips(values: Labels) -> tuple[Labels, list[str]]:
-    """Labels ``(rows,)`` without blanks around them and without slips of case, and what was said of them.
+def merge_spellings(values: Labels) -> tuple[Labels, list[str]]:
+    """Labels ``(rows,)`` without blanks around them and without typos of case, and remarks.
 
-    A spelling is a slip of a more frequent one where it stands once, or in at most a hundredth of its rows:
-    ``YES`` among many ``Yes``. Spellings that repeat are classes of their own (``AA``, ``Aa`` and ``aa`` are
-    genotypes), but for yes and no, true and false.
+    A spelling is a typo of a more frequent one if it occurs once, or at most a hundredth as often: ``YES``
+    among many ``Yes``. Spellings that repeat are separate classes (``AA``, ``Aa`` and ``aa`` are genotypes),
+    except for yes and no, true and false.
     """
     codes, distinct = pd.factorize(values)
     trimmed = [str(label).strip() for label in distinct]
@@ -30,22 +30,22 @@ def join_slips(values: Labels) -> tuple[Labels, list[str]]:
     chosen: dict[str, str] = {}
     alike: dict[str, list[str]] = {}
     for label in sorted(counts, key=lambda label: -counts[label]):
-        kept = alike.setdefault(label.casefold(), [])
-        is_slip = bool(kept) and (
-            label.casefold() in _TRUTHS or counts[label] <= max(1.0, _RARE * counts[kept[0]])
+        spellings = alike.setdefault(label.casefold(), [])
+        is_typo = bool(spellings) and (
+            label.casefold() in _TRUTHS or counts[label] <= max(1.0, _RARE * counts[spellings[0]])
         )
-        chosen[label] = kept[0] if is_slip else label
-        if not is_slip:
-            kept.append(label)
+        chosen[label] = spellings[0] if is_typo else label
+        if not is_typo:
+            spellings.append(label)
     spelled = np.array([chosen[label] for label in trimmed], dtype=object)
     notes = []
     changed = [i for i, label in enumerate(distinct) if label != spelled[i]]
     if changed:
         rows = int(np.isin(codes, changed).sum())
         pairs = [f"{distinct[i]!r} as {spelled[i]!r}" for i in changed]
-        notes.append(f"Spellings of the same class were joined in {rows} rows: {listed(pairs)}.")
-    for kept in alike.values():
-        if len(kept) > 1:
-            said = ", ".join(f"{label!r} ({counts[label]})" for label in kept)
-            notes.append(f"Labels that differ in case alone are classes of their own: {said}.")
+        notes.append(f"Spellings of the same class were merged in {rows} rows: {listed(pairs)}.")
+    for spellings in alike.values():
+        if len(spellings) > 1:
+            listing = ", ".join(f"{label!r} ({counts[label]})" for label in spellings)
+            notes.append(f"Labels that differ only in case are separate classes: {listing}.")
     return spelled[codes] if len(distinct) else values, notes

@@ -1,4 +1,4 @@
-"""The target column made clean: no missing values, one spelling per class, numbers as numbers."""
+"""The clean target column: no missing values, one spelling per class, numbers as numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from automl.data.cells.durations import DURATIONS, seconds_of
 from automl.data.cells.names import listed
 from automl.data.cells.plain import EXACT, is_numeric, parse_numbers, words
 from automl.data.cells.row_numbers import row_number
-from automl.data.spellings import join_slips
+from automl.data.spellings import merge_spellings
 from automl.data.target_numbers import (
     TargetNumbers,
     find_target_numbers,
@@ -30,25 +30,25 @@ from automl.data.target_numbers import (
 Values = npt.NDArray[Any]
 _MISSING_SHARE = 0.5
 _MANY_CLASSES = 1_000
-_SINGLES_SHARE = 0.05  # of the rows may be the only ones of their class
+_SINGLES_SHARE = 0.05  # of the rows may be the only one of their class
 _NUMBERS = (int, float, np.integer, np.floating)
-_LARGEST = 1e37  # squares and sums of more would not fit
+_LARGEST = 1e37  # squares and sums of larger numbers would overflow
 
 
 @dataclass(frozen=True)
 class CleanTarget:
-    """The rows that have a target, and it.
+    """The rows that have a target, and their targets.
 
     Attributes
     ----------
     frame:
-        The rows that are left, all columns, with their own index.
+        The usable rows with all columns and their own index.
     values:
         ``(rows,)`` labels or numbers in their own type: bool, int64, float64, or str as objects.
     notes:
-        What was dropped or changed.
+        Sentences on what was dropped or changed.
     numbers:
-        How the numbers were written, where text or durations were read as numbers.
+        The notation of the numbers, if text or durations were read as numbers.
     """
 
     frame: pd.DataFrame
@@ -59,7 +59,7 @@ class CleanTarget:
 
 @dataclass(frozen=True)
 class _Column:
-    """A target's values in their own type, where they are present, remarks, and how numbers were written."""
+    """The values of a target in their own type, a mask of those present, remarks, and their notation."""
 
     values: Values
     present: npt.NDArray[np.bool_]
@@ -72,7 +72,7 @@ def clean_target(
     target: str,
     *,
     task: str | None = None,
-    known: bool = False,
+    judging: bool = False,
     numbers: TargetNumbers | None = None,
 ) -> CleanTarget:
     """The usable rows of a frame and their target.
@@ -80,20 +80,20 @@ def clean_target(
     Parameters
     ----------
     task:
-        ``classification``, ``binary``, ``multiclass``, ``regression``, or None when it is still open.
-    known:
-        The rows are judged, not learned from: constant targets and rare classes are fine.
+        ``classification``, ``binary``, ``multiclass``, ``regression``, or None if it is still open.
+    judging:
+        Whether the rows are judged, not trained on: constant targets and rare classes are fine.
     numbers:
-        How the target's numbers were written where a model learned from them.
+        The notation of the target's numbers in training.
 
     Raises
     ------
     DataError
-        For a target that is absent, mostly missing, infinite, or has nothing to tell apart.
+        For a target that is absent, mostly missing, infinite, or constant.
     """
     if target not in frame.columns:
         alone = len(frame.columns) == 1
-        hint = " Next: if that is the whole header, name what separates it with --delimiter." if alone else ""
+        hint = " Next: if that is the whole header, pass its separator with --delimiter." if alone else ""
         raise DataError(f"There is no target column {target!r}. {did_you_mean(target, frame.columns)}{hint}")
     column = _read(frame[target], target, task, numbers)
     values, present, notes = column.values, column.present, [*column.remarks]
@@ -112,9 +112,9 @@ def clean_target(
         _refuse_extremes(values, target, frame)
     classes = task != "regression" and (task is not None or _looks_like_classes(values))
     if values.dtype.kind == "O":
-        values, spelled = join_slips(values)
+        values, spelled = merge_spellings(values)
         notes += spelled
-    if known:
+    if judging:
         return CleanTarget(frame, values, tuple(notes), column.numbers)
     if classes:
         frame, values, rare = _without_singles(frame, values, target)
@@ -124,7 +124,7 @@ def clean_target(
 
 
 def _looks_like_classes(values: Values) -> bool:
-    """Whether the target would be taken for classes: labels, two numbers, or few different whole ones."""
+    """Return whether the target would be read as classes: labels, two numbers, or few whole numbers."""
     if values.dtype.kind in "Ob":
         return True
     distinct = len(np.unique(values))
@@ -146,8 +146,8 @@ def _read(column: pd.Series[Any], target: str, task: str | None, numbers: Target
     open_task = task in (None, "regression")
     if column.dtype.kind == "m" and open_task:
         seconds = TargetNumbers(duration=DURATIONS)
-        said = "The target's durations are numbers: predictions are in seconds."
-        return _Column(seconds_of(column), present, (said,), seconds)
+        remark = "The target's durations are numbers: predictions are in seconds."
+        return _Column(seconds_of(column), present, (remark,), seconds)
     large = column.dtype.kind == "u" and present.any() and column.max() >= 2**63
     if is_numeric(column) and not large:
         if task is None:
@@ -165,7 +165,7 @@ def _read(column: pd.Series[Any], target: str, task: str | None, numbers: Target
 def _read_words(
     column: pd.Series[Any], target: str, task: str | None, numbers: TargetNumbers | None
 ) -> _Column:
-    """Text: numbers where all of it is, else labels."""
+    """Read text as numbers if all of it is numeric, else as labels."""
     text = words(column)
     present = text.is_valid().to_numpy(zero_copy_only=False)
     open_task = task in (None, "regression")
@@ -175,11 +175,11 @@ def _read_words(
     spelled_as_classes = False
     if open_task and numbers is not None:
         values, bad = numbers.read(text)
-        known = values[present & ~np.isnan(values)]
+        usable = values[present & ~np.isnan(values)]
         spelled_once = pc.count_distinct(text.filter(pa.array(~np.isnan(values)))).as_py() == len(
-            np.unique(known)
+            np.unique(usable)
         )
-        spelled_as_classes = spelled_once and _looks_like_classes(known)
+        spelled_as_classes = spelled_once and _looks_like_classes(usable)
         if task == "regression" or not spelled_as_classes:
             refuse_units(numbers, text, target)
             refuse_words(bad, text, target, column)
@@ -202,7 +202,7 @@ def _read_words(
 def _labels(
     column: pd.Series[Any], text: Any, present: npt.NDArray[np.bool_], *, kept_as_text: bool
 ) -> _Column:
-    """The labels as they are written; those of several types by their text."""
+    """Read the labels as they are written; values of several types by their text."""
     kinds = _types(column[column.notna()])
     raw = column.to_numpy(dtype=object)
     remarks: tuple[str, ...] = ()
@@ -217,7 +217,7 @@ def _labels(
 
 
 def _typed_numbers(column: pd.Series[Any], present: npt.NDArray[np.bool_]) -> pd.Series[Any]:
-    """Python's own numbers among None, as databases give them, in a type for numbers; else the column."""
+    """The column in a numeric type if it holds Python numbers and None, as databases give them."""
     kinds = _types(column[present])
     whole = all(issubclass(kind, int | np.integer) for kind in kinds)
     if not kinds or bool in kinds or not all(issubclass(kind, _NUMBERS) for kind in kinds):
@@ -232,7 +232,7 @@ def _typed_numbers(column: pd.Series[Any], present: npt.NDArray[np.bool_]) -> pd
 
 
 def _types(present: pd.Series[Any]) -> set[type]:
-    """The types of the values, whatever holds them."""
+    """The types of the values, whatever the type of the column."""
     if isinstance(present.dtype, pd.StringDtype):
         return {str}
     return {type(value) for value in present} if present.dtype.kind == "O" else {present.dtype.type}
@@ -241,11 +241,11 @@ def _types(present: pd.Series[Any]) -> set[type]:
 def _whole_if_classes(
     values: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], task: str | None
 ) -> Values:
-    """Whole numbers that became floats only because some were missing are integers again."""
-    known = values[present]
-    if task == "regression" or present.all() or not len(known) or not np.isfinite(known).all():
+    """The values as integers again, if they became floats only because some were missing."""
+    usable = values[present]
+    if task == "regression" or present.all() or not len(usable) or not np.isfinite(usable).all():
         return values
-    whole = bool((known == np.floor(known)).all()) and float(np.abs(known).max()) < 2**53
+    whole = bool((usable == np.floor(usable)).all()) and float(np.abs(usable).max()) < 2**53
     return np.where(present, values, 0).astype(np.int64) if whole else values
 
 
@@ -253,9 +253,9 @@ def _refuse_extremes(values: Values, target: str, frame: pd.DataFrame) -> None:
     rows = np.flatnonzero(np.abs(values) > _LARGEST)
     if not len(rows):
         return
-    what = "infinite" if np.isinf(values[rows]).all() else f"infinite or beyond {_LARGEST:g}"
+    problem = "infinite" if np.isinf(values[rows]).all() else f"infinite or beyond {_LARGEST:g}"
     raise DataError(
-        f"The target {target!r} is {what} in {len(rows)} row{'s' * (len(rows) > 1)}: "
+        f"The target {target!r} is {problem} in {len(rows)} row{'s' * (len(rows) > 1)}: "
         f"{listed([row_number(frame, row) for row in rows])}. Next: replace, remove or rescale them."
     )
 
@@ -265,7 +265,7 @@ def _refuse_constant(values: Values, target: str) -> None:
     if len(distinct) < 2 and len(set(values.tolist())) < 2:
         shown = _shown(values[:1])[0] if len(values) else "nothing"
         raise DataError(
-            f"The target {target!r} holds one value only ({shown} in {len(values)} rows): nothing to learn. "
+            f"The target {target!r} has only one value ({shown} in {len(values)} rows): nothing to learn. "
             "Next: choose another --target."
         )
 
@@ -273,7 +273,7 @@ def _refuse_constant(values: Values, target: str) -> None:
 def _without_singles(
     frame: pd.DataFrame, values: Values, target: str
 ) -> tuple[pd.DataFrame, Values, list[str]]:
-    """Classes with one member cannot be both learned and judged: their rows are left out."""
+    """The rows without classes of a single row, which cannot be used both to train and to judge."""
     codes, distinct = pd.factorize(values)
     counts = np.bincount(codes, minlength=len(distinct))
     notes = []
@@ -287,20 +287,20 @@ def _without_singles(
         raise DataError(
             f"The target {target!r} has fewer than two classes with two rows or more: {names} "
             f"{'has' if len(single) == 1 else 'have'} one row each. Next: add rows of "
-            f"{'it' if len(single) == 1 else 'them'}, or join classes."
+            f"{'it' if len(single) == 1 else 'them'}, or merge classes."
         )
-    kept = counts[codes] > 1
+    usable = counts[codes] > 1
     if len(single) > max(1, _SINGLES_SHARE * len(values)):
         raise DataError(
-            f"{len(single)} of the {len(distinct)} values of the target {target!r} stand in one row only, "
-            f"such as {listed(_shown(distinct[single[:3]]))}: as classes they cannot be learned and judged, "
+            f"{len(single)} of the {len(distinct)} values of the target {target!r} occur in only one "
+            f"row, such as {listed(_shown(distinct[single[:3]]))}: such classes cannot both train and judge, "
             f"and {share_text(len(single) / len(values))} of the rows would be left out. Next: choose "
-            "another --target, join rare classes, or, if it is a quantity, write it as numbers and pass "
+            "another --target, merge rare classes, or, if it is a quantity, write it as numbers and pass "
             "--task regression."
         )
-    what = "class has" if len(single) == 1 else "classes have"
-    notes.append(f"{len(single)} {what} a single row, which was left out: {names}.")
-    return frame.loc[kept], values[kept], notes
+    subject = "class has" if len(single) == 1 else "classes have"
+    notes.append(f"{len(single)} {subject} a single row, which was left out: {names}.")
+    return frame.loc[usable], values[usable], notes
 
 
 def _shown(labels: Iterable[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Targets that are quantities kept as text (amounts with a unit, durations), and targets that are dates."""
+"""Targets that are quantities written as text (amounts with a unit, durations), or dates."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _DATES = 0.8  # of the words must be dates
 
 @dataclass(frozen=True)
 class TargetNumbers:
-    """How a target writes its numbers.
+    """The notation of a target's numbers.
 
     Attributes
     ----------
     notation:
-        Of amounts.
+        Notation of amounts.
     duration:
         A style of :mod:`automl.data.cells.durations`; empty for amounts.
     """
@@ -65,8 +65,8 @@ class TargetNumbers:
             return read_durations(text, self.duration)
         if self.notation == PLAIN:
             return parse_numbers(text)
-        found = self.notation.read(text)
-        return found.values, found.bad
+        amounts = self.notation.read(text)
+        return amounts.values, amounts.bad
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for :meth:`from_json`."""
@@ -74,17 +74,17 @@ class TargetNumbers:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> TargetNumbers:
-        """What :meth:`to_json` wrote."""
+        """The value that :meth:`to_json` wrote."""
         return cls(Notation.from_json(data["notation"]), data["duration"])
 
 
 def find_target_numbers(text: Words, *, exact: bool) -> TargetNumbers | None:
-    """How the words write numbers, or None where most of them are none, or they are codes.
+    """The notation of numbers in text, or None if most words are not numbers, or are codes.
 
     Parameters
     ----------
     exact:
-        Whole numbers that a float cannot hold are codes as well, as are digits with leading zeros.
+        Whether whole numbers that a float cannot hold are codes, as are digits with leading zeros.
     """
     if has_leading_zeros(text):
         return None
@@ -93,44 +93,44 @@ def find_target_numbers(text: Words, *, exact: bool) -> TargetNumbers | None:
         values, bad = parse_numbers(text, decimal=style or ".")
         if not bad.any() and not np.isnan(values).all():
             large = exact and bool((np.abs(values) >= EXACT).any())
-            # as floats some of them would be one class
+            # as floats some of them would be equal
             codes = large and pc.any(pc.match_substring_regex(text, "^[+-]?[0-9]{16,}$")).as_py()
             return None if codes else TargetNumbers(notation_of(style))
-    found = find_amounts(text)
-    if found is not None:
-        return TargetNumbers(found.notation)
+    amounts = find_amounts(text)
+    if amounts is not None:
+        return TargetNumbers(amounts.notation)
     duration = find_durations(text)
     return None if duration is None else TargetNumbers(duration=duration)
 
 
 def refuse_units(numbers: TargetNumbers, text: Words, target: str) -> None:
-    """Raise :class:`DataError` for amounts in units that cannot be converted into one."""
+    """Raise :class:`DataError` for amounts in units that cannot be converted into one another."""
     if not numbers.notation.several:
         return
     units = numbers.notation.read(text).units
     counts = np.bincount(units[units >= 0], minlength=len(numbers.notation.levels))
-    said = [f"{level!r} ({count})" for level, count in zip(numbers.notation.levels, counts, strict=True)]
+    listing = [f"{level!r} ({count})" for level, count in zip(numbers.notation.levels, counts, strict=True)]
     raise DataError(
-        f"The target {target!r} holds amounts in several units: {listed(said)}. A prediction is one number. "
-        "Next: convert them into one unit, or keep the rows of one."
+        f"The target {target!r} holds amounts in several units: {listed(listing)}. A prediction is one "
+        "number. Next: convert them into the same unit, or keep the rows with one unit."
     )
 
 
 def refuse_words(odd: Mask, text: Words, target: str, column: pd.Series[Any]) -> None:
-    """Raise :class:`DataError` naming the cells of a numeric target that are not numbers: ``odd`` ones."""
+    """Raise :class:`DataError` with the cells of a numeric target that are not numbers: the ``odd`` ones."""
     bad = np.flatnonzero(odd)
     if not len(bad):
         return
     counts = pc.value_counts(text.take(pa.array(bad)))
     order = np.argsort(-counts.field(1).to_numpy(), kind="stable")
-    said = [f"{str(counts.field(0)[int(i)])!r} ({counts.field(1)[int(i)]})" for i in order]
+    listing = [f"{str(counts.field(0)[int(i)])!r} ({counts.field(1)[int(i)]})" for i in order]
     sample = text[int(bad[0])].as_py()
     word = sample if "," not in sample else "WORD"
     raise DataError(
-        f"The target {target!r} holds numbers but for {len(bad)} of {len(text) - text.null_count} cells: "
-        f"{listed(said, 5)}; the first is {quoted(sample)} in row {row_number(column, bad[0])}. Next: "
-        f"correct or blank them, or say that they mean no value: --missing 'usual,{word}'. "
-        "--task classification takes every value for a class."
+        f"The target {target!r} holds numbers except for {len(bad)} of {len(text) - text.null_count} cells: "
+        f"{listed(listing, 5)}; the first is {quoted(sample)} in row {row_number(column, bad[0])}. Next: "
+        f"correct or blank them, or declare them as missing: --missing 'usual,{word}'. "
+        "--task classification makes every value a class."
     )
 
 
@@ -141,13 +141,13 @@ def refuse_dates(column: pd.Series[Any], text: Words | None, target: str) -> Non
         return
     raise DataError(
         f"The target {target!r} holds dates, such as {sample!r}: a date is not a quantity that a model can "
-        "predict. Next: make a number of it, such as the days since a date that is known of each row, and "
-        "predict that; or, if the dates are names of a few classes, pass --task classification."
+        "predict. Next: convert it into a number, such as the days since a date that is known for each row, "
+        "and predict that; or, if the dates are names of a few classes, pass --task classification."
     )
 
 
 def _date(column: pd.Series[Any], text: Words | None) -> str:
-    """A date of a column that holds dates; else empty."""
+    """An example of the dates in a column; empty if it does not hold dates."""
     present = column.dropna()
     if column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
         return str(present.iloc[0]) if len(present) else ""
@@ -156,9 +156,9 @@ def _date(column: pd.Series[Any], text: Words | None) -> str:
         compact = bool((values == np.floor(values)).all()) and is_compact_date(values)
         many = len(np.unique(values)) > 20
         return f"{values[0]:.0f}" if compact and many and not np.isnan(compact_days(values)).any() else ""
-    found = find_date_reading(text)
-    if found is None:
+    detected = find_date_reading(text)
+    if detected is None:
         return ""
-    read = ~np.isnan(moments_of_words(text, found[0]))
+    read = ~np.isnan(moments_of_words(text, detected[0]))
     valid = len(text) - text.null_count
     return str(text.filter(pa.array(read))[0]) if read.sum() >= _DATES * valid else ""

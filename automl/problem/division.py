@@ -137,7 +137,7 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     frame, name = given.read.frame, layout.target_name
     if name not in frame.columns:
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
-    clean = clean_target(frame, name, task=task.name, known=True, numbers=layout.target_numbers)
+    clean = clean_target(frame, name, task=task.name, judging=True, numbers=layout.target_numbers)
     what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
     table = with_image_numbers(given.refer(layout.encode(clean.frame).table), layout.image_numbers)
     notes = (note for note in given.read.notes if note not in source.read.notes)

@@ -48,7 +48,9 @@ def test_case_33_a_nearly_perfect_predictor_is_warned_of_with_its_score(cli, wri
 
 def test_case_34_mixed_types_are_counted_and_the_rule_is_stated(cli, write, frame):
     name = write(frame.assign(m=["n.v." if i == 5 else i * 0.5 for i in range(60)]))
-    search(cli, name).worked("'m' holds numbers but for 1 of 60 values", "'n.v.' in row 6", "--kind m=number")
+    search(cli, name).worked(
+        "'m' holds numbers except for 1 of 60 values", "'n.v.' in row 6", "--kind m=number"
+    )
     search(cli, name, "y", "--kind", "m=number").worked("1 values such as 'n.v.' are not numbers: missing")
 
 
@@ -85,7 +87,7 @@ def test_case_37_dates_in_several_formats_are_parsed_and_that_is_said(cli, write
     mixed = [f"{day:%Y-%m-%d}" if i % 2 else f"{day:%d.%m.%Y}" for i, day in enumerate(days)]
     zones = [f"{day:%Y-%m-%dT10:00}{'+02:00' if i % 2 else 'Z'}" for i, day in enumerate(days)]
     name = write(frame.assign(mixed=mixed, zones=zones))
-    search(cli, name).worked("'mixed' writes dates in several formats", "'zones' mixes time zones")
+    search(cli, name).worked("'mixed' has dates in several formats", "'zones' mixes time zones")
     assert {kinds(checked(cli, name)[1])[column] for column in ("mixed", "zones")} == {"date"}
 
 

@@ -67,7 +67,7 @@ def test_case_06_one_search_reads_files_in_several_encodings(cli, write, frame):
     search(cli, old, "y", "--test", write(text.encode("koi8_r"), "new.txt")).worked(*words)
     done = cli("predict", "data", new)
     done.worked()
-    assert "never seen" not in done.err
+    assert "did not occur" not in done.err
     assert "unseen" not in done.err
 
 
@@ -205,7 +205,7 @@ def test_case_16_a_truncated_parquet_file(cli, write, frame, tmp_path):
     frame.to_parquet(tmp_path / "whole.parquet")
     content = (tmp_path / "whole.parquet").read_bytes()
     for damaged in (content[:-30], content[:200], b"PAR1" + os.urandom(400)):
-        search(cli, write(damaged, "cut.parquet")).refused(3, "cut.parquet is no complete parquet file")
+        search(cli, write(damaged, "cut.parquet")).refused(3, "cut.parquet is not a complete parquet file")
 
 
 def test_case_17_a_compression_bomb_stops_at_the_limit(cli, tmp_path):

@@ -19,7 +19,7 @@ def test_case_45_an_unseen_category_is_predicted_and_counted(cli, write, searche
     searched.loc[[1, 2, 9], "colour"] = "violet"
     done = cli("predict", "data", write(searched, "new.csv"))
     assert len(labels(done)) == 61
-    assert "warning: Column 'colour': 3 values, such as 'violet', were never seen in training" in done.err
+    assert "warning: Column 'colour': 3 values, such as 'violet', did not occur in training" in done.err
 
 
 def test_case_46_all_missing_columns_are_listed(cli, write, searched):

@@ -40,7 +40,7 @@ def test_case_22_an_infinite_target_is_refused_with_its_rows(cli, write, frame):
 
 @pytest.mark.parametrize("value", ["same", 7, 0.5, True])
 def test_case_23_a_constant_target_is_refused(cli, write, frame, value):
-    search(cli, write(frame.assign(y=value))).refused(3, "'y' holds one value only", "60 rows", "Next:")
+    search(cli, write(frame.assign(y=value))).refused(3, "'y' has only one value", "60 rows", "Next:")
 
 
 def test_case_24_a_class_with_one_member_is_left_out_and_named(cli, write, frame):
@@ -86,7 +86,7 @@ def test_case_27_whole_numbers_get_a_task_with_its_reason_and_the_override(cli, 
 def test_case_28_spellings_are_joined_with_a_warning_and_predictions_have_the_labels(cli, write, frame):
     spelled = ["Yes", "no ", "yes", "NO", "no", "Yes", "no", "no"]
     frame["y"] = [spelled[i % 8] for i in range(60)]
-    search(cli, write(frame)).worked("warning Spellings of the same class were joined", "'yes' as 'Yes'")
+    search(cli, write(frame)).worked("warning Spellings of the same class were merged", "'yes' as 'Yes'")
     assert set(predicted(cli, write(frame, "new.csv"))) == {"y", "no"}
 
 

@@ -24,7 +24,7 @@ import pytest
         (("--kind", "colour"), 2, "COLUMN=KIND"),
         (("--kind", "colour=nmber"), 2, "'number'"),
         (("--kind", "nobody=number"), 3, "--kind: there is no column 'nobody'"),
-        (("--kind", "colour=number"), 3, "none of its values is one"),
+        (("--kind", "colour=number"), 3, "none of its values is a number"),
         (("--kind", "colour=date"), 3, "2024-12-31"),
         (("--metric", "acuracy"), 2, "'accuracy'"),
         (("--metric", "rmse"), 2, "not defined for a binary task"),

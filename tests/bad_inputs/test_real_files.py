@@ -84,7 +84,7 @@ def test_case_84_a_sorted_measurement_is_kept_and_that_is_said(cli, write):
     sand = 0.5 + 0.4 * np.sin(depth / 160) + random.normal(0, 0.03, 160)
     name = write(pd.DataFrame({"depth": depth, "noise": random.normal(size=160), "y": sand.round(4)}))
     search(cli, name).worked(
-        "warning Column 'depth' holds whole numbers that may only name the rows", "--drop"
+        "warning Column 'depth' holds whole numbers that may only identify the rows", "--drop"
     )
     search(cli, write(pd.DataFrame({"n": range(7, 167), "x": sand, "y": sand.round(1)}), "n.csv")).worked(
         "left out 'n' (id)"
@@ -93,7 +93,7 @@ def test_case_84_a_sorted_measurement_is_kept_and_that_is_said(cli, write):
 
 def test_case_88_none_is_a_class_and_the_user_decides(cli, write, frame):
     frame["y"] = [["None", "good", "bad"][i % 3] for i in range(60)]
-    search(cli, write(frame)).worked("'None' stands in 20 rows", "is taken for a class", "multiclass")
+    search(cli, write(frame)).worked("'None' occurs in 20 rows", "is taken for a class", "multiclass")
     search(cli, "data.csv", "y", "--missing", "usual", "--name", "usual").worked(
         "20 rows without a target (33.3%) were left out", "binary"
     )

@@ -153,7 +153,7 @@ def test_dates_in_several_ways_are_noted(honest: pd.DataFrame, labels: np.ndarra
     assert "+02:00, UTC" in found["time_zones zones"].evidence
     assert "'soon' in row 10" in found["bad_dates broken"].evidence
     ambiguous = [f"{i % 12 + 1:02}/{i % 11 + 1:02}/2024" for i in range(ROWS)]
-    assert "exchanged" in find(honest.assign(when=ambiguous), labels)["date_formats when"].evidence
+    assert "swapped" in find(honest.assign(when=ambiguous), labels)["date_formats when"].evidence
 
 
 def test_blank_cells_among_dates_are_missing_and_not_bad(honest: pd.DataFrame, labels: np.ndarray) -> None:

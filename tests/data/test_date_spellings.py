@@ -60,7 +60,7 @@ def test_what_only_the_other_order_makes_a_date_is_read_and_warned_of() -> None:
     pieces = plan_of(TRAINED["month first"]).encode(pd.Series(["03/05/2021", "13/05/2021", "25/12/2020"]))
     assert pieces.days is not None
     assert pieces.days.tolist() == [DAY, 18760.0, 18621.0]
-    assert "2 dates can only be read with day and month the other way round" in pieces.notes[0]
+    assert "2 dates can only be read with day and month in the opposite order" in pieces.notes[0]
     assert "month first" in pieces.notes[0]
 
 

@@ -43,7 +43,7 @@ def test_a_measurement_that_tells_of_the_target_is_kept_and_that_is_said(
 ) -> None:
     found = column(name, values, told_by(values, classes=classes))
     assert found.kind is Kind.NUMBER
-    assert "may only name the rows" in found.reason
+    assert "may only identify the rows" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_without_a_target_they_are_kept_in_doubt() -> None:
 
 def test_noise_is_seldom_taken_for_a_relation() -> None:
     told = [
-        Outcome(np.random.default_rng(seed).normal(size=ROWS), False).is_told_by(DEPTH) for seed in range(300)
+        Outcome(np.random.default_rng(seed).normal(size=ROWS), False).depends_on(DEPTH) for seed in range(300)
     ]
     assert sum(told) <= 12  # 3 are expected by chance
 

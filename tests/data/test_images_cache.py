@@ -11,7 +11,7 @@ from PIL import Image
 from automl.data.images import cache as images_cache
 from automl.data.images import store as images_store
 from automl.data.images.cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
-from automl.data.images.decode import Decoded, decode
+from automl.data.images.decode import DecodedImage, decode
 from automl.data.images.pixels import close_stores
 
 
@@ -55,7 +55,7 @@ def test_decoded_images_that_are_worked_with_stay(tmp_path: Path) -> None:
 def test_images_that_are_being_decoded_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, asked = tmp_path / "cache", []
 
-    def decode_beside_another_search(path: Path, side: int) -> Decoded:
+    def decode_beside_another_search(path: Path, side: int) -> DecodedImage:
         with room_for(cache, 1 << 20) as enough:
             asked.append(enough)
         return decode(path, side)

@@ -100,7 +100,7 @@ def test_other_layouts_are_refused_with_the_expected_one(photos: Path, wrong: st
         root = photos / "split"
         for place in ("train/a", "train/b", "val/c"):
             write(root / place / "1.png")
-    with pytest.raises(DataError, match=r"Expected is|rename or remove"):
+    with pytest.raises(DataError, match=r"Expected: |rename or remove"):
         scan_classes(root)
 
 
@@ -139,7 +139,7 @@ def test_the_cache_is_bounded(photos: Path, tmp_path: Path) -> None:
     paths = [photos / file.path for file in scan_images(photos).files]
     small = store_pixels(paths, tmp_path / "cache", most_bytes=8 * 40 * 40 * 3)
     assert small.store.pixels.shape[1] == 32
-    with pytest.raises(StorageError, match=r"cache of 1 MiB at least.* --cache-size"):
+    with pytest.raises(StorageError, match=r"cache of at least 1 MiB.* --cache-size"):
         store_pixels(paths, tmp_path / "cache", most_bytes=1000)
 
 
@@ -170,8 +170,8 @@ def test_rows_without_an_image_are_counted(photos: Path, tmp_path: Path) -> None
     images = open_images(frame, ("photo",), photos, tmp_path / "cache")
     (finding,) = images.findings
     assert finding.evidence == (
-        "3 of 5 rows were set aside for their images: dogs/none.png (there is no such file); "
-        "2 rows name no image."
+        "3 of 5 rows were set aside because of their images: dogs/none.png (there is no such file); "
+        "2 rows have no image path."
     )
 
 
@@ -182,5 +182,5 @@ def test_an_image_in_two_classes_is_reported(photos: Path, tmp_path: Path) -> No
     labels = images.frame["label"].to_numpy(dtype=object)
     (finding,) = copies(images, images.frame, labels, None)
     assert finding.code == "image_in_two_classes"
-    assert finding.evidence.startswith("1 image stands in several classes: ")
+    assert finding.evidence.startswith("1 image is in several classes: ")
     assert "cats/copy.png" in finding.evidence

@@ -73,10 +73,10 @@ def test_what_is_left_out_is_named_with_its_suffix_and_number(tmp_path: Path) ->
 def test_errors_name_the_suffixes_that_were_found(tmp_path: Path) -> None:
     lay(tmp_path, "cat/", "dog/a.heic", "dog/b.heic", "dog/c.xyz")
     with pytest.raises(
-        DataError, match=r"'dog' in .* holds no image. Found: 2 .heic, 1 .xyz. To use them, convert"
+        DataError, match=r"'dog' in .* contains no images. Found: 2 .heic, 1 .xyz. To use them, convert"
     ):
         scan_classes(tmp_path)
-    with pytest.raises(DataError, match=r"holds no image \(.jpg, .*Found: 2 .heic, 1 .xyz"):
+    with pytest.raises(DataError, match=r"contains no images \(.jpg, .*Found: 2 .heic, 1 .xyz"):
         scan_images(tmp_path / "dog")
     with pytest.raises(DataError, match=r"a HEIC image; convert it to JPEG, or pip install pillow-heif"):
         decode(b"\0\0\0\x18ftypheic" + b"\0" * 40, 8)

@@ -26,7 +26,7 @@ def found(scan: Scan) -> dict[str, int]:
 
 
 def refusal(root: Path) -> str:
-    with pytest.raises(DataError, match="Expected is FOLDER/CLASS") as refused:
+    with pytest.raises(DataError, match="Expected: FOLDER/CLASS") as refused:
         scan_classes(root)
     return str(refused.value)
 
@@ -70,7 +70,7 @@ def test_a_class_named_like_a_part_beside_other_classes_stays_one(tmp_path: Path
 )
 def test_folders_of_the_same_folders_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     said = refusal(lay(tmp_path, *both(*names)))
-    assert "hold the same folders (cat, dog): are they parts? Next: name parts train, val, test" in said
+    assert "contain the same folders (cat, dog): are they parts? Next: name parts train, val, test" in said
 
 
 def test_classes_with_folders_of_their_own_stay_classes(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_classes_with_folders_of_their_own_stay_classes(tmp_path: Path) -> None:
 def test_single_folders_around_all_others_are_gone_through_and_named(tmp_path: Path) -> None:
     scan = scan_classes(lay(tmp_path, *both("data/pets")))
     assert found(scan) == {"": 4}
-    assert scan.notes() == ["The folder 'data/pets' was taken for the one that holds all."]
+    assert scan.notes() == ["The folder 'data/pets' was taken for the root, because it holds everything."]
 
 
 @pytest.mark.parametrize(
@@ -96,20 +96,26 @@ def test_a_part_without_classes_is_left_out_and_said(tmp_path: Path, heap: str) 
 @pytest.mark.parametrize(
     ("places", "said"),
     [
-        (["train/", "test1/"], "2 images lie in 'train' without class folders"),
-        ([*both("train"), "train/loose.png"], "1 image lies in 'train' beside the class folders"),
-        ([*both("train"), "val/"], "'val' lie in no class folder, so that they cannot judge"),
+        (["train/", "test1/"], "2 images are in 'train' without class folders"),
+        ([*both("train"), "train/loose.png"], "1 image is in 'train' beside the class folders"),
+        ([*both("train"), "val/"], "'val' are not in a class folder, so they cannot judge"),
         (both("val", "test"), "are parts of a split, but there is no train"),
         (both("test"), "is a part of a split, but there is no train"),
-        ([*both("train", "val"), "more/"], "beside the parts of a split lies 'more' with 2 images"),
+        ([*both("train", "val"), "more/"], "beside the parts of a split there is 'more' with 2 images"),
         (
             ["train/", "test/", "bus/"],
             "'train' has the name of a part of a split, but holds images, as 'bus'",
         ),
-        (both("train/train", "train/val", "test"), "'train' is a part of a split and holds parts again"),
-        ([*both("train"), "more/"], "'train' holds folders (cat, dog), and 'more' does not: are they parts?"),
-        (["cat_train/", "cat_test/", "dog_train/", "dog_test/"], "hold both a class and a part of a split"),
-        (["cat/train/", "cat/test/", "dog/"], "'cat' holds the parts of a split (test, train), and 'dog'"),
+        (both("train/train", "train/val", "test"), "'train' is a part of a split and contains parts again"),
+        (
+            [*both("train"), "more/"],
+            "'train' contains folders (cat, dog), and 'more' does not: are they parts?",
+        ),
+        (
+            ["cat_train/", "cat_test/", "dog_train/", "dog_test/"],
+            "contain both a class and a part of a split",
+        ),
+        (["cat/train/", "cat/test/", "dog/"], "'cat' contains the parts of a split (test, train), and 'dog'"),
     ],
 )
 def test_splits_that_cannot_be_told_are_refused(tmp_path: Path, places: list[str], said: str) -> None:
@@ -124,4 +130,4 @@ def test_parts_inside_of_the_classes_are_kept(tmp_path: Path) -> None:
 def test_a_folder_without_images_beside_the_parts_is_said(tmp_path: Path) -> None:
     scan = scan_classes(lay(tmp_path, *both("train", "val"), "annotations/boxes.json"))
     assert found(scan) == {"train": 4, "val": 4}
-    assert "'annotations' is not a part of the split: it holds no image." in scan.notes()
+    assert "'annotations' is not a part of the split: it has no images." in scan.notes()

@@ -52,7 +52,7 @@ def test_parts_made_of_links_into_a_store_beside_them_are_read(tmp_path: Path) -
             link(tmp_path / part / name, tmp_path / "all" / name)
     scan = scan_classes(tmp_path)
     assert Counter(file.part for file in scan.files) == {"train": 4, "val": 4}
-    assert "'all' is not a part of the split: links of the parts lead into it." in scan.notes()
+    assert "'all' is not a part of the split: links in the parts lead into it." in scan.notes()
 
 
 def test_links_out_of_the_folder_are_named_and_said_where_nothing_else_is_there(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_links_out_of_the_folder_are_named_and_said_where_nothing_else_is_there(
     link(root / "dog" / "1.png", outside / "dog" / "1.png")
     with pytest.raises(
         DataError,
-        match=r"'dog' in .* holds no image. Found: 1 .txt and 1 not opened, such as "
+        match=r"'dog' in .* contains no images. Found: 1 .txt and 1 not opened, such as "
         r"'dog/1.png' \(a link that leads out of the folder\). Links are followed within",
     ):
         scan_classes(root)
@@ -69,7 +69,7 @@ def test_links_out_of_the_folder_are_named_and_said_where_nothing_else_is_there(
     (root / "dog" / "one.txt").unlink()
     (root / "dog").rmdir()
     link(root / "dog", outside / "dog")
-    with pytest.raises(DataError, match=r"one class only \(cat\).*'dog' \(a link that leads out"):
+    with pytest.raises(DataError, match=r"only one class \(cat\).*'dog' \(a link that leads out"):
         scan_classes(root)
 
 

@@ -61,7 +61,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    assert "no regular file" in refused(tmp_path / "pipe.csv")
+    assert "is not a regular file" in refused(tmp_path / "pipe.csv")
 
 
 @pytest.mark.parametrize(("text", "part"), [("", "0 bytes"), (" \n\n", "blanks"), ("a,b\n", "0 rows")])
@@ -306,7 +306,7 @@ def test_a_ragged_row_is_refused_with_its_line_or_skipped_on_request(tmp_path: P
 
 
 def test_a_header_without_its_last_name_says_so(tmp_path: Path) -> None:
-    assert "3 values where the header names 2 columns" in refused(write(tmp_path, "a,b\n" + "1,2,3\n" * 5))
+    assert "3 values, but the header names 2 columns" in refused(write(tmp_path, "a,b\n" + "1,2,3\n" * 5))
 
 
 @pytest.mark.parametrize("text", ['a,b\n1,x\n2,"y\n3,z\n', 'a,b\n1,x\n"2,y\n3,z\n', '"a,b\n1,x\n'])
@@ -416,7 +416,7 @@ def test_parquet_is_read_and_damage_is_named(tmp_path: Path) -> None:
     frame.to_parquet(path)
     pd.testing.assert_frame_equal(read_table(path).frame, frame, check_dtype=False)
     content = path.read_bytes()
-    assert "no complete parquet" in refused(write(tmp_path, content[: len(content) // 2], "cut.parquet"))
+    assert "not a complete parquet" in refused(write(tmp_path, content[: len(content) // 2], "cut.parquet"))
     assert "not parquet" in refused(write(tmp_path, b"PK\x03\x04", "zip.parquet"))
 
 
@@ -425,7 +425,7 @@ def test_xlsx_is_read_and_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "data.xlsx"
     pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}).to_excel(path, index=False)
     assert read_table(path).frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
-    assert "no complete xlsx" in refused(write(tmp_path, path.read_bytes()[:2000], "cut.xlsx"))
+    assert "not a complete xlsx" in refused(write(tmp_path, path.read_bytes()[:2000], "cut.xlsx"))
 
 
 def test_xlsx_without_its_extra_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

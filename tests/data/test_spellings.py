@@ -7,11 +7,11 @@ import pytest
 
 from automl.core.errors import DataError
 from automl.core.tasks import choose_task
-from automl.data.spellings import join_slips
+from automl.data.spellings import merge_spellings
 
 
 def joined(*labels: str) -> tuple[list[str], list[str]]:
-    values, notes = join_slips(np.array(labels, dtype=object))
+    values, notes = merge_spellings(np.array(labels, dtype=object))
     return values.tolist(), notes
 
 
@@ -19,7 +19,7 @@ def joined(*labels: str) -> tuple[list[str], list[str]]:
 def test_spellings_that_repeat_are_classes_of_their_own_and_that_is_said(labels: tuple[str, ...]) -> None:
     values, notes = joined(*labels * 9)
     assert values == list(labels * 9)
-    assert "classes of their own" in notes[0]
+    assert "separate classes" in notes[0]
     task = choose_task(np.array(values, dtype=object)).task
     assert sorted(map(str, task.labels)) == sorted(labels)
     assert task.decode(np.eye(len(labels))[task.encode(np.array(labels, dtype=object))]).tolist() == [*labels]
@@ -28,7 +28,7 @@ def test_spellings_that_repeat_are_classes_of_their_own_and_that_is_said(labels:
 def test_a_rare_spelling_is_a_slip() -> None:
     values, notes = joined(*["Setosa"] * 400, *["SETOSA"] * 3, "setosa", *["other"] * 9)
     assert set(values) == {"Setosa", "other"}
-    assert "joined in 4 rows" in notes[0]
+    assert "merged in 4 rows" in notes[0]
 
 
 def test_yes_and_no_are_words_in_any_case() -> None:

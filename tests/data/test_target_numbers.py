@@ -53,7 +53,7 @@ def test_amounts_are_a_regression_in_their_unit(write: Any, unit: str, task: str
 
 def test_rows_to_judge_by_are_read_as_the_training_rows_were() -> None:
     numbers = clean([f"{i * 37 + 1},5 €" for i in range(ROWS)]).numbers
-    assert clean(["1.234 €"], task="regression", known=True, numbers=numbers).values.tolist() == [1234.0]
+    assert clean(["1.234 €"], task="regression", judging=True, numbers=numbers).values.tolist() == [1234.0]
 
 
 def test_classes_that_are_written_with_a_unit_stay_classes() -> None:

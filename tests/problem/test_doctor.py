@@ -70,7 +70,7 @@ def test_what_a_search_would_refuse_is_an_error_and_the_columns_are_checked_stil
     done = check(tmp_path, frame.assign(y="same"), "-t", "y")
     assert done.return_value == 3
     assert "error     [refused]" in done.output
-    assert "one value only" in " ".join(done.output.split())
+    assert "only one value" in " ".join(done.output.split())
     assert "[id] Column 'key'" in done.output
     assert "a search would refuse this data" in done.output
 

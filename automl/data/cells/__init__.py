@@ -1,1 +1,1 @@
-"""What the cells of a column say: plain words and numbers, amounts, dates, durations, names."""
+"""Contents of cells: plain words and numbers, amounts, dates, durations, names."""

@@ -18,10 +18,10 @@ from automl.data.cells.plain import Mask, Words, flags, without_placeholders
 from automl.data.cells.units import NO_UNIT, Mark, Scale, is_currency, scales_of
 
 _SAMPLE = 500
-_LIKELY_MARKS = 100  # so many are looked at, the frequent ones first
-_MOSTLY = 0.8  # of the cells must be amounts: then the others are words among them
+_LIKELY_MARKS = 100  # at most so many are considered, the most frequent first
+_MOSTLY = 0.8  # of the cells must be amounts; the others then count as words among them
 
-# Signs that look alike are read alike: blanks of every width, every dash for a minus, every apostrophe.
+# Characters that look alike are read alike: blanks of every width, every dash as a minus, every apostrophe.
 _ALIKE = (
     ("[\u200b-\u200f\u2060\ufeff]", ""),
     ("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\t]", " "),
@@ -47,14 +47,14 @@ _ANGLE = (
 
 @dataclass(frozen=True)
 class Notation:
-    """How a column writes its numbers.
+    """The notation of a column's numbers.
 
     Attributes
     ----------
     decimal, thousands:
-        The signs before the fraction and between thousands; ``thousands`` may be empty.
+        The characters before the fraction and between thousands; ``thousands`` may be empty.
     scales:
-        Every mark that stands beside the numbers, with what it makes of them; empty for numbers alone.
+        Every mark beside the numbers, with the scale it stands for; empty for numbers alone.
     """
 
     decimal: str = "."
@@ -63,12 +63,12 @@ class Notation:
 
     @cached_property
     def units(self) -> tuple[str, ...]:
-        """The units of what is read, in order; one, mostly the empty one."""
+        """The units of the numbers, sorted; usually one, the empty string."""
         return tuple(sorted({scale.unit for _, scale in self.scales})) or ("",)
 
     @property
     def several(self) -> bool:
-        """Whether the numbers are in units that cannot be converted into one."""
+        """True if the numbers are in units that cannot be converted into one."""
         return len(self.units) > 1
 
     @property
@@ -83,7 +83,7 @@ class Notation:
 
     @property
     def described(self) -> str:
-        """For people, beginning with a comma; empty for plain numbers."""
+        """A description for people that begins with a comma; empty for plain numbers."""
         parts = []
         if self.several:
             parts.append("in " + ", ".join(self.levels))
@@ -100,18 +100,18 @@ class Notation:
         return "".join(f", {part}" for part in parts)
 
     def read(self, text: Words) -> Amounts:
-        """Words as numbers in this notation; missing words and placeholders are missing, not bad."""
+        """Words as numbers in this notation; nulls and placeholders count as missing, not as bad."""
         words = _Distinct.of(text)
         return self._read(_Parts.of(words.distinct), words.places)
 
     def _read(self, parts: _Parts, places: Codes) -> Amounts:
-        """The amounts of a column whose cells are these words, by their places; -1 is missing."""
+        """The amounts of a column whose cells are these words, given by their places; -1 is missing."""
         values = parts.numbers(self)
-        known = dict(self.scales) or {Mark(): Scale()}
+        scales = dict(self.scales) or {Mark(): Scale()}
         units = np.full(len(values), -1, dtype=np.int32)
         for code, mark in enumerate(parts.marks):
             rows = parts.codes == code
-            scale = known.get(mark) or self._alike(mark)
+            scale = scales.get(mark) or self._alike(mark)
             values[rows] *= np.nan if scale is None else scale.factor
             units[rows] = -1 if scale is None else self.units.index(scale.unit)
         units[np.isnan(values)] = -1
@@ -120,7 +120,7 @@ class Notation:
         return Amounts(self, values[places], units[places], bad)
 
     def _alike(self, mark: Mark) -> Scale | None:
-        """What a number without any mark is where all others have one unit: in that unit."""
+        """The scale of a number without a mark, if all the others share one unit: that unit."""
         return Scale(1.0, self.units[0]) if mark == Mark() and not self.several else None
 
     def to_json(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Notation:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Notation:
-        """What :meth:`to_json` wrote."""
+        """The notation that :meth:`to_json` wrote."""
         scales = ((Mark(str(b), str(a), str(t)), Scale(float(f), str(u))) for b, a, t, f, u in data["scales"])
         return cls(data["decimal"], data["thousands"], tuple(scales))
 
@@ -154,12 +154,12 @@ _NOTATIONS = (
 
 @dataclass(frozen=True)
 class Amounts:
-    """A column of amounts that was read.
+    """The amounts that were read from a column.
 
     Attributes
     ----------
     values:
-        ``(rows,)`` in their unit; NaN where nothing or something else stands.
+        ``(rows,)`` in their unit; NaN where the cell is missing or holds something else.
     units:
         ``(rows,)`` places in ``notation.units``; -1 where there is no amount.
     bad:
@@ -173,9 +173,9 @@ class Amounts:
 
 
 def find_amounts(text: Words) -> Amounts | None:
-    """The column as amounts in the one notation that fits them, or None where they are none.
+    """The column as amounts in the one notation that fits it, or None if it does not hold amounts.
 
-    At least 80 % of the words are amounts; the others are marked as bad.
+    At least 80 % of the words must be amounts; the others are marked as bad.
     """
     words = _Distinct.of(text)
     valid = words.places[words.places >= 0]
@@ -184,23 +184,23 @@ def find_amounts(text: Words) -> Amounts | None:
     if not len(sample) or _Parts.of(sample).share < _MOSTLY:
         return None
     parts = _Parts.of(words.distinct)
-    known = parts.with_known_marks(np.bincount(valid, minlength=len(words.distinct)))
+    likely = parts.with_known_marks(np.bincount(valid, minlength=len(words.distinct)))
     coded = pc.any(pc.match_substring_regex(parts.written, "^0[0-9]+$")).as_py()  # 007 is not a quantity
-    notation = None if coded or not known.marks else _notation(known)
+    notation = None if coded or not likely.marks else _notation(likely)
     amounts = None if notation is None else notation._read(parts, words.places)
     return amounts if amounts is not None and amounts.bad.sum() <= (1 - _MOSTLY) * len(valid) else None
 
 
 @dataclass(frozen=True)
 class _Distinct:
-    """The different words of a column, and where they stand; -1 for missing ones and placeholders."""
+    """Distinct words of a column, and the place of each row's word among them; -1 for missing ones."""
 
     distinct: Words
     places: Codes
 
     @classmethod
     def of(cls, text: Words) -> _Distinct:
-        """Those of a column."""
+        """The distinct words of a column; placeholders count as missing."""
         encoded = without_placeholders(text).dictionary_encode()
         return cls(encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False))
 
@@ -228,16 +228,16 @@ def _times(scale: Scale) -> str:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Words taken apart.
+    """Words split into number, sign and marks.
 
     Attributes
     ----------
     negative, written:
-        ``(words,)`` whether a minus or brackets stand there, and the number as it is written.
+        ``(words,)`` whether there is a minus sign or brackets, and the number as written.
     fixed:
-        ``(words,)`` angles, which are read already; else NaN.
+        ``(words,)`` angles in degrees; NaN for other words.
     codes, marks:
-        ``(words,)`` places among the marks, -1 for a word that is not an amount.
+        ``(words,)`` places among the marks; -1 for a word that is not an amount.
     """
 
     negative: npt.NDArray[np.bool_]
@@ -250,12 +250,12 @@ class _Parts:
     def of(cls, words: Words) -> _Parts:
         """The parts of every word."""
         text = _plain(words)
-        found = pc.extract_regex(text, pattern=_CELL)
-        minus = sum(flags(pc.equal(found.field(name), "-")) for name in ("first", "second", "last"))
-        opened, closed = (flags(pc.not_equal(found.field(name), "")) for name in ("open", "close"))
+        fields = pc.extract_regex(text, pattern=_CELL)
+        minus = sum(flags(pc.equal(fields.field(name), "-")) for name in ("first", "second", "last"))
+        opened, closed = (flags(pc.not_equal(fields.field(name), "")) for name in ("open", "close"))
         negative = np.asarray(minus + opened, dtype=np.int64)
-        good = flags(found.is_valid()) & (opened == closed) & (negative <= 1)
-        around = [pc.fill_null(found.field(name), "") for name in ("before", "after", "limit")]
+        good = flags(fields.is_valid()) & (opened == closed) & (negative <= 1)
+        around = [pc.fill_null(fields.field(name), "") for name in ("before", "after", "limit")]
         joined = pc.binary_join_element_wise(*around, pa.scalar("\n", text.type)).dictionary_encode()
         codes = np.where(good, joined.indices.to_numpy(zero_copy_only=False), -1)
         marks = [_mark(word) for word in joined.dictionary.to_pylist()]
@@ -264,20 +264,20 @@ class _Parts:
             marks.append(Mark("", ending))
             codes[[word == ending for word in endings]] = len(marks) - 1
         used, codes = _renumbered(codes, marks)
-        return cls(negative > 0, found.field("number"), angles, codes, used)
+        return cls(negative > 0, fields.field("number"), angles, codes, used)
 
     @property
     def share(self) -> float:
-        """Of the words that are amounts."""
+        """Share of the words that are amounts."""
         return float(np.mean(self.codes >= 0)) if len(self.codes) else 0.0
 
     def with_known_marks(self, rows: npt.NDArray[np.int64]) -> _Parts:
-        """These parts without rare marks that are no units, such as those of ``#DIV/0!``.
+        """These parts without rare marks that are not units, such as those of ``#DIV/0!``.
 
         Parameters
         ----------
         rows:
-            ``(words,)`` how often each word stands there.
+            ``(words,)`` how often each word occurs.
         """
         counts = np.bincount(self.codes + 1, weights=rows, minlength=len(self.marks) + 1)[1:]
         kept: list[Mark] = []
@@ -292,12 +292,12 @@ class _Parts:
         return self.written.filter(pa.array((self.codes >= 0) & np.isnan(self.fixed)))
 
     def all_written(self, notation: Notation) -> bool:
-        """Whether every number is written in this notation."""
+        """Return whether every number is written in this notation."""
         fits = pc.match_substring_regex(self._numbers_of_amounts(), _pattern(notation))
         return bool(pc.all(fits, min_count=0).as_py())
 
     def points_between_thousands(self) -> bool:
-        """Whether points stand between the thousands of large numbers alone: 1.234 beside 999."""
+        """Return whether points stand between the thousands of large numbers alone: 1.234 beside 999."""
         numbers = self._numbers_of_amounts()
         pointed = pc.match_substring_regex(numbers, r"^[1-9][0-9]{0,2}([.][0-9]{3})+$")
         small = pc.match_substring_regex(numbers, r"^[0-9]{1,3}$")
@@ -306,7 +306,7 @@ class _Parts:
         )
 
     def numbers(self, notation: Notation) -> Array:
-        """The numbers with their signs; NaN where a word is no amount in this notation."""
+        """The numbers with their signs; NaN where a word is not an amount in this notation."""
         good = pc.fill_null(pc.match_substring_regex(self.written, _pattern(notation)), False)
         text = pc.if_else(
             pc.and_(good, pa.array(self.codes >= 0)), self.written, pa.scalar(None, self.written.type)
@@ -321,7 +321,7 @@ class _Parts:
 
 
 def cuts_numbers(word: str, borders: Iterable[int]) -> bool:
-    """Whether a word is cut inside a number that has separators, such as the 1,914.52 of ``USD 1,914.52``."""
+    """Return whether a border is inside a number with separators, such as 1,914.52 in ``USD 1,914.52``."""
     for run in _RUN.finditer(word.translate(_BLANKS)):
         if any(run.start() < border < run.end() for border in borders) and any(
             re.match(_pattern(notation), run.group()) for notation in _NOTATIONS
@@ -331,7 +331,7 @@ def cuts_numbers(word: str, borders: Iterable[int]) -> bool:
 
 
 def _pattern(notation: Notation) -> str:
-    """Numbers of this notation; between thousands also as in India, 12,34,567."""
+    """Regular expression for numbers in this notation; with commas also as in India, 12,34,567."""
     point, sign = re.escape(notation.decimal), re.escape(notation.thousands)
     plain = rf"[0-9]+({point}[0-9]*)?|{point}[0-9]+"
     grouped = rf"|[1-9][0-9]{{0,2}}({sign}[0-9]{{3}})+({point}[0-9]*)?" if sign else ""
@@ -340,12 +340,12 @@ def _pattern(notation: Notation) -> str:
 
 
 def _plain(words: Words) -> Words:
-    """The words with signs that look alike written alike."""
+    """The words with characters that look alike written alike."""
     for pattern, sign in _DASHES:
         words = pc.replace_substring_regex(words, pattern, sign)
     if not pc.any(pc.match_substring_regex(words, _ODD)).as_py():
         return words
-    if pc.any(pc.match_substring_regex(words, "[\uff01-\uff5e]")).as_py():  # as wide as Chinese signs
+    if pc.any(pc.match_substring_regex(words, "[\uff01-\uff5e]")).as_py():  # full-width forms
         words = pc.utf8_normalize(words, form="NFKC")
     for pattern, sign in _ALIKE:
         words = pc.replace_substring_regex(words, pattern, sign)
@@ -353,13 +353,13 @@ def _plain(words: Words) -> Words:
 
 
 def _mark(joined: str) -> Mark:
-    """What stands around a number, without blanks."""
+    """The mark around a number, without blanks."""
     before, after, limit = ("".join(part.split()) for part in joined.split("\n"))
     return Mark(before, after, limit)
 
 
 def _renumbered(codes: Codes, marks: list[Mark]) -> tuple[tuple[Mark, ...], Codes]:
-    """Each mark once, those that no word has left out."""
+    """Each mark once, without those that no word has; and the codes to match."""
     distinct: dict[Mark, int] = {}
     places = np.full(len(marks) + 1, -1, dtype=np.int32)
     for code in np.unique(codes[codes >= 0]):
@@ -368,16 +368,16 @@ def _renumbered(codes: Codes, marks: list[Mark]) -> tuple[tuple[Mark, ...], Code
 
 
 def _angles(text: Words) -> tuple[Array, list[str | None]]:
-    """Degrees, minutes and seconds as degrees (NaN elsewhere), and the hemispheres behind them."""
-    found = pc.extract_regex(text, pattern=_ANGLE)
-    if found.null_count == len(found):
+    """Degrees, minutes and seconds as degrees (NaN elsewhere), and the hemisphere after each."""
+    fields = pc.extract_regex(text, pattern=_ANGLE)
+    if fields.null_count == len(fields):
         return np.full(len(text), np.nan), [None] * len(text)
     parts = []
     for name in ("degrees", "minutes", "seconds"):
-        part = found.field(name)
+        part = fields.field(name)
         filled = pc.if_else(pc.equal(part, ""), pa.scalar("0", part.type), part)
         parts.append(np.asarray(pc.cast(filled, pa.float64()).to_numpy(zero_copy_only=False)))
     values = parts[0] + parts[1] / 60 + parts[2] / 3600
-    values = np.where(flags(found.is_valid()), values, np.nan)
-    below = flags(pc.equal(found.field("first"), "-"))
-    return np.where(below, -values, values), found.field("after").to_pylist()
+    values = np.where(flags(fields.is_valid()), values, np.nan)
+    below = flags(pc.equal(fields.field("first"), "-"))
+    return np.where(below, -values, values), fields.field("after").to_pylist()

@@ -1,4 +1,4 @@
-"""Dates and times of day: how a column writes them, and the numbers that models get instead."""
+"""Dates and times of day: the formats of a column, and the numbers that models get instead."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from automl.data.cells.plain import Mask, Words, flags, is_numeric, parse_number
 
 FIELDS = ("days", "year", "month", "day", "weekday", "hour")
 SAMPLE = 500
+AMBIGUOUS = "day and month could be swapped"
 _DAY_MICROSECONDS = 86_400_000_000
 _YEAR_1000 = -354_285.0  # 1000-01-01
 _DATES = (
@@ -54,7 +55,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 @dataclass(frozen=True)
 class DateReading:
-    """How a column writes its dates.
+    """The format of a column's dates.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class DateReading:
 
     @property
     def described(self) -> str:
-        """For people."""
+        """A name for people."""
         if self.style == "iso":
             return "ISO 8601"
         return self.style if self.style != "mixed" else "several formats"
@@ -79,7 +80,7 @@ ISO = DateReading("iso")
 
 
 def find_date_reading(text: Words) -> tuple[DateReading, str] | None:
-    """How the words write dates, with a remark on what was ambiguous; None if they are no dates.
+    """The format of the dates, with a remark on what was ambiguous; None if the words are not dates.
 
     At most 20 % of 500 sampled words may fail to parse.
     """
@@ -99,17 +100,17 @@ def find_date_reading(text: Words) -> tuple[DateReading, str] | None:
             parsed = pc.strptime(sample, format=date + clock, unit="s", error_is_null=True)
             earliest = pc.min(pc.year(parsed)).as_py()
             if earliest is not None and earliest < 1000:
-                continue  # %Y takes the two digits of %y for a year, too
+                continue  # %Y accepts the two digits of %y as a year, too
             if (share := 1 - parsed.null_count / len(sample)) > 0:
                 shares[date + clock] = share
     best = max(shares.values(), default=0.0)
     if best >= 0.98 or (best >= 0.8 and len(shares) == 1):
-        # of equals the later: month first, as pandas and the majority of exports have it
+        # of several that fit, month first, as in pandas and in the majority of exports
         style = [item for item, share in shares.items() if share == best]
         day_first = [item for item in style if item.startswith("%d")]
         month_first = [item for item in style if item.startswith(("%m", "%b", "%B"))]
         if day_first and month_first:
-            return DateReading(month_first[0]), "day and month could be exchanged; read as month first"
+            return DateReading(month_first[0]), f"{AMBIGUOUS}; read with the month first"
         return DateReading(style[0]), ""
     first = [re.match(r"^([0-9]{1,2})[-/.]", word) for word in sample.to_pylist()]
     day_first_seen = any(match and int(match.group(1)) > 12 for match in first)
@@ -124,14 +125,14 @@ def _share(mask: Any) -> float:
 
 @dataclass(frozen=True)
 class ReadDates:
-    """Dates that were read whatever their spelling.
+    """Dates that were read, whatever their format.
 
     Attributes
     ----------
     days:
         ``(rows,)`` since 1970-01-01, NaN where there is no date.
     exchanged:
-        How many were read with day and month in the other order, since only that makes a date of them.
+        How many were read with day and month swapped, because they are not dates otherwise.
     """
 
     days: Array
@@ -139,10 +140,10 @@ class ReadDates:
 
 
 def read_dates(column: pd.Series[Any], reading: DateReading) -> ReadDates:
-    """Dates in a known spelling, and those that are written otherwise but can mean one day only.
+    """Dates in a known format, and those in another format that are unambiguous.
 
     These are dates of a frame's own types, ISO 8601, whole numbers such as 20190323, a year in front, a month
-    by its name, and two numbers of which one cannot be a month. Day and month are never exchanged otherwise.
+    by its name, and two numbers of which one cannot be a month. Otherwise day and month are never swapped.
     """
     if is_numeric(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -152,36 +153,36 @@ def read_dates(column: pd.Series[Any], reading: DateReading) -> ReadDates:
     if not odd.any() or column.dtype.kind == "M" or reading.style == "mixed":
         return ReadDates(days)
     text = words(column[odd])
-    found = moments_of_words(text, ISO)
+    others = moments_of_words(text, ISO)
     for pattern, style in ((_COMPACT, "%Y%m%d"), (_YEAR_FIRST, "mixed"), (_MONTH_NAMED, "mixed")):
-        written = _matching(text, pattern) & np.isnan(found)
+        written = _matching(text, pattern) & np.isnan(others)
         if written.any():
-            found[written] = moments_of_words(text.filter(pa.array(written)), DateReading(style))
-    exchanged = _read_numbered(text, found, reading)
-    days[odd] = found
+            others[written] = moments_of_words(text.filter(pa.array(written)), DateReading(style))
+    exchanged = _read_numbered(text, others, reading)
+    days[odd] = others
     return ReadDates(days, exchanged)
 
 
-def _read_numbered(text: Words, found: Array, reading: DateReading) -> int:
+def _read_numbered(text: Words, days: Array, reading: DateReading) -> int:
     """Fill in dates of two numbers and a year, in the known order or the only possible one.
 
-    Returns how many are possible in the other order alone, where the order is known.
+    Returns how many are possible in the other order only, if the order is known.
     """
-    written = _matching(text, _NUMBERED) & np.isnan(found)
+    written = _matching(text, _NUMBERED) & np.isnan(days)
     if not written.any():
         return 0
     parts = pc.extract_regex(text, pattern=_NUMBERED)
     first, second = (_whole(parts.field(i), parts.is_valid()) for i in range(2))
     day_in_front, day_behind = (first > 12) & (second <= 12), (second > 12) & (first <= 12)
-    known = re.match(r"%([dm])(\W)%[dm]", reading.style)
+    order = re.match(r"%([dm])(\W)%[dm]", reading.style)
     plain = day_in_front | day_behind | (first == second)
-    if known is not None:  # 3.5. may be another habit than 5/3: the order is known for the same sign alone
-        plain |= _matching(text, rf"^[0-9]{{1,2}}{re.escape(known[2])}")
+    if order is not None:  # for the same separator only: 3.5. may follow another custom than 5/3
+        plain |= _matching(text, rf"^[0-9]{{1,2}}{re.escape(order[2])}")
     written &= plain
-    day_first = known is not None and known[1] == "d"
-    found[written] = moments_of_words(text.filter(pa.array(written)), DateReading("mixed", day_first))
+    day_first = order is not None and order[1] == "d"
+    days[written] = moments_of_words(text.filter(pa.array(written)), DateReading("mixed", day_first))
     other = day_behind if day_first else day_in_front
-    return 0 if known is None else int((written & other & ~np.isnan(found)).sum())
+    return 0 if order is None else int((written & other & ~np.isnan(days)).sum())
 
 
 def _matching(text: Words, pattern: str) -> Mask:
@@ -189,7 +190,7 @@ def _matching(text: Words, pattern: str) -> Mask:
 
 
 def compact_days(values: Array) -> Array:
-    """Days of whole numbers that write dates as 20190323; NaN for all else."""
+    """Days of whole numbers that are dates such as 20190323; NaN for all others."""
     whole = np.where(np.isfinite(values) & (values == np.floor(values)), values, 0.0)
     inside = (whole >= 10000101) & (whole <= 99991231)
     text = pa.array(np.where(inside, whole, 0).astype(np.int64).astype(str).astype(object), pa.large_string())
@@ -211,7 +212,7 @@ def moments(column: pd.Series[Any], reading: DateReading) -> Array:
 def points_in_time(column: pd.Series[Any]) -> Array:
     """Numbers in the order of a column's dates, times of day or numbers; NaN where there is none.
 
-    Dates are read as the column as a whole writes them; the few that are written otherwise, one by one.
+    Dates are read in the format of the column as a whole; the few in another format, one by one.
     """
     if pd.api.types.is_numeric_dtype(column.dtype):
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
@@ -220,14 +221,14 @@ def points_in_time(column: pd.Series[Any]) -> Array:
     if column.dtype.kind == "M":
         return moments(column, ISO)
     text = words(column)
-    found = find_date_reading(text)
-    if found is None:
+    detected = find_date_reading(text)
+    if detected is None:
         numbers, bad = parse_numbers(text)
         if not bad.any():
             return numbers
         if find_clock(text):
             return hours(text)
-    reading = found[0] if found is not None else DateReading("mixed")
+    reading = detected[0] if detected is not None else DateReading("mixed")
     days = moments_of_words(text, reading)
     odd = np.isnan(days)
     if odd.any():
@@ -248,18 +249,18 @@ def moments_of_words(text: Words, reading: DateReading) -> Array:
         return _pandas_days(text, "ISO8601", False)
     if reading.style == "mixed":
         return _pandas_days(text, "mixed", reading.day_first)
-    if reading.style == "%Y%m%d":  # strptime takes 2021111 for a date, too
+    if reading.style == "%Y%m%d":  # strptime accepts 2021111 as a date, too
         text = pc.if_else(pc.match_substring_regex(text, _COMPACT), text, pa.scalar(None, text.type))
     parsed = pc.strptime(text, format=reading.style, unit="us", error_is_null=True)
     days = _days(parsed.to_numpy(zero_copy_only=False).astype("datetime64[us]"))
-    days[days < _YEAR_1000] = np.nan  # and 21 for the year of %Y
+    days[days < _YEAR_1000] = np.nan  # strptime accepts 21 as a year for %Y
     return days
 
 
 def _pandas_days(text: Words, format: str, day_first: bool) -> Array:
     column = pd.Series(text.to_numpy(zero_copy_only=False), dtype="object")
     with warnings.catch_warnings():
-        # pandas warns where day_first contradicts a single value; the other values decided it
+        # pandas warns if day_first contradicts a single value; the other values decided it
         warnings.simplefilter("ignore", UserWarning)
         parsed = pd.to_datetime(column, format=format, dayfirst=day_first, errors="coerce", utc=True)
     return _days(parsed.dt.tz_localize(None).to_numpy(dtype="datetime64[us]"))
@@ -272,7 +273,7 @@ def _days(values: npt.NDArray[np.datetime64]) -> Array:
 
 
 def date_fields(days: Array, fields: tuple[str, ...]) -> list[Array]:
-    """The fields of moments: the calendar's numbers, Monday as 0, hours with fractions."""
+    """Calendar fields of days since 1970; Monday is 0, hours have fractions."""
     missing = np.isnan(days)
     whole = np.floor(np.where(missing, 0.0, days))
     calendar = whole.astype(np.int64).astype("datetime64[D]")
@@ -298,7 +299,7 @@ def date_fields(days: Array, fields: tuple[str, ...]) -> list[Array]:
 
 
 def is_compact_date(values: Array) -> bool:
-    """Whether whole numbers write dates as 20190323."""
+    """Return whether all whole numbers are dates such as 20190323."""
     finite = values[np.isfinite(values)]
     if not len(finite) or finite.min() < 19000101 or finite.max() > 21001231:
         return False
@@ -307,7 +308,7 @@ def is_compact_date(values: Array) -> bool:
 
 
 def find_clock(text: Words) -> bool:
-    """Whether every word is a time of day, such as ``12am`` or ``08:30``."""
+    """Return whether every word is a time of day, such as ``12am`` or ``08:30``."""
     valid = text.drop_null()
     head = valid[:1].to_pylist()
     if not head or not re.match(r"^[0-9]{1,2}(:[0-9]{2}|\s*[AaPp])", head[0]):
@@ -318,10 +319,10 @@ def find_clock(text: Words) -> bool:
 
 def hours(text: Words) -> Array:
     """Times of day as hours with fractions, NaN where there is none."""
-    found = pc.extract_regex(text, pattern=_TIME)
-    valid = found.is_valid()
-    hour, minute, second = (_whole(found.field(i), valid) for i in range(3))
-    half = pc.utf8_lower(found.field(3))
+    fields = pc.extract_regex(text, pattern=_TIME)
+    valid = fields.is_valid()
+    hour, minute, second = (_whole(fields.field(i), valid) for i in range(3))
+    half = pc.utf8_lower(fields.field(3))
     late = pc.starts_with(half, "p").to_numpy(zero_copy_only=False)
     early = pc.starts_with(half, "a").to_numpy(zero_copy_only=False)
     bad = (minute > 59) | (second > 59) | (hour > np.where(late | early, 12, 24))
@@ -337,7 +338,7 @@ def _whole(field: Any, valid: Any) -> Array:
 
 
 def natural_order(levels: list[str]) -> list[str] | None:
-    """Names of months or weekdays in the calendar's order; None for anything else."""
+    """Names of months or weekdays in calendar order; None for anything else."""
     lower = [level.lower().rstrip(".") for level in levels]
     for calendar in (MONTHS, WEEKDAYS):
         places = {name: i for i, name in enumerate(calendar)} | {n[:3]: i for i, n in enumerate(calendar)}

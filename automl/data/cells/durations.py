@@ -1,4 +1,4 @@
-"""Durations: how long something took, as seconds."""
+"""Durations, as seconds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def seconds_of(column: pd.Series[Any]) -> Array:
 def find_durations(text: Words) -> str | None:
     """The style in which every word is a duration, or None.
 
-    ``8:30`` means hours and minutes, unless some word has more than 24 in front, three numbers or fractions.
+    ``8:30`` means hours and minutes, unless some word begins with more than 24 or has three numbers
+    or fractions.
     """
     distinct: list[str] = without_placeholders(text).unique().drop_null().to_pylist()
     if not distinct or not all(_LIKE.match(word) for word in distinct):

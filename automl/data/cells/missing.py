@@ -1,4 +1,4 @@
-"""Words that stand for no value, and those of them that are the name of a class."""
+"""Words that mean a missing value, and those among them that are the name of a class."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from automl.data.cells.plain import MISSING_WORDS, Words
 USUAL = "usual"
 """Stands for the usual words in a list of the user's own."""
 BLANK = "blank"
-"""Stands for blank cells, which always count as missing: alone in a list it leaves nothing else."""
-_FREQUENT = 0.05  # of the rows: from there on NA is rather the name of a class, such as a region
+"""Stands for blank cells, which always count as missing; alone in a list, nothing else does."""
+_FREQUENT = 0.05  # of the rows: from this share on NA is rather the name of a class, such as a region
 _NAMES = ("NA", "N/A")
 _NONE = "None"
 
 
 def missing_words(given: Sequence[str] | None) -> tuple[str, ...]:
-    """The words that count as missing: the usual ones, or those given; a blank cell always does."""
+    """The words that count as missing: the usual ones, or those given, and always a blank cell."""
     if given is None:
         return MISSING_WORDS
-    found = [""]
+    words = [""]
     for word in given:
         if word.strip() != BLANK:
-            found += MISSING_WORDS if word.strip() == USUAL else (word.strip(),)
-    return tuple(dict.fromkeys(found))
+            words += MISSING_WORDS if word.strip() == USUAL else (word.strip(),)
+    return tuple(dict.fromkeys(words))
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LabelColumn:
     name:
         Of the target.
     words:
-        Words that count as missing elsewhere and are labels here; None to find out from the rows.
+        Words that count as missing elsewhere and are labels here; None to decide by the rows.
     """
 
     name: str
@@ -51,15 +51,15 @@ class LabelColumn:
 
 
 def is_label(word: str, rows: int, of: int) -> bool:
-    """Whether a word that counts as missing is rather a label, by how many of a target's rows have it.
+    """Return whether a word that counts as missing is a label, judged by its share of the target's rows.
 
-    ``None`` is one if it repeats, ``NA`` if it fills a twentieth of the rows; others never are.
+    ``None`` is one if it repeats, ``NA`` if a twentieth of the rows have it; other words never are.
     """
     return (word == _NONE and rows > 1) or (word in _NAMES and rows >= _FREQUENT * of)
 
 
 def count_words(text: Words, missing: Sequence[str]) -> dict[str, int]:
-    """How often each word that counts as missing stands there, blanks left out."""
+    """Count each word that counts as missing, except blanks."""
     named = [word for word in missing if word]
     counted = pc.value_counts(text.filter(pc.is_in(text, value_set=pa.array(named, text.type))))
     return {item["values"]: item["counts"] for item in counted.to_pylist()}
@@ -82,27 +82,29 @@ def frame_without_words(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataF
     return made
 
 
-def said_of_words(found: Mapping[str, Mapping[str, int]], labels: str, kept: Mapping[str, int]) -> list[str]:
-    """Sentences on the words that count as missing by column, and on those kept in the column ``labels``."""
+def word_notes(counts: Mapping[str, Mapping[str, int]], labels: str, kept: Mapping[str, int]) -> list[str]:
+    """Sentences on the words that count as missing in each column, and on those kept as ``labels``."""
     notes = []
-    said = [f"{word!r} in {name!r} ({rows})" for name, words in found.items() for word, rows in words.items()]
-    if said:
-        notes.append(f"Words that count as missing: {listed(said)}; --missing says which do.")
+    places = [
+        f"{word!r} in {name!r} ({rows})" for name, words in counts.items() for word, rows in words.items()
+    ]
+    if places:
+        notes.append(f"Words that count as missing: {listed(places)}; change this with --missing.")
     for word, rows in kept.items():
         notes.append(
-            f"The word {word!r} stands in {rows} rows of {labels!r} and is taken for a class; "
-            "--missing usual takes it for no value."
+            f"The word {word!r} occurs in {rows} rows of {labels!r} and is taken for a class; "
+            "--missing usual reads it as missing."
         )
     return notes
 
 
-def labels_in_cells(column: pd.Series[Any], known: Sequence[str] | None) -> dict[str, int]:
-    """The words that are labels in a target whose cells know no quotes, with the rows of each.
+def labels_in_cells(column: pd.Series[Any], labels: Sequence[str] | None) -> dict[str, int]:
+    """The words that are labels in a target without information on quotes, with the rows of each.
 
-    ``known`` are those that training found; None to find out.
+    ``labels`` are those found in training; None to decide by the rows.
     """
     cells = column[[isinstance(cell, str) for cell in column]]
     counts = count_words(pa.array(np.asarray(cells, dtype=object), pa.large_string()), MISSING_WORDS)
-    if known is not None:
-        return {word: rows for word, rows in counts.items() if word in known}
+    if labels is not None:
+        return {word: rows for word, rows in counts.items() if word in labels}
     return {word: rows for word, rows in counts.items() if is_label(word, rows, len(column))}

@@ -1,4 +1,4 @@
-"""Column names: unique, and the columns that only count rows."""
+"""Column names, and columns that only number the rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from automl.core.errors import DataError
 
 
 def text_names(columns: pd.Index[Any]) -> list[str]:
-    """Any frame's column names as text; those of several levels joined by blanks."""
+    """The column names of any frame as text; those with several levels joined by blanks."""
     if isinstance(columns, pd.MultiIndex):
         return [" ".join(map(str, parts)).strip() for parts in columns]
     return [str(column) for column in columns]
 
 
 def refuse_duplicates(names: Sequence[str], where: str) -> None:
-    """Raise :class:`DataError` when a column name stands twice."""
+    """Raise :class:`DataError` if a column name occurs twice."""
     if len(set(names)) == len(names):
         return
     places: dict[str, list[int]] = {}
@@ -29,7 +29,9 @@ def refuse_duplicates(names: Sequence[str], where: str) -> None:
         f"{column!r} (columns {', '.join(map(str, at))})" for column, at in places.items() if len(at) > 1
     ]
     shown = ", ".join(twice[:8]) + (", …" if len(twice) > 8 else "")
-    raise DataError(f"{where} names columns twice: {shown}. Names must be unique. Next: rename or drop them.")
+    raise DataError(
+        f"{where} has duplicate column names: {shown}. Names must be unique. Next: rename or drop them."
+    )
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:
@@ -41,7 +43,7 @@ def unique_name(name: str, taken: Collection[str]) -> str:
 
 
 def fill_blank_names(names: Sequence[str]) -> list[str]:
-    """Blank names become ``Unnamed: 3`` (the position, from 0), as pandas calls them."""
+    """Names with blank ones replaced by ``Unnamed: 3`` (the position, from 0), as in pandas."""
     taken = {name for name in names if name.strip()}
     filled = []
     for i, name in enumerate(names):
@@ -51,7 +53,7 @@ def fill_blank_names(names: Sequence[str]) -> list[str]:
 
 
 def is_row_number(column: pd.Series[Any]) -> bool:
-    """Whether a column of integers goes up by one from 0 or 1."""
+    """Return whether the column counts up by one from 0 or 1."""
     if not pd.api.types.is_integer_dtype(column.dtype) or column.isna().any() or not len(column):
         return False
     values = column.to_numpy(dtype=np.int64)
@@ -59,5 +61,5 @@ def is_row_number(column: pd.Series[Any]) -> bool:
 
 
 def listed(items: Sequence[str], limit: int = 6) -> str:
-    """The first items for a message, and how many more there are."""
+    """The first items for a message, and the number of further ones."""
     return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

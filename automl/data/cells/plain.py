@@ -17,7 +17,7 @@ from automl.core.table import Array
 Mask = npt.NDArray[np.bool_]
 Words = Any  # a pyarrow string or large_string array; pyarrow ships no types
 
-# What pandas.read_csv takes as missing (pandas 3.1, pandas/_libs/parsers.pyx), the blank included.
+# What pandas.read_csv reads as missing (pandas 3.1, pandas/_libs/parsers.pyx), including the blank.
 MISSING_WORDS = (
     "",
     "#N/A",
@@ -39,7 +39,7 @@ MISSING_WORDS = (
     "nan",
     "null",
 )
-# In a column where everything else is a number these stand for "no value".
+# In a column of numbers these mean a missing value.
 PLACEHOLDERS = ("?", "-", "--", ".", "NaT")
 EXACT = 2.0**53  # above it float64 skips whole numbers
 
@@ -64,18 +64,18 @@ def raw_words(column: pd.Series[Any]) -> Words:
     if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
         try:
             plain = column.to_numpy() if isinstance(dtype, np.dtype) else column.array
-            found = pa.array(plain, from_pandas=True)
+            text = pa.array(plain, from_pandas=True)
         except (pa.ArrowInvalid, TypeError, pa.ArrowNotImplementedError, UnicodeError, OverflowError):
-            found = None  # several types in one column, or half of a surrogate pair
-        if found is not None:
-            if isinstance(found, pa.ChunkedArray):
-                found = found.combine_chunks()
-            if pa.types.is_string(found.type) or pa.types.is_large_string(found.type):
-                return found
-            if pa.types.is_boolean(found.type):
-                return pc.if_else(found, *(pa.scalar(word, pa.large_string()) for word in ("True", "False")))
-            if pa.types.is_null(found.type):
-                return found.cast(pa.large_string())
+            text = None  # several types in one column, or half of a surrogate pair
+        if text is not None:
+            if isinstance(text, pa.ChunkedArray):
+                text = text.combine_chunks()
+            if pa.types.is_string(text.type) or pa.types.is_large_string(text.type):
+                return text
+            if pa.types.is_boolean(text.type):
+                return pc.if_else(text, *(pa.scalar(word, pa.large_string()) for word in ("True", "False")))
+            if pa.types.is_null(text.type):
+                return text.cast(pa.large_string())
     try:
         codes, distinct = pd.factorize(column, use_na_sentinel=True)
     except (TypeError, NotImplementedError):  # lists and other cells that cannot be hashed
@@ -87,7 +87,7 @@ def raw_words(column: pd.Series[Any]) -> Words:
 
 
 def distinct_codes(column: pd.Series[Any]) -> npt.NDArray[np.int64]:
-    """A number per different cell, -1 for missing; lists and others that cannot be hashed by their text."""
+    """A number per distinct cell, -1 for missing; cells that cannot be hashed are compared by their text."""
     try:
         codes = pd.factorize(column)[0]
     except (TypeError, NotImplementedError):
@@ -96,8 +96,8 @@ def distinct_codes(column: pd.Series[Any]) -> npt.NDArray[np.int64]:
 
 
 def text_of(value: Any) -> str:
-    """One value as the text that stands for it whatever the column's type: 3, 3.0 and "3" are equal."""
-    if isinstance(value, np.datetime64):  # whose item may be a whole number of nanoseconds
+    """One value as text, whatever the type of its column: 3, 3.0 and "3" are equal."""
+    if isinstance(value, np.datetime64):  # its item may be a whole number of nanoseconds
         return str(np.datetime_as_string(value)).replace("T", " ")
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, np.ndarray):  # as parquet holds a list
@@ -114,7 +114,7 @@ def text_of(value: Any) -> str:
 
 
 def is_numeric(column: pd.Series[Any]) -> bool:
-    """Whether the column holds numbers already (booleans do not count)."""
+    """Return whether the column has a numeric type (booleans do not count)."""
     return pd.api.types.is_numeric_dtype(column.dtype) and not (
         pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_complex_dtype(column.dtype)
     )
@@ -126,14 +126,14 @@ def numbers(column: pd.Series[Any]) -> Array:
 
 
 def flags(mask: Any) -> Mask:
-    """A mask of pyarrow's as one of NumPy's; nulls are False."""
+    """A pyarrow mask as a NumPy mask; nulls become False."""
     return np.asarray(pc.fill_null(mask, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def parse_numbers(text: Words, *, decimal: str = ".") -> tuple[Array, Mask]:
-    """Words as numbers, and a mask of the words that are none (NaN there, as at nulls).
+    """Words as numbers, and a mask of the words that are not numbers (NaN there, as for nulls).
 
-    Missing words and placeholders such as ``?`` count as missing, not as bad.
+    Nulls and placeholders such as ``?`` count as missing, not as bad.
     """
     if decimal == ",":
         text = _where_grouped(text, ".", _DECIMAL_COMMA)
@@ -161,7 +161,7 @@ _THOUSANDS = r"^[+-]?([1-9][0-9]{0,2}(,[0-9]{3})+([.][0-9]+)?|[0-9]+([.][0-9]+)?
 
 
 def _where_grouped(text: Words, sign: str, pattern: str) -> Words:
-    """The words, but not a number where a sign stands elsewhere than between thousands."""
+    """The words, made invalid where a separator is not between thousands."""
     if not pc.any(pc.match_substring(text, sign)).as_py():
         return text
     text = without_placeholders(text)
@@ -175,22 +175,22 @@ def _floats(text: Words) -> Array:
 
 
 def without_placeholders(text: Words) -> Words:
-    """The words, null where they stand for "no value"."""
+    """The words, null where they mean a missing value."""
     named = pc.is_in(text, value_set=pa.array([*MISSING_WORDS, *PLACEHOLDERS], text.type))
     return pc.if_else(named, pa.scalar(None, text.type), text)
 
 
 def looks_numeric(text: Words) -> bool:
-    """Whether the first word might be a number: a cheap test before the whole column is parsed."""
+    """Return whether the first word might be a number: a cheap test before parsing the whole column."""
     for value in text[:1000].drop_null()[:1].to_pylist():
         return bool(value[:1] in "+-.?0123456789 \t" or value[:3].lower() in ("inf", "nan", "nat"))
     return True
 
 
 def decimal_style(text: Words, *, european: bool = False) -> str | None:
-    """How numbers with commas are to be read: ``,`` decimal comma, ``1,000`` thousands, None neither.
+    """The meaning of commas in numbers: ``,`` decimal comma, ``1,000`` thousands, None neither.
 
-    ``european`` says that 1,234 is rather a decimal comma: values are separated by something else.
+    ``european`` prefers a decimal comma for 1,234, because values are separated by another character.
     """
     text = without_placeholders(text)
     with_comma = pc.any(pc.match_substring(text, ",")).as_py()
@@ -205,7 +205,7 @@ def decimal_style(text: Words, *, european: bool = False) -> str | None:
 
 
 def has_leading_zeros(text: Words) -> bool:
-    """Whether whole numbers are written with leading zeros, as codes are (``00417``)."""
+    """Return whether whole numbers are written with leading zeros, as codes are (``00417``)."""
     starts = pc.fill_null(pc.starts_with(text, "0"), False)
     if not pc.any(starts).as_py():
         return False

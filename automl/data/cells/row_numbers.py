@@ -1,4 +1,4 @@
-"""How a row is named in messages: as the file has it."""
+"""Names of rows in messages, as in the file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LABELLED = "automl.rows have labels"
-"""A frame's attribute: its index is its owner's, and not the rows' order in a file."""
+"""Attribute of a frame whose index is the user's own, not the order of rows in a file."""
 
 
 def row_number(rows: pd.DataFrame | pd.Series[Any], place: int | np.integer[Any]) -> str:
-    """The row at this place: counted from 1 below the header, rows that were left out since included.
+    """The number of the row at this place, from 1 below the header; rows that were left out are counted.
 
-    Rows of a frame with labels of its own have those.
+    A frame with an index of its own gives the label of the row instead.
     """
     label = rows.index[int(place)]
     if rows.attrs.get(LABELLED) or not isinstance(label, int | np.integer):

@@ -1,4 +1,4 @@
-"""What may stand beside a number: currencies, measures, thousands and millions, the hemispheres of a map."""
+"""Units beside numbers: currencies, measures, thousands and millions, hemispheres."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-NO_UNIT = "no unit"  # the level of cells that carry none, where others do
+NO_UNIT = "no unit"  # the level of cells without a unit, if others have one
 MOST_UNITS = 12
 
-# ISO 4217 codes of the currencies that are traded most (BIS Triennial Survey 2022), and usual short forms.
+# ISO 4217 codes of the most traded currencies (BIS Triennial Survey 2022), and common short forms.
 _MONEY = (
     "USD EUR JPY GBP CNY AUD CAD CHF HKD SGD SEK KRW NOK NZD INR MXN TWD ZAR BRL DKK PLN THB ILS IDR CZK AED "
     "TRY HUF CLP SAR PHP MYR COP RUB RON PEN BGN ARS UAH VND EGP NGN PKR BDT KES MAD KZT QAR KWD ISK RMB "
@@ -23,8 +23,8 @@ _MULTIPLIERS = {
     "thousand": 1e3, "lakh": 1e5, "Lakh": 1e5, "L": 1e5, "crore": 1e7, "Crore": 1e7, "cr": 1e7, "Cr": 1e7,
 }  # fmt: skip
 _AMBIGUOUS = frozenset(("m", "B", "b", "T", "L", "cr", "Cr"))  # also metres, bytes, litres, credits
-# By quantity: its own unit, and one of each other unit in it. A month and a year are the Gregorian means.
-_DAY = 1 / 86_400  # of one second
+# By quantity: its base unit, and the size of each unit in it. Month and year are Gregorian averages.
+_DAY = 1 / 86_400  # a second
 _MEASURES: dict[str, dict[str, float]] = {
     "g": {"g": 1, "mg": 1e-3, "µg": 1e-6, "ug": 1e-6, "kg": 1e3, "t": 1e6, "lb": 453.59237, "lbs": 453.59237,
           "oz": 28.349523125, "gram": 1, "grams": 1},
@@ -56,7 +56,7 @@ _EAST_WEST = {"E": 1.0, "W": -1.0, "O": -1.0}
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """What stands around a number.
+    """The text around a number.
 
     Attributes
     ----------
@@ -72,24 +72,24 @@ class Mark:
 
     @property
     def shown(self) -> str:
-        """For people: ``$``, ``kg``, ``$ K``."""
+        """The mark for people: ``$``, ``kg``, ``$ K``."""
         return " ".join(part for part in (self.limit, self.before, self.after) if part) or NO_UNIT
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a mark makes of a number: a factor, and the unit of the product."""
+    """The meaning of a mark: a factor, and the unit of the product."""
 
     factor: float = 1.0
     unit: str = ""
 
 
 def scales_of(marks: Collection[Mark]) -> dict[Mark, Scale] | None:
-    """How the numbers beside these marks become comparable, or None where a mark can be no unit.
+    """The scale of each mark, which makes the numbers comparable; None if a mark cannot be a unit.
 
-    Those of one quantity (``g`` and ``kg``, ``K`` and ``M``, ``N`` and ``S``) are converted to one unit,
-    others keep a unit each. What stands before a number must be a currency; what stands behind it may be any
-    word, but where there are several a single capital is a code (``12A`` and ``7B``), a slash a fraction.
+    Units of one quantity (``g`` and ``kg``, ``K`` and ``M``, ``N`` and ``S``) are converted into one, others
+    are kept. The text before a number must be a currency. The text after it may be any word; but if there are
+    several, a single capital is a code (``12A`` and ``7B``), and a slash is a fraction.
     """
     if any(mark.before and not is_currency(mark.before) for mark in marks) or len(marks) > MOST_UNITS:
         return None
@@ -99,7 +99,7 @@ def scales_of(marks: Collection[Mark]) -> dict[Mark, Scale] | None:
         multiplied = _multiplied(ending) if any(mark.before for mark in marks) else None
         factor, unit = multiplied or (1.0, ending)
         return {mark: Scale(factor, _unit(mark, unit)) for mark in marks}
-    found: Mapping[str, Scale | None] = (
+    by_ending: Mapping[str, Scale | None] = (
         _hemispheres(endings)
         or _plurals(endings)
         or _converted(endings)
@@ -108,14 +108,14 @@ def scales_of(marks: Collection[Mark]) -> dict[Mark, Scale] | None:
     )
     scales = {}
     for mark in marks:
-        if (scale := found[mark.after]) is None:
+        if (scale := by_ending[mark.after]) is None:
             return None
         scales[mark] = Scale(scale.factor, _unit(mark, scale.unit))
     return scales
 
 
 def is_currency(word: str) -> bool:
-    """Whether a word is the sign, code or short form of a currency: ``$``, ``US$``, ``USD``, ``Rs.``."""
+    """Return whether a word is the sign, code or abbreviation of a currency: ``$``, ``USD``, ``Rs.``."""
     letters = "".join(sign for sign in word if unicodedata.category(sign) != "Sc")
     if len(letters) < len(word):
         return len(letters) <= 3 and (not letters or letters.isalpha())
@@ -136,7 +136,7 @@ def _hemispheres(endings: Collection[str]) -> dict[str, Scale] | None:
 
 
 def _plurals(endings: Collection[str]) -> dict[str, Scale] | None:
-    """One word with and without its plural's s, or with and without a full stop."""
+    """Scales of a single word, with and without a plural s or a full stop."""
     stems = {ending.rstrip(".").removesuffix("s") for ending in endings}
     if len(stems) > 1 or len(min(endings, key=len)) < 2:
         return None
@@ -144,7 +144,7 @@ def _plurals(endings: Collection[str]) -> dict[str, Scale] | None:
 
 
 def _converted(endings: Collection[str]) -> dict[str, Scale] | None:
-    """Units of one quantity."""
+    """Scales of units of one quantity."""
     for unit, factors in _MEASURES.items():
         exact = {ending: factors.get(ending.rstrip("."), factors.get(ending.lower())) for ending in endings}
         if all(factor is not None for factor in exact.values()):
@@ -153,18 +153,18 @@ def _converted(endings: Collection[str]) -> dict[str, Scale] | None:
 
 
 def _counted(endings: Collection[str], *, money: bool) -> dict[str, Scale] | None:
-    """Thousands, millions and the like, some numbers perhaps without."""
+    """Scales of thousands, millions and the like, where some numbers may have none."""
     named = {ending for ending in endings if ending}
     plain = named <= {*_MULTIPLIERS} and not named <= _AMBIGUOUS
     if not (money or plain or _all_money(named)):
         return None
-    found = {ending: _multiplied(ending) if ending else (1.0, "") for ending in endings}
-    scales = {ending: Scale(*pair) for ending, pair in found.items() if pair is not None}
-    return scales if len(scales) == len(found) else None
+    multiplied = {ending: _multiplied(ending) if ending else (1.0, "") for ending in endings}
+    scales = {ending: Scale(*pair) for ending, pair in multiplied.items() if pair is not None}
+    return scales if len(scales) == len(multiplied) else None
 
 
 def _all_money(endings: Collection[str]) -> bool:
-    """Whether each ending is a currency, a multiplier with or without one, such as ``Mio. €``."""
+    """Return whether each ending is a currency, or a multiplier with or without one, such as ``Mio. €``."""
     pairs = [_multiplied(ending) for ending in endings]
     return all(pair is not None for pair in pairs) and any(pair[1] for pair in pairs if pair is not None)
 
@@ -181,7 +181,7 @@ def _multiplied(ending: str) -> tuple[float, str] | None:
 
 
 def _known(ending: str) -> Scale | None:
-    """A unit that stands for itself among others; ``1st`` and ``2nd`` are plain numbers."""
+    """The scale of a unit that is kept among others; ``1st`` and ``2nd`` are plain numbers."""
     if not ending or ending in _ORDINALS:
         return Scale()
     code = len(ending) == 1 and ending.isupper()

@@ -1,4 +1,4 @@
-"""The data doctor: what may be wrong with a data set, how bad it is, and what to do about it."""
+"""The data doctor: problems of a data set, how serious they are, and what to do about them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ SAMPLE = 20_000
 
 
 class HasLabels(Protocol):
-    """What the checks need to know of a task."""
+    """The part of a task that the checks need."""
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """Classes; empty for numbers."""
+        """Classes; empty for a regression."""
         ...
 
 
@@ -40,36 +40,36 @@ def check_frame(
     table: Table | None = None,
     dealt: bool = True,
 ) -> tuple[Finding, ...]:
-    """Everything worth knowing about clean training rows and their target, the worst first.
+    """Findings about clean training rows and their target, the worst first.
 
-    What compares every column with the target looks at a sample of 20,000 rows.
+    Checks that compare every column with the target use a sample of 20,000 rows.
 
     Parameters
     ----------
     values:
         ``(rows,)`` labels or numbers, as :func:`automl.data.target.clean_target` gives them.
     table:
-        The encoded frame, where the caller has it already.
+        The encoded frame, if the caller has it already.
     dealt:
-        Whether a search deals the rows into folds itself; else a column or the data's own parts do.
+        Whether the search assigns the rows to folds itself, rather than a column or given parts.
     """
     table = layout.encode(frame).table if table is None else table
     classes = bool(task.labels)
     rows = _sample(len(frame))
-    found = leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
-    found += target_findings(values, classes, layout.target_name, frame)
-    found += row_findings(table, frame, layout.plans, values, classes=classes, dealt=dealt)
-    found += column_findings(frame, layout, table, rows)
+    findings = leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
+    findings += target_findings(values, classes, layout.target_name, frame)
+    findings += row_findings(table, frame, layout.plans, values, classes=classes, dealt=dealt)
+    findings += column_findings(frame, layout, table, rows)
     if dealt:
-        found += order_findings(frame, layout)
-    return worst_first(found)
+        findings += order_findings(frame, layout)
+    return worst_first(findings)
 
 
 def check_columns(frame: pd.DataFrame, layout: Layout) -> tuple[Finding, ...]:
-    """What can be said about the columns alone, where there is no target that could be used."""
+    """Findings about the columns alone, for data without a usable target."""
     table = layout.encode(frame).table
-    found = column_findings(frame, layout, table, _sample(len(frame)))
-    return worst_first(found + row_findings(table, frame, layout.plans))
+    findings = column_findings(frame, layout, table, _sample(len(frame)))
+    return worst_first(findings + row_findings(table, frame, layout.plans))
 
 
 def _sample(rows: int) -> npt.NDArray[np.int64]:

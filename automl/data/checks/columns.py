@@ -1,4 +1,4 @@
-"""Checks of the columns one by one: what is left out, how cells are written, what is missing."""
+"""Checks of single columns: left out, written inconsistently, missing, duplicated."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from automl.core.finding import NOTE, WARNING, Finding
 from automl.core.table import Column, Kind, Table
 from automl.core.text import quoted, share_text
 from automl.data.cells.amounts import find_amounts
+from automl.data.cells.dates import AMBIGUOUS
 from automl.data.cells.names import listed
 from automl.data.cells.plain import distinct_codes, is_numeric, parse_numbers, words
 from automl.data.cells.row_numbers import row_number
@@ -27,7 +28,7 @@ from automl.data.layout import Layout
 
 MANY_LEVELS = 1_000
 MOSTLY_MISSING = 0.5
-_DIRT = 0.2  # a column with fewer words than this among its numbers may have been meant as numbers
+_DIRT = 0.2  # a column with fewer words than this among its numbers was probably meant to be numeric
 _LITTLE_DIRT = 0.05
 _ASKED = ("left out on request", "asked for")
 _ZONE = r"(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{2})$"
@@ -36,36 +37,36 @@ Rows = npt.NDArray[np.int64]
 
 
 def column_findings(frame: pd.DataFrame, layout: Layout, table: Table, rows: Rows) -> list[Finding]:
-    """Findings about every column; ``rows`` are the ones to look at where all would take long."""
+    """Findings about every column; slow checks look only at ``rows``."""
     columns = {column.name: column for column in layout.columns}
     plans = {plan.column: plan for plan in layout.plans}
-    found = [*_left_out(layout)]
+    findings = [*_left_out(layout)]
     for plan in layout.plans:
         column, cells = columns[plan.column], frame[plan.column]
         if isinstance(plan, NumberPlan):
-            found += _number_cells(plan, cells)
+            findings += _number_cells(plan, cells)
         elif isinstance(plan, DatePlan):
-            found += _dates(plan, column, cells)
+            findings += _dates(plan, column, cells)
         elif isinstance(plan, CategoryPlan) and (plan.cut or len(plan.levels) > MANY_LEVELS):
-            found += _many_levels(plan, cells)
+            findings += _many_levels(plan, cells)
     for column in layout.columns:
         if column.reason in _ASKED:
             continue
         if "mixed types" in column.reason:
-            found.append(_mixed_types(column))
+            findings.append(_mixed_types(column))
         elif column.kind is Kind.NUMBER and "kept as text" in column.reason:
-            found += _numbers_as_text(column, frame[column.name], plans[column.name])
+            findings += _numbers_as_text(column, frame[column.name], plans[column.name])
         elif column.reason.startswith(IN_DOUBT):
-            found.append(_maybe_id(column))
+            findings.append(_maybe_id(column))
         elif column.kind in (Kind.CATEGORY, Kind.TEXT, Kind.ID):
-            found += _nearly_numbers(column.name, frame[column.name].iloc[rows])
-    found += _missing(frame, layout)
-    found += _same_columns(table.take(rows), set(layout.inputs))
-    return found
+            findings += _nearly_numbers(column.name, frame[column.name].iloc[rows])
+    findings += _missing(frame, layout)
+    findings += _same_columns(table.take(rows), set(layout.inputs))
+    return findings
 
 
 def _left_out(layout: Layout) -> Iterable[Finding]:
-    for kind, what in ((Kind.CONSTANT, "tell nothing apart"), (Kind.ID, "only name rows")):
+    for kind, content in ((Kind.CONSTANT, "a single value"), (Kind.ID, "ids")):
         for column in layout.columns:
             if column.kind is kind and column.reason not in _ASKED:
                 keep = f"--keep {column.name}"
@@ -75,12 +76,12 @@ def _left_out(layout: Layout) -> Iterable[Finding]:
                     column.name,
                     NOTE,
                     f"Column {column.name!r} is left out ({reason}).",
-                    f"Columns that {what} are not used; {keep} keeps it.",
+                    f"Columns of {content} are not used; {keep} keeps it.",
                 )
 
 
 def _number_cells(plan: NumberPlan, cells: pd.Series[Any]) -> Iterable[Finding]:
-    """Cells of a number column that count as missing although something stands in them."""
+    """Cells of a number column that count as missing although they are not empty."""
     if is_numeric(cells) and cells.dtype.kind in "iu":
         return
     pieces = plan.encode(cells)
@@ -93,10 +94,10 @@ def _number_cells(plan: NumberPlan, cells: pd.Series[Any]) -> Iterable[Finding]:
             WARNING,
             f"Column {plan.column!r} holds {count} infinite value{'s' * (count > 1)} (first in row "
             f"{row_number(cells, infinite.argmax())}): they count as missing.",
-            "Check for divisions by zero where the column is made.",
+            "Check for divisions by zero where the column is computed.",
         )
-    for note in pieces.notes:  # of a kind that was asked for
-        yield Finding("no_numbers", plan.column, WARNING, note, "Repair them or leave them blank.")
+    for note in pieces.notes:  # of a column that was declared a number
+        yield Finding("no_numbers", plan.column, WARNING, note, "Fix them or leave them blank.")
 
 
 def _dates(plan: DatePlan, column: Column, cells: pd.Series[Any]) -> Iterable[Finding]:
@@ -114,16 +115,16 @@ def _dates(plan: DatePlan, column: Column, cells: pd.Series[Any]) -> Iterable[Fi
             "date_formats",
             name,
             WARNING,
-            f"Column {name!r} writes dates in several formats, such as {listed(shown)}; 3/4 is read with "
+            f"Column {name!r} has dates in several formats, such as {listed(shown)}; 3/4 is read with "
             f"{which} first.",
             "Write all of them as 2024-12-31.",
         )
-    elif "could be exchanged" in column.reason:
+    elif AMBIGUOUS in column.reason:
         yield Finding(
             "date_formats",
             name,
             WARNING,
-            f"Column {name!r}: in every date day and month could be exchanged; read as month first.",
+            f"Column {name!r}: day and month could be swapped in every date; read with the month first.",
             "Write them as 2024-12-31.",
         )
     zones = pc.extract_regex(text.take(_head(text)), pattern=_ZONE).field(0).drop_null()
@@ -135,9 +136,9 @@ def _dates(plan: DatePlan, column: Column, cells: pd.Series[Any]) -> Iterable[Fi
             WARNING,
             f"Column {name!r} mixes time zones ({listed(offsets)}{'' if len(offsets) > 1 else ' and none'}): "
             "all are read as UTC.",
-            "Write every time in one zone.",
+            "Write all times in the same zone.",
         )
-    bad = re.search(r"([0-9]+) values that are no dates", column.reason)
+    bad = re.search(r"([0-9]+) values that are not dates", column.reason)
     if bad:
         yield _no_dates(name, plan, cells, int(bad[1]))
 
@@ -158,7 +159,7 @@ def _no_dates(name: str, plan: DatePlan, cells: pd.Series[Any], count: int) -> F
         WARNING,
         f"Column {name!r}: {count} values are not dates ({plan.reading.described}), such as "
         f"{quoted(text[row].as_py())} in row {row_number(cells, row)}: they count as missing.",
-        "Repair them or leave them blank.",
+        "Fix them or leave them blank.",
     )
 
 
@@ -182,7 +183,7 @@ def _mixed_types(column: Column) -> Finding:
         column.name,
         WARNING,
         f"Column {column.name!r} holds several types ({column.reason}).",
-        f"Clean it, or use --kind {column.name}=number to count what is no number as missing.",
+        f"Clean it, or use --kind {column.name}=number to read everything else as missing.",
     )
 
 
@@ -194,14 +195,14 @@ def _numbers_as_text(column: Column, cells: pd.Series[Any], plan: Plan) -> Itera
     if isinstance(plan, NumberPlan) and plan.notation.several:
         units = plan.notation.read(words(cells)).units
         counts = np.bincount(units[units >= 0], minlength=len(plan.notation.levels))
-        said = [f"{unit!r} ({rows})" for unit, rows in zip(plan.notation.levels, counts, strict=True)]
+        listing = [f"{unit!r} ({rows})" for unit, rows in zip(plan.notation.levels, counts, strict=True)]
         yield Finding(
             "mixed_units",
             name,
             WARNING,
-            f"Column {name!r} holds numbers in several units: {listed(said)}. They are used as they stand, "
-            "with the unit as a category beside them.",
-            "Convert them into one unit.",
+            f"Column {name!r} holds numbers in several units: {listed(listing)}. They are used as "
+            "they are, with the unit as a category beside them.",
+            "Convert them into the same unit.",
         )
         return
     yield Finding(
@@ -219,15 +220,15 @@ def _words_beside_numbers(name: str, cells: pd.Series[Any], plan: NumberPlan) ->
     present, count = len(text) - text.null_count, int(pc.sum(among).as_py())
     row = int(pc.index(among, True).as_py())
     counts = pc.value_counts(text.filter(among)).to_pylist()
-    said = listed([f"{item['values']!r} ({item['counts']})" for item in counts])
+    listing = listed([f"{item['values']!r} ({item['counts']})" for item in counts])
     return Finding(
         "numbers_as_text",
         name,
         WARNING if count <= _LITTLE_DIRT * present else NOTE,
-        f"Column {name!r} holds numbers but for {count} of {present} values: {said}, first "
+        f"Column {name!r} holds numbers except for {count} of {present} values: {listing}, first "
         f"{quoted(text[row].as_py())} in row {row_number(cells, row)}. It is used as a number, with these "
         "words as a category.",
-        f"If they mean no value, use --kind {name}=number or name them with --missing.",
+        f"If they mean missing values, use --kind {name}=number or name them with --missing.",
     )
 
 
@@ -237,12 +238,12 @@ def _maybe_id(column: Column) -> Finding:
         column.name,
         WARNING,
         f"Column {column.name!r} holds {column.reason}.",
-        f"If it only names the rows, or the order of the file tells the target, use --drop {column.name}.",
+        f"If it only numbers the rows, or the file is sorted by the target, use --drop {column.name}.",
     )
 
 
 def _nearly_numbers(name: str, cells: pd.Series[Any]) -> Iterable[Finding]:
-    """Text columns that a few words keep from being numbers."""
+    """Text columns that would be numeric except for a few words."""
     if cells.dtype.kind != "O" and not isinstance(cells.dtype, pd.StringDtype):
         return
     text = words(cells)
@@ -259,17 +260,17 @@ def _nearly_numbers(name: str, cells: pd.Series[Any]) -> Iterable[Finding]:
         "numbers_as_text",
         name,
         WARNING if share <= _LITTLE_DIRT else NOTE,
-        f"Column {name!r} holds numbers but for {int(bad.sum())} of {present} values, such as "
+        f"Column {name!r} holds numbers except for {int(bad.sum())} of {present} values, such as "
         f"{quoted(text[row].as_py())} in row {row_number(cells, row)}: it is not used as a number.",
         f"Clean it, or use --kind {name}=number to count those as missing.",
     )
 
 
 def _looks_numeric_anywhere(text: Any) -> bool:
-    """A cheap look at the first, middle and last words before all of them are parsed."""
+    """Look for digits in the first, middle and last words, before all of them are parsed."""
     some = text.drop_null()
-    looked_at = [some[place].as_py() for place in (0, len(some) // 2, len(some) - 1)]
-    return any(sign.isdigit() for word in looked_at for sign in word[:12])
+    examples = [some[place].as_py() for place in (0, len(some) // 2, len(some) - 1)]
+    return any(sign.isdigit() for word in examples for sign in word[:12])
 
 
 def _missing(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
@@ -285,14 +286,14 @@ def _missing(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
 
 
 def _same_columns(table: Table, plain: set[str]) -> Iterable[Finding]:
-    """Columns that hold the same values in every row that is looked at."""
+    """Columns that hold the same values in every row of the sample."""
     for names, arrays in (
         (table.features.numbers, table.numbers),
         (table.features.categories, table.codes),
     ):
         first: dict[bytes, str] = {}
         for i, name in enumerate(names):
-            if name not in plain:  # made from a date or a structured string
+            if name not in plain:  # derived from a date or a structured string
                 continue
             content = np.ascontiguousarray(arrays[:, i]).tobytes()
             twin = first.setdefault(content, name)

@@ -1,4 +1,4 @@
-"""Checks of one part of the data against another: do they come from the same world?"""
+"""Checks of one part of the data against another: do they have the same distribution?"""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from automl.data.repeats import find_repeats
 
 SAMPLE = 5_000  # rows of each part
 NOTED, ALARM = 0.6, 0.7
-_MOST_COLUMNS = 50  # the importance of so many is measured
+_MOST_COLUMNS = 50  # importance is measured for at most so many
 _SHOWN = 5
 _FEW_ROWS = 40
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """Both parts below each other, as one matrix: ``late`` marks the rows of the second."""
+    """Both parts stacked in one matrix; ``late`` marks the rows of the second."""
 
     features: Features
     matrix: Array
@@ -38,21 +38,21 @@ class _Parts:
 
 
 def check_drift(layout: Layout, table: Table, test: Table, *, seed: int = 0) -> tuple[Finding, ...]:
-    """How well a small model tells the rows of ``table`` and ``test`` apart, and by which columns.
+    """Findings on differences between ``table`` and ``test``, and on rows that are in both.
 
     Returns
     -------
     tuple of Finding
-        ``drift`` with the area under the curve (0.5: the parts cannot be told apart) where it exceeds 0.6,
-        one ``drift`` per column that carries it, and ``overlap`` for rows that are in both parts.
+        ``drift`` with the area under the curve of a small model that tells the parts apart (0.5 is chance)
+        from 0.6 on; one ``drift`` per column that matters, and ``overlap`` for rows that are in both parts.
     """
-    found = [*_overlap(layout, table, test)]
+    findings = [*_overlap(layout, table, test)]
     if min(table.rows, test.rows) < _FEW_ROWS:
-        return worst_first(found)
+        return worst_first(findings)
     parts = _parts(table, test, np.random.default_rng(seed))
     if parts.matrix.shape[1]:
-        found += _drift(layout, parts, seed)
-    return worst_first(found)
+        findings += _drift(layout, parts, seed)
+    return worst_first(findings)
 
 
 def _parts(table: Table, test: Table, random: np.random.Generator) -> _Parts:
@@ -89,10 +89,10 @@ def _drift(layout: Layout, parts: _Parts, seed: int) -> Iterable[Finding]:
         "drift",
         None,
         WARNING if area >= ALARM else NOTE,
-        f"A small model tells the rows of the test part from the others (AUC {area:.2f}; 0.50 would be "
+        f"A small model can tell the rows of the test part from the others (AUC {area:.2f}; 0.50 would be "
         f"chance), by {_joined(names)}.",
-        "Scores on folds of the data will not hold there. Validate as the test part differs (--time-column, "
-        "--group), and leave out columns that only say when or where a row was made.",
+        "Scores on folds of the data will not hold there. Validate in the way that the test part differs "
+        "(--time-column, --group), and leave out columns that only say when or where a row was recorded.",
     )
     for name in names[:_SHOWN]:
         at = next(judged[i] for i in carrying if _column_of(layout, parts.names[judged[i]]) == name)
@@ -112,7 +112,7 @@ def _joined(names: list[str]) -> str:
 
 
 def _column_of(layout: Layout, feature: str) -> str:
-    """The user's column that a feature is made of."""
+    """The user's column from which a feature is derived."""
     for plan in layout.plans:
         if feature in (*plan.number_names, *plan.category_names):
             return plan.column
@@ -123,7 +123,7 @@ def _column_of(layout: Layout, feature: str) -> str:
 
 
 def _told_apart(column: Array, late: npt.NDArray[np.bool_]) -> float:
-    """Area under the curve of one column, missing as the lowest value, whichever the direction."""
+    """Area under the curve of one column in either direction; missing is the lowest value."""
     filled = np.where(np.isnan(column), -np.inf, column)
     _, inverse, repeats = np.unique(filled, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(repeats) - (repeats - 1) / 2)[inverse]
@@ -145,7 +145,9 @@ def _adversary(matrix: Array, late: npt.NDArray[np.bool_], seed: int) -> tuple[f
     random = np.random.default_rng(seed)
     half = random.permutation(len(late)) % 2 == 0
     areas, drops = [], np.zeros(matrix.shape[1])
-    with threadpool_limits(1, user_api="openmp"):  # threads that wait for one another cost five times as much
+    with threadpool_limits(
+        1, user_api="openmp"
+    ):  # threads waiting for one another would take five times as long
         for judge in (half, ~half):
             model = HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, random_state=seed)
             model.fit(matrix[~judge], late[~judge])
@@ -172,7 +174,7 @@ def _date_features(layout: Layout) -> set[str]:
 
 
 def _change(parts: _Parts, at: int, *, is_date: bool) -> str:
-    """What changed in a column, in words."""
+    """The change of a column, in words."""
     before, after = parts.matrix[~parts.late, at], parts.matrix[parts.late, at]
     gone = float(np.isnan(before).mean()), float(np.isnan(after).mean())
     if abs(gone[0] - gone[1]) > 0.1 or 1.0 in gone:
@@ -197,7 +199,7 @@ def _shown(value: float, is_date: bool) -> str:
 
 
 def _overlap(layout: Layout, table: Table, test: Table) -> Iterable[Finding]:
-    """Rows of the test part whose inputs are in the data, too; copies may be the same rows."""
+    """Rows of the test part whose inputs also occur in the data; duplicates may be the same rows."""
     if not table.features.kinds:
         return
     both = Table(
@@ -208,18 +210,18 @@ def _overlap(layout: Layout, table: Table, test: Table) -> Iterable[Finding]:
         tuple(np.concatenate(pair) for pair in zip(table.images, test.images, strict=True)),
     )
     repeats = find_repeats(both, layout.plans)
-    known = np.isin(repeats.groups[table.rows :], repeats.groups[: table.rows])
-    count = int(known.sum())
+    overlapping = np.isin(repeats.groups[table.rows :], repeats.groups[: table.rows])
+    count = int(overlapping.sum())
     if count:
         share = count / test.rows
-        natural = known & repeats.natural[table.rows :]
+        natural = overlapping & repeats.natural[table.rows :]
         copies = (count - int(natural.sum())) / test.rows
-        nature = ", as columns of few values make them" if natural.any() else ""
+        nature = ", as is usual with few distinct values" if natural.any() else ""
         yield Finding(
             "overlap",
             None,
             WARNING if copies > 0.01 else NOTE,
             f"{count} of {test.rows} rows of the test part ({share_text(share, 1)}) have the inputs of a "
-            f"row in the data (the first is row {int(known.argmax()) + 1}){nature}.",
-            "If they are the same rows, the score on the test part flatters: remove them from one of both.",
+            f"row in the data (the first is row {int(overlapping.argmax()) + 1}){nature}.",
+            "If they are the same rows, the score on the test part is too good: remove them from one part.",
         )

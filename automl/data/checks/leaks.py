@@ -1,4 +1,4 @@
-"""Checks of columns against the target: copies of it, near copies, and what predicts it too well."""
+"""Checks of columns against the target: copies, near copies, and features that predict it too well."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Target:
-    """The sampled target: labels or numbers, codes of the distinct values, and whether they are classes."""
+    """The sampled target: labels or numbers, and whether they are classes."""
 
     values: npt.NDArray[Any]
     classes: bool
@@ -50,20 +50,20 @@ class _Target:
 def leak_findings(
     frame: pd.DataFrame, values: npt.NDArray[Any], classes: bool, layout: Layout, table: Table
 ) -> list[Finding]:
-    """Findings about rows, their target and their encoded features, all in one order."""
+    """Findings about features that give the target away; all arguments have the same rows in one order."""
     target = _Target(values, classes)
     if len(values) < _FEW_ROWS or target.distinct < 2:
         return []
     copies = set(_copies(frame, target, layout))
-    found = [_copy(name) for name in layout.inputs if name in copies]
-    for more in (_missing_tells, _near_copies):
-        told = {str(finding.column) for finding in found}
-        found += more(frame, target, layout, told)
-    found += _leaks(table, target, {str(finding.column) for finding in found})
+    findings = [_copy(name) for name in layout.inputs if name in copies]
+    for check in (_missing_tells, _near_copies):
+        reported = {str(finding.column) for finding in findings}
+        findings += check(frame, target, layout, reported)
+    findings += _leaks(table, target, {str(finding.column) for finding in findings})
     if not classes:
-        told = {str(finding.column) for finding in found}
-        found += composition_findings(table, np.asarray(values, dtype=np.float64), layout, told)
-    return found
+        reported = {str(finding.column) for finding in findings}
+        findings += composition_findings(table, np.asarray(values, dtype=np.float64), layout, reported)
+    return findings
 
 
 def _copy(name: str) -> Finding:
@@ -72,7 +72,7 @@ def _copy(name: str) -> Finding:
         name,
         WARNING,
         f"Column {name!r} is the target under another name: it was left out.",
-        "Take it out of the data: it will not be known when predicting.",
+        "Remove it from the data: it will not be known when predicting.",
     )
 
 
@@ -86,7 +86,7 @@ def _copies(frame: pd.DataFrame, target: _Target, layout: Layout) -> Iterable[st
         inside = pd.factorize(pd.Series(words(frame[name]).to_numpy(zero_copy_only=False), dtype="object"))[0]
         if inside.min() < 0 or not _one_to_one(inside, codes):
             continue
-        # where the target hardly repeats any column of different numbers corresponds to it
+        # if the target hardly repeats, any column of distinct numbers corresponds to it
         if target.distinct > 0.5 * len(codes) and not _same_numbers(frame[name], target.values):
             continue
         yield name
@@ -106,43 +106,45 @@ def _same_numbers(column: pd.Series[Any], values: npt.NDArray[Any]) -> bool:
     return bool(np.isfinite(left).all()) and _r2(left, values.astype(np.float64)) > 1 - 1e-9
 
 
-def _near_copies(frame: pd.DataFrame, target: _Target, layout: Layout, told: set[str]) -> Iterable[Finding]:
-    """Columns that repeat the target but for a few rows."""
+def _near_copies(
+    frame: pd.DataFrame, target: _Target, layout: Layout, reported: set[str]
+) -> Iterable[Finding]:
+    """Columns that equal the target except in a few rows."""
     for name in layout.inputs:
-        if name in told:
+        if name in reported:
             continue
         column = frame[name]
         if target.classes:
             share = _agreement(column, target)
-            seen = f"tells the class of {share_text(share, 1)} of the rows" if share else ""
+            similarity = f"gives the class of {share_text(share, 1)} of the rows" if share else ""
         else:
             share = _equal_share(column, target)
-            seen = f"equals the target in {share_text(share, 1)} of the rows" if share else ""
-        if seen:
+            similarity = f"equals the target in {share_text(share, 1)} of the rows" if share else ""
+        if similarity:
             yield Finding(
                 "near_copy",
                 name,
                 WARNING,
-                f"Column {name!r} {seen}: a copy of the target with a few changes.",
-                f"If it is known only after the outcome, use --drop {name}.",
+                f"Column {name!r} {similarity}: a copy of the target with a few changes.",
+                f"If it becomes known only after the outcome, use --drop {name}.",
             )
 
 
 def _agreement(column: pd.Series[Any], target: _Target) -> float:
-    """Share of the rows whose class the column's level tells, for a near copy; else 0."""
+    """Share of the rows whose class follows from the column's level, for a near copy; else 0."""
     codes = target.codes
     head = distinct_codes(column.head(_HEAD))
     if not 1 <= head.max(initial=-1) <= target.distinct:
         return 0.0
     level = distinct_codes(column) + 1
-    if level.max() > target.distinct + 1:  # a level of its own for something new is allowed
+    if level.max() > target.distinct + 1:  # one additional level is allowed
         return 0.0
     table = np.bincount(level * target.distinct + codes, minlength=(int(level.max()) + 1) * target.distinct)
     table = table.reshape(-1, target.distinct)
-    told = table.argmax(axis=1)[level]
-    agreed = float((told == codes).mean())
+    predicted = table.argmax(axis=1)[level]
+    agreed = float((predicted == codes).mean())
     shares = np.bincount(codes, minlength=target.distinct) / len(codes)
-    by_chance = float((shares * np.bincount(told, minlength=target.distinct) / len(codes)).sum())
+    by_chance = float((shares * np.bincount(predicted, minlength=target.distinct) / len(codes)).sum())
     kappa = (agreed - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
     return agreed if kappa >= AGREEMENT else 0.0
 
@@ -159,47 +161,51 @@ def _equal_share(column: pd.Series[Any], target: _Target) -> float:
     return share if share >= EQUAL_SHARE and most_frequent < 0.5 else 0.0
 
 
-def _leaks(table: Table, target: _Target, told: set[str]) -> Iterable[Finding]:
-    """Single features that alone predict nearly perfectly."""
+def _leaks(table: Table, target: _Target, reported: set[str]) -> Iterable[Finding]:
+    """Features that predict the target almost perfectly on their own."""
     codes, scores, classes = target.codes, target.scores, target.classes
-    what = "AUC" if classes else "R²"
+    metric = "AUC" if classes else "R²"
     for i, name in enumerate(table.features.numbers):
         column = table.numbers[:, i]
-        known = ~np.isnan(column)
-        if known.sum() < _FEW_ROWS or name in told:
+        present = ~np.isnan(column)
+        if present.sum() < _FEW_ROWS or name in reported:
             continue
-        if not known.all():
-            score = _auc(column[known], codes[known]) if classes else _r2(column[known], scores[known])
+        if not present.all():
+            score = (
+                _auc(column[present], codes[present]) if classes else _r2(column[present], scores[present])
+            )
         else:
             score = _auc(column, codes) if classes else _r2(column, scores)
         if score > ALARM:
-            yield _leak(name, what, score)
+            yield _leak(name, metric, score)
     for i, name in enumerate(table.features.categories):
-        if name in told or len(table.features.levels[i]) > len(codes) / 10:
+        if name in reported or len(table.features.levels[i]) > len(codes) / 10:
             continue
         column = _level_scores(table.codes[:, i], target)
         score = _auc(column, codes) if classes else _r2(column, scores)
         if score > ALARM:
-            yield _leak(name, what, score)
+            yield _leak(name, metric, score)
 
 
-def _leak(name: str, what: str, score: float) -> Finding:
+def _leak(name: str, metric: str, score: float) -> Finding:
     return Finding(
         "leak",
         name,
         WARNING,
-        f"{name!r} alone predicts the target almost perfectly ({what} {score:.4f}).",
-        f"If it is known only after the outcome, use --drop {name}.",
+        f"{name!r} alone predicts the target almost perfectly ({metric} {score:.4f}).",
+        f"If it becomes known only after the outcome, use --drop {name}.",
     )
 
 
-def _missing_tells(frame: pd.DataFrame, target: _Target, layout: Layout, told: set[str]) -> Iterable[Finding]:
-    """Columns that are filled in, or not, depending on the class."""
+def _missing_tells(
+    frame: pd.DataFrame, target: _Target, layout: Layout, reported: set[str]
+) -> Iterable[Finding]:
+    """Columns whose missing values depend on the class."""
     if not target.classes:
         return
     for name in layout.inputs:
         missing = frame[name].isna().to_numpy()
-        if name in told or not missing.any():
+        if name in reported or not missing.any():
             continue
         score = _auc(missing.astype(np.float64), target.codes)
         if score > ALARM:
@@ -207,13 +213,13 @@ def _missing_tells(frame: pd.DataFrame, target: _Target, layout: Layout, told: s
                 "missing_tells",
                 name,
                 WARNING,
-                f"Whether {name!r} is filled in tells the target almost perfectly (AUC {score:.4f}).",
+                f"Whether {name!r} is filled in predicts the target almost perfectly (AUC {score:.4f}).",
                 f"If it is filled in only after the outcome, use --drop {name}.",
             )
 
 
 def _auc(column: Array, codes: Codes) -> float:
-    """The best one-against-rest area over the frequent classes, whichever the direction."""
+    """The worst one-against-rest area over the frequent classes, in either direction."""
     _, inverse, repeats = np.unique(column, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(repeats) - (repeats - 1) / 2)[inverse]  # equal values share their mean rank
     counts = np.bincount(codes)
@@ -226,7 +232,7 @@ def _auc(column: Array, codes: Codes) -> float:
             continue
         area = (ranks[inside].sum() - positive * (positive + 1) / 2) / (positive * negative)
         areas.append(max(area, 1 - area))
-    # several classes: the column must tell all of them apart from the rest
+    # with several classes, the column must separate all of them from the rest
     return float(min(areas)) if areas else 0.5
 
 

@@ -1,4 +1,4 @@
-"""Rows in the order of a date: a history, of which folds dealt at random show too much."""
+"""Rows in the order of a date, for which random folds reveal too much."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_ORDER = 0.99  # of the steps from row to row
 
 
 def order_findings(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
-    """The first column of dates by which the file is sorted, where folds are dealt without regard to it."""
+    """A finding on the first date column by which the rows are sorted, for random folds."""
     for column in layout.columns:
         if column.kind is not Kind.DATE or column.name not in layout.inputs:
             continue
@@ -32,8 +32,8 @@ def order_findings(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
                 "dated",
                 column.name,
                 NOTE,
-                f"The rows are in the order of {column.name!r}: a history, it seems. Folds dealt at random "
-                "show a model what was just before and after each row that judges it.",
-                f"If it will predict later rows, use --time-column {shlex.quote(column.name)}.",
+                f"The rows are in the order of {column.name!r}. With random folds, a model sees what "
+                "happened just before and after each row that judges it.",
+                f"If the model is to predict later rows, use --time-column {shlex.quote(column.name)}.",
             )
             return

@@ -1,4 +1,4 @@
-"""Checks of whole rows: copies, copies that contradict each other, and too few of them."""
+"""Checks of whole rows: duplicates, contradictions, and too few of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from automl.data.columns.plans import Plan
 from automl.data.repeats import Repeats, find_repeats
 
 FEW_ROWS = 100
-_LITTLE_LOST = 0.001  # of the rows or the variance: not worth a word
+_LITTLE_LOST = 0.001  # of the rows or the variance: not worth mentioning
 
 
 def row_findings(
@@ -29,26 +29,26 @@ def row_findings(
     classes: bool = False,
     dealt: bool = True,
 ) -> list[Finding]:
-    """Findings about encoded rows and their target, where there is one.
+    """Findings about encoded rows and their target, if there is one.
 
     Parameters
     ----------
     frame:
-        The rows as they were read, which names them.
+        The rows as they were read, by which messages name them.
     plans:
         Of the user's columns.
     dealt:
-        Whether a search deals the rows into folds itself.
+        Whether the search assigns the rows to folds itself.
     """
-    found = [*_few_rows(table)]
+    findings = [*_few_rows(table)]
     if not table.features.kinds:
-        return found
+        return findings
     repeats = find_repeats(table, plans)
     if repeats.repeated:
-        found.append(_duplicates(repeats, frame, values, dealt))
+        findings.append(_duplicates(repeats, frame, values, dealt))
         if values is not None:
-            found += _conflicts(repeats.groups, frame, values, classes)
-    return found
+            findings += _conflicts(repeats.groups, frame, values, classes)
+    return findings
 
 
 def _few_rows(table: Table) -> Iterable[Finding]:
@@ -58,7 +58,7 @@ def _few_rows(table: Table) -> Iterable[Finding]:
             "few_rows",
             None,
             WARNING,
-            f"There are {table.rows} rows only: scores will vary widely.",
+            f"There are only {table.rows} rows: scores will vary widely.",
             "Collect more rows; trust differences only where they exceed the standard error.",
         )
     elif features > table.rows:
@@ -66,7 +66,7 @@ def _few_rows(table: Table) -> Iterable[Finding]:
             "wide",
             None,
             WARNING,
-            f"There are more features ({features:,}) than rows ({table.rows:,}): some fit by chance.",
+            f"There are more features ({features:,}) than rows ({table.rows:,}): some will fit by chance.",
             "Leave out what cannot matter with --drop, or collect more rows.",
         )
 
@@ -82,42 +82,42 @@ def _duplicates(
         alike = len(groups) - pairs
         same = f", {alike:,} of them with the same target" if alike < repeated else ", target included"
     first = int(np.flatnonzero(pd.Series(groups).duplicated())[0])
-    nature = f"; {repeats.described}, as columns of few values do" if repeats.natural.any() else ""
+    nature = f"; {repeats.described}, as is usual with few distinct values" if repeats.natural.any() else ""
     return Finding(
         "duplicates",
         None,
         WARNING if repeats.copies / len(groups) > 0.05 else NOTE,
         f"{repeated} of {len(groups)} rows ({share_text(repeated / len(groups), 1)}) repeat the inputs of "
         f"another{same}; the first is row {row_number(frame, first)}{nature}.",
-        _what_becomes_of_them(repeats, dealt),
+        _remedy(repeats, dealt),
     )
 
 
-def _what_becomes_of_them(repeats: Repeats, dealt: bool) -> str:
+def _remedy(repeats: Repeats, dealt: bool) -> str:
     if not dealt:
         return (
-            "The folds or parts that were given decide where they stand: a row that trains may be the copy "
-            "of one that judges. Drop them if they are mistakes."
+            "The given folds or parts decide where they are used: a training row may be a duplicate of one "
+            "that judges. Drop them if they are mistakes."
         )
-    said = []
+    sentences = []
     if repeats.natural.any():
-        said.append(
-            "Combinations of values are dealt into the folds row by row, since new rows will repeat them "
-            "too. If they are copies of records, drop them, or name the record with --group."
+        sentences.append(
+            "Combinations of values are assigned to folds row by row, because new rows will repeat them "
+            "too. If they are duplicate records, drop them, or identify the record with --group."
         )
     if repeats.copies:
-        which = "The others" if said else "They"
-        said.append(
-            f"{which} stay on one side of every fold, so that no row is judged by its own copy. Drop them if "
-            "they are mistakes."
+        which = "The others" if sentences else "They"
+        sentences.append(
+            f"{which} stay on the same side of every fold, so that no model is judged by a duplicate of "
+            "a row that it trained on. Drop them if they are mistakes."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
 def _conflicts(
     groups: Rows, frame: pd.DataFrame, values: npt.NDArray[Any], classes: bool
 ) -> Iterable[Finding]:
-    """Rows with equal inputs and different targets: what no model can tell apart."""
+    """Rows with equal inputs and different targets, which no model can tell apart."""
     codes = pd.factorize(values)[0].astype(np.int64)
     counts = pd.Series(np.ones(len(groups))).groupby([groups, codes]).size()
     distinct = counts.groupby(level=0).size()
@@ -127,7 +127,7 @@ def _conflicts(
         return
     if classes:
         best = float(counts.groupby(level=0).max().sum()) / len(groups)
-        lost, limit = 1 - best, f"no model can get more than {share_text(best, 1)} of the rows right"
+        lost, limit = 1 - best, f"no model can predict more than {share_text(best, 1)} of the rows correctly"
     else:
         target = values.astype(np.float64)
         means = pd.Series(target).groupby(groups).transform("mean").to_numpy()
@@ -143,5 +143,5 @@ def _conflicts(
         f"{rows} rows have equal inputs but different targets (first row "
         f"{row_number(frame, np.flatnonzero(mixed)[0])}): "
         f"{limit}.",
-        "Add what tells them apart, or check how the target was recorded.",
+        "Add a column that tells them apart, or check how the target was recorded.",
     )

@@ -37,9 +37,9 @@ def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
             "imbalance",
             name or None,
             WARNING if shares.min() < 0.01 else NOTE,
-            f"The classes are far from equal: {rarest!s} holds {share_text(shares.min(), 2)} of the rows "
+            f"The classes are unbalanced: {rarest!s} has {share_text(shares.min(), 2)} of the rows "
             f"({int(counts.min()):,}).",
-            "Judge by roc_auc, average_precision or f1 rather than accuracy.",
+            "Use roc_auc, average_precision or f1 as the metric rather than accuracy.",
         )
     few = [str(distinct[i]) for i in np.argsort(counts) if counts[i] < FEW_MEMBERS]
     if few:
@@ -48,7 +48,7 @@ def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
             name or None,
             WARNING,
             f"{len(few)} of {len(counts)} classes have fewer than {FEW_MEMBERS} rows: {listed(few)}.",
-            "Scores of these classes are mostly luck; collect more rows or join classes.",
+            "Scores of these classes are mostly chance; collect more rows or merge classes.",
         )
     if len(counts) > MANY_CLASSES:
         numeric = values.dtype.kind in "iuf"
@@ -59,7 +59,7 @@ def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
             f"The target has {len(counts):,} classes with {len(values) / len(counts):.0f} rows on average.",
             "If it is a quantity, use --task regression."
             if numeric
-            else "Join classes, or check that this is the column to predict.",
+            else "Merge classes, or check that this is the column to predict.",
         )
 
 
@@ -76,9 +76,9 @@ def _numbers(values: Array, name: str, frame: pd.DataFrame) -> Iterable[Finding]
                 "target_outliers",
                 name or None,
                 WARNING,
-                f"{len(far)} values of the target lie more than {FAR:.0f} quartile ranges away, such as "
+                f"{len(far)} values of the target are more than {FAR:.0f} quartile ranges away, such as "
                 f"{values[worst]:,.6g} in row {row_number(frame, worst)} (the median is {middle:,.6g}).",
-                "Check whether they are real; if not, remove those rows. If so, try --metric mae.",
+                "Check whether they are real. If not, remove those rows; if so, try --metric mae.",
             )
     deviation = float(values.std())
     skewness = 0.0 if deviation == 0 else float(np.mean(((values - values.mean()) / deviation) ** 3))
@@ -90,13 +90,13 @@ def _numbers(values: Array, name: str, frame: pd.DataFrame) -> Iterable[Finding]
             NOTE,
             f"The target is skewed ({skewness:.1f}): median {middle:,.6g}, mean {values.mean():,.6g}.",
             "A search also tries its logarithm. " * logs
-            + "Large values dominate rmse; mae and rmsle do not.",
+            + "Large values dominate rmse, but not mae or rmsle.",
         )
     yield from _spikes(values, name)
 
 
 def _spikes(values: Array, name: str) -> Iterable[Finding]:
-    """One value that is far more frequent than any other: zeros, or a cap."""
+    """A finding on a value that is far more frequent than any other: zeros, or a cap."""
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) < 50:
         return
@@ -107,7 +107,7 @@ def _spikes(values: Array, name: str) -> Iterable[Finding]:
         return
     at = {0: "the smallest", len(distinct) - 1: "the largest"}.get(place, "")
     capped = f", {at} value" if at else ""
-    remedy = "Values at the end of the scale may be cut off there." if at else "It may stand for 'unknown'."
+    remedy = "Values may be cut off at this end of the scale." if at else "It may stand for 'unknown'."
     yield Finding(
         "target_spike",
         name or None,

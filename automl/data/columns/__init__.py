@@ -1,1 +1,1 @@
-"""What a column is and what is made of it: kinds and plans."""
+"""Columns: their kinds, and the plans that turn them into features."""

@@ -1,4 +1,4 @@
-"""Which kind a column is, why, and the plan that follows from it."""
+"""The kind of a column, the reason for it, and the plan that follows from it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from automl.data.columns.structured import ClockPlan, DatePlan
 from automl.data.images.formats import PATH_PATTERN
 
 FEW_LEVELS = 20
-_MOST_WORDS = 10  # different ones among numbers
-_WORD_OR_ERROR = r"^([^0-9]{1,30}|#\S{1,30})$"  # spreadsheets write #DIV/0!
+_MOST_WORDS = 10  # distinct ones among numbers
+_WORD_OR_ERROR = r"^([^0-9]{1,30}|#\S{1,30})$"  # such as #DIV/0! in spreadsheets
 _CJK = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The kind of a column with its reason, and its plan unless it is left out."""
+    """The kind of a column with the reason for it, and the plan unless the column is left out."""
 
     column: Column
     plan: Plan | None = None
@@ -65,21 +65,21 @@ def decide(
     keep: bool = False,
     outcome: Outcome | None = None,
 ) -> Decision:
-    """The kind of a training column and what is made of it.
+    """Decide the kind of a training column and its plan.
 
     Parameters
     ----------
     forced:
         The kind that the user asked for.
     keep:
-        Do not leave the column out for looking like an id or a constant.
+        Keep the column even if it looks like an id or a constant.
     outcome:
-        The target of the rows, by which numbers that may only name rows are looked at.
+        The target of the rows, to test numbers that may be an id.
     """
     if forced in (Kind.ID, Kind.CONSTANT):
         return _left_out(name, forced, "asked for")
     if not column.notna().any():
-        return _left_out(name, Kind.CONSTANT, "no value at all")
+        return _left_out(name, Kind.CONSTANT, "no values")
     if forced is not None:
         return _as_asked(name, column, forced)
     if pd.api.types.is_bool_dtype(column.dtype):
@@ -103,16 +103,18 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
         plain = PLAIN if text is None else notation_of(decimal_style(text))
         plan = NumberPlan(name, plain if amounts is None else amounts.notation, lenient=True)
         if np.isnan(plan.encode(column).numbers[0]).all():
-            raise DataError(f"Column {name!r} was declared a number, but none of its values is one. Drop it.")
+            raise DataError(
+                f"Column {name!r} was declared a number, but none of its values is a number. Drop it."
+            )
     elif kind is Kind.CATEGORY:
         plan = _asked_category(name, count_levels(words(column)))
     elif kind is Kind.DATE:
-        found = find_date_reading(words(column))
-        reading = found[0] if found else DateReading("mixed")
+        detected = find_date_reading(words(column))
+        reading = detected[0] if detected else DateReading("mixed")
         if np.isnan(moments(column, reading)).mean() > max(0.5, float(column.isna().mean()) + 0.2):
             raise DataError(
-                f"Column {name!r} was declared a date, but most of its values cannot be read as one, such as "
-                f"{examples(words(column), 1)}. Next: write them as 2024-12-31."
+                f"Column {name!r} was declared a date, but most of its values cannot be read as dates, such "
+                f"as {examples(words(column), 1)}. Next: write them as 2024-12-31."
             )
         return _dates(name, column, reading, "asked for")
     else:
@@ -121,7 +123,7 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
 
 
 def _asked_category(name: str, counts: Counted) -> CategoryPlan:
-    """A category that was asked for: where none of its levels repeats, the first ones are kept."""
+    """The plan of a category that was asked for; if none of its levels repeats, the first ones are kept."""
     levels, cut = bounded_levels(counts)
     return CategoryPlan(name, levels or ordered(counts.words[:MAXIMUM].to_pylist()), cut)
 
@@ -136,10 +138,10 @@ def _truth(name: str, column: pd.Series[Any], keep: bool) -> Decision:
 
 
 def _constant_reason(distinct: int, missing: int, rows: int) -> str | None:
-    """Why a column cannot inform: one value, and not both it and its absence in at least 1 % of the rows."""
+    """The reason that a column is useless: one value, and neither it nor its absence in 1 % of the rows."""
     if distinct > 1 or (missing and min(missing, rows - missing) >= max(2, 0.01 * rows)):
         return None
-    return "one value only" if not missing else f"one value only, {missing} missing"
+    return "only one value" if not missing else f"only one value, {missing} missing"
 
 
 def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> Decision:
@@ -150,7 +152,7 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | N
     if not len(finite):
         return _left_out(name, Kind.CONSTANT, "no finite value")
     same = bool((finite == finite[0]).all())
-    if same and abs(finite[0]) >= EXACT and column.dtype.kind in "iu":  # these may differ yet
+    if same and abs(finite[0]) >= EXACT and column.dtype.kind in "iu":  # they may still differ
         same = column.nunique() == 1
     if same and not keep and (reason := _constant_reason(1, missing, len(values))):
         return _left_out(name, Kind.CONSTANT, reason)
@@ -159,7 +161,9 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | N
     whole = column.dtype.kind in "iu" or bool((finite == np.floor(finite)).all())
     if whole and not keep:
         if is_compact_date(finite) and len(np.unique(finite)) > 1:
-            return _dates(name, column, DateReading("%Y%m%d"), "whole numbers that write dates as 20190323")
+            return _dates(
+                name, column, DateReading("%Y%m%d"), "whole numbers that are dates such as 20190323"
+            )
         if np.abs(finite).max() >= EXACT and column.dtype.kind in "iu":
             return _codes(name, column, "whole numbers beyond 2^53, which a float cannot hold")
         verdict = id_reason(name, values, missing, outcome)
@@ -171,7 +175,7 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | N
 
 
 def _codes(name: str, column: pd.Series[Any], reason: str) -> Decision:
-    """Codes, not quantities: a category, or an id if they hardly repeat."""
+    """Decide on codes: a category, or an id if they hardly repeat."""
     counts = count_levels(words(column))
     levels, cut = bounded_levels(counts)
     if counts.covered(levels) < 0.2:
@@ -181,20 +185,20 @@ def _codes(name: str, column: pd.Series[Any], reason: str) -> Decision:
 
 def _dates(name: str, column: pd.Series[Any], reading: DateReading, reason: str) -> Decision:
     days = moments(column, reading)
-    known = days[~np.isnan(days)]
-    made = date_fields(known, FIELDS)
-    varying = [f for f, values in zip(FIELDS, made, strict=True) if len(known) and np.ptp(values) > 0]
+    present = days[~np.isnan(days)]
+    made = date_fields(present, FIELDS)
+    varying = [f for f, values in zip(FIELDS, made, strict=True) if len(present) and np.ptp(values) > 0]
     if not varying:
-        return _left_out(name, Kind.CONSTANT, "one date only")
+        return _left_out(name, Kind.CONSTANT, "only one date")
     names = tuple(f"{name}.{field}" for field in varying)
     bad = int(np.isnan(days).sum()) - _empty_cells(column)
     if bad > 0:
-        reason += f"; {bad} values that are no dates count as missing"
+        reason += f"; {bad} values that are not dates count as missing"
     return Decision(Column(name, Kind.DATE, reason), DatePlan(name, reading, tuple(varying), names))
 
 
 def _empty_cells(column: pd.Series[Any]) -> int:
-    """Cells without a value, those that hold blanks only included."""
+    """Number of cells without a value, including blank ones."""
     return int(column.isna().sum()) if column.dtype.kind == "M" else int(words(column).null_count)
 
 
@@ -228,7 +232,7 @@ def _mixture(column: pd.Series[Any]) -> str:
 
 
 def _numeric_words(name: str, text: Words, keep: bool, outcome: Outcome | None) -> Decision | None:
-    """Numbers kept as text: only if every word is a number or blank."""
+    """Decide on numbers kept as text; every word must be a number or blank."""
     if not looks_numeric(text):
         return None
     if has_leading_zeros(text):
@@ -260,21 +264,21 @@ def _blanks(text: Words) -> str:
 
 
 def _amounts(name: str, text: Words, keep: bool) -> Decision | None:
-    """Numbers with units and in other notations, perhaps with a few words among them."""
-    found = find_amounts(text)
-    if found is None or np.isnan(found.values).all():
+    """Decide on numbers with units or in other notations, possibly with a few words among them."""
+    amounts = find_amounts(text)
+    if amounts is None or np.isnan(amounts.values).all():
         return None
-    among = _words_among(text, found)
+    among = _words_among(text, amounts)
     if among is None:
         return None
-    known = found.values[~np.isnan(found.values)]
-    if len(np.unique(known)) < 2 and not found.notation.several and not among and not keep:
-        return _left_out(name, Kind.CONSTANT, f"one value only, {examples(text, 1)}")
-    counted = {word: int(pc.sum(pc.equal(text, word)).as_py()) for word in among}
-    said = ", ".join(f"{word!r} ({count})" for word, count in counted.items())
-    beside = f"; {sum(counted.values())} words beside the numbers: {said}" if said else ""
-    reason = f"numbers kept as text{found.notation.described}{_blanks(text)}{beside}"
-    return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, found.notation, among))
+    values = amounts.values[~np.isnan(amounts.values)]
+    if len(np.unique(values)) < 2 and not amounts.notation.several and not among and not keep:
+        return _left_out(name, Kind.CONSTANT, f"only one value, {examples(text, 1)}")
+    counts = {word: int(pc.sum(pc.equal(text, word)).as_py()) for word in among}
+    listing = ", ".join(f"{word!r} ({count})" for word, count in counts.items())
+    beside = f"; {sum(counts.values())} words beside the numbers: {listing}" if listing else ""
+    reason = f"numbers kept as text{amounts.notation.described}{_blanks(text)}{beside}"
+    return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, amounts.notation, among))
 
 
 def _durations(name: str, text: Words) -> Decision | None:
@@ -285,14 +289,14 @@ def _durations(name: str, text: Words) -> Decision | None:
     return Decision(Column(name, Kind.NUMBER, reason), DurationPlan(name, style))
 
 
-def _words_among(text: Words, found: Amounts) -> tuple[str, ...] | None:
-    """The words in place of numbers; None where they make the column something else than numbers."""
-    if not found.bad.any():
+def _words_among(text: Words, amounts: Amounts) -> tuple[str, ...] | None:
+    """The words among the numbers; None if they show that the column is not numeric."""
+    if not amounts.bad.any():
         return ()
-    others = pc.unique(text.filter(pa.array(found.bad)))
-    plainly = pc.all(pc.match_substring_regex(others, _WORD_OR_ERROR)).as_py()
-    few = len(np.unique(found.values[~np.isnan(found.values)])) <= FEW_LEVELS
-    return tuple(others.to_pylist()) if plainly and len(others) <= _MOST_WORDS and not few else None
+    others = pc.unique(text.filter(pa.array(amounts.bad)))
+    wordlike = pc.all(pc.match_substring_regex(others, _WORD_OR_ERROR)).as_py()
+    few = len(np.unique(amounts.values[~np.isnan(amounts.values)])) <= FEW_LEVELS
+    return tuple(others.to_pylist()) if wordlike and len(others) <= _MOST_WORDS and not few else None
 
 
 def _as_series(text: Words) -> pd.Series[Any]:
@@ -300,19 +304,19 @@ def _as_series(text: Words) -> pd.Series[Any]:
 
 
 def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision | None:
-    """Truth values, image paths, dates and times of day."""
+    """Decide on truth values, image paths, dates and times of day."""
     valid = text.drop_null()
     first = valid[0].as_py()
     if first.lower() in ("true", "false"):
-        known = pc.is_in(pc.utf8_lower(valid), value_set=pa.array(["true", "false"], valid.type))
-        if pc.all(known).as_py() and pc.count_distinct(pc.utf8_lower(valid)).as_py() == 2:
+        truths = pc.is_in(pc.utf8_lower(valid), value_set=pa.array(["true", "false"], valid.type))
+        if pc.all(truths).as_py() and pc.count_distinct(pc.utf8_lower(valid)).as_py() == 2:
             return _truth(name, pd.Series([True, False]), keep=True)
     head = valid[:1000]
     if float(pc.mean(pc.cast(pc.match_substring_regex(head, PATH_PATTERN), pa.float64())).as_py()) >= 0.9:
         return Decision(Column(name, Kind.IMAGE, "paths of image files"), ImagePlan(name))
-    found = find_date_reading(text)
-    if found is not None:
-        reading, remark = found
+    detected = find_date_reading(text)
+    if detected is not None:
+        reading, remark = detected
         reason = f"dates written as {reading.described}" + (f"; {remark}" if remark else "")
         return _dates(name, column, reading, reason)
     if find_clock(text):
@@ -321,7 +325,7 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
 
 
 def _free_words(name: str, text: Words, keep: bool) -> Decision:
-    """Categories, texts, structured strings and ids."""
+    """Decide on categories, texts, structured strings and ids."""
     counts = count_levels(text)
     filled, distinct = counts.total, counts.distinct
     if not keep and (reason := _constant_reason(distinct, text.null_count, len(text))):
@@ -346,12 +350,12 @@ def _free_words(name: str, text: Words, keep: bool) -> Decision:
             return Decision(Column(name, Kind.CATEGORY, "kept on request"), _asked_category(name, counts))
         reason = f"{share_text(share)} of the values are different, such as {examples(text)}"
         return _left_out(name, Kind.ID, f"{reason}; --kind {name}=text reads them as text")
-    reason = f"{distinct} levels" + (f", the {len(levels)} frequent ones kept" if cut else "")
+    reason = f"{distinct} levels" + (f", the {len(levels)} most frequent ones kept" if cut else "")
     return Decision(Column(name, Kind.CATEGORY, reason), CategoryPlan(name, levels, cut))
 
 
 def mean_words(text: Words) -> float:
-    """Words per cell on average; in scripts without blanks two signs count as a word."""
+    """Words per cell on average; in scripts without blanks, two characters count as a word."""
     sample = text.drop_null()[:2000]
     blanks = pc.mean(pc.count_substring_regex(sample, r"\S\s+\S")).as_py() or 0.0
     signs = pc.mean(pc.count_substring_regex(sample, _CJK)).as_py() or 0.0

@@ -1,4 +1,4 @@
-"""Levels of categories: counted, bounded, ordered."""
+"""Levels of categories: counting, limiting, ordering."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from automl.data.cells.dates import natural_order
 from automl.data.cells.plain import NUMBER, Words
 
 MAXIMUM = 2_000
-KEEP_ALL = 50  # up to so many levels even those seen once are kept
+KEEP_ALL = 50  # with so many levels or fewer, even those that occur once are kept
 
 
 @dataclass(frozen=True)
 class Counted:
-    """Distinct words in order of first appearance, and the rows of each."""
+    """Distinct words in order of first appearance, and the number of rows of each."""
 
     words: Words
     rows: npt.NDArray[np.int64]
@@ -40,7 +40,7 @@ class Counted:
 
 
 def count_levels(text: Words) -> Counted:
-    """Rows per distinct word; missing ones are not counted."""
+    """Count the rows of each distinct word; nulls are not counted."""
     counted = pc.value_counts(text.drop_null())
     return Counted(counted.field(0), counted.field(1).to_numpy().astype(np.int64))
 
@@ -48,8 +48,8 @@ def count_levels(text: Words) -> Counted:
 def bounded_levels(counts: Counted) -> tuple[tuple[str, ...], bool]:
     """The levels to keep, in order, and whether rare ones were cut.
 
-    Of more than 50 levels those seen once are cut (nothing can be learned from them), of more than
-    2,000 the rarest.
+    With more than 50 levels, those that occur once are cut (nothing can be learned from them); with more
+    than 2,000, the rarest.
     """
     places = np.arange(counts.distinct)
     if len(places) > KEEP_ALL:
@@ -59,7 +59,7 @@ def bounded_levels(counts: Counted) -> tuple[tuple[str, ...], bool]:
 
 
 def ordered(levels: list[str]) -> tuple[str, ...]:
-    """Months and weekdays as the calendar has them, numbers by value, all else by text."""
+    """Levels in order: months and weekdays by the calendar, numbers by value, others by their text."""
     natural = natural_order(levels)
     if natural is not None:
         return tuple(natural)

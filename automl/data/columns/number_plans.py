@@ -22,16 +22,17 @@ from automl.data.columns.plans import Pieces, Plan, codes_of
 
 @dataclass(frozen=True)
 class NumberPlan(Plan):
-    """A number, with its unit as a category where units differ, and words that stand in its place.
+    """A number; the unit is a category if units differ, and so are words in place of a number.
 
     Attributes
     ----------
     notation:
-        How text is read.
+        The notation of numbers kept as text.
     words:
         Words among the numbers that are levels of a category beside it.
     lenient:
-        Text that is not a number is missing (the user asked for a number) instead of an error.
+        Whether text that is not a number counts as missing, as for columns that the user declared;
+        otherwise it is an error.
     """
 
     type: ClassVar[str] = "number"
@@ -46,12 +47,12 @@ class NumberPlan(Plan):
 
     @property
     def category_names(self) -> tuple[str, ...]:
-        """One for units and words, where there are any."""
+        """A category for units and words, if there are any."""
         return (f"{self.column}.unit",) if self._levels else ()
 
     @property
     def level_names(self) -> tuple[tuple[str, ...], ...]:
-        """These units and words."""
+        """The units and words."""
         return (self._levels,) if self._levels else ()
 
     @cached_property
@@ -61,7 +62,7 @@ class NumberPlan(Plan):
 
     @property
     def reads_words(self) -> bool:
-        """Where cells hold more than a number."""
+        """True if cells hold more than a number."""
         return bool(self._levels or self.notation.scales)
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
@@ -81,9 +82,9 @@ class NumberPlan(Plan):
             values, bad = parse_numbers(text)
             units = np.full(len(text), -1, dtype=np.int32)
         else:
-            found = self.notation.read(text)
-            values, bad, units = found.values, found.bad, found.units
-            if bad.any():  # written plainly, as whatever reads files elsewhere may give them
+            amounts = self.notation.read(text)
+            values, bad, units = amounts.values, amounts.bad, amounts.units
+            if bad.any():  # plain numbers, as other programs that read the file may give them
                 rest, still = parse_numbers(text.filter(pa.array(bad)))
                 places = np.flatnonzero(bad)
                 values[places] = rest
@@ -97,7 +98,7 @@ class NumberPlan(Plan):
         return self._levels.index(level) if level in self._levels else -1
 
     def _codes(self, text: Words, units: Codes) -> Codes:
-        """Levels of units and words ``(rows,)``."""
+        """``(rows,)`` codes of units and words."""
         if not self._levels:
             return units
         by_word = codes_of(text, pa.array(self._levels, pa.large_string()))
@@ -118,7 +119,7 @@ class NumberPlan(Plan):
         raise CellError(
             f"Column {self.column!r} held numbers{unit} in training, but {count} of {len(text)} values are "
             f"not such numbers: {sample!r} in row {row_number(column, places[0])}. "
-            "Next: repair them or leave them blank.",
+            "Next: fix them or leave them blank.",
             places,
         )
 
@@ -146,7 +147,7 @@ class DurationPlan(Plan):
     Attributes
     ----------
     style:
-        How two numbers with a colon are read: see :func:`automl.data.cells.durations.read_durations`.
+        The meaning of two numbers with a colon: see :func:`automl.data.cells.durations.read_durations`.
     """
 
     type: ClassVar[str] = "duration"
@@ -159,11 +160,11 @@ class DurationPlan(Plan):
 
     @property
     def reads_words(self) -> bool:
-        """Always."""
+        """True: its cells are text."""
         return True
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """Seconds; what is not a duration is missing and counted in a note."""
+        """Seconds; values that are not durations are missing and counted in a note."""
         plain = _plain_values(column)
         if plain is not None:
             return Pieces([plain])
@@ -174,7 +175,7 @@ class DurationPlan(Plan):
 
 
 def notation_of_format_1(decimal: str, unit: str) -> Notation:
-    """The notation that models of the first format state as a style of commas and a unit."""
+    """The notation of models of the first format, which is stored as a style of commas and a unit."""
     plain = notation_of(decimal)
     if not unit:
         return plain

@@ -1,4 +1,4 @@
-"""The target as columns are looked at by it, before anything is fitted."""
+"""The target in the form that column decisions use, before anything is fitted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outcome:
     Attributes
     ----------
     values:
-        ``(rows,)`` float64 numbers; or codes of classes, -1 for those that are too rare to count.
+        ``(rows,)`` float64 numbers, or codes of classes; -1 for classes that are too rare.
     classes:
         Whether they are classes.
     """
@@ -33,7 +33,7 @@ class Outcome:
 
     @classmethod
     def of(cls, values: npt.NDArray[Any], *, classes: bool) -> Outcome:
-        """From the clean target: labels or numbers ``(rows,)``."""
+        """Make it from the clean target: labels or numbers ``(rows,)``."""
         if not classes:
             return cls(np.asarray(values, dtype=np.float64), False)
         _, codes, counts = np.unique(values.astype(str), return_inverse=True, return_counts=True)
@@ -42,11 +42,11 @@ class Outcome:
         places[frequent] = np.arange(len(frequent))
         return cls(places[codes], True)
 
-    def is_told_by(self, values: Array) -> bool:
-        """Whether the target differs along a number's values, beyond a chance of one in a hundred.
+    def depends_on(self, values: Array) -> bool:
+        """Return whether the target depends on a number, at a significance level of one in a hundred.
 
         Rows are cut into up to 20 parts of equal size by the number. Classes are compared by a test of
-        independence, numbers by the ranks' analysis of variance (Kruskal and Wallis 1952).
+        independence, numbers by an analysis of variance on ranks (Kruskal and Wallis 1952).
         """
         from scipy.stats import chi2_contingency, kruskal
 

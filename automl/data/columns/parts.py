@@ -17,18 +17,18 @@ from automl.data.columns.structured import WHOLE, Part, PartsPlan, split_parts
 SHARE = 0.9  # of the values must have the structure
 SAMPLE = 5_000
 _LOOKED_AT = 500
-_CUT = 0.05  # of the words may hold what only looks like one number
+_CUT = 0.05  # of the words may contain something that only looks like one number
 _SEPARATORS = "/|_:;-.@#,\\ "
 _UUID = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
-# letters (may be none), then anything, then the last number: C85, C23 C25, A/5 21171, 113803
+# optional letters, then anything, then the last number: C85, C23 C25, A/5 21171, 113803
 _NUMBER = r"[-+]?[0-9]+(?:[.][0-9]+)?"
 _CODE = r"^(?P<p0>[^0-9]*?)[ ./_#-]*(?:[0-9].*?)??(?P<p1>[0-9]+)$"
 
 
 def find_parts(text: Words, column: str, whole: tuple[str, ...] = ()) -> PartsPlan | None:
-    """How the words fall into informative parts, or None.
+    """The plan that splits the words into informative parts, or None.
 
-    ``whole`` are levels of the undivided words, where these repeat often enough to be a category too.
+    ``whole`` are levels of the undivided words, if these repeat often enough to be a category too.
     """
     valid = text.drop_null()
     if not len(valid):
@@ -51,7 +51,7 @@ def _matching(sample: Words, pattern: str) -> float:
 
 
 def _cuts_numbers(sample: Words, pattern: str) -> bool:
-    """Whether a pattern takes amounts apart: thousands from hundreds, a number from its fraction."""
+    """Return whether a pattern splits amounts: thousands from hundreds, or a number from its fraction."""
     cut = 0
     words = sample.to_pylist()[:_LOOKED_AT]
     for word in words:
@@ -63,7 +63,7 @@ def _cuts_numbers(sample: Words, pattern: str) -> bool:
 
 
 def _by_numbers(sample: Words) -> str | None:
-    """A pattern from what remains of most words without their numbers: ``14x12``, ``1h 20m``, ``-0.5, 3``."""
+    """A pattern from the text around the numbers of most words: ``14x12``, ``1h 20m``, ``-0.5, 3``."""
     signed = pc.replace_substring_regex(sample, r"(^|[ ,;(\[])[-+]?[0-9]+(?:[.][0-9]+)?", "\\1\x00")
     skeleton, count = _commonest(pc.replace_substring_regex(signed, r"[0-9]+(?:[.][0-9]+)?", "\x00"))
     pieces = skeleton.split("\x00")
@@ -83,7 +83,7 @@ def _commonest(skeletons: Words) -> tuple[str, int]:
 
 
 def _by_skeleton(sample: Words) -> str | None:
-    """A pattern from what remains of most words without their letters and digits."""
+    """A pattern from the separators, if most words share them."""
     skeleton, count = _commonest(pc.replace_substring_regex(sample, r"[\p{L}\p{N}]+", "\x00"))
     separators = [piece for piece in skeleton.strip("\x00").split("\x00") if piece]
     if count < SHARE * len(sample) or not 1 <= len(separators) <= 5:
@@ -94,7 +94,7 @@ def _by_skeleton(sample: Words) -> str | None:
 
 
 def _by_separator(sample: Words) -> str | None:
-    """A pattern from one separator that gives most words equally many parts."""
+    """A pattern with the separator that splits most words into the same number of parts."""
     best: tuple[int, str] | None = None
     for separator in "/|_:;@#-.":
         counts = pc.value_counts(pc.count_substring(sample, separator)).to_pylist()
@@ -111,7 +111,7 @@ def _joined(separators: list[str]) -> str:
 
 
 def _informative(valid: Words, column: str, pattern: str, whole: tuple[str, ...]) -> PartsPlan | None:
-    """The parts that vary and repeat; None if there is nothing to be learned from them."""
+    """The parts that vary and repeat; None if nothing can be learned from them."""
     numbers: list[Part] = []
     categories: list[Part] = [Part(WHOLE, column, whole)] if whole else []
     useful = False
@@ -122,7 +122,7 @@ def _informative(valid: Words, column: str, pattern: str, whole: tuple[str, ...]
         name = f"{column}.{group + 1}"
         if pc.all(pc.match_substring_regex(counts.words, f"^{_NUMBER}$")).as_py() and _short(counts.words):
             numbers.append(Part(group, name))
-            # measures have decimals and need not repeat; whole numbers that hardly do are names
+            # measures have decimals and need not repeat; whole numbers that hardly repeat are names
             few = counts.total >= 2 * counts.distinct or pc.any(pc.match_substring(counts.words, ".")).as_py()
         elif few := counts.total >= (2 if counts.distinct <= KEEP_ALL else 5) * counts.distinct:
             categories.append(Part(group, name, bounded_levels(counts)[0]))
@@ -131,7 +131,7 @@ def _informative(valid: Words, column: str, pattern: str, whole: tuple[str, ...]
 
 
 def _short(words: Words) -> bool:
-    """Whether float64 holds numbers of so many signs exactly."""
+    """Return whether the numbers are short enough for float64 to hold them exactly."""
     return int(pc.max(pc.utf8_length(words)).as_py()) <= 15
 
 

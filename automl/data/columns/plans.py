@@ -1,4 +1,4 @@
-"""What is made of one column: a plan per kind, learned from training rows and used on every later one."""
+"""Plans: how a column becomes features; learned from training rows and applied to all later rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from automl.core.table import Array, Codes, Strings
 from automl.core.text import quoted
 from automl.data.cells.plain import NUMBER, PLACEHOLDERS, Words, is_numeric, raw_words, text_of, words
 
-# False and True as pandas, people and numbers write them: even places are False.
+# Spellings of False and True in pandas, by people and as numbers; even places are False.
 _TRUTHS = ("False", "True", "false", "true", "0", "1", "FALSE", "TRUE")
 
 
@@ -35,12 +35,12 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Plan(ABC):
-    """How one column of the user's becomes features.
+    """The plan by which one column of the user's becomes features.
 
     Attributes
     ----------
     column:
-        Its name.
+        The name of the column.
     """
 
     type: ClassVar[str]
@@ -48,12 +48,12 @@ class Plan(ABC):
 
     @property
     def number_names(self) -> tuple[str, ...]:
-        """Names of the numbers it gives."""
+        """Names of the numbers that it makes."""
         return ()
 
     @property
     def category_names(self) -> tuple[str, ...]:
-        """Names of the categories it gives."""
+        """Names of the categories that it makes."""
         return ()
 
     @property
@@ -63,17 +63,17 @@ class Plan(ABC):
 
     @property
     def text_names(self) -> tuple[str, ...]:
-        """Names of the texts it gives."""
+        """Names of the texts that it makes."""
         return ()
 
     @property
     def image_names(self) -> tuple[str, ...]:
-        """Names of the image paths it gives."""
+        """Names of the image columns that it makes."""
         return ()
 
     @property
     def reads_words(self) -> bool:
-        """Whether the column's cells are told apart by how they are written, also where all are numbers."""
+        """True if the spelling of cells matters, even if all of them are numbers."""
         return False
 
     @abstractmethod
@@ -87,16 +87,16 @@ class Plan(ABC):
 
 @dataclass(frozen=True)
 class CategoryPlan(Plan):
-    """One of known levels.
+    """A category with known levels.
 
     Attributes
     ----------
     levels:
-        In the order of their codes.
+        The levels in the order of their codes.
     cut:
-        Training had more levels; the rare ones count as missing.
+        Whether training had more levels; the rare ones count as missing.
     truth:
-        The levels are False and True, however they are written.
+        Whether the levels are False and True, however they are spelled.
     """
 
     type: ClassVar[str] = "category"
@@ -116,7 +116,7 @@ class CategoryPlan(Plan):
 
     @property
     def reads_words(self) -> bool:
-        """Where a level might be read as another number, or as none: ``1,000`` or ``-``."""
+        """True if a level could be read as another number or as missing: ``1,000`` or ``-``."""
         return any("," in level or level in PLACEHOLDERS for level in self.levels)
 
     @cached_property
@@ -124,7 +124,7 @@ class CategoryPlan(Plan):
         return pa.array(_TRUTHS if self.truth else self.levels, pa.large_string())
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """Codes; levels that training did not have are -1 and counted in a note."""
+        """Codes; levels that did not occur in training are -1 and counted in a note."""
         text = raw_words(column)
         codes = self._codes(text)
         if int((codes < 0).sum()) == text.null_count:
@@ -138,15 +138,15 @@ class CategoryPlan(Plan):
         if unseen and not self.cut:
             sample = text.filter(pa.array(codes < 0)).drop_null()[0].as_py()
             notes.append(
-                f"Column {self.column!r}: {unseen} values, such as {quoted(sample)}, were never seen in "
+                f"Column {self.column!r}: {unseen} values, such as {quoted(sample)}, did not occur in "
                 "training; they count as missing."
             )
         return Pieces(codes=[codes], notes=notes)
 
     def _codes_by_value(self, text: Words) -> Codes:
-        """Codes of levels that mean the same: 7 and ``007`` or ``7.0``, True and ``TRUE``.
+        """Codes of levels with the same meaning: 7 and ``007`` or ``7.0``, True and ``TRUE``.
 
-        A column that was text in training is read as numbers where only its numbers occur.
+        A column that was text in training is read as numbers if only its numbers occur.
         """
         alike: dict[str, int] = {}
         for code, level in enumerate(self.levels):
@@ -159,12 +159,12 @@ class CategoryPlan(Plan):
         return np.where(codes > 0, codes % 2, codes).astype(np.int32) if self.truth else codes
 
 
-def codes_of(text: Words, known: Any, codes: Sequence[int] | None = None) -> Codes:
-    """Places of the words among the known ones, or the codes at these places; -1 for nulls and others."""
-    if text.type != known.type:
-        text = text.cast(known.type)
-    found = pc.index_in(text, value_set=known)
-    places = np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
+def codes_of(text: Words, levels: Any, codes: Sequence[int] | None = None) -> Codes:
+    """Places of the words among the levels, or the codes at these places; -1 for nulls and others."""
+    if text.type != levels.type:
+        text = text.cast(levels.type)
+    indices = pc.index_in(text, value_set=levels)
+    places = np.asarray(indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int32)
     return places if codes is None else np.array([*codes, -1], dtype=np.int32)[places]
 
 
@@ -181,7 +181,7 @@ class TextPlan(Plan):
 
     @property
     def reads_words(self) -> bool:
-        """Always."""
+        """True: its cells are text."""
         return True
 
     def encode(self, column: pd.Series[Any]) -> Pieces:

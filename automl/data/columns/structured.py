@@ -27,7 +27,7 @@ class DatePlan(Plan):
     Attributes
     ----------
     reading:
-        How dates are written.
+        The format of the dates.
     fields, names:
         Fields of :data:`automl.data.cells.dates.FIELDS` that vary, and the names of their features.
     """
@@ -39,20 +39,20 @@ class DatePlan(Plan):
 
     @property
     def number_names(self) -> tuple[str, ...]:
-        """One per field."""
+        """The names of the fields."""
         return self.names
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """The fields; what is no date is missing and counted in a note."""
+        """The fields; values that are not dates are missing and counted in a note."""
         read = read_dates(column, self.reading)
         days = read.days
         pieces = Pieces(date_fields(days, self.fields), days=days)
         if read.exchanged:
             order = "day" if self.reading.style.startswith("%d") else "month"
             pieces.notes.append(
-                f"Column {self.column!r}: {read.exchanged} dates can only be read with day and month the "
-                f"other way round than in training ({self.reading.described}). If the whole file is written "
-                f"so, its other dates were misread, {order} first: write them as 2024-12-31."
+                f"Column {self.column!r}: {read.exchanged} dates can only be read with day and month in the "
+                f"opposite order to training ({self.reading.described}). If the whole file has that order, "
+                f"its other dates were misread with the {order} first: write them as 2024-12-31."
             )
         missing = np.isnan(days)
         if missing.any() and column.dtype.kind != "M":
@@ -77,13 +77,13 @@ class ClockPlan(Plan):
         return (self.column,)
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """Hours with fractions; what is no time is missing and counted in a note."""
+        """Hours with fractions; values that are not times are missing and counted in a note."""
         text = words(column)
         distinct = text.dictionary_encode()  # times repeat; the regular expression is the slow part
         places = distinct.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         values = np.append(hours(distinct.dictionary), np.nan)[places]
         bad = int(np.isnan(values).sum()) - text.null_count
-        note = f"Column {self.column!r}: {bad} values are no times of day; they count as missing."
+        note = f"Column {self.column!r}: {bad} values are not times of day; they count as missing."
         return Pieces([values], notes=[note] if bad else [])
 
 
@@ -99,9 +99,9 @@ class Part:
     group:
         Number of the regular expression's group, or :data:`WHOLE`.
     name:
-        Of the feature.
+        Name of the feature.
     levels:
-        Of a category; empty for a number.
+        Levels of a category; empty for a number.
     """
 
     group: int
@@ -128,12 +128,12 @@ class PartsPlan(Plan):
 
     @property
     def number_names(self) -> tuple[str, ...]:
-        """One per part that is a number."""
+        """A name per numeric part."""
         return tuple(part.name for part in self.numbers)
 
     @property
     def category_names(self) -> tuple[str, ...]:
-        """One per part that is a category."""
+        """A name per part that is a category."""
         return tuple(part.name for part in self.categories)
 
     @property
@@ -143,12 +143,12 @@ class PartsPlan(Plan):
 
     @property
     def reads_words(self) -> bool:
-        """Always."""
+        """True: its cells are text."""
         return True
 
     @property
     def groups(self) -> int:
-        """Number of parts, those that do not vary included."""
+        """Number of parts, including those that do not vary."""
         return self.pattern.count("(?P<")
 
     @cached_property
@@ -156,24 +156,24 @@ class PartsPlan(Plan):
         return tuple(pa.array(part.levels, pa.large_string()) for part in self.categories)
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """The parts; what has another structure is missing in all of them."""
+        """The parts; all of them are missing in cells with another structure."""
         text = words(column)
-        found = [*split_parts(text, self.pattern), text]  # the last is the whole: group -1
+        groups = [*split_parts(text, self.pattern), text]  # the last one is the whole string: group -1
         pieces = Pieces()
         for part in self.numbers:
-            pieces.numbers.append(parse_numbers(found[part.group])[0])
-        for part, known in zip(self.categories, self._known, strict=True):
-            pieces.codes.append(codes_of(found[part.group], known))
+            pieces.numbers.append(parse_numbers(groups[part.group])[0])
+        for part, levels in zip(self.categories, self._known, strict=True):
+            pieces.codes.append(codes_of(groups[part.group], levels))
         return pieces
 
 
 def split_parts(text: Words, pattern: str) -> list[Words]:
     """The groups of a pattern, each as words; null where the word does not match or the part is blank."""
-    found = pc.extract_regex(text, pattern=pattern)
-    valid = found.is_valid()
+    fields = pc.extract_regex(text, pattern=pattern)
+    valid = fields.is_valid()
     parts = []
-    for i in range(found.type.num_fields):
-        part = found.field(i)
+    for i in range(fields.type.num_fields):
+        part = fields.field(i)
         parts.append(pc.if_else(pc.and_(valid, pc.not_equal(part, "")), part, pa.scalar(None, part.type)))
     return parts
 

@@ -1,9 +1,9 @@
-"""Which encoding bytes that are not UTF-8 are written in, judged by the words that they would spell.
+"""The encoding of bytes that are not UTF-8, judged by the words that they would spell.
 
-Every candidate decodes a sample of the distinct words that hold such bytes. What comes out is weighed by
-how usual its letters are together: those of one language, of one script, capitals at the beginning, and no
-signs in the middle of words. charset-normalizer gives a second opinion; where it spells the words otherwise
-and the margin is small, the answer is called a guess.
+Every candidate decodes a sample of the distinct words with such bytes. The result is weighed by how plausible
+its letters are together: letters of one language and one script, capitals at the beginning, and no symbols in
+the middle of words. charset-normalizer gives a second opinion; if it reads the words differently and the
+margin is small, the answer is called a guess.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from functools import cache
 from automl.data.files.signs import is_spelled_by_signs
 
 _WINDOWS, _WINDOW_BYTES, _MOST_WORDS = 48, 1 << 14, 3000
-# Nothing that these bytes may follow is the second half of a letter of two bytes.
+# None of these bytes is the second byte of a two-byte letter.
 _TOKEN = re.compile(rb'[^\t\n\r ,;"]+')
-# In the order in which they win ties, with the logarithm of how often exports have them.
+# In the order in which they win ties, with the logarithm of their frequency in exports.
 PRIORS = {
     "cp1252": 0.0,
     "cp1250": -1.5,
@@ -45,8 +45,8 @@ PRIORS = {
     "cp866": -3.0,
 }
 _KNOWN_AS = {"cp932": "shift_jis"}
-# Letters beyond a to z (or all, of other scripts), the usual ones first: of names from everywhere that an
-# encoding serves, then of single languages.
+# Letters beyond a to z (or all letters of other scripts), the most frequent first: first for names from all
+# languages of an encoding, then for single languages.
 _WEST = (
     "éáíóöüäñçãèúåøâêôõßàëïîæìòùûœýðþÿšž",
     "éèàêçâôîûùïëœüÿæ",
@@ -59,7 +59,7 @@ _WEST = (
     "éëïüèö",
     "óáíðæéöþúý",
 )
-_RARE = {_WEST[-1]: -4.0}  # Turkish in cp1254 spells with the same bytes, and is met far more often
+_RARE = {_WEST[-1]: -4.0}  # Turkish in cp1254 uses the same bytes and is far more frequent
 _CENTRE = (
     "éáíčšžýřěúůłóąęśżćńźöüőűäôďťňľşţăîâđĺŕëßç",
     "łóąęśżćńź",
@@ -126,14 +126,14 @@ LATIN = frozenset(
     {"cp1252", "iso8859_15", "mac_roman", "cp850", "cp1250", "iso8859_2", "cp852", "cp1254", "cp1257"}
 )
 WIDE = frozenset({"gb18030", "cp950", "shift_jis", "euc_jp", "cp949"})
-# What stands beside and between words in honest tables.
+# Symbols beside and between words in ordinary tables.
 _SIGNS = frozenset("€£¥§°©®™½¼¾²³¹µ«»‹›“”‘’„‚–—…•·¿¡ªº×±№ ´、。「」・（），：；！？％￥　")
 _OF_WORDS = frozenset("’·")
 _BAD, _STRANGE, _MISPLACED = math.log(1e-6), math.log(2e-4), math.log(1e-3)
 _SIGN, _ACCENTS_IN_A_ROW = math.log(0.01), math.log(0.15)
 _WORDS_OF_ONE = frozenset("àáâåæèéêìíîòóôöøőùúûвикусоаяійеёжэѝηοוהيو")
 _NEVER_IN_WORDS = frozenset("{}[]\\^`~@$")
-# Per letter: lists of places and languages in 26 languages stay above -5.3 and -8.7, random bytes below -6.2.
+# Per letter: lists of places and languages in 26 languages are above -5.3 and -8.7, random bytes below -6.2.
 _LEAST, _LEAST_WIDE = -5.8, -10.0
 _SIGNS_ALONE = "cp1252"
 _CLEAR, _CLEAR_TOGETHER = 6.0, 3.0
@@ -141,14 +141,14 @@ _CLEAR, _CLEAR_TOGETHER = 6.0, 3.0
 
 @dataclass(frozen=True)
 class Detected:
-    """An encoding, and the one that comes close to it, if any does."""
+    """An encoding, and a rival that is nearly as likely, if there is one."""
 
     encoding: str
     rival: str | None = None
 
 
 def sample_words(data: bytes, place: int = 0) -> list[bytes]:
-    """Distinct words with bytes beyond ASCII: from windows all over the file, and one at ``place``."""
+    """Distinct words with bytes beyond ASCII, from windows across the file and one at ``place``."""
     import numpy as np
 
     values = np.frombuffer(data, np.uint8)
@@ -163,15 +163,15 @@ def sample_words(data: bytes, place: int = 0) -> list[bytes]:
             0, start + place - 64
         )
         last = data.find(b"\n", first + min(step, _WINDOW_BYTES)) + 1 or len(data)
-        found = _TOKEN.findall(data[first : min(last, first + 2 * _WINDOW_BYTES)])
-        words.update(dict.fromkeys(word for word in found if not word.isascii()))
+        tokens = _TOKEN.findall(data[first : min(last, first + 2 * _WINDOW_BYTES)])
+        words.update(dict.fromkeys(word for word in tokens if not word.isascii()))
     return list(words)
 
 
 def detect(words: list[bytes], expected: str | None = None) -> Detected | None:
-    """The encoding in which the words are words; None where there is none.
+    """The encoding in which the words make sense; None if there is none.
 
-    ``expected`` is what a file of the same origin was written in: it is taken where it is nearly as good.
+    ``expected`` is the encoding of a file of the same origin: it wins if it is nearly as good.
     """
     joined = b"\n".join(words[:_MOST_WORDS])
     if expected in (None, _SIGNS_ALONE) and is_spelled_by_signs(joined):
@@ -206,7 +206,7 @@ def _decoded(words: bytes, encoding: str) -> str | None:
 
 
 def _second_opinion(words: bytes, text: str) -> bool:
-    """Whether charset-normalizer reads the words alike."""
+    """Return whether charset-normalizer reads the words in the same way."""
     from charset_normalizer import from_bytes
 
     matches = from_bytes(words, cp_isolation=list(PRIORS), enable_fallback=False)
@@ -215,7 +215,7 @@ def _second_opinion(words: bytes, text: str) -> bool:
 
 
 def _weight(text: str, encoding: str) -> float | None:
-    """The logarithm of how likely the letters are, those of ASCII left out; None for a text of no words."""
+    """The log-likelihood of the letters beyond ASCII; None for text that does not consist of words."""
     wide = encoding in _WIDE
     letters: dict[str, int] = {}
     total, strange, alone = 0.0, 0, 0
@@ -248,12 +248,12 @@ def _weight(text: str, encoding: str) -> float | None:
 
 
 def _odd_place(before: str, after: str) -> bool:
-    """Between digits, or beside a sign that no word holds: the halves of letters of two bytes."""
+    """Return whether a letter is between digits or beside a symbol that words lack, as half letters are."""
     return (before.isdigit() and after.isdigit()) or before in _NEVER_IN_WORDS or after in _NEVER_IN_WORDS
 
 
 def _is_alone(before: str, letter: str, after: str) -> bool:
-    """Beside a digit or nothing at all, where it is no word of one letter: rather a sign, as in ``£5``."""
+    """Return whether a letter stands alone or beside a digit and is not a word: a symbol, as in ``£5``."""
     if before.isalpha() or after.isalpha():
         return False
     return before.isdigit() or after.isdigit() or letter not in _WORDS_OF_ONE
@@ -261,7 +261,7 @@ def _is_alone(before: str, letter: str, after: str) -> bool:
 
 @cache
 def _kind(sign: str) -> str:
-    """The script of a letter, ``sign``, or ``bad`` for what no table holds."""
+    """The script of a letter; ``sign`` for symbols, ``bad`` for characters that tables do not contain."""
     if sign in _SIGNS:
         return "sign"
     category = unicodedata.category(sign)
@@ -275,7 +275,7 @@ def _kind(sign: str) -> str:
 
 
 def _clash(before: str, sign: str, kind: str) -> bool:
-    """Whether a letter cannot follow the one before: of another script, or a capital after a small one."""
+    """Return whether a letter cannot follow the one before: another script, or a capital after lower case."""
     if not before.isalpha():
         return False
     if kind in ("LATIN", "CYRILLIC", "GREEK"):
@@ -287,7 +287,7 @@ def _clash(before: str, sign: str, kind: str) -> bool:
 
 
 def _narrow_weight(letters: dict[str, int], encoding: str) -> float:
-    """Of the language that explains the letters best, among those that are written in this encoding."""
+    """The log-likelihood by the language of this encoding that explains the letters best."""
     return max(
         prior + sum(count * chances.get(letter, _STRANGE) for letter, count in letters.items())
         for prior, chances in _languages(encoding)
@@ -296,21 +296,21 @@ def _narrow_weight(letters: dict[str, int], encoding: str) -> float:
 
 @cache
 def _languages(encoding: str) -> tuple[tuple[float, dict[str, float]], ...]:
-    """For each language, the logarithm of how often it is met, and a letter beyond ASCII is this one."""
-    found = []
+    """For each language, the log-frequencies of the language and of its letters beyond ASCII."""
+    languages = []
     for alphabet in _ALPHABETS[encoding]:
         weights: dict[str, float] = {}
         for rank, letter in enumerate(alphabet):
             weights.setdefault(letter, 1 / (rank + 4))
         whole = sum(weights.values())
         chances = {letter: math.log(weight / whole) for letter, weight in weights.items()}
-        found.append((_RARE.get(alphabet, 0.0), chances))
-    return tuple(found)
+        languages.append((_RARE.get(alphabet, 0.0), chances))
+    return tuple(languages)
 
 
 @dataclass(frozen=True)
 class _Wide:
-    """An encoding of two bytes a letter: its familiar letters, and which first bytes the others have."""
+    """A two-byte encoding: its familiar letters, and the first bytes of the other common ones."""
 
     familiar: frozenset[str]
     usual: range
@@ -329,7 +329,7 @@ _WIDE = {
 
 
 def _wide_weight(letters: dict[str, int], encoding: str) -> float:
-    """Familiar letters, then those of the encoding's first level, then rare ones."""
+    """The log-likelihood of letters: familiar ones, those of the encoding's first level, rare ones."""
     table = _WIDE[encoding]
     total = 0.0
     for letter, count in letters.items():

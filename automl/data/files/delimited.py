@@ -1,4 +1,4 @@
-"""Text tables: split into cells by pyarrow, typed by rules that lose nothing."""
+"""Text tables: split into cells by pyarrow, with types by rules that lose nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from automl.core.errors import DataError, UsageError
 from automl.core.text import quoted
 from automl.data.cells.names import fill_blank_names, is_row_number, refuse_duplicates
 from automl.data.files.dialect import Dialect
-from automl.data.files.encodings import Decoded, to_utf8
+from automl.data.files.encodings import DecodedText, to_utf8
 from automl.data.files.preamble import find_start, without_blanks_before_quotes
 from automl.data.files.quotes import MAX_CELL, Quotes
 from automl.data.files.sniffing import Header, delimiter_name, read_header
@@ -31,20 +31,20 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class DelimitedTable:
-    """What a text table holds.
+    """The content of a text table.
 
     Attributes
     ----------
     notes:
-        What was detected.
+        Sentences on what was detected.
     commas:
-        What they meant in number columns: see :class:`automl.data.files.readers.ReadTable`.
+        The meaning of commas in number columns: see :class:`automl.data.files.readers.ReadTable`.
     label_words:
-        Words of the column of labels that count as missing elsewhere.
+        Words in the column of labels that count as missing elsewhere.
     encoding:
-        What was detected; None for UTF-8, and where it was named or marked.
+        The detected encoding; None for UTF-8, and if it was given or marked.
     left_out:
-        Numbers of the file's lines that hold no row of the frame, since they could not be read.
+        Numbers of the lines that are not in the frame because they could not be read.
     """
 
     frame: pd.DataFrame
@@ -56,7 +56,7 @@ class DelimitedTable:
 
 
 def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
-    """The frame that the bytes of a text table hold, and what was detected."""
+    """Read the bytes of a text table."""
     _check_dialect(dialect)
     notes: list[str] = []
     decoded = to_utf8(
@@ -69,13 +69,13 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
     data = decoded.data
     notes += decoded.notes
     if data.isspace() or not data:
-        raise DataError(f"{name} holds nothing but blanks. Next: check that it was written completely.")
+        raise DataError(f"{name} contains only blanks. Next: check that it was written completely.")
     if b"\n" not in data and b"\r" in data:  # of UTF-16
         data = data.replace(b"\r", b"\n")
     if (place := data.find(b"\0")) >= 0:
         line = data[:place].count(b"\n") + 1
         raise DataError(
-            f"{name}, line {line}: a NUL byte, which no text table holds. Next: write the file again."
+            f"{name}, line {line}: a NUL byte, which a text table cannot hold. Next: write the file again."
         )
     data, delimiter = _table_of(data, name, dialect, notes)
     header = read_header(data, name, delimiter)
@@ -93,8 +93,8 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
 
 
 def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tuple[bytes, str]:
-    """The data with blank lines above its header, blanks before quotes removed; and what separates values."""
-    declared = re.match(rb"sep=([,;|\t])\r?\n", data)  # the first line that Excel writes for itself
+    """The data with blank lines above its header and without blanks before quotes, and the delimiter."""
+    declared = re.match(rb"sep=([,;|\t])\r?\n", data)  # a first line that Excel writes for its own use
     named = dialect.delimiter or (declared[1].decode() if declared else None)
     if declared:
         data = b"\n" + data[declared.end() :]
@@ -109,12 +109,12 @@ def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tup
     return trimmed or start.data, start.delimiter
 
 
-def _refuse_lost_header(decoded: Decoded, header: Header, name: str) -> None:
-    """Raise when the line of the column names is one that was left out for its bytes."""
+def _refuse_lost_header(decoded: DecodedText, header: Header, name: str) -> None:
+    """Raise if the header was left out because of its bytes."""
     if decoded.left_out and decoded.left_out[0] <= header.lines:
         raise DataError(
-            f"{name}, line {decoded.left_out[0]}: it is written in another encoding than the rest and stands "
-            "where the column names are, so it cannot be left out. Next: repair that line."
+            f"{name}, line {decoded.left_out[0]}: the line with the column names is in another encoding than "
+            "the rest and cannot be left out. Next: fix that line."
         )
 
 
@@ -145,9 +145,13 @@ def _column_names(header: Header, name: str, notes: list[str]) -> list[str]:
         names = list(header.names)
     refuse_duplicates([column for column in names if column.strip()], name)
     if len(names) > 1 and sum(map(_is_number, names)) >= len(names) / 2:
-        notes.append("Half of the column names or more are numbers: if the file has no header line, add one.")
+        notes.append(
+            "At least half of the column names are numbers: if the file has no header line, add one."
+        )
     if len(names) == 1 and len(names[0].split()) > 1:
-        notes.append("One column was found; if something else separates values, name it with --delimiter.")
+        notes.append(
+            "Only one column was found; if the values have another separator, name it with --delimiter."
+        )
     return fill_blank_names(names)
 
 
@@ -162,8 +166,8 @@ def _is_number(text: str) -> bool:
 def _split(
     data: bytes, name: str, delimiter: str, header: Header, dialect: Dialect, notes: list[str]
 ) -> tuple[Any, list[int]]:
-    """All cells as text, blank ones null: a pyarrow table with the columns 0, 1, …; and the lines of the
-    rows that were skipped."""
+    """A pyarrow table of all cells as text, blank ones null, with the columns 0, 1, …; and the lines of
+    skipped rows."""
     keys = [str(i) for i in range(len(header.names))]
     quotes = data.count(b'"', header.end)
     if quotes % 2:
@@ -210,8 +214,8 @@ def _split(
 
 
 def _lines_of(rows: Sequence[str], data: bytes, start: int) -> list[int]:
-    """Numbers of the lines at which rows begin, which stand in this order below ``start``."""
-    found = []
+    """Line numbers at which rows begin, given in the order in which they follow ``start``."""
+    numbers = []
     line, place = data.count(b"\n", 0, start) + 1, start
     for row in rows:
         text = row.encode("utf-8")
@@ -219,11 +223,11 @@ def _lines_of(rows: Sequence[str], data: bytes, start: int) -> list[int]:
         while at >= 0 and not _is_whole_line(data, at, at + len(text)):
             at = data.find(text, at + 1)
         line += data.count(b"\n", place, at)
-        found.append(line)
+        numbers.append(line)
         place = at
         line += text.count(b"\n")
         place += len(text)
-    return found
+    return numbers
 
 
 def _is_whole_line(data: bytes, start: int, end: int) -> bool:
@@ -231,7 +235,7 @@ def _is_whole_line(data: bytes, start: int, end: int) -> bool:
 
 
 def _blank_from(data: bytes, start: int) -> bool:
-    """Whether only line ends follow."""
+    """Return whether only line endings follow."""
     return re.compile(rb"[\r\n]*").match(data, start).end() == len(data)  # type: ignore[union-attr]
 
 
@@ -244,7 +248,7 @@ def _skipper(skipped: list[str]) -> Callable[[Any], str]:
 
 
 def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: str) -> DataError:
-    """The error for the first row that does not fit; found by a slow pass that counts lines."""
+    """The error for the first row that does not fit, found by a slow pass that counts lines."""
     width = len(header.names)
     previous = 0
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter)
@@ -262,20 +266,20 @@ def _bad_row(data: bytes, name: str, delimiter: str, header: Header, message: st
         previous = reader.line_num
     if not counts:
         return DataError(f"{name} cannot be split into columns: {message[:200]}. Next: check the quotes.")
-    hint = "Next: repair that line, or skip such rows with --skip-bad-rows."
+    hint = "Next: fix that line, or skip such rows with --skip-bad-rows."
     if len(set(counts)) == 1 and len(counts) > 1:
         hint = (
-            f"The rows after it have {counts[0]} too. Next: if the delimiter is another one, name it with "
-            "--delimiter; if another line names the columns, name it with --header; else complete the header."
+            f"The rows after it have {counts[0]} too. Next: if the delimiter is another one, pass it with "
+            "--delimiter; if another line names the columns, pass it with --header; else complete the header."
         )
     return DataError(
-        f"{name}, line {line}: {counts[0]} value{'' if counts[0] == 1 else 's'} where the header names "
+        f"{name}, line {line}: {counts[0]} value{'' if counts[0] == 1 else 's'}, but the header names "
         f"{width} column{'' if width == 1 else 's'} (delimiter {delimiter_name(delimiter)}). {hint}"
     )
 
 
 def _refuse_open_quote(data: bytes, name: str, delimiter: str, skip: bool) -> None:
-    """Raise for a quote that is opened and never closed (quotes inside plain cells are only text)."""
+    """Raise for a quote that is never closed (quotes inside unquoted cells are only text)."""
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter, strict=True)
     previous = 0
@@ -289,13 +293,13 @@ def _refuse_open_quote(data: bytes, name: str, delimiter: str, skip: bool) -> No
                 "would be one cell. Next: close it, or double it if it is part of the text."
             ) from error
         raise DataError(
-            f"{name}, line {previous + 1}: a stray quote ({error}). Quotes inside a quoted cell are doubled. "
-            "Next: repair that line."
+            f"{name}, line {previous + 1}: a stray quote ({error}). Quotes in a quoted cell must be doubled. "
+            "Next: fix that line."
         ) from error
 
 
 def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, header: Header) -> None:
-    """Raise when a cell holds lines that look like rows: a quote that was closed far below."""
+    """Raise if a cell contains lines that look like rows: a quote that was closed far below."""
     width = len(header.names)
     if width < 3 or data.count(b"\n", header.end) < cells.num_rows + 5:
         return
@@ -311,13 +315,13 @@ def _refuse_swallowed_lines(cells: Any, data: bytes, name: str, delimiter: str, 
             start = data.find(inner[0].encode("utf-8"))
             line = data[:start].count(b"\n") if start >= 0 else 0
             raise DataError(
-                f"{name}, line {line}: a quoted cell runs over {most + 1} lines that look like rows, so its "
-                "quote was probably never closed. Next: close the quote on that line."
+                f"{name}, line {line}: a quoted cell extends over {most + 1} lines that look like rows, so "
+                "its quote was probably never closed. Next: close the quote on that line."
             )
 
 
 def _without_index_column(frame: pd.DataFrame, header: Header, notes: list[str]) -> pd.DataFrame:
-    """Columns without a name: a row number (what ``to_csv`` writes by default) or empty ones are dropped."""
+    """The frame without unnamed columns that are empty or number the rows, as ``to_csv`` writes them."""
     dropped = []
     for i, raw in enumerate(header.names):
         if raw.strip() and not raw.startswith("Unnamed: "):

@@ -1,4 +1,4 @@
-"""How a text table is written."""
+"""Format of a text table."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 
 from automl.data.cells.missing import LabelColumn
 
-TEXT = "text"  # of a known column: its cells are taken as they stand
+TEXT = "text"  # for a known column: its cells stay text
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written; None where it is to be detected.
+    """The format of a text table; None where it is to be detected.
 
     Attributes
     ----------
     columns:
-        How columns were written where a model learned from them (see
-        :attr:`automl.data.layout.Layout.written`): what a few new rows leave open follows it.
+        The format of columns in training (see :attr:`automl.data.layout.Layout.written`), which decides where
+        a few new rows are ambiguous.
     missing:
-        Words that count as missing beside blanks; None for the usual ones.
+        Words that count as missing besides blanks; None for the usual ones.
     header:
-        Number of the line that holds the column names, from 1.
+        Number of the line with the column names, from 1.
     expected_encoding:
-        What the file that a model learns from was detected as: it decides where several fit.
+        The detected encoding of the training file, which decides where several fit.
     labels:
-        The column in which such words may be names of classes, where ``missing`` is None.
+        The column in which such words may be names of classes, if ``missing`` is None.
     """
 
     encoding: str | None = None

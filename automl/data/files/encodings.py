@@ -1,4 +1,4 @@
-"""A file's text as UTF-8: its encoding as named, marked or detected, and no byte that contradicts it."""
+"""Text of a file as UTF-8: its encoding is given, marked or detected, and no byte contradicts it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedText:
     """A text as UTF-8 without a byte order mark.
 
     Attributes
     ----------
     notes:
-        Which encoding was detected, how sure that is, and which rows were left out.
+        Sentences on the detected encoding, how certain it is, and the rows that were left out.
     encoding:
-        The one that was detected by the words.
+        The encoding that was detected from the words.
     left_out:
-        Numbers of lines that are blank now, because they were written in another encoding.
+        Numbers of lines that are now blank because they were in another encoding.
     """
 
     data: bytes
@@ -41,65 +41,65 @@ def to_utf8(
     *,
     expected: str | None = None,
     skip_bad_rows: bool = False,
-) -> Decoded:
+) -> DecodedText:
     """The file's text, read in ``encoding`` or in the one that is detected.
 
-    ``expected`` is what a file of the same origin was detected as: it decides where several fit.
+    ``expected`` is the detected encoding of a file of the same origin, which decides where several fit.
 
     Raises
     ------
     DataError
-        When no encoding fits, or some lines contradict the one of the others.
+        If no encoding fits, or some lines contradict that of the others.
     UsageError
-        For the name of no encoding.
+        For an unknown encoding.
     """
     if encoding is not None:
-        return Decoded(_decode_as(data, name, encoding))
+        return DecodedText(_decode_as(data, name, encoding))
     marked = data.startswith(codecs.BOM_UTF8)
     if marked:
         data = data[3:]
     elif (wide := _marked_encoding(data) or _wide_encoding(data[:4096])) is not None:
-        return Decoded(
+        return DecodedText(
             _decode_as(data, name, wide), (f"Encoding {wide} was detected; --encoding overrides.",)
         )
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     if data.isascii() or (place := _first_bad_byte(data)) is None:
-        return Decoded(data)
+        return DecodedText(data)
     words = sample_words(data, place)
     odd = [word for word in words if not _is_utf8(word)]
     whole = len(words) - len(odd)
-    found = None if marked or 2 * len(odd) <= whole else detect(odd, expected)
-    if found is None and (marked or 2 * len(odd) <= whole):
+    detected = None if marked or 2 * len(odd) <= whole else detect(odd, expected)
+    if detected is None and (marked or 2 * len(odd) <= whole):
         return _without(_not_utf8(data), data, name, _UTF8, skip_bad_rows)
-    if found is None or (whole > len(odd) and found.encoding not in {*WIDE, *LATIN}):
+    if detected is None or (whole > len(odd) and detected.encoding not in {*WIDE, *LATIN}):
         raise _unknown(data, name, place)
-    repaired = Decoded(data)
-    if whole and found.encoding in LATIN:  # bytes that are UTF-8 spell no word in these: a mixture
+    repaired = DecodedText(data)
+    if whole and detected.encoding in LATIN:  # valid UTF-8 does not spell words in these: a mixture
         damaged = _not_utf8(data)
         pasted = _other_lines(data, lambda line: not line.isascii() and _is_utf8(line), passed=bytes.isascii)
         if len(damaged) <= len(pasted):
             return _without(damaged, data, name, _UTF8, skip_bad_rows)
-        repaired = _without(pasted, data, name, found.encoding, skip_bad_rows)
-    text = _decode_found(repaired.data, name, found.encoding)
-    return Decoded(text, (_said(found, place), *repaired.notes), repaired.left_out, found.encoding)
+        repaired = _without(pasted, data, name, detected.encoding, skip_bad_rows)
+    text = _decode_found(repaired.data, name, detected.encoding)
+    return DecodedText(text, (_note(detected, place), *repaired.notes), repaired.left_out, detected.encoding)
 
 
-def _said(found: Detected, place: int) -> str:
+def _note(detected: Detected, place: int) -> str:
     why = f"byte {place} is not UTF-8"
-    if found.rival is None:
-        return f"Encoding {found.encoding} was detected (clear; {why}); --encoding overrides."
+    if detected.rival is None:
+        return f"Encoding {detected.encoding} was detected (clear; {why}); --encoding overrides."
     return (
-        f"Encoding {found.encoding} was detected (a guess between {found.encoding} and {found.rival}; "
-        f"{why}): pass --encoding to say which."
+        f"Encoding {detected.encoding} was detected (a guess between {detected.encoding} and "
+        f"{detected.rival}; {why}): pass --encoding to choose."
     )
 
 
 def _unknown(data: bytes, name: str, place: int) -> DataError:
     start = data.rfind(b"\n", 0, place) + 1
     return DataError(
-        f"{name}, line {data[:place].count(10) + 1}: byte {place} is not UTF-8, and in no encoding that was "
-        f"tried are the words of this file words (here {data[max(start, place - 10) : place + 10]!r}). "
+        f"{name}, line {data[:place].count(10) + 1}: byte {place} is not UTF-8, and no encoding that was "
+        f"tried gives meaningful words (here {data[max(start, place - 10) : place + 10]!r}). "
         "Next: name the encoding with --encoding, such as cp1252 or shift_jis, or save the file as UTF-8."
     )
 
@@ -111,7 +111,7 @@ def _marked_encoding(data: bytes) -> str | None:
 
 
 def _wide_encoding(head: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of Latin text is zero."""
+    """The UTF-16 variant of text without a mark: every other byte of Latin text is zero."""
     if len(head) < 4:
         return None
     half = len(head) // 2
@@ -138,14 +138,14 @@ def _decode_as(data: bytes, name: str, encoding: str) -> bytes:
 
 
 def _decode_found(data: bytes, name: str, encoding: str) -> bytes:
-    """All of the file in the encoding that a sample of it is in."""
+    """The whole file, decoded with the encoding of a sample."""
     try:
         return data.decode(encoding).encode(_UTF8)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError(
             f"{name}, line {line}: byte {error.start} ({data[error.start : error.start + 2]!r}) contradicts "
-            f"{encoding}, which the words elsewhere are written in. Next: repair that line, or name the "
+            f"{encoding}, the encoding of the words elsewhere. Next: fix that line, or name the "
             "encoding of the whole file with --encoding."
         ) from error
 
@@ -159,7 +159,7 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _first_bad_byte(data: bytes) -> int | None:
-    """The place of the first byte that is no UTF-8."""
+    """The place of the first byte that is not UTF-8."""
     decoder = codecs.getincrementaldecoder(_UTF8)()
     for start in range(0, len(data), CHUNK):
         kept = len(decoder.getstate()[0])
@@ -186,8 +186,8 @@ def _not_utf8(data: bytes) -> list[_Line]:
 def _other_lines(
     data: bytes, is_other: Callable[[bytes], bool], *, passed: Callable[[bytes], bool]
 ) -> list[_Line]:
-    """The lines of another encoding; pieces of the file that hold none are ``passed`` over at once."""
-    found, number, start = [], 1, 0
+    """The lines in another encoding; blocks without such lines are skipped if ``passed`` accepts them."""
+    lines, number, start = [], 1, 0
     while start < len(data):
         end = data.find(b"\n", start + (1 << 16)) + 1 or len(data)
         piece = data[start:end]
@@ -195,29 +195,29 @@ def _other_lines(
             place = start
             for offset, line in enumerate(piece.split(b"\n")):
                 if is_other(line):
-                    found.append(_Line(number + offset, place, line))
+                    lines.append(_Line(number + offset, place, line))
                 place += len(line) + 1
         number += piece.count(b"\n")
         start = end
-    return found
+    return lines
 
 
-def _without(lines: list[_Line], data: bytes, name: str, encoding: str, skip: bool) -> Decoded:
-    """The file with these lines blank if they may be skipped; else the error that names them."""
+def _without(lines: list[_Line], data: bytes, name: str, encoding: str, skip: bool) -> DecodedText:
+    """The file with these lines blank if they may be skipped; otherwise raise an error that names them."""
     shown = "; ".join(f"line {line.number} holds {_odd_part(line.content)!r}" for line in lines[:_SHOWN])
     more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    them, these = ("s", "those lines") if len(lines) > 1 else ("", "that line")
+    plural, them = ("s", "those lines") if len(lines) > 1 else ("", "that line")
     if not skip:
         raise DataError(
-            f"{name} is {encoding} but for {len(lines)} line{them} in another encoding: {shown}{more}. "
-            f"Next: repair {these}, leave such rows out with "
+            f"{name} is {encoding} except for {len(lines)} line{plural} in another encoding: {shown}{more}. "
+            f"Next: fix {them}, leave such rows out with "
             "--skip-bad-rows, or name the encoding of the whole file with --encoding if it is another one."
         )
     return _blanked(lines, data, name, encoding, shown + more)
 
 
-def _blanked(lines: list[_Line], data: bytes, name: str, encoding: str, shown: str) -> Decoded:
-    """Whole records are left out: a quoted cell may run over several lines."""
+def _blanked(lines: list[_Line], data: bytes, name: str, encoding: str, shown: str) -> DecodedText:
+    """The file with whole records blank, since a quoted cell may extend over several lines."""
     every = data.split(b"\n")
     odd = {line.number - 1 for line in lines}
     left_out: list[int] = []
@@ -231,13 +231,13 @@ def _blanked(lines: list[_Line], data: bytes, name: str, encoding: str, shown: s
             left_out += range(first + 1, place + 2)
             every[first : place + 1] = [b""] * (place + 1 - first)
         first = place + 1
-    was, are = ("s were", "are") if rows > 1 else (" was", "is")
-    note = f"{rows} row{was} left out that {are} not {encoding}: {shown}."
-    return Decoded(b"\n".join(every), (note,), tuple(left_out))
+    subject, verb = ("rows were", "are") if rows > 1 else ("row was", "is")
+    note = f"{rows} {subject} left out that {verb} not {encoding}: {shown}."
+    return DecodedText(b"\n".join(every), (note,), tuple(left_out))
 
 
 def _odd_part(line: bytes) -> bytes:
-    """The bytes beyond ASCII and a few around them."""
+    """The first bytes beyond ASCII and a few around them."""
     place = next(place for place, byte in enumerate(line) if byte > 127)
     try:
         line.decode(_UTF8)

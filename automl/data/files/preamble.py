@@ -1,4 +1,4 @@
-"""Lines above a table's header: titles and comments are passed over where they are plainly no part of it."""
+"""Lines above a table's header: titles and comments are skipped if they are clearly not part of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MISSING = frozenset(word.lower() for word in MISSING_WORDS)
 
 @dataclass(frozen=True)
 class Start:
-    """Where a table begins: ``data`` has a blank line for each one that was passed over."""
+    """The beginning of a table; ``data`` has a blank line for each line that was skipped."""
 
     data: bytes
     delimiter: str
@@ -35,31 +35,31 @@ def find_start(data: bytes, sample: str, name: str, *, delimiter: str | None, he
     sample:
         The beginning of the data, as text.
     delimiter, header:
-        As named by the user; ``header`` is the number of a line, from 1.
+        As given by the user; ``header`` is the number of a line, from 1.
 
     Raises
     ------
     DataError
-        When there is no such line, or two lines may be the header.
+        If there is no such line, or two lines could be the header.
     """
     if header is not None:
         cut = _start_of_line(data, header, name)
         rest = _after(sample, header - 1)
         return Start(b"\n" * (header - 1) + data[cut:], delimiter or find_delimiter(rest), None)
     lines = _lines(sample)
-    found = delimiter or find_delimiter(sample)
+    mark = delimiter or find_delimiter(sample)
     above = _lines_above(lines, delimiter)
     if not above:
-        _refuse_second_header(_rows(sample, found), lines, name)
-        return Start(data, found)
+        _refuse_second_header(_rows(sample, mark), lines, name)
+        return Start(data, mark)
     rest = "".join(lines[above:])
-    found = delimiter or find_delimiter(rest)
+    mark = delimiter or find_delimiter(rest)
     shown = [line.strip() for line in lines[:above] if line.strip()]
     first = "The first line is" if above == 1 else f"The first {above} lines are"
-    was = "was" if above == 1 else "were"
+    verb = "was" if above == 1 else "were"
     quoted = ", ".join(repr(line[:60]) for line in shown[:3]) + (", …" if len(shown) > 3 else "")
-    note = f"{first} not part of the table and {was} skipped: {quoted}; --header overrides."
-    return Start(b"\n" * above + data[_start_of_line(data, above + 1, name) :], found, note)
+    note = f"{first} not part of the table and {verb} skipped: {quoted}; --header overrides."
+    return Start(b"\n" * above + data[_start_of_line(data, above + 1, name) :], mark, note)
 
 
 def _start_of_line(data: bytes, number: int, name: str) -> int:
@@ -73,7 +73,7 @@ def _start_of_line(data: bytes, number: int, name: str) -> int:
             )
     if not data[start : data.find(b"\n", start) if b"\n" in data[start:] else len(data)].strip():
         raise DataError(
-            f"{name}, line {number}: --header names this line, and it is blank. "
+            f"{name}, line {number}: --header names this line, but it is blank. "
             "Next: name the line that holds the column names, counted from 1."
         )
     return start
@@ -88,7 +88,7 @@ def _lines(sample: str) -> list[str]:
 
 
 def _lines_above(lines: list[str], delimiter: str | None) -> int:
-    """How many lines stand above the header, where that is plain; else 0."""
+    """Number of lines above the header, if that is clear; else 0."""
     for above in range(1, min(_MOST_LINES, len(lines) - 1) + 1):
         if not lines[above].strip():
             continue
@@ -105,7 +105,7 @@ def _lines_above(lines: list[str], delimiter: str | None) -> int:
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
-    """The first records that are not blank; the last one may be cut off by the end of the sample."""
+    """The first records that are not blank; the last one may be truncated."""
     rows = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True):
@@ -119,13 +119,13 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _is_table(rows: list[list[str]]) -> bool:
-    """Two columns or more, and nine of ten rows as wide as the first."""
+    """Return whether there are two columns or more, and nine of ten rows are as wide as the first."""
     width = len(rows[0])
     return width > 1 and Counter(map(len, rows))[width] >= 0.9 * len(rows)
 
 
 def _is_above(line: str, delimiter: str, width: int) -> bool:
-    """A comment of another width, or nothing but one text in the first cell, or nothing at all."""
+    """Return whether a line is blank, a comment of another width, or a single text in the first cell."""
     cells = next(iter(_rows(line, delimiter)), [])
     if line.startswith("#") and len(cells) != width:
         return True
@@ -133,13 +133,13 @@ def _is_above(line: str, delimiter: str, width: int) -> bool:
 
 
 def _is_header(row: list[str]) -> bool:
-    """Names: all different, none a number; the first may be blank, of a column that counts the rows."""
+    """Return whether the cells are names: distinct, not numbers; the first may be blank (row numbers)."""
     named = row[1:] if not row[0] and len(row) > 1 else row
     return all(named) and len(set(named)) == len(named) and not any(map(_is_number, named))
 
 
 def _names_numbers(rows: list[list[str]], *, least: int) -> bool:
-    """Whether below a first row of words some column holds numbers only, ``least`` of them or more."""
+    """Return whether some column has a word in the first row and only numbers below, at least ``least``."""
     below = [row for row in rows[1:] if len(row) == len(rows[0])]
     for place, name in enumerate(rows[0]):
         cells = [row[place] for row in below if row[place].lower() not in _MISSING]
@@ -153,7 +153,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _refuse_second_header(rows: list[list[str]], lines: list[str], name: str) -> None:
-    """Raise where the second line reads like the names of the columns."""
+    """Raise if the second line looks like a header."""
     if len(rows) < 2 + _LEAST_ROWS or len(rows[0]) != len(rows[1]) or not _is_header(rows[1]):
         return
     if not all(rows[1]) or any(cell.lower() in _MISSING for cell in rows[1]):
@@ -162,15 +162,15 @@ def _refuse_second_header(rows: list[list[str]], lines: list[str], name: str) ->
         return
     first, second = [number for number, line in enumerate(lines, start=1) if line.strip()][:2]
     raise DataError(
-        f"{name}, line {second}: {quoted(lines[second - 1].strip())} are words where the lines below hold "
+        f"{name}, line {second}: {quoted(lines[second - 1].strip())} are words, but the lines below hold "
         f"numbers: either this line names the columns, or it states units below the names in line {first}. "
-        f"Next: --header {second} if it names them; delete the line if it is one of units; "
+        f"Next: pass --header {second} if it names them; delete the line if it states units; "
         f"--header {first} reads it as a row."
     )
 
 
 def without_blanks_before_quotes(data: bytes, delimiter: str) -> bytes | None:
-    """``a, "b, c"`` as ``a,"b, c"``; None where no quoted cell has blanks before it."""
+    """``a, "b, c"`` as ``a,"b, c"``; None if no quoted cell has blanks before it."""
     mark = re.escape(delimiter.encode())
     if delimiter in ' "' or re.search(rb"(?:^|[\n" + mark + rb"]) +\"", data) is None:
         return None

@@ -1,4 +1,4 @@
-"""Quotes around the cells of a text table: a word in quotes is text, whatever it means without them."""
+"""Quotes around the cells of a text table: a quoted word is text, whatever it means without quotes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_CELL = 1 << 27
 
 @dataclass(frozen=True)
 class Quotes:
-    """Which cells of a table stand in quotes.
+    """The quoted cells of a table.
 
     Attributes
     ----------
     data, start:
-        The table's bytes, and where its rows begin.
+        The bytes of the table, and the place where its rows begin.
     rows, columns, delimiter:
-        Of the table.
+        Size and delimiter of the table.
     """
 
     data: bytes
@@ -34,12 +34,12 @@ class Quotes:
     delimiter: str
 
     @cached_property
-    def tell(self) -> bool:
-        """Whether quotes tell anything: where no cell has any, or every cell, they do not."""
+    def informative(self) -> bool:
+        """True if some cells have quotes and others do not."""
         return 0 < self.data.count(b'"', self.start) < 2 * self.rows * self.columns
 
     def bare(self, place: int, words: Sequence[str]) -> Mask:
-        """``(rows,)`` whether a column's cell is one of these words without quotes."""
+        """``(rows,)`` True where the cell of a column is one of these words without quotes."""
         key = str(place)
         read = arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(self.data)[self.start :]),

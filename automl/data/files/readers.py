@@ -1,4 +1,4 @@
-"""Files and frames in: one reader per suffix, with an exact message for everything that cannot be read."""
+"""Readers of files and frames: one per suffix, with an exact message for everything that cannot be read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from automl.data.cells.missing import (
     frame_without_words,
     labels_in_cells,
     missing_words,
-    said_of_words,
+    word_notes,
 )
 from automl.data.cells.names import fill_blank_names, refuse_duplicates, text_names
 from automl.data.cells.row_numbers import LABELLED
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".parquet", ".xlsx")
-# A file that unpacks to more than this, or far more than any honest table would, is taken for a bomb.
+# A file that unpacks to more than this, or to far more than a real table would, counts as a bomb.
 UNPACKED_BYTES = 2 * GIBIBYTE
 BOMB_RATIO = 200
 BOMB_BYTES = 100 << 20
@@ -49,17 +49,17 @@ class ReadTable:
     frame:
         Columns with unique string names, a plain index.
     notes:
-        What was detected or changed, in sentences for people.
+        Sentences on what was detected or changed.
     name:
         The file's name, or ``frame``.
     commas:
-        What commas meant in number columns of a text file: ``,`` decimal, ``1,000`` between thousands.
+        The meaning of commas in number columns of a text file: ``,`` decimal, ``1,000`` between thousands.
     label_words:
-        Words of the column of labels that count as missing elsewhere, such as ``None``.
+        Words in the column of labels that count as missing elsewhere, such as ``None``.
     encoding:
-        Of a text file whose words told it; None for UTF-8, and where it was named or marked.
+        The detected encoding of a text file; None for UTF-8, and if it was given or marked.
     left_out:
-        Numbers of a text file's lines that hold no row of the frame, since they could not be read.
+        Numbers of a text file's lines that are not in the frame because they could not be read.
     """
 
     frame: pd.DataFrame
@@ -90,22 +90,22 @@ def read_table(
     Parameters
     ----------
     encoding, delimiter, decimal:
-        How a text file is written; None to detect. ``decimal`` is ``"."`` or ``","``.
+        The format of a text file; None to detect. ``decimal`` is ``"."`` or ``","``.
     header:
-        Number of the line of a text file that holds the column names, from 1; None to detect.
+        Number of the line with the column names in a text file, from 1; None to detect.
     skip_bad_rows:
-        Leave out rows with too many or too few values or in another encoding, and note how many.
+        Leave out rows with too many or too few values or in another encoding, and note their number.
     minimum_rows:
         Fewer rows are refused; 0 for data to predict.
     written:
-        How the columns were written in training (:attr:`automl.data.layout.Layout.written`).
+        The format of the columns in training (:attr:`automl.data.layout.Layout.written`).
     missing:
-        Words that count as missing beside blank cells, ``usual`` for the usual ones. None: the usual ones in
-        files, none in frames, whose reader has decided that.
+        Words that count as missing besides blank cells, ``usual`` for the usual ones. None: the usual ones in
+        files, none in frames, whose reader has already decided.
     labels:
         The column in which such words may be names of classes, unless ``missing`` is given.
     expected_encoding:
-        What a file of the same origin was detected as: it decides where several encodings fit.
+        The detected encoding of a file of the same origin, which decides where several fit.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def read_table(
 
 
 def _whole_frame(source: pd.DataFrame, name: str, missing: tuple[str, ...] | None) -> ReadTable:
-    """A table from something that has its types already."""
+    """A table from a frame that already has its types."""
     frame, notes = _checked_frame(source)
     if missing is not None:
         frame = frame_without_words(frame, missing_words(missing))
@@ -162,7 +162,7 @@ def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         notes.append("Column names of several levels were joined by blanks.")
     elif not all(isinstance(column, str) for column in frame.columns):
         frame.columns = pd.Index(text_names(frame.columns))
-        notes.append("Column names that were no text were made text.")
+        notes.append("Column names that were not text were converted to text.")
     refuse_duplicates(list(frame.columns), "The frame")
     for name, column in frame.items():
         if column.dtype == object and any(isinstance(cell, os.PathLike) for cell in column.iloc[:1000]):
@@ -231,8 +231,7 @@ def _suffix(path: Path) -> str:
     if not path.exists():
         _check_path(path)
     raise DataError(
-        f"{path} has a name that says nothing about its format. Known endings: {', '.join(SUFFIXES)}. "
-        "Next: rename or convert it."
+        f"{path} has an unknown file type. Known endings: {', '.join(SUFFIXES)}. Next: rename or convert it."
     )
 
 
@@ -244,7 +243,7 @@ def _check_path(path: Path) -> None:
     if path.is_file():
         return
     if path.exists():
-        raise DataError(f"{path} is no regular file. Next: write the table into a file first.")
+        raise DataError(f"{path} is not a regular file. Next: write the table into a file first.")
     folder = path.parent
     if not folder.is_dir():
         raise DataError(f"{path} does not exist: there is no folder {folder}. Next: check the path.")
@@ -265,7 +264,7 @@ def _check_path(path: Path) -> None:
 
 
 def _unpack(path: Path) -> bytes:
-    """The content of a gzip file, refused beyond the limits."""
+    """The content of a gzip file, within the limits."""
     packed = max(1, path.stat().st_size)
     parts: list[bytes] = []
     total = 0
@@ -277,13 +276,13 @@ def _unpack(path: Path) -> bytes:
                 refuse_bomb(str(path), total, packed)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
-            f"{path} is damaged or cut off after {total} unpacked bytes: {error}. Next: fetch it again."
+            f"{path} is damaged or truncated after {total} unpacked bytes: {error}. Next: download it again."
         ) from error
     return b"".join(parts)
 
 
 def refuse_bomb(name: str, unpacked: int, packed: int) -> None:
-    """Raise :class:`DataError` when a file unpacks to more than any honest table would."""
+    """Raise :class:`DataError` if a file unpacks to more than a real table would."""
     if unpacked > UNPACKED_BYTES or (unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * max(1, packed)):
         raise DataError(
             f"{name} unpacks to over {unpacked / 2**20:,.0f} MiB from {packed / 2**20:,.2f} MiB. "
@@ -306,8 +305,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             frame = file.read().to_pandas()
     except (pa.ArrowInvalid, pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} is no complete parquet file: {str(error).splitlines()[0].rstrip('.')}. "
-            "Next: write or fetch it again."
+            f"{path} is not a complete parquet file: {str(error).splitlines()[0].rstrip('.')}. "
+            "Next: write or download it again."
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         named = [str(name) for name in frame.index.names if name is not None and name not in frame.columns]
@@ -330,7 +329,9 @@ def _read_excel(path: Path, dialect: Dialect) -> ReadTable:
             path, sheet_name=None, header=None, engine="openpyxl", keep_default_na=False, na_values=[""]
         )
     except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise DataError(f"{path} is no complete xlsx file: {error}. Next: save or fetch it again.") from error
+        raise DataError(
+            f"{path} is not a complete xlsx file: {error}. Next: save or download it again."
+        ) from error
     sheet, raw = next(iter(sheets.items()), ("", pd.DataFrame()))
     if raw.empty:
         raise DataError(
@@ -349,5 +350,5 @@ def _read_excel(path: Path, dialect: Dialect) -> ReadTable:
     if kept and labels is not None:
         others = [word for word in missing if word not in kept]
         cleaned[labels.name] = frame_without_words(frame[[labels.name]], others)[labels.name]
-        notes += said_of_words({}, labels.name, kept)
+        notes += word_notes({}, labels.name, kept)
     return ReadTable(cleaned.infer_objects(), tuple(notes), path.name, label_words=tuple(kept))

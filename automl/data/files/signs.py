@@ -1,8 +1,8 @@
-"""Files whose only bytes beyond ASCII are signs: no letters tell their encoding, the places of the signs do.
+"""Files whose only bytes beyond ASCII are symbols: the places of the symbols reveal the encoding.
 
 In the code pages of Windows these bytes are quotes, dashes, currencies and units; in others they are letters.
-A sign counts where it may stand: a currency beside a number, a quote at the edge of a word, a degree behind a
-digit. Windows' western page, from which nearly all such files come, is then meant.
+A symbol counts if it is in a plausible place: a currency beside a number, a quote at the edge of a word, a
+degree sign after a digit. Then the encoding is the western code page, from which nearly all such files come.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 _QUOTES = "‘’“”‚„‹›«»–—…•·§©®™‰\u00a0"
-# Sign by sign: what stands before it, and behind it.
+# For each symbol: the text before and after it.
 _PLACES = (
-    # English contractions: what an acute i of the Macintosh would make of them is no word
+    # English contractions: with the Macintosh's acute i in this place they would not be words
     re.compile(r"(?<=[A-Za-z])’(?=(?:s|t|d|m|ll|re|ve|S|T|D|M|LL|RE|VE)(?![A-Za-z]))"),
     re.compile(rf"(?<![A-Za-z])[{_QUOTES}]|[{_QUOTES}](?![A-Za-z])"),
     re.compile(r"(?<![A-Za-z])[€£¥¢±×÷](?![A-Za-z])"),
@@ -27,12 +27,12 @@ _BEYOND = re.compile(r"[^\x00-\x7f]")
 
 
 def is_spelled_by_signs(words: bytes) -> bool:
-    """Whether all bytes beyond ASCII are signs of Windows' western code page, each where it may stand."""
+    """Return whether all bytes beyond ASCII are symbols of Windows' western code page in plausible places."""
     try:
         text = words.decode("cp1252")
     except UnicodeDecodeError:
         return False
-    if _TOGETHER.search(text):  # rather halves of letters of two bytes
+    if _TOGETHER.search(text):  # rather halves of two-byte letters
         return False
     placed = {match.start() for pattern in _PLACES for match in pattern.finditer(text)}
     return all(match.start() in placed for match in _BEYOND.finditer(text))

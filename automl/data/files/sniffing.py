@@ -1,4 +1,4 @@
-"""What the bytes of a file are: format, delimiter, header."""
+"""Format, delimiter and header of a file, from its bytes."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ def content_format(head: bytes) -> str | None:
 
 
 def refuse_format(head: bytes, name: str, expected: str) -> None:
-    """Raise :class:`DataError` when the content is plainly another format than the name says."""
-    found = content_format(head)
-    if found == "a zip archive" and expected == "xlsx":
-        return  # its members may be in any order: what reads it will say
-    if found is not None and found != expected:
-        remedy = _REMEDIES.get(found, "convert it to csv or parquet")
-        raise DataError(f"{name} is not {expected}: its content is {found}. Next: {remedy}.")
+    """Raise :class:`DataError` if the content is clearly of another format than the name says."""
+    actual = content_format(head)
+    if actual == "a zip archive" and expected == "xlsx":
+        return  # its members may be in any order; the reader decides
+    if actual is not None and actual != expected:
+        remedy = _REMEDIES.get(actual, "convert it to csv or parquet")
+        raise DataError(f"{name} is not {expected}: its content is {actual}. Next: {remedy}.")
 
 
 def find_delimiter(sample: str) -> str:
-    """The delimiter that gives the first lines equally many values; a comma where there is none."""
+    """The delimiter that splits the first lines into the same number of values; else a comma."""
     scores: list[tuple[float, int, str]] = []
     for delimiter in DELIMITERS:
         counts = _field_counts(sample, delimiter)
@@ -103,7 +103,7 @@ def _field_counts(sample: str, delimiter: str) -> list[int]:
 
 @dataclass(frozen=True)
 class Header:
-    """The first record: its names, and where the records after it begin."""
+    """The first record: its names, and the place where the next record begins."""
 
     names: tuple[str, ...]
     end: int

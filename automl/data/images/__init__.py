@@ -1,1 +1,1 @@
-"""Images from folders, files and tables: found, decoded, stored."""
+"""Images from folders, files and tables: finding, decoding, storing."""

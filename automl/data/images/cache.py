@@ -1,7 +1,7 @@
-"""What a store keeps of images: never above a bound; what was not used for longest goes first.
+"""A bounded cache of decoded images and their features; the least recently used entries are removed first.
 
-Two kinds of folders lie in it, ``pixels-…`` (decoded images) and ``features-…`` (what frozen nets see).
-Whoever adds to them asks here for room first, before a search's first trial and in the middle of one.
+It has two kinds of folders, ``pixels-…`` (decoded images) and ``features-…`` (outputs of frozen nets). Code
+that adds to them asks here for room first, before the first trial of a search and in the middle of one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _GONE = ".gone"
 
 
 def set_bound(cache: Path, most_bytes: int) -> None:
-    """Note for every process how many bytes the cache may hold; the last search's word counts."""
+    """Record for every process how many bytes the cache may hold; the last search decides."""
     cache.mkdir(parents=True, exist_ok=True)
     partial = cache / f"{_BOUND}.{os.getpid()}"
     partial.write_text(json.dumps({"bytes": most_bytes}), encoding="utf-8")
@@ -31,7 +31,7 @@ def set_bound(cache: Path, most_bytes: int) -> None:
 
 
 def bound_of(cache: Path) -> int | None:
-    """Bytes that the cache may hold, or None where nobody said."""
+    """Bytes that the cache may hold, or None if no bound is set."""
     try:
         return int(json.loads((cache / _BOUND).read_text(encoding="utf-8"))["bytes"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -39,15 +39,15 @@ def bound_of(cache: Path) -> int | None:
 
 
 @contextmanager
-def room_for(cache: Path, wanted: int, *, keep: Path | None = None, starts: str = "") -> Iterator[bool]:
-    """Whether ``wanted`` more bytes fit, once others are removed; nobody else adds any inside the block.
+def room_for(cache: Path, needed: int, *, keep: Path | None = None, starts: str = "") -> Iterator[bool]:
+    """Make room for ``needed`` bytes and yield whether they fit; other processes wait outside the block.
 
     Parameters
     ----------
     keep:
         A folder that stays.
     starts:
-        Only folders whose names start so are removed. Decoded images that a search works with always stay.
+        Only folders whose names start with this are removed. Decoded images that a search uses always stay.
     """
     bound = bound_of(cache)
     if bound is None:
@@ -55,17 +55,17 @@ def room_for(cache: Path, wanted: int, *, keep: Path | None = None, starts: str 
         return
     with (cache / _LOCK).open("a") as lock:
         lock_file(lock, wait=True)
-        yield _trimmed(cache, bound - wanted, keep, starts)
+        yield _trimmed(cache, bound - needed, keep, starts)
 
 
 def trim(cache: Path, *, keep: Path | None = None) -> None:
-    """Remove what was not used for longest until the cache is within its bound."""
+    """Remove the least recently used folders until the cache is within its bound."""
     with room_for(cache, 0, keep=keep):
         pass
 
 
 class Hold:
-    """Keeps a folder of decoded images from being removed for as long as this value lives."""
+    """A lock that keeps a folder of decoded images from being removed while this value lives."""
 
     def __init__(self, folder: Path) -> None:
         handle = os.open(folder / DESCRIPTION, os.O_RDONLY)
@@ -85,15 +85,15 @@ def _trimmed(cache: Path, most: int, keep: Path | None, starts: str) -> bool:
 
 
 def _removed(folder: Path) -> bool:
-    """Loses its name before its files: a process that is killed meanwhile leaves nothing half there."""
-    gone = folder if folder.suffix == _GONE else folder.with_name(folder.name + _GONE)
+    """Rename a folder before removing its files, so that a killed process leaves no partial folder."""
+    doomed = folder if folder.suffix == _GONE else folder.with_name(folder.name + _GONE)
     try:
-        if gone != folder:
-            shutil.rmtree(gone, ignore_errors=True)
-            os.replace(folder, gone)
+        if doomed != folder:
+            shutil.rmtree(doomed, ignore_errors=True)
+            os.replace(folder, doomed)
     except OSError:
         return not folder.exists()
-    shutil.rmtree(gone, ignore_errors=True)
+    shutil.rmtree(doomed, ignore_errors=True)
     return True
 
 
@@ -106,7 +106,7 @@ def _bytes_below(folder: Path) -> int:
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # a draft that has got its name by now
+        except FileNotFoundError:  # a temporary file that was renamed meanwhile
             continue
     return total
 
@@ -119,7 +119,7 @@ def _used_at(folder: Path) -> float:
 
 
 def _in_use(folder: Path) -> bool:
-    """Whether a process has a :class:`Hold` on a folder."""
+    """Return whether a process has a :class:`Hold` on a folder."""
     try:
         with (folder / DESCRIPTION).open("rb") as file:
             return not lock_file(file)
@@ -128,10 +128,10 @@ def _in_use(folder: Path) -> bool:
 
 
 def lock_file(file: IO[Any] | int, *, shared: bool = False, wait: bool = False) -> bool:
-    """Whether this process has the lock on an open file now; closing the file, or dying, gives it back."""
+    """Lock an open file and return whether that worked; closing the file, or dying, releases the lock."""
     try:
         import fcntl
-    except ImportError:  # Windows: nothing is locked, and files that are open cannot be removed
+    except ImportError:  # Windows has no flock, but open files cannot be removed there
         return True
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:

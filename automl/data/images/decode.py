@@ -30,32 +30,32 @@ Pixels = npt.NDArray[np.uint8]
 MOST_PIXELS = 89_478_485
 MOST_BYTES = 512 << 20
 LEAST_SIDE = 4
-# What Pillow's decoders raise for damaged files, found by feeding them cut and overwritten ones.
+# Errors of Pillow's decoders for damaged files, found by testing truncated and overwritten ones.
 _DAMAGED = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, OverflowError)
 _DEPTHS = (8, 10, 12, 14, 16)
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """An image as it is stored.
+class DecodedImage:
+    """An image in the form in which it is stored.
 
     Attributes
     ----------
     pixels:
         ``(side, side, 3)`` uint8, the whole image squeezed into a square.
     aspect:
-        Width over height of the upright image, by which views of it are cut undistorted.
+        Width over height of the upright image, needed to cut undistorted views.
     """
 
     pixels: Pixels
     aspect: float
 
 
-def decode(picture: Picture | bytes, side: int) -> Decoded:
-    """The image as an upright RGB square; grey, palette, CMYK, transparent and deep ones included.
+def decode(picture: Picture | bytes, side: int) -> DecodedImage:
+    """Decode an image to an upright RGB square, including grey, palette, CMYK, transparent and deep ones.
 
-    Transparent parts become white. Of an animation the first frame is taken. Depths above 8 bits are scaled
-    by the nearest usual depth (10, 12, 14, 16) that holds the image's largest value.
+    Transparent parts become white. Animations are reduced to their first frame. Depths above 8 bits are
+    scaled by the smallest usual depth (10, 12, 14, 16) that holds the image's largest value.
 
     Parameters
     ----------
@@ -66,13 +66,13 @@ def decode(picture: Picture | bytes, side: int) -> Decoded:
     Raises
     ------
     DataError
-        With the reason alone; the caller knows the name.
+        With the reason only; the caller knows the name.
     """
     from PIL import Image
 
     content = b""
     try:
-        # One that was opened elsewhere may still be on its file, and that damaged.
+        # An image that was opened elsewhere may still read from its file, which may be damaged.
         if isinstance(picture, Image.Image):
             return _squeezed(picture, side)
         if isinstance(picture, np.ndarray):
@@ -80,7 +80,7 @@ def decode(picture: Picture | bytes, side: int) -> Decoded:
         content = picture if isinstance(picture, bytes) else read_file(Path(picture))
         with Image.open(io.BytesIO(content), formats=_formats(reads_heif())) as image:
             _check_size(image)
-            # JPEG decodes at a half, a quarter or an eighth for next to nothing, as long as that is enough.
+            # JPEG decodes at a half, a quarter or an eighth at almost no cost, if that is enough.
             image.draft(None, (2 * side, 2 * side))
             return _squeezed(image, side)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -97,7 +97,7 @@ def image_size(content: bytes) -> tuple[int, int]:
     Raises
     ------
     DataError
-        For what is not an image.
+        If it is not an image.
     """
     from PIL import Image
 
@@ -116,16 +116,16 @@ def read_file(path: Path) -> bytes:
     Raises
     ------
     DataError
-        With the reason: missing, no regular file, empty, too large, not readable.
+        With the reason: missing, not a regular file, empty, too large, not readable.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise DataError("no regular file")
-        if found.st_size == 0:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError("not a regular file")
+        if status.st_size == 0:
             raise DataError("empty (0 bytes)")
-        if found.st_size > MOST_BYTES:
-            raise DataError(f"{found.st_size / 2**20:,.0f} MiB; the limit is {MOST_BYTES >> 20} MiB")
+        if status.st_size > MOST_BYTES:
+            raise DataError(f"{status.st_size / 2**20:,.0f} MiB; the limit is {MOST_BYTES >> 20} MiB")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise DataError("there is no such file") from error
@@ -135,7 +135,7 @@ def read_file(path: Path) -> bytes:
 
 @cache
 def _formats(heif: bool) -> tuple[str, ...]:
-    """Pillow's names of the formats that are read; no other decoder is begun, whatever a file holds."""
+    """Pillow's names of the formats that are read; no other decoder runs, whatever a file contains."""
     from PIL import Image
 
     Image.init()
@@ -154,7 +154,7 @@ def _reason(error: BaseException, content: bytes) -> str:
             return f"not read: {foreign}"
         head = content[:40].strip()
         if head[:1] in (b"<", b"{") or b" ".join(head.split()).decode("ascii", "replace").isprintable():
-            return "not an image: the file holds text"
+            return "not an image: the file contains text"
         return "not an image that can be identified"
     if "truncated" in words.lower():
         return f"cut off: {words}"
@@ -166,23 +166,25 @@ def _check_size(image: Image.Image) -> None:
     if width * height > MOST_PIXELS:
         raise DataError(f"{width:,} × {height:,} pixels: more than {MOST_PIXELS:,}, taken for a bomb")
     if min(width, height) < LEAST_SIDE:
-        raise DataError(f"{width} × {height} pixels: nothing to see below {LEAST_SIDE} × {LEAST_SIDE}")
+        raise DataError(
+            f"{width} × {height} pixels: too small; at least {LEAST_SIDE} × {LEAST_SIDE} are needed"
+        )
 
 
-def _squeezed(image: Image.Image, side: int) -> Decoded:
+def _squeezed(image: Image.Image, side: int) -> DecodedImage:
     from PIL import Image
 
     _check_size(image)
     upright = _upright_rgb(image)
     aspect = upright.width / upright.height
     small = upright.resize((side, side), Image.Resampling.BICUBIC)
-    return Decoded(np.asarray(small, dtype=np.uint8), aspect)
+    return DecodedImage(np.asarray(small, dtype=np.uint8), aspect)
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     from PIL import Image, ImageOps
 
-    # A copy in any case: what the caller passed stays as it is.
+    # Always a copy: the caller's image stays unchanged.
     upright = ImageOps.exif_transpose(image) if image.getexif().get(0x0112, 1) != 1 else image
     if upright.mode.startswith("I") or upright.mode == "F":
         upright = _eight_bits(upright)
@@ -214,7 +216,7 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     grey = array.ndim == 2
     if array.dtype != np.uint8 or not (grey or (array.ndim == 3 and array.shape[2] in (3, 4))):
         raise DataError(
-            f"an array of {array.dtype} with shape {array.shape}; allowed is uint8, (height, width) or "
+            f"an array of {array.dtype} with shape {array.shape}; allowed are uint8 and (height, width) or "
             "(height, width, 3)"
         )
     return Image.fromarray(array)

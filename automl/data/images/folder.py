@@ -1,4 +1,4 @@
-"""Folders of images: what their classes are, and which part of a given split each image is in."""
+"""Folders of images: their classes, and the part of a given split that each image is in."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def scan_classes(root: Path) -> Scan:
     Raises
     ------
     DataError
-        When the folder is laid out otherwise, or a class holds no image.
+        If the folder has another layout, or a class has no images.
     """
     tree = Tree(root)
     for folder, label, part in class_folders(tree):
-        found = [ImageFile(path, label, part) for path in tree.images_below(folder)]
-        if not found and part in ("", "train"):
+        files = [ImageFile(path, label, part) for path in tree.images_below(folder)]
+        if not files and part in ("", "train"):
             raise DataError(
-                f"The class folder {tree.name(folder)!r} in {root} holds no image."
+                f"The class folder {tree.name(folder)!r} in {root} contains no images."
                 f"{tree.instead_of_images(folder)} Next: fill or remove it. {LAYOUT}"
             )
-        tree.scan.files += found
+        tree.scan.files += files
     tree.scan.files.sort(key=lambda file: file.path)
     _check_layout(tree)
     return tree.scan
@@ -41,7 +41,7 @@ def scan_images(root: Path) -> Scan:
     Raises
     ------
     DataError
-        When there is none.
+        If there are none.
     """
     tree = Tree(root)
     tree.scan.files += [ImageFile(path) for path in tree.images_below(root)]
@@ -51,7 +51,7 @@ def scan_images(root: Path) -> Scan:
 
 
 def refuse_path(path: str, root: Path, *, outside: bool = False) -> str:
-    """Why a path from a table must not be opened, or an empty string.
+    """The reason not to open a path from a table, or an empty string.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _check_layout(tree: Tree) -> None:
     trained = {file.label for file in scan.files if file.part in ("", "train")}
     if len(trained) < 2:
         raise DataError(
-            f"{root} has one class only ({', '.join(sorted(trained)) or 'none'}): nothing to tell apart."
+            f"{root} has only one class ({', '.join(sorted(trained)) or 'none'}): nothing to classify."
             f"{tree.instead_of_images(root)} {LAYOUT}"
         )
     strange = sorted({file.label for file in scan.files} - trained)
@@ -89,4 +89,4 @@ def _check_layout(tree: Tree) -> None:
 
 def _no_image(tree: Tree) -> str:
     read = ", ".join(read_suffixes())
-    return f"{tree.root} holds no image ({read}).{tree.instead_of_images(tree.root)}"
+    return f"{tree.root} contains no images ({read}).{tree.instead_of_images(tree.root)}"

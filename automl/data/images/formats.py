@@ -1,14 +1,14 @@
-"""Which files count as images: the suffixes and Pillow's formats that are read, and those left alone."""
+"""Image formats: the suffixes and Pillow formats that are read, and those that are left out."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
 
-# Pictures made of pixels, by their names in Pillow, which decodes them without other programs. Deliberately
-# not all that Pillow opens: EPS and WMF are drawings (for EPS it starts Ghostscript, which runs what the file
-# says), PSD holds layers, MPEG and FLI are films, FITS, HDF5, GRIB and BUFR measurements, DDS and the like
-# textures of games. PDF it only writes.
+# Raster formats by their names in Pillow, which decodes them without other programs. Deliberately not all
+# that Pillow opens: EPS and WMF are drawings (for EPS it starts Ghostscript, which runs code from the file),
+# PSD has layers, MPEG and FLI are films, FITS, HDF5, GRIB and BUFR hold measurements, DDS and the like are
+# textures of games. PDF can only be written.
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
     "PNG": (".png", ".apng"),
@@ -27,14 +27,14 @@ FORMATS = {
     "TGA": (".tga",),
 }
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-# Of Apple's phones; read where the extra is installed.
+# Formats of Apple's phones; read if the extra is installed.
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 _HEIF_EXTRA = "pip install pillow-heif to read .heic"
-# What a path in a table ends in when it names an image, be it one that cannot be read.
+# Endings of paths in a table that name an image, even if it cannot be read.
 PATH_SUFFIXES = SUFFIXES + HEIF_SUFFIXES
 # The same as a pattern for whole columns.
 PATH_PATTERN = rf"(?i)\.({'|'.join(suffix[1:] for suffix in PATH_SUFFIXES)})$"
-# People take these for pictures as well, so that leaving them out deserves more than a note.
+# People expect these to be read as well, so leaving them out is a warning instead of a note.
 UNREAD_SUFFIXES = (
     *(".heics", ".heifs", ".jxl", ".jxr", ".wdp", ".svg", ".eps", ".ps"),
     *(".wmf", ".emf", ".psd", ".xcf", ".dds", ".icns", ".cur", ".xbm", ".xpm", ".ras", ".pcd", ".exr"),
@@ -45,7 +45,7 @@ UNREAD_SUFFIXES = (
 
 @cache
 def reads_heif() -> bool:
-    """Whether the extra that decodes pictures of Apple's phones is installed."""
+    """Return whether the extra that decodes pictures from Apple's phones is installed."""
     return find_spec("pillow_heif") is not None
 
 
@@ -55,18 +55,18 @@ def read_suffixes() -> tuple[str, ...]:
 
 
 def is_unread_picture(suffix: str) -> bool:
-    """Whether people would expect files of this suffix among the images, and they are not."""
+    """Return whether people would expect files with this suffix to be read although they are not."""
     return suffix in (*UNREAD_SUFFIXES, *HEIF_SUFFIXES) and suffix not in read_suffixes()
 
 
 def remedy_for(suffixes: set[str]) -> str:
-    """What to do so that pictures of these suffixes are read."""
+    """Advice on how to make pictures with these suffixes readable."""
     remedy = f"convert {', '.join(sorted(suffixes))} to JPEG or PNG"
     return f"{remedy}, or {_HEIF_EXTRA}" if suffixes & set(HEIF_SUFFIXES) else remedy
 
 
 def foreign_format(content: bytes) -> str:
-    """What a file is that begins like a known format which is not read, or an empty string."""
+    """The format of a file that begins like a known format which is not read, or an empty string."""
     if content[4:8] == b"ftyp":
         brand = content[8:12]
         if brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"):

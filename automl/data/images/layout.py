@@ -1,4 +1,4 @@
-"""How a folder of images is laid out: its class folders, and the parts of a split that they lie in."""
+"""Layout of a folder of images: its class folders, and the parts of a split that they are in."""
 
 from __future__ import annotations
 
@@ -14,37 +14,39 @@ from automl.data.images.walk import Tree
 ClassFolder = tuple[Path, str, str]  # the folder, its class, its part
 
 LAYOUT = (
-    "Expected is FOLDER/CLASS/*.jpg, or FOLDER/train/CLASS/*.jpg with val and test beside train, or a table "
+    "Expected: FOLDER/CLASS/*.jpg, or FOLDER/train/CLASS/*.jpg with val and test beside train, or a table "
     "with a column of image paths (automl search table.csv --target COLUMN --image-root FOLDER)."
 )
 
 _RENAME = (
-    "name parts train, val, test or predict; where the folders are the classes, put the images of each "
+    "name parts train, val, test or predict; if the folders are the classes, put the images of each "
     "directly into its folder"
 )
 
 
 def class_folders(tree: Tree) -> list[ClassFolder]:
-    """The folders that are classes, with the part that each lies in, or an empty one without a given split.
+    """The class folders, with the part of each, which is empty if there is no split.
 
-    Single folders around all the others are gone through. The parts of a split are never taken for classes.
+    A single folder around all others is skipped. The parts of a split are never taken for classes.
 
     Raises
     ------
     DataError
-        When the classes are not to be told: for images beside the folders, a split without train, folders
-        that look like parts under other names.
+        If the classes are unclear: images beside the folders, a split without train, folders that look like
+        parts under other names.
     """
     base = _unwrapped(tree, tree.root, lambda folder: part_of(folder.name) and not _holds_parts(tree, folder))
     if base != tree.root:
-        tree.scan.layout.append(f"The folder {tree.name(base)!r} was taken for the one that holds all.")
+        tree.scan.layout.append(
+            f"The folder {tree.name(base)!r} was taken for the root, because it holds everything."
+        )
     tops = _sorted_in(tree, base)
     parts = parts_of([top.name for top in tops])
     return _of_parts(tree, tops, parts) if parts else _without_parts(tree, base, tops)
 
 
 def _unwrapped(tree: Tree, folder: Path, keep: Callable[[Path], object]) -> Path:
-    """The folder below that first holds more than one folder; one with images in it is a class, and kept."""
+    """The first folder below with several folders in it; a folder with images is a class, and is kept."""
     seen: set[Path] = set()
     while len(tree.listing(folder).folders) == 1 and not tree.listing(folder).images:
         (inside,) = tree.listing(folder).folders
@@ -57,14 +59,14 @@ def _unwrapped(tree: Tree, folder: Path, keep: Callable[[Path], object]) -> Path
 
 
 def _sorted_in(tree: Tree, folder: Path) -> list[Path]:
-    """The folders directly inside; images beside them have no class."""
+    """The folders directly inside; raise for images beside them, which have no class."""
     listing = tree.listing(folder)
     if listing.images:
         count = len(listing.images)
         beside = "beside the class folders" if listing.folders else "without class folders"
         raise DataError(
-            f"{tree.root}: {count} image{'s lie' if count > 1 else ' lies'} in {tree.name(folder)!r} "
-            f"{beside}, so that their class is unknown. {LAYOUT}"
+            f"{tree.root}: {count} image{'s are' if count > 1 else ' is'} in {tree.name(folder)!r} "
+            f"{beside}, so the class is unknown. {LAYOUT}"
         )
     return list(listing.folders)
 
@@ -77,7 +79,7 @@ def _of_parts(tree: Tree, tops: Sequence[Path], parts: dict[str, str]) -> list[C
     }
     strangers = [top for top in tops if top.name not in parts]
     _refuse_classes_beside(tree, tops_of[TRAIN], strangers)
-    found: list[ClassFolder] = []
+    folders: list[ClassFolder] = []
     for top in tops_of[TRAIN]:
         level = _unwrapped(tree, top, lambda folder: False)
         inside = _sorted_in(tree, level)
@@ -85,24 +87,24 @@ def _of_parts(tree: Tree, tops: Sequence[Path], parts: dict[str, str]) -> list[C
             names = listed([folder.name for folder in inside])
             raise _refusal(
                 tree,
-                f"{tree.name(level)!r} is a part of a split and holds parts again ({names})",
+                f"{tree.name(level)!r} is a part of a split and contains parts again ({names})",
                 "remove one of the two splits",
             )
-        found += [(folder, folder.name, TRAIN) for folder in inside]
-    classes = {label for _, label, _ in found}
+        folders += [(folder, folder.name, TRAIN) for folder in inside]
+    classes = {label for _, label, _ in folders}
     for part in (VAL, TEST):
         for top in tops_of[part]:
-            found += [(folder, folder.name, part) for folder in _labelled(tree, top, part, classes)]
-    if not any(part != TRAIN for _, label, part in found if label in classes):
-        _refuse_repeated(tree, [folder for folder, _, _ in found])
+            folders += [(folder, folder.name, part) for folder in _labelled(tree, top, part, classes)]
+    if not any(part != TRAIN for _, label, part in folders if label in classes):
+        _refuse_repeated(tree, [folder for folder, _, _ in folders])
     for top in tops_of[PREDICT]:
         _leave_out(tree, top, "is to be predicted")
-    _judge_strangers(tree, strangers, [folder for folder, _, _ in found])
-    return found
+    _judge_strangers(tree, strangers, [folder for folder, _, _ in folders])
+    return folders
 
 
 def _labelled(tree: Tree, top: Path, part: str, classes: set[str]) -> list[Path]:
-    """The class folders of a part beside train; none where a part for tests has no classes."""
+    """The class folders of val or test; none for a test part without classes."""
 
     def is_class(folder: Path) -> bool:
         return folder.name in classes
@@ -119,7 +121,7 @@ def _labelled(tree: Tree, top: Path, part: str, classes: set[str]) -> list[Path]
     if part == VAL:
         raise _refusal(
             tree,
-            f"the images in {tree.name(level)!r} lie in no class folder, so that they cannot judge",
+            f"the images in {tree.name(level)!r} are not in a class folder, so they cannot judge",
             "sort them into class folders, or move them away",
         )
     _leave_out(tree, top, "has no class folders")
@@ -136,14 +138,14 @@ def _leave_out(tree: Tree, top: Path, why: str) -> None:
 
 
 def _say_parts(tree: Tree, parts: dict[str, str]) -> None:
-    """Say which folder is which part, unless their names are those that the project uses itself."""
+    """Note which folder is which part, unless they have the standard names."""
     if any(name.lower() != part for name, part in parts.items()):
-        said = ", ".join(f"{name!r} is {part}" for name, part in sorted(parts.items()))
-        tree.scan.layout.append(f"The folders are the parts of a split: {said}.")
+        listing = ", ".join(f"{name!r} is {part}" for name, part in sorted(parts.items()))
+        tree.scan.layout.append(f"The folders are the parts of a split: {listing}.")
 
 
 def _refuse_classes_beside(tree: Tree, trains: Sequence[Path], strangers: Sequence[Path]) -> None:
-    """Refuse images in train itself, as in the folders beside it: then all of them may be classes."""
+    """Refuse images in train itself and in the folders beside it: all of them could be classes."""
     beside = [folder for folder in strangers if tree.listing(folder).images]
     if beside and (classes := [top for top in trains if tree.listing(top).images]):
         raise _refusal(
@@ -156,22 +158,22 @@ def _refuse_classes_beside(tree: Tree, trains: Sequence[Path], strangers: Sequen
 
 
 def _judge_strangers(tree: Tree, strangers: Sequence[Path], classes: Sequence[Path]) -> None:
-    """Folders beside the parts: without images they are left out, as are those that links lead into."""
+    """Leave out folders beside the parts if they have no images or are the targets of links; else refuse."""
     for folder in strangers:
         images = tree.images_below(folder)
         if images and not _linked(tree, folder, classes):
             count = "1 image" if len(images) == 1 else f"{len(images):,} images"
             raise _refusal(
                 tree,
-                f"beside the parts of a split lies {tree.name(folder)!r} with {count}",
-                "move it away, or name it for the part that it is (train, val, test or predict)",
+                f"beside the parts of a split there is {tree.name(folder)!r} with {count}",
+                "move it away, or rename it as the part that it is (train, val, test or predict)",
             )
-        why = "links of the parts lead into it" if images else "it holds no image"
+        why = "links in the parts lead into it" if images else "it has no images"
         tree.scan.layout.append(f"{tree.name(folder)!r} is not a part of the split: {why}.")
 
 
 def _without_parts(tree: Tree, base: Path, tops: list[Path]) -> list[ClassFolder]:
-    """The class folders that lie in ``base`` itself, or a refusal where they look like parts."""
+    """The class folders in ``base`` itself; raise if they look like parts."""
     names = [top.name for top in tops]
     if names and all(map(part_of, names)):
         what = "are parts" if len(names) > 1 else "is a part"
@@ -184,11 +186,11 @@ def _without_parts(tree: Tree, base: Path, tops: list[Path]) -> list[ClassFolder
         mixed = sorted(name for parts in stems.values() for name in parts)
         raise _refusal(
             tree,
-            f"the names {listed([repr(name) for name in mixed])} hold both a class and a part of a split",
+            f"the names {listed([repr(name) for name in mixed])} contain both a class and a part of a split",
             f"put the folders of each part into one folder (train/{next(iter(stems))})",
         )
-    if found := _parts_in_classes(tree, tops):
-        return found
+    if folders := _parts_in_classes(tree, tops):
+        return folders
     stores = _stores(tree, tops)
     for store in stores:
         tree.scan.layout.append(
@@ -201,7 +203,7 @@ def _without_parts(tree: Tree, base: Path, tops: list[Path]) -> list[ClassFolder
 
 
 def _parts_in_classes(tree: Tree, tops: Sequence[Path]) -> list[ClassFolder]:
-    """The other way round: a folder per class with train and test in each."""
+    """The class folders of the opposite layout: a folder per class with train and test in each."""
     inside = {top: tree.listing(top).folders for top in tops if not tree.listing(top).images}
     parts = {top: parts_of([folder.name for folder in folders]) for top, folders in inside.items()}
     split = [top for top, given in parts.items() if len(given) > 1]
@@ -212,28 +214,28 @@ def _parts_in_classes(tree: Tree, tops: Sequence[Path]) -> list[ClassFolder]:
         other = next(top for top in tops if top not in whole)
         raise _refusal(
             tree,
-            f"{tree.name(split[0])!r} holds the parts of a split ({listed(sorted(parts[split[0]]))}), and "
+            f"{tree.name(split[0])!r} contains the parts of a split ({listed(sorted(parts[split[0]]))}), and "
             f"{tree.name(other)!r} does not, or not only",
             "give all classes the same parts",
         )
     tree.scan.layout.append(
-        f"Each class folder holds the parts of a split ({listed(sorted(parts[tops[0]]))})."
+        f"Each class folder contains the parts of a split ({listed(sorted(parts[tops[0]]))})."
     )
     _refuse_repeated(
         tree, [folder for top in tops for folder in inside[top] if parts[top][folder.name] == TRAIN]
     )
-    found = []
+    members = []
     for top in tops:
         for folder in inside[top]:
             if (part := parts[top][folder.name]) == PREDICT:
                 _leave_out(tree, folder, "is to be predicted")
             else:
-                found.append((folder, top.name, part))
-    return found
+                members.append((folder, top.name, part))
+    return members
 
 
 def _refuse_repeated(tree: Tree, tops: Sequence[Path]) -> None:
-    """Refuse folders that hold the same folders: those are the classes, and these the parts of something."""
+    """Refuse folders that contain the same folders: these are probably the classes, and those the parts."""
     inside = {}
     for top in tops:
         listing = tree.listing(_unwrapped(tree, top, lambda folder: False))
@@ -245,14 +247,14 @@ def _refuse_repeated(tree: Tree, tops: Sequence[Path]) -> None:
             if len(shared) > 1:
                 raise _refusal(
                     tree,
-                    f"the folders {tree.name(first)!r} and {tree.name(second)!r} hold the same folders "
+                    f"the folders {tree.name(first)!r} and {tree.name(second)!r} contain the same folders "
                     f"({listed(shared)}): are they parts?",
                     _RENAME,
                 )
 
 
 def _refuse_sorted_beside_heap(tree: Tree, tops: Sequence[Path]) -> None:
-    """Refuse train with folders in it beside a single folder with none: that is more likely a part, too."""
+    """Refuse train with subfolders beside a single folder without: the other is probably a part, too."""
     train = [top for top in tops if part_of(top.name) == TRAIN]
     if len(tops) != 2 or len(train) != 1:
         return
@@ -262,16 +264,16 @@ def _refuse_sorted_beside_heap(tree: Tree, tops: Sequence[Path]) -> None:
         names = listed([folder.name for folder in inside.folders])
         raise _refusal(
             tree,
-            f"the folder {tree.name(train[0])!r} holds folders ({names}), and {tree.name(other)!r} does not: "
-            "are they parts?",
+            f"the folder {tree.name(train[0])!r} contains folders ({names}), and {tree.name(other)!r} does "
+            "not: are they parts?",
             _RENAME,
         )
 
 
 def _stores(tree: Tree, tops: Sequence[Path]) -> list[Path]:
-    """Folders that are not classes beside the others: at least two of these are, or hold, links into them."""
+    """Folders that only hold the targets of links: at least two others are, or contain, links into them."""
     for top in tops:
-        tree.images_below(top)  # lists all folders below, and with them the links
+        tree.images_below(top)  # lists all folders below, and their links
     among = set(tops)
     real = {top.resolve(): top for top in tops if not top.is_symlink()}
     sources: dict[Path, set[Path]] = defaultdict(set)
@@ -283,19 +285,19 @@ def _stores(tree: Tree, tops: Sequence[Path]) -> list[Path]:
     targets = set(tree.links.values())
 
     def is_mostly_linked(store: Path) -> bool:
-        found = [tree.root / path for path in tree.images_below(store)]
-        resolved = {folder: folder.resolve() for folder in {image.parent for image in found}}
-        images = [resolved[image.parent] / image.name for image in found]
+        paths = [tree.root / path for path in tree.images_below(store)]
+        resolved = {folder: folder.resolve() for folder in {image.parent for image in paths}}
+        images = [resolved[image.parent] / image.name for image in paths]
         reached = sum(not targets.isdisjoint((image, *image.parents)) for image in images)
         return 2 * reached >= len(images)
 
-    linking = set().union(*sources.values())  # one that links to others itself is a class
+    linking = set().union(*sources.values())  # a folder that links to others is a class
     stores = [store for store, from_these in sources.items() if len(from_these) > 1 and store not in linking]
     return [store for store in stores if is_mostly_linked(store)]
 
 
 def _linked(tree: Tree, folder: Path, sources: Sequence[Path]) -> bool:
-    """Whether links in these folders, or these folders as links, lead to what lies below ``folder``."""
+    """Return whether links in these folders, or these folders, lead to something below ``folder``."""
     for source in sources:
         tree.images_below(source)
     real, within = folder.resolve(), set(sources)

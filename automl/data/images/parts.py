@@ -1,4 +1,4 @@
-"""Names that folders of images give the parts of a split: ``training_set``, ``seg_test``, ``Val2017``."""
+"""Folder names that mean a part of a split: ``training_set``, ``seg_test``, ``Val2017``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = {
         *("unlabelled", "unlabeled", "unsorted", "unseen"),
     ),
 }
-# Words beside them that say nothing; "data" alone is not a part.
+# Words beside them without a meaning of their own; "data" alone is not a part.
 _FILLERS = (
     *("set", "sets", "seg", "data", "dataset", "datasets", "image", "images", "img", "imgs", "picture"),
     *("pictures", "pic", "pics", "photo", "photos", "folder", "folders", "dir", "split", "splits", "part"),
@@ -36,9 +36,9 @@ _ENDS = re.compile(
 
 
 def part_of(name: str) -> str:
-    """The part that a folder's name speaks of: ``train``, ``val``, ``test`` or ``predict``; empty if none.
+    """The part that a folder's name means: ``train``, ``val``, ``test`` or ``predict``; empty if none.
 
-    Case, digits, signs and words such as ``set`` or ``images`` do not matter.
+    Case, digits, punctuation and words such as ``set`` or ``images`` do not matter.
     """
     words = _split(_letters(name), (*_PART_OF, *_FILLERS)) or ()
     parts = {_PART_OF[word] for word in words if word in _PART_OF}
@@ -50,15 +50,15 @@ def part_of(name: str) -> str:
 
 
 def says_nothing(name: str) -> bool:
-    """Whether a name is none of a class, but of a heap of images: ``images``, ``all``, ``unknown``, ``1``."""
+    """Return whether a name is not that of a class: ``images``, ``all``, ``unknown``, ``1``."""
     return bool(part_of(name)) or _split(_letters(name), (*_FILLERS, *_HEAPS)) is not None
 
 
 def parts_of(names: Sequence[str]) -> dict[str, str]:
-    """The part of each of these folders that is one; empty where they are not the parts of a split.
+    """The part of each folder that is one; empty if the folders are not the parts of a split.
 
-    What makes parts of folders is a part ``train`` with another beside it, or with nothing beside it. A word
-    that all of them share may stand in the names: ``flowers_train`` and ``flowers_test``.
+    A split needs a part ``train`` with another part beside it, or with nothing beside it. The names may share
+    a word: ``flowers_train`` and ``flowers_test``.
     """
     parts = {name: part for name in names if (part := part_of(name))}
     if not parts:
@@ -70,11 +70,11 @@ def parts_of(names: Sequence[str]) -> dict[str, str]:
 
 
 def stems_of(names: Sequence[str]) -> Mapping[str, dict[str, str]]:
-    """Names with a train and another part of the same stem, by that stem: ``cat_train`` and ``cat_test``."""
+    """Names of a train and another part with the same stem, by stem: ``cat_train`` and ``cat_test``."""
     stems: dict[str, dict[str, str]] = defaultdict(dict)
     for name in names:
-        if not part_of(name) and (found := _ENDS.fullmatch(_letters(name))):
-            word, stem = found["word"] or found["first"], found["stem"] or found["rest"]
+        if not part_of(name) and (match := _ENDS.fullmatch(_letters(name))):
+            word, stem = match["word"] or match["first"], match["stem"] or match["rest"]
             stems[stem][name] = _PART_OF[word]
     return {
         stem: parts
@@ -88,7 +88,7 @@ def _letters(name: str) -> str:
 
 
 def _split(letters: str, words: Sequence[str]) -> tuple[str, ...] | None:
-    """The words that a name is made of without a rest, as few as possible; None where there is a rest."""
+    """The fewest words that make up a name completely; None if they cannot."""
     ways: list[tuple[str, ...] | None] = [()]
     for end in range(1, len(letters) + 1):
         before = [

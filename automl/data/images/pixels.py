@@ -1,8 +1,9 @@
-"""Pixels of images: mapped from a store on disk, or decoded now.
+"""Pixels of images: memory-mapped from disk, or decoded now.
 
-A store is a folder ``pixels-<key>`` with ``pixels.npy`` ``(images, side, side, 3)`` uint8, ``aspects.npy``,
-``hashes.npy`` and ``store.json``. Its key comes from the contents of the files alone, so that it is found
-again wherever they lie. A table refers to an image as ``<folder>#<row>``: equal images, equal references.
+A pixel store is a folder ``pixels-<key>`` with ``pixels.npy`` ``(images, side, side, 3)`` uint8,
+``aspects.npy``, ``hashes.npy`` and ``store.json``. Its key depends only on the contents of the files, so it
+is found again when they move. A table refers to an image as ``<folder>#<row>``: equal images, equal
+references.
 """
 
 from __future__ import annotations
@@ -26,30 +27,30 @@ from automl.core.errors import DataError
 from automl.core.machine import cores
 from automl.core.table import Strings
 from automl.data.images.cache import DESCRIPTION, Hold
-from automl.data.images.decode import Decoded, Pixels, decode, read_file
+from automl.data.images.decode import DecodedImage, Pixels, decode, read_file
 
-# 1.15 times the largest resolution that nets see, so that crops of it are not blown up.
+# 1.15 times the largest resolution of nets, so that crops are not enlarged.
 LARGEST_SIDE = 256
 _RECENT = 2
-_CUT_OFF = 0.3  # of a picture; a square in one of 4:3 leaves out a quarter, in one of 3:2 a third
+_CUT_OFF = 0.3  # of a picture; the central square leaves out a quarter of 4:3, and a third of 3:2
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images of the rows of a table, wherever they come from.
+    """Images of the rows of a table, from disk or from memory.
 
     Attributes
     ----------
     hashes:
         SHA-256 of each image's file (or pixels), hexadecimal.
     pixels:
-        ``(rows, side, side, 3)`` uint8; rows of a memory map are read when they are taken.
+        ``(rows, side, side, 3)`` uint8; rows of a memory map are read when they are used.
     aspects:
         Width over height of the upright images.
     rows:
         Rows of ``pixels`` and ``aspects`` for each row of the table.
     cache:
-        Folder for what is worth keeping about these images, or None for images that were just passed in.
+        Folder for results worth keeping, or None for images that were passed in memory.
     """
 
     hashes: Strings
@@ -67,21 +68,21 @@ class Pictures:
         return int(self.pixels.shape[1])
 
     def take(self, places: npt.NDArray[np.int64] | slice) -> tuple[Pixels, npt.NDArray[np.float32]]:
-        """Pixels and aspects of these places."""
+        """Pixels and aspects of these rows of the table."""
         rows = self.rows[places]
         return np.asarray(self.pixels[rows]), self.aspects[rows]
 
 
 @dataclass(frozen=True)
 class PixelStore:
-    """Decoded images on disk.
+    """DecodedImage images on disk.
 
     Attributes
     ----------
     decode_ms:
-        Milliseconds and core that reading and decoding one took.
+        Milliseconds of one core for reading and decoding one image.
     held:
-        Keeps the folder from being removed as long as this value lives.
+        Keeps the folder from being removed while this value lives.
     """
 
     folder: Path
@@ -92,7 +93,7 @@ class PixelStore:
     held: Hold = field(compare=False, repr=False)
 
     def reference(self, row: int) -> str:
-        """How a table names the image."""
+        """The name of an image in a table."""
         return f"{self.folder}#{row}"
 
 
@@ -102,7 +103,7 @@ def open_store(folder: Path) -> PixelStore:
 
 
 def close_stores() -> None:
-    """Let go of all stores, so that they may be removed; those that are needed again are opened again."""
+    """Close all pixel stores, so that they can be removed; they are reopened when needed."""
     _opened.cache_clear()
 
 
@@ -121,24 +122,24 @@ def _opened(folder: str) -> PixelStore:
 
 
 def pictures_of(images: Strings, side: int) -> Pictures:
-    """The images of a table: references into a store, or paths, PIL images and arrays to decode now.
+    """The images of a table: references into a pixel store, or paths, PIL images and arrays to decode now.
 
     Parameters
     ----------
     side:
-        Height and width to decode with, as at training.
+        Height and width to decode to, as in training.
 
     Raises
     ------
     DataError
-        Naming the first images that cannot be read, and how many there are.
+        With the first image that cannot be read, and their number.
     """
     if not len(images):
         nothing = np.empty((0, side, side, 3), dtype=np.uint8)
         return Pictures(images, nothing, np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64))
     places = [str(image).rpartition("#") if isinstance(image, str) else ("", "", "") for image in images]
     folders = {folder for folder, _, _ in places}
-    # Paths of images refer to no folder: what lies in the current one is none of their business.
+    # Paths of images have no folder part here; files in the current folder must not matter.
     if len(folders) == 1 and "" not in folders and (Path(next(iter(folders))) / DESCRIPTION).is_file():
         store = open_store(Path(next(iter(folders))))
         rows = np.array([int(row) for _, _, row in places], dtype=np.int64)
@@ -152,10 +153,10 @@ _recent_lock = Lock()
 
 
 def _decoded_once(images: Strings, side: int) -> Pictures:
-    """Decode now; the models of a bag ask for the same array one after another, or at the same time."""
+    """Decode now, once for all models that ask for the same array, one after another or at the same time."""
     with _recent_lock:
-        for known, size, pictures in _recent:
-            if known() is images and size == side:
+        for reference, size, pictures in _recent:
+            if reference() is images and size == side:
                 return pictures
         pictures = _decoded_now(images, side)
         _recent[:] = [entry for entry in _recent if entry[0]() is not None][-_RECENT + 1 :]
@@ -164,7 +165,7 @@ def _decoded_once(images: Strings, side: int) -> Pictures:
 
 
 def stored_side(images: Strings) -> int:
-    """Height and width of the stored images that a table refers to; the usual ones for other images."""
+    """Height and width of the stored images that a table refers to; the default for other images."""
     for image in images[:1]:
         folder, mark, _ = str(image).rpartition("#")
         if mark and (Path(folder) / DESCRIPTION).is_file():
@@ -173,7 +174,7 @@ def stored_side(images: Strings) -> int:
 
 
 def mostly_elongated(columns: Sequence[Strings]) -> bool:
-    """Whether a square in the middle leaves out a good part of most stored images of the first column."""
+    """Return whether the central square leaves out much of most stored images in the first column."""
     if not columns or not len(columns[0]):
         return False
     pictures = pictures_of(columns[0], stored_side(columns[0]))
@@ -185,7 +186,7 @@ def mostly_elongated(columns: Sequence[Strings]) -> bool:
 def _decoded_now(images: Strings, side: int) -> Pictures:
     broken: dict[str, str] = {}
 
-    def one(place: int) -> tuple[str, Decoded | None]:
+    def one(place: int) -> tuple[str, DecodedImage | None]:
         picture = images[place]
         try:
             if isinstance(picture, str):
@@ -200,16 +201,16 @@ def _decoded_now(images: Strings, side: int) -> Pictures:
             return "", None
 
     with bombs_are_errors(), ThreadPoolExecutor(usable_threads()) as pool:
-        found = list(pool.map(one, range(len(images))))
+        results = list(pool.map(one, range(len(images))))
     if broken:
         raise DataError(
             f"{len(broken)} of {len(images):,} images cannot be used, such as {first_of(broken)}. "
-            "Next: repair them or leave them out."
+            "Next: fix them or leave them out."
         )
-    pixels = np.stack([made.pixels for _, made in found if made is not None])
-    aspects = np.array([made.aspect for _, made in found if made is not None], dtype=np.float32)
-    hashes = np.array([digest for digest, _ in found], dtype=object)
-    return Pictures(hashes, pixels, aspects, np.arange(len(found)))
+    pixels = np.stack([made.pixels for _, made in results if made is not None])
+    aspects = np.array([made.aspect for _, made in results if made is not None], dtype=np.float32)
+    hashes = np.array([digest for digest, _ in results], dtype=object)
+    return Pictures(hashes, pixels, aspects, np.arange(len(results)))
 
 
 def first_of(broken: Mapping[str, str]) -> str:
@@ -219,17 +220,17 @@ def first_of(broken: Mapping[str, str]) -> str:
 
 
 def usable_threads() -> int:
-    """Threads to decode with."""
+    """Number of threads for decoding."""
     return min(cores(), 16)
 
 
 @contextmanager
 def bombs_are_errors() -> Iterator[None]:
-    """Pillow only warns of bombs between its limit and twice that."""
+    """Raise for decompression bombs up to twice Pillow's limit, for which it only warns."""
     from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        # Remarks on odd metadata are not worth a line per image.
+        # Warnings about odd metadata are not worth a line per image.
         warnings.simplefilter("ignore", UserWarning)
         yield

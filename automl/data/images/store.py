@@ -1,4 +1,4 @@
-"""Decode once: the pixels of all images in one memory-mapped file, kept between searches."""
+"""Images decoded once: their pixels in one memory-mapped file, kept between searches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from automl.core.errors import DataError, StorageError
 from automl.data.images.cache import DESCRIPTION, Hold, room_for, set_bound, trim
-from automl.data.images.decode import Decoded, decode, image_size, read_file
+from automl.data.images.decode import DecodedImage, decode, image_size, read_file
 from automl.data.images.pixels import (
     LARGEST_SIDE,
     PixelStore,
@@ -45,13 +45,13 @@ class Stored:
     Attributes
     ----------
     references:
-        Per path its reference; paths of broken images are absent.
+        Reference by path, without broken images.
     hashes:
-        Per path the SHA-256 of its content; unreadable files are absent.
+        SHA-256 of the content by path, without unreadable files.
     broken:
-        Per path why it cannot be used.
+        Reason by path of images that cannot be used.
     reused:
-        Whether everything was decoded before.
+        Whether everything had been decoded before.
     """
 
     store: PixelStore
@@ -69,21 +69,21 @@ def store_pixels(
     most_bytes: int | None = None,
     report: Report = lambda fraction, message: None,
 ) -> Stored:
-    """Decode these files into a store below ``cache``, or find the store that has them already.
+    """Decode files into a pixel store below ``cache``, or find the pixel store that has them already.
 
     Parameters
     ----------
     side:
-        Height and width of the stored pixels; by default 256, less where the images are smaller.
+        Height and width of the stored pixels; by default 256, or less if the images are smaller.
     most_bytes:
-        Bound of the cache; older stores are removed, and the images stored smaller, to keep it.
+        Bound of the cache; to keep it, older entries are removed and images are stored smaller.
 
     Raises
     ------
     DataError
-        When none of the images can be read.
+        If none of the images can be read.
     StorageError
-        When the cache cannot be written or its bound is too low.
+        If the cache cannot be written or its bound is too low.
     """
     names = [str(path) for path in paths]
     with bombs_are_errors(), ThreadPoolExecutor(usable_threads()) as pool:
@@ -127,17 +127,17 @@ def _hashes(
     """``(hash by path, reason by unreadable path)``; files unchanged since the last time are not read."""
     index_path = cache / "hashes" / f"{hashlib.sha256(_common(paths).encode()).hexdigest()[:24]}.json"
     try:
-        known: dict[str, list[Any]] = json.loads(index_path.read_text(encoding="utf-8"))
+        index: dict[str, list[Any]] = json.loads(index_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        known = {}
+        index = {}
     progress = _Progress(len(paths), "reading images", report)
 
     def one(path: Path) -> tuple[str, list[Any] | None, str]:
         name = str(path)
         try:
-            found = path.stat()
-            stamp = [found.st_size, found.st_mtime_ns]
-            before = known.get(name)
+            status = path.stat()
+            stamp = [status.st_size, status.st_mtime_ns]
+            before = index.get(name)
             if before is not None and before[:2] == stamp:
                 return name, before, ""
             digest = hashlib.sha256(read_file(path)).hexdigest()
@@ -149,13 +149,13 @@ def _hashes(
         finally:
             progress.step()
 
-    found = list(pool.map(one, paths))
-    entries = {name: entry for name, entry, _ in found if entry is not None}
-    if entries != known:
+    results = list(pool.map(one, paths))
+    entries = {name: entry for name, entry, _ in results if entry is not None}
+    if entries != index:
         _write_json(index_path, entries)
     return (
         {name: str(entry[2]) for name, entry in entries.items()},
-        {name: reason for name, entry, reason in found if entry is None},
+        {name: reason for name, entry, reason in results if entry is None},
     )
 
 
@@ -174,7 +174,7 @@ def _write_json(path: Path, body: Any) -> None:
 
 
 def _fitting_side(paths: Sequence[Path], pool: ThreadPoolExecutor) -> int:
-    """The shorter side that nine of ten images do not exceed, within the limits."""
+    """The 0.9 quantile of the shorter sides of images, within the limits."""
     step = max(1, len(paths) // _SIZES_SAMPLED)
 
     def shorter(path: Path) -> int:
@@ -186,25 +186,25 @@ def _fitting_side(paths: Sequence[Path], pool: ThreadPoolExecutor) -> int:
     sides = [side for side in pool.map(shorter, paths[::step]) if side]
     if not sides:
         return LARGEST_SIDE
-    wanted = -(-int(np.quantile(sides, 0.9)) // 8) * 8
-    return int(np.clip(wanted, LEAST_SIDE, LARGEST_SIDE))
+    typical = -(-int(np.quantile(sides, 0.9)) // 8) * 8
+    return int(np.clip(typical, LEAST_SIDE, LARGEST_SIDE))
 
 
 def _affordable_side(side: int, images: int, most_bytes: int | None) -> int:
-    """A smaller one where the pixels would fill more than two thirds of the cache."""
+    """The side, reduced if the pixels would fill more than two thirds of the cache."""
     if most_bytes is None or images * side * side * 3 <= most_bytes * 2 // 3:
         return side
     smaller = int((most_bytes * 2 / 3 / images / 3) ** 0.5) // 8 * 8
     if smaller < LEAST_SIDE:
         least = math.ceil(images * LEAST_SIDE**2 * 4.5 / 2**20)
         raise StorageError(
-            f"{images:,} images need a cache of {least:,} MiB at least. Next: raise --cache-size."
+            f"{images:,} images need a cache of at least {least:,} MiB. Next: raise --cache-size."
         )
     return smaller
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a store has all its files: cleaners of disks take some of them."""
+    """Return whether a pixel store has all its files; disk cleaners remove some of them."""
     return all((folder / name).is_file() for name in (DESCRIPTION, *_ARRAYS))
 
 
@@ -220,13 +220,13 @@ def _make_room(cache: Path, wanted: int) -> None:
 def _decode_all(
     files: Sequence[tuple[str, Path]], folder: Path, side: int, work: tuple[ThreadPoolExecutor, Report]
 ) -> Hold:
-    """Make the store in ``folder``; what is given back keeps it there."""
+    """Make the pixel store in ``folder``; the returned value keeps it from being removed."""
     pool, report = work
     partial = folder.with_name(f"{folder.name}.{os.getpid()}")
     progress = _Progress(len(files), "decoding images", report)
     spent: list[float] = []
 
-    def one(path: Path) -> Decoded | str:
+    def one(path: Path) -> DecodedImage | str:
         began = time.thread_time()
         try:
             return decode(path, side)
@@ -240,7 +240,7 @@ def _decode_all(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         (partial / DESCRIPTION).touch()
-        held = Hold(partial)  # other searches make no room of what is being written
+        held = Hold(partial)  # other searches must not remove a folder that is being written
         pixels = np.lib.format.open_memmap(
             partial / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(files), side, side, 3)
         )
@@ -279,7 +279,7 @@ def _decode_all(
 
 
 class _Progress:
-    """Counts what the pool's threads have done and reports it now and then."""
+    """A counter of the work done by the threads of a pool, which reports it now and then."""
 
     def __init__(self, total: int, message: str, report: Report) -> None:
         self._total, self._message, self._report = total, message, report

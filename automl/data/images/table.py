@@ -1,4 +1,4 @@
-"""From a table with image paths to one whose images are decoded: broken ones set aside, copies reported."""
+"""Tables with image paths: images decoded, broken ones set aside, duplicates reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHARE = 0.9
 
 @dataclass(frozen=True)
 class FolderTable:
-    """A folder of images as a table: a path and a class per row, and the part of a given split."""
+    """A folder of images as a table: a path and a class per row, and the part if there is a split."""
 
     frame: pd.DataFrame
     root: Path
@@ -41,7 +41,7 @@ class FolderTable:
 
 @dataclass(frozen=True)
 class ImageTable:
-    """A table whose images were decoded.
+    """A table with decoded images.
 
     Attributes
     ----------
@@ -50,9 +50,9 @@ class ImageTable:
     columns:
         Names of the image columns.
     store:
-        Where the pixels are.
+        The pixels.
     references, hashes:
-        By what stands in the cells.
+        By the content of the cells.
     """
 
     frame: pd.DataFrame
@@ -64,12 +64,12 @@ class ImageTable:
     findings: tuple[Finding, ...]
 
     def refer(self, table: Table) -> Table:
-        """The table with references to pixels where the paths stood."""
+        """The table with references to pixels instead of paths."""
         images = tuple(_mapped(column, self.references) for column in table.images)
         return replace(table, images=images)
 
     def hashed(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame with the contents' hashes where the paths stood: the same wherever the files lie."""
+        """The frame with hashes of the contents instead of paths, so that files can move."""
         made = frame.copy(deep=False)
         for column in self.columns:
             made[column] = _mapped(_cells(frame[column]), self.hashes)
@@ -82,7 +82,7 @@ def read_folder(root: Path) -> FolderTable:
     Raises
     ------
     DataError
-        When it is laid out otherwise.
+        If it has another layout.
     """
     scan = scan_classes(root)
     frame = pd.DataFrame(
@@ -105,7 +105,7 @@ def read_folder(root: Path) -> FolderTable:
 
 
 def unlabelled_folder(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """All images below a folder as a frame of full paths, by their relative path; and what was left aside."""
+    """All images below a folder as a frame of full paths, indexed by relative path; and remarks."""
     scan = scan_images(root)
     paths = [file.path for file in scan.files]
     index = pd.Index(paths, name=IMAGE_FILE)
@@ -115,13 +115,13 @@ def unlabelled_folder(root: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def image_columns(frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[str, ...]:
-    """Columns that hold paths of images: declared ones, and those whose words end like image files."""
-    found = []
+    """Columns with paths of images: declared ones, and those whose words end like image files."""
+    columns = []
     for name in frame.columns:
-        asked = kinds.get(name)
-        if asked == "image" or (asked is None and _looks_like_paths(frame[name])):
-            found.append(str(name))
-    return tuple(found)
+        kind = kinds.get(name)
+        if kind == "image" or (kind is None and _looks_like_paths(frame[name])):
+            columns.append(str(name))
+    return tuple(columns)
 
 
 def open_images(
@@ -140,7 +140,7 @@ def open_images(
     Parameters
     ----------
     root:
-        What relative paths are relative to.
+        Folder to which relative paths are relative.
     outside:
         Whether paths may lead out of ``root``.
     side, most_bytes:
@@ -149,7 +149,7 @@ def open_images(
     Raises
     ------
     DataError
-        When a path leads out of the folder, or hardly an image can be used.
+        If a path leads out of the folder, or if fewer than two rows have usable images.
     """
     cells = {name: _cells(frame[name]) for name in columns}
     named = sorted({cell for values in cells.values() for cell in values if cell})
@@ -172,8 +172,8 @@ def open_images(
         )
     megabytes = stored.store.pixels.nbytes / 2**20
     side = int(stored.store.pixels.shape[1])
-    what = "found decoded" if stored.reused else "decoded"
-    note = f"{len(references):,} images {what} at {side} × {side} ({megabytes:,.0f} MiB)."
+    action = "already decoded" if stored.reused else "decoded"
+    note = f"{len(references):,} images {action} at {side} × {side} ({megabytes:,.0f} MiB)."
     return ImageTable(
         frame.loc[usable], tuple(columns), stored.store, references, hashes, (note,), tuple(findings)
     )
@@ -182,7 +182,7 @@ def open_images(
 def copies(
     images: ImageTable, frame: pd.DataFrame, labels: npt.NDArray[Any], parts: Strings | None
 ) -> list[Finding]:
-    """The same image in two classes, or in two parts of a given split; of the first image column."""
+    """Findings on images of the first image column that are in two classes, or in two parts of a split."""
     cells = _cells(frame[images.columns[0]])
     classes: dict[str, set[str]] = defaultdict(set)
     sides: dict[str, set[str]] = defaultdict(set)
@@ -193,30 +193,30 @@ def copies(
         names[digest].append(cell)
         if parts is not None:
             sides[digest].add(str(parts[row]))
-    found = []
+    findings = []
     for groups, code, words, remedy in (
         (classes, "image_in_two_classes", "classes", "Remove them from all but one."),
         (
             sides,
             "image_in_two_parts",
             "parts of the split",
-            "Remove them from train: the score is flattered.",
+            "Remove them from train: the score is too good.",
         ),
     ):
         twice = [
             " = ".join(map(_readable, names[digest])) for digest, held in groups.items() if len(held) > 1
         ]
         if twice:
-            stand = "1 image stands" if len(twice) == 1 else f"{len(twice)} images stand"
-            evidence = f"{stand} in several {words}: {listed(twice, _SHOWN)}."
-            found.append(Finding(code, images.columns[0], "warning", evidence, remedy))
-    return found
+            subject = "1 image is" if len(twice) == 1 else f"{len(twice)} images are"
+            evidence = f"{subject} in several {words}: {listed(twice, _SHOWN)}."
+            findings.append(Finding(code, images.columns[0], "warning", evidence, remedy))
+    return findings
 
 
 def table_digest(
     images: ImageTable | None, frame: pd.DataFrame, digest: Callable[[pd.DataFrame], str]
 ) -> str:
-    """``digest`` of the frame, by contents instead of paths, and of the size of the stored pixels."""
+    """``digest`` of the frame, with image contents instead of paths, and of the size of the stored pixels."""
     if images is None:
         return digest(frame)
     of_cells = digest(images.hashed(frame))
@@ -231,7 +231,7 @@ def _looks_like_paths(column: pd.Series[Any]) -> bool:
         return False
     words = [value.strip().lower() if isinstance(value, str) else "" for value in head]
     ends = [word.endswith(PATH_SUFFIXES) for word in words]
-    # Beside paths that are read, others are set aside by name rather than making a text of the column.
+    # Beside readable paths, unreadable ones are set aside by name rather than making the column a text.
     unread = [word.endswith(UNREAD_SUFFIXES) for word in words if any(ends)]
     return sum(ends) + sum(unread) >= _SHARE * len(ends)
 
@@ -261,28 +261,28 @@ def _quarantined(broken: Mapping[str, str], rows: int, unnamed: int, total: int)
         return []
     reasons = [_by_reason(broken)] if broken else []
     if unnamed:
-        reasons.append("1 row names no image" if unnamed == 1 else f"{unnamed} rows name no image")
-    were = "was" if rows == 1 else "were"
-    evidence = f"{rows} of {total:,} rows {were} set aside for their images: {'; '.join(reasons)}."
-    return [
-        Finding("broken_images", None, "warning", evidence, "Nothing was deleted; repair or remove them.")
-    ]
+        reasons.append("1 row has no image path" if unnamed == 1 else f"{unnamed} rows have no image path")
+    verb = "was" if rows == 1 else "were"
+    evidence = f"{rows} of {total:,} rows {verb} set aside because of their images: {'; '.join(reasons)}."
+    return [Finding("broken_images", None, "warning", evidence, "Nothing was deleted; fix or remove them.")]
 
 
 def _left_aside(scan: Scan) -> list[Finding]:
-    """What was not opened, though people may count on it."""
-    found = []
+    """Findings on files that were not opened although people may expect it."""
+    findings = []
     if refused := scan.refused:
-        were = "1 file or folder was" if len(refused) == 1 else f"{len(refused)} files or folders were"
-        evidence = f"{were} not opened: {_by_reason(refused)}."
-        found.append(
-            Finding("refused_images", None, "warning", evidence, "Copy what links lead to into the folder.")
+        subject = "1 file or folder was" if len(refused) == 1 else f"{len(refused)} files or folders were"
+        evidence = f"{subject} not opened: {_by_reason(refused)}."
+        findings.append(
+            Finding("refused_images", None, "warning", evidence, "Copy the targets of links into the folder.")
         )
     if unread := scan.unread():
         evidence = f"Images in formats that are not read were left out: {counted(unread)}."
         remedy = remedy_for(set(unread))
-        found.append(Finding("unread_images", None, "warning", evidence, f"{remedy[0].upper()}{remedy[1:]}."))
-    return found
+        findings.append(
+            Finding("unread_images", None, "warning", evidence, f"{remedy[0].upper()}{remedy[1:]}.")
+        )
+    return findings
 
 
 def _first(broken: Mapping[str, str]) -> str:
@@ -293,7 +293,7 @@ def _first(broken: Mapping[str, str]) -> str:
 
 
 def _by_reason(files: Mapping[str, str]) -> str:
-    """``a.jpg, b.jpg (empty); c.jpg (cut off)``: each reason once, after the files that it is true of."""
+    """Files by reason, each reason once: ``a.jpg, b.jpg (empty); c.jpg (cut off)``."""
     groups: dict[str, list[str]] = defaultdict(list)
     for path, reason in sorted(files.items())[:_SHOWN]:
         groups[reason].append(_readable(path))
@@ -302,5 +302,5 @@ def _by_reason(files: Mapping[str, str]) -> str:
 
 
 def _readable(path: str) -> str:
-    """A path as one line of text, whatever its signs are."""
+    """A path as one line of text, whatever characters it contains."""
     return path if path.isprintable() else repr(path)

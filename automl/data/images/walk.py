@@ -1,4 +1,4 @@
-"""Walking through a folder of images: what is taken, what is counted and left, which links are followed."""
+"""A walk through a folder of images: files used, files counted and left out, links followed."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ class ImageFile:
 
 @dataclass
 class Scan:
-    """What was found in a folder.
+    """The outcome of a walk through a folder.
 
     Attributes
     ----------
     files:
         The images, sorted by path.
     refused:
-        Path → why it was not touched: links, pipes and the like.
+        Reason by path of entries that were not opened: links, pipes and the like.
     repeated:
-        Links to folders that were read already.
+        Links to folders that had been read already.
     ignored:
-        Hidden files and those that systems leave behind, by number.
+        Number of hidden files and of files that operating systems leave behind.
     others:
-        Files that are not images, or images that are not read, by suffix.
+        Number of files by suffix that are not images, or images that are not read.
     layout:
-        Sentences on how the folder was understood.
+        Sentences on how the layout was understood.
     """
 
     files: list[ImageFile] = field(default_factory=list)
@@ -62,16 +62,16 @@ class Scan:
     layout: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
-        """Sentences on the layout and on what was left aside."""
-        said = list(self.layout)
+        """Sentences on the layout and on files that were left out."""
+        sentences = list(self.layout)
         if self.ignored:
-            said.append(f"{self.ignored} hidden files and folders were ignored.")
+            sentences.append(f"{self.ignored} hidden files and folders were ignored.")
         plain = {suffix: count for suffix, count in self.others.items() if not is_unread_picture(suffix)}
         if plain:
-            said.append(f"Files that are not images were ignored: {counted(plain)}.")
+            sentences.append(f"Files that are not images were ignored: {counted(plain)}.")
         if self.repeated:
-            said.append(f"Links to folders that were read already: {listed(self.repeated, _SHOWN)}.")
-        return said
+            sentences.append(f"Links to folders that had been read already: {listed(self.repeated, _SHOWN)}.")
+        return sentences
 
     def unread(self) -> dict[str, int]:
         """Images in formats that are not read, by suffix."""
@@ -80,7 +80,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies directly in a folder, sorted by name; links to folders are among the folders."""
+    """Direct contents of a folder, sorted by name; links to folders are among the folders."""
 
     folders: tuple[Path, ...]
     images: tuple[Path, ...]
@@ -93,14 +93,14 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.scan = Scan()
-        self.links: dict[Path, Path] = {}  # those that are followed, and where they lead
+        self.links: dict[Path, Path] = {}  # links that are followed, and their targets
         self._real_root = root.resolve()
         self._suffixes = read_suffixes()
         self._listings: dict[Path, Listing] = {}
         self._below: dict[Path, list[str]] = {}
 
     def listing(self, folder: Path) -> Listing:
-        """What lies in a folder, without hidden things; links that lead out and pipes are refused by name."""
+        """Contents of a folder without hidden entries; pipes and links that lead out are refused by name."""
         if folder not in self._listings:
             self._listings[folder] = self._list(folder)
         return self._listings[folder]
@@ -108,19 +108,19 @@ class Tree:
     def images_below(self, folder: Path) -> list[str]:
         """Relative paths of the images in a folder and all below it, sorted.
 
-        Links to folders inside the root are followed. Each folder is read once, where it lies itself rather
-        than through a link, so that circles of links end.
+        Links to folders inside the root are followed. Each folder is read once, in its own place
+        rather than through a link, so circles of links end.
         """
         if folder not in self._below:
             self._below[folder] = self._walk(folder)
         return self._below[folder]
 
     def name(self, path: Path) -> str:
-        """A path as it is shown: relative to the root, with ``/``."""
+        """A path for people: relative to the root, with ``/``."""
         return path.relative_to(self.root).as_posix()
 
     def instead_of_images(self, folder: Path) -> str:
-        """What lies below a folder that holds no image, as a sentence; empty when nothing does."""
+        """A sentence on the contents of a folder without images; empty if there are none."""
         others: Counter[str] = Counter()
         for listed_folder, listing in self._listings.items():
             if listed_folder.is_relative_to(folder):
@@ -128,21 +128,21 @@ class Tree:
         refused = {
             path: why for path, why in self.scan.refused.items() if (self.root / path).is_relative_to(folder)
         }
-        found = [counted(others)] if others else []
+        contents = [counted(others)] if others else []
         if refused:
             path, why = next(iter(sorted(refused.items())))
-            found.append(f"{len(refused):,} not opened, such as {path!r} ({why})")
-        if not found:
+            contents.append(f"{len(refused):,} not opened, such as {path!r} ({why})")
+        if not contents:
             return ""
         remedy = ""
         if unread := {suffix for suffix in others if is_unread_picture(suffix)}:
             remedy = f" To use them, {remedy_for(unread)}."
         if any("link" in why for why in refused.values()):
-            remedy += " Links are followed within the folder only: copy the files into it."
-        return f" Found: {' and '.join(found)}.{remedy}"
+            remedy += " Links are only followed within the folder: copy the files into it."
+        return f" Found: {' and '.join(contents)}.{remedy}"
 
     def _walk(self, folder: Path) -> list[str]:
-        found: list[str] = []
+        images: list[str] = []
         seen: set[Path] = set()
         linked = [folder]
         while linked:
@@ -155,10 +155,10 @@ class Tree:
                     continue
                 seen.add(real)
                 listing = self.listing(current)
-                found += map(self.name, listing.images)
+                images += map(self.name, listing.images)
                 waiting += [below for below in listing.folders if not below.is_symlink()]
                 linked += [below for below in listing.folders if below.is_symlink()]
-        return sorted(found)
+        return sorted(images)
 
     def _list(self, folder: Path) -> Listing:
         folders, images = [], []
@@ -174,7 +174,7 @@ class Tree:
         return Listing(tuple(folders), tuple(images), others)
 
     def _entries(self, folder: Path) -> list[Path]:
-        """What lies in a folder and is taken; the rest is counted or named."""
+        """Entries of a folder that are used; the others are counted or named."""
         if not _is_unicode(str(folder)):
             raise DataError(
                 f"The name of the folder {str(folder)!r} is not in UTF-8: it cannot be shown or recorded. "
@@ -197,7 +197,7 @@ class Tree:
         return kept
 
     def _unwanted(self, entry: Path) -> str:
-        """Why an entry is not opened, or an empty string."""
+        """The reason not to open an entry, or an empty string."""
         try:
             mode = entry.lstat().st_mode
             if not stat.S_ISDIR(mode) and not _is_unicode(entry.name):
@@ -208,7 +208,7 @@ class Tree:
                     return "a link that leads out of the folder"
                 mode = target.stat().st_mode
                 if stat.S_ISDIR(mode) and entry.parent.resolve().is_relative_to(target):
-                    return "a link back to a folder that it lies in"
+                    return "a link back to a folder that contains it"
                 self.links[entry] = target
         except (OSError, RuntimeError):  # RuntimeError: a loop of links, up to Python 3.12
             return "a broken link, or one that leads to itself"
@@ -216,13 +216,13 @@ class Tree:
 
 
 def counted(suffixes: dict[str, int] | Counter[str]) -> str:
-    """``12 .heic and 3 .txt``: the most frequent first."""
+    """Numbers of files by suffix, the most frequent first: ``12 .heic, 3 .txt``."""
     ranked = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
     return listed([f"{count:,} {suffix or 'without suffix'}" for suffix, count in ranked], 10)
 
 
 def _is_unicode(name: str) -> bool:
-    """Whether a name that the system gave can be written: its bytes need not be UTF-8."""
+    """Return whether a name from the file system can be encoded; its bytes need not be UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

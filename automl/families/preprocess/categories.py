@@ -18,7 +18,7 @@ _MOST_CLASSES = 10
 
 
 def rare_minimum(rows: int) -> int:
-    """How often a level must occur to stand for itself: 2 below 1,000 rows, 5, and 10 above 100,000."""
+    """The rows that a level needs to be kept: 2 below 1,000 rows, 10 above 100,000, else 5."""
     if rows < 1000:
         return 2
     return 5 if rows <= 100_000 else 10
@@ -26,13 +26,13 @@ def rare_minimum(rows: int) -> int:
 
 @dataclass(frozen=True)
 class Slots(Saved):
-    """Where each column's levels stand in one long lookup table: missing, level 0 …, then unseen."""
+    """Places of each column's levels in one long lookup table: missing, level 0 …, then unseen."""
 
     sizes: npt.NDArray[np.int64]
 
     @classmethod
     def fit(cls, codes: Codes) -> Self:
-        """Learn how many levels each column of ``(rows, columns)`` codes has."""
+        """Learn the number of levels of each column of ``(rows, columns)`` codes."""
         return cls(codes.max(axis=0, initial=-1).astype(np.int64) + 1)
 
     @property
@@ -49,17 +49,17 @@ class Slots(Saved):
 class TargetEncoding(Saved):
     """Each level as the smoothed mean of the target: ``(sum + smoothing · prior) / (count + smoothing)``.
 
-    Micci-Barreca 2001 (SIGKDD Explorations 3:1); training rows are encoded out of fold, so that a level's
-    value never holds its own row's target. A missing code is a level of its own; a level that the
-    training rows did not have gets the prior.
+    Micci-Barreca 2001 (SIGKDD Explorations 3:1). Training rows are encoded out of fold, so that a row's value
+    never depends on its own target. A missing code is a level of its own; a level that did not occur in
+    training gets the prior.
 
     Attributes
     ----------
     slots:
         Levels per column.
     values:
-        ``(slots, k)`` one value per level and output: k is 1 for a regression or two classes, else one per
-        class, of at most the ten most frequent ones.
+        ``(slots, k)`` a value per level and output: k is 1 for a regression or two classes, else one per
+        class, for at most the ten most frequent ones.
     """
 
     slots: Slots
@@ -125,7 +125,7 @@ def target_outputs(target: Encoded, task: Task) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Counts(Saved):
-    """Each level as ``log(1 + how often training rows had it)``."""
+    """Each level as ``log(1 + number of training rows)``."""
 
     slots: Slots
     values: Float32
@@ -138,7 +138,7 @@ class Counts(Saved):
         return cls(slots, np.log1p(counts).astype(np.float32))
 
     def transform(self, codes: Codes) -> Float32:
-        """``(rows, columns)``; 0 for a level that was not there."""
+        """``(rows, columns)``; 0 for a level that did not occur in training."""
         return self.values[self.slots.index(codes)]
 
 
@@ -149,7 +149,7 @@ class RareMerge(Saved):
     Attributes
     ----------
     levels:
-        Per column how many codes may come out (the merged level included).
+        Number of codes per column after merging (including the merged level).
     """
 
     slots: Slots
@@ -169,7 +169,7 @@ class RareMerge(Saved):
             part = values[starts[column] + 1 : starts[column] + 1 + size]
             keep = occurring >= minimum
             rare = (occurring > 0) & ~keep
-            # A single rare level is its own "other": merging it would change nothing but its place.
+            # A single rare level is its own "other": merging it would only change its place.
             part[keep] = np.arange(keep.sum(), dtype=np.int32)
             part[rare] = keep.sum()
             levels.append(int(keep.sum() + rare.any()))

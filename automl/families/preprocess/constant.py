@@ -1,4 +1,4 @@
-"""The model that looks at no column."""
+"""The model that ignores all columns."""
 
 from __future__ import annotations
 

@@ -22,23 +22,23 @@ Matrix: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.float32] | csr_mat
 Numeric = Literal["standard", "squash", "quantile", "splines"]
 _ONE_HOT_LEVELS = 100
 _FEW_LEVELS = 10
-# Deviations: a sum of still larger numbers would overflow, and be no number.
+# Deviations; a sum of larger numbers would overflow and not be a number.
 _FURTHEST = 1e100
 
 
 @dataclass(frozen=True)
 class LinearMatrix(Saved):
-    """The fitted way from a table to a matrix without missing values, its dense columns scaled alike.
+    """The fitted transformation of a table to a matrix without missing values and with scaled dense columns.
 
-    Columns in order: numbers (with flags where values were missing, and hinges for splines), target
-    encodings, indicators of levels, text terms. With texts the matrix is sparse.
+    Columns in order: numbers (with flags for missing values, and hinges for splines), target encodings,
+    indicators of levels, text terms. With texts, the matrix is sparse.
 
     Attributes
     ----------
     squash, quantile, splines:
-        What comes before standardisation; at most one of them is set.
+        The transformation before standardisation; at most one of them is set.
     scale:
-        Standardises all dense columns but indicators.
+        Standardises all dense columns except indicators.
     shown, encoded:
         Category columns that become indicators, and those that become target encodings.
     merge:
@@ -60,7 +60,7 @@ class LinearMatrix(Saved):
     def fit(
         cls, table: Table, target: Encoded, task: Task, *, numeric: Numeric = "standard", seed: int = 0
     ) -> tuple[Self, Matrix]:
-        """Learn from training rows, and give these rows' matrix with out-of-fold target encodings."""
+        """Learn from training rows, and return their matrix with out-of-fold target encodings."""
         numbers = np.asarray(table.numbers)
         impute = Impute.fit(numbers)
         squash = Squash.fit(numbers) if numeric == "squash" else None
@@ -69,7 +69,7 @@ class LinearMatrix(Saved):
         codes = np.asarray(table.codes)
         levels = np.array([len(np.unique(column[column >= 0])) for column in codes.T], dtype=np.int64)
         shown, encoded = np.flatnonzero(levels <= _ONE_HOT_LEVELS), np.flatnonzero(levels > _ONE_HOT_LEVELS)
-        # Few levels stay as they are; of more, the rare ones share an indicator.
+        # With few levels, all are kept; with more, the rare ones share an indicator.
         minimum = rare_minimum(table.rows) if (levels[shown] > _FEW_LEVELS).any() else 1
         merge = RareMerge.fit(_with_missing(codes[:, shown]), minimum)
         encoding, held_out = None, None
@@ -85,7 +85,7 @@ class LinearMatrix(Saved):
         return matrix, matrix._join(dense, table)
 
     def transform(self, table: Table) -> Matrix:
-        """The matrix of rows that were not fitted on."""
+        """The matrix of rows that were not used to fit."""
         encoded = self.encoding.transform(table.codes[:, self.encoded]) if self.encoding else None
         return self._join(self._dense(table, encoded), table)
 
@@ -118,5 +118,5 @@ class LinearMatrix(Saved):
 
 
 def _with_missing(codes: Codes) -> Codes:
-    """Codes from 0, where 0 is missing: a missing value gets an indicator of its own."""
+    """Codes from 0, which is missing, so that missing values get an indicator of their own."""
     return codes + np.int32(1)

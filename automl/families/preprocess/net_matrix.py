@@ -1,4 +1,4 @@
-"""A table as the arrays that nets are given: scaled numbers, indicators, and codes for embeddings."""
+"""Tables as arrays for nets: scaled numbers, indicators, and codes for embeddings."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from automl.families.preprocess.text_scores import TextScores
 
 Float32 = npt.NDArray[np.float32]
 ONE_HOT_LEVELS = 10
-# Beside the scores of the target, few directions serve a net best: 10 beat 30 and 100 on 1,600 issues.
+# Beside the target scores, few directions are best for a net: 10 beat 30 and 100 on 1,600 issues.
 TEXT_SIZE = 10
 
 
 @dataclass(frozen=True)
 class NetInput:
-    """What a net reads.
+    """The inputs of a net.
 
     Attributes
     ----------
@@ -45,19 +45,18 @@ class NetInput:
 
 @dataclass(frozen=True)
 class NetMatrix(Saved):
-    """The fitted way from a table to :class:`NetInput`.
+    """The fitted transformation of a table to :class:`NetInput`.
 
     Attributes
     ----------
     impute:
         Medians and flags of missing numbers.
     squash, quantile:
-        One of them scales the numbers.
+        The scaling of the numbers; one of them is set.
     merge:
-        Renumbers category codes, rare levels together.
+        Renumbers category codes; rare levels are merged.
     levels:
-        Per category column the levels that there is room for: those of ``merge``, or more where several
-        folds share one layout.
+        Number of levels per category column: those of ``merge``, or more if several folds share one layout.
     vectors, scores:
         Text columns as their leading directions, and as scores of the target.
     text_scale:
@@ -79,7 +78,7 @@ class NetMatrix(Saved):
     ) -> tuple[Self, Float32 | None]:
         """Learn from training rows; ``scaling`` is ``squash`` or ``quantile``.
 
-        The second value is for :meth:`transform` of these same rows: their out-of-fold text scores.
+        The second value is the out-of-fold text scores of these rows, for :meth:`transform`.
         """
         numbers = np.asarray(table.numbers)
         merge = RareMerge.fit(np.asarray(table.codes), rare_minimum(table.rows))
@@ -111,8 +110,8 @@ class NetMatrix(Saved):
         if len(self.impute.flagged):
             parts.append(np.isnan(numbers[:, self.impute.flagged]).astype(np.float32))
         if self.vectors is not None and self.scores is not None and self.text_scale is not None:
-            known = self.scores.transform(table.texts) if scores is None else scores
-            texts = np.hstack([self.vectors.transform(table.texts), known])
+            text_scores = self.scores.transform(table.texts) if scores is None else scores
+            texts = np.hstack([self.vectors.transform(table.texts), text_scores])
             parts.append(self.text_scale.transform(texts).astype(np.float32))
         return NetInput(
             scaled.astype(np.float32),
@@ -132,25 +131,25 @@ class NetMatrix(Saved):
 
     @property
     def indicator_sizes(self) -> tuple[int, ...]:
-        """Indicators of each category column in ``indicated``."""
+        """Number of indicators of each category column in ``indicated``."""
         return tuple(self.levels[j] for j in self.indicated)
 
     @property
     def dense_sizes(self) -> tuple[int, ...]:
-        """How ``dense`` is made up: the width of each feature in it."""
+        """Widths of the features that make up ``dense``."""
         texts = (*self.vectors.sizes, self.scores.outputs) if self.vectors and self.scores else ()
         return (*self.indicator_sizes, *[1] * len(self.impute.flagged), *(size for size in texts if size))
 
     @property
     def embedded_levels(self) -> tuple[int, ...]:
-        """Levels of each category column in ``embedded``, missing not counted."""
+        """Number of levels of each category column in ``embedded``, without missing."""
         return tuple(self.levels[j] for j in self.embedded)
 
 
 def align(matrices: Sequence[NetMatrix]) -> list[NetMatrix] | None:
     """The matrices of several folds with one layout for all; None where text vectors differ in length.
 
-    A fold may lack a rare level or a missing value that another has: its column is there and stays 0.
+    A fold may lack a rare level or a missing value that another has; its column exists and stays 0.
     """
     if len({matrix.vectors.sizes if matrix.vectors else () for matrix in matrices}) > 1:
         return None
@@ -162,7 +161,7 @@ def align(matrices: Sequence[NetMatrix]) -> list[NetMatrix] | None:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class QuantileBins:
     """Bins of a piecewise-linear encoding, padded to one number of bins.
 
     The encoding of x is ``clip((x - left) · inverse_width, 0, 1)`` per bin (Gorishniy et al. 2022, arXiv
@@ -189,7 +188,7 @@ class Pieces:
         inverse = np.zeros((len(columns), width), dtype=np.float32)
         for j, column in enumerate(columns):
             left[j, : len(column) - 1] = column[:-1]
-            # Edges that float32 barely tells apart would give an infinite slope.
+            # Edges that float32 can barely distinguish would give an infinite slope.
             inverse[j, : len(column) - 1] = 1.0 / np.maximum(np.diff(column), 1e-6)
         return cls(left, inverse)
 

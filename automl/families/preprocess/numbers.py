@@ -1,4 +1,4 @@
-"""Scaling and imputation of numeric columns; all keep NaN as NaN except :class:`Impute`."""
+"""Scaling and imputation of numeric columns; all except :class:`Impute` keep NaN."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from automl.families.preprocess.saved import Saved
 
 Floats = npt.NDArray[np.floating]
-_TINY = 1e-100  # squares of less are 0; a unit may make all values of a column as small as 1e-20
+_TINY = 1e-100  # squares of smaller numbers are 0; in some units all values of a column are as small as 1e-20
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Standard(Saved):
         return np.asarray((values - self.mean) * self.scale, dtype=np.float64)
 
     def inverse(self, values: Floats) -> npt.NDArray[np.float64]:
-        """Scaled values in their own units again (constant columns: their value)."""
+        """Scaled values in their original units (for constant columns, the constant)."""
         return values / np.where(self.scale == 0, np.inf, self.scale) + self.mean
 
 
@@ -47,7 +47,7 @@ class Standard(Saved):
 class Squash(Saved):
     """Robust scaling, then a smooth clip to ±3: ``x / sqrt(1 + (x / 3)²)``.
 
-    The scale is the interquartile range, or half the range where that is 0: "robust scaling and smooth
+    The scale is the interquartile range, or half the range if that is 0: "robust scaling and smooth
     clipping" of RealMLP (Holzmüller et al. 2024, arXiv 2407.04491, section 3.1).
     """
 
@@ -60,7 +60,7 @@ class Squash(Saved):
         """Learn from ``(rows, columns)`` with NaN for missing."""
         low, quarter, median, upper, high = _quantiles(values, np.array([0.0, 0.25, 0.5, 0.75, 1.0]))
         spread, extent = upper - quarter, (high - low) / 2
-        # Rounding alone gives values that are equal a spread.
+        # Rounding alone gives equal values a spread.
         divisor = np.where(spread > 1e-12 * np.maximum(np.abs(median), extent) + _TINY, spread, extent)
         usable = divisor > 1e-10 * np.abs(median) + _TINY
         return cls(median, np.where(usable, 1.0 / np.where(usable, divisor, 1.0), 0.0))
@@ -98,7 +98,7 @@ class Quantile(Saved):
         edge = 0.5 / len(self.knots)
         for j in range(values.shape[1]):
             column, knots = np.asarray(values[:, j], dtype=np.float64), self.knots[:, j]
-            # The mean of both directions puts a value that fills several quantiles at their middle.
+            # The mean of both directions puts a value that spans several quantiles in their middle.
             rising = np.interp(column, knots, steps)
             falling = 1.0 - np.interp(-column, -knots[::-1], steps)
             rank = np.clip((rising + falling) / 2, edge, 1 - edge)
@@ -131,7 +131,7 @@ class Splines(Saved):
         owner: list[int] = []
         for j in range(values.shape[1]):
             inner, low, high = np.unique(grid[1:-1, j]), grid[0, j], grid[-1, j]
-            # A knot that only rounding tells from the largest value would have a hinge of next to nothing.
+            # A knot that differs from the largest value only by rounding would have a negligible hinge.
             inner = inner[(inner > low) & (inner < high - 1e-9 * (high - low))]
             knots += inner.tolist()
             owner += [j] * len(inner)
@@ -179,9 +179,9 @@ class Impute(Saved):
 
 
 def _quantiles(values: Floats, levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Linear quantiles ``(levels, columns)`` of what is present; 0 where nothing is.
+    """Linear quantiles ``(levels, columns)`` of the present values; 0 for columns without any.
 
-    numpy's ``nanquantile`` goes column by column through Python; one sort with NaN last is much faster.
+    numpy's ``nanquantile`` loops over columns in Python; one sort with NaN last is much faster.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64), axis=0)
     count = (~np.isnan(ordered)).sum(axis=0)

@@ -1,4 +1,4 @@
-"""How every fitted transformation is saved: its fields as arrays and JSON in one npz file, never a pickle."""
+"""Saving of fitted transformations: their fields as arrays and JSON in one npz file, never a pickle."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Saved:
 
     @classmethod
     def from_state(cls, state: State) -> Self:
-        """The value whose :meth:`state` this is."""
+        """The value with this :meth:`state`."""
         plain = json.loads(state[_PLAIN].tobytes())
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
@@ -66,9 +66,9 @@ class Saved:
 
     @classmethod
     def load(cls, folder: Path, name: str | None = None) -> Self:
-        """What :meth:`save` wrote."""
+        """The value that :meth:`save` wrote."""
         path = folder / f"{name or cls.__name__.lower()}.npz"
-        # np.load leaves the file open where it cannot read it (numpy 2.4)
+        # np.load leaves the file open if it cannot read it (numpy 2.4)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return cls.from_state({key: arrays[key] for key in arrays.files})
 

@@ -57,7 +57,7 @@ class TermWeights(Saved):
         columns, _, _ = _terms(texts, characters)
         occurring = np.bincount(columns, minlength=1) if len(columns) else np.zeros(1, dtype=np.int64)
         minimum = 5 if len(texts) >= 10_000 else 2
-        # A term in every document carries nothing.
+        # A term in every document carries no information.
         kept = np.flatnonzero((occurring >= minimum) & (occurring < max(len(texts), 1)))
         if len(kept) > max_terms:
             kept = np.sort(kept[np.argsort(-occurring[kept], kind="stable")[:max_terms]])
@@ -71,12 +71,12 @@ class TermWeights(Saved):
         columns, counts, lengths = _terms(texts, self.characters)
         place = np.searchsorted(self.buckets, columns)
         if len(self.buckets):
-            known = self.buckets[np.minimum(place, len(self.buckets) - 1)] == columns
+            relevant = self.buckets[np.minimum(place, len(self.buckets) - 1)] == columns
         else:
-            known = np.zeros(len(columns), dtype=bool)
-        rows = np.repeat(np.arange(len(texts)), lengths)[known]
-        place = place[known].astype(np.int32)
-        weights = (1.0 + np.log(counts[known])) * self.idf[place]
+            relevant = np.zeros(len(columns), dtype=bool)
+        rows = np.repeat(np.arange(len(texts)), lengths)[relevant]
+        place = place[relevant].astype(np.int32)
+        weights = (1.0 + np.log(counts[relevant])) * self.idf[place]
         norms = np.sqrt(np.bincount(rows, weights**2, minlength=len(texts)))
         weights /= norms[rows]
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(texts)))])
@@ -91,11 +91,11 @@ class TextVectors(Saved):
     Attributes
     ----------
     weights:
-        One per text column.
+        Weights of each text column.
     components:
         All columns' components one after another, each ``terms · size`` numbers.
     sizes:
-        Vector length per column: ``size``, less where rows or terms are few, 0 for no usable term.
+        Vector length per column: ``size``, less if there are few rows or terms, 0 without usable terms.
     """
 
     weights: tuple[TermWeights, ...]
@@ -136,8 +136,8 @@ class TextVectors(Saved):
 class TextTerms(Saved):
     """Sparse TF-IDF columns: words, word pairs, and runs of 4 characters where that is affordable.
 
-    Runs within words meet inflections, compounds and code names: on 1,600 issue reports they alone carry
-    more than words do.
+    Runs within words match inflections, compounds and code names: on 1,600 issue reports they alone are more
+    informative than words.
 
     Attributes
     ----------
@@ -164,9 +164,9 @@ class TextTerms(Saved):
         Parameters
         ----------
         max_characters:
-            Columns of more characters than this in all get no terms of characters.
+            Columns with more characters in total get no character terms.
         words:
-            False leaves out words wherever there are terms of characters.
+            False leaves out words where there are character terms.
         """
         weights, owner = [], []
         for i, column in enumerate(texts):
@@ -213,9 +213,9 @@ class _TermCache:
 
     def get(self, text: str, characters: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Hash buckets of the document's terms, ascending, and how often each occurs."""
-        found = self._terms.get((text, characters))
-        if found is not None:
-            return found
+        cached = self._terms.get((text, characters))
+        if cached is not None:
+            return cached
         hashes = _character_hashes(text) if characters else _word_hashes(text)
         buckets, counts = np.unique(hashes % _BUCKETS, return_counts=True)
         terms = (buckets.astype(np.int32), counts.astype(np.int32))
@@ -235,11 +235,11 @@ def _terms(
     texts: Iterable[Any], characters: bool
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """Buckets and counts of all documents one after another, and the number of terms of each document."""
-    found = [_cache.get(text, characters) for text in texts]
-    lengths = np.array([len(buckets) for buckets, _ in found], dtype=np.int64)
+    documents = [_cache.get(text, characters) for text in texts]
+    lengths = np.array([len(buckets) for buckets, _ in documents], dtype=np.int64)
     nothing = np.zeros(0, dtype=np.int32)
-    buckets = np.concatenate([nothing, *(item[0] for item in found)])
-    counts = np.concatenate([nothing, *(item[1] for item in found)])
+    buckets = np.concatenate([nothing, *(item[0] for item in documents)])
+    counts = np.concatenate([nothing, *(item[1] for item in documents)])
     return buckets, counts, lengths
 
 

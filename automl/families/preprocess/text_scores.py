@@ -1,4 +1,4 @@
-"""What texts say about the target, a column per class: for models that cannot read thousands of terms."""
+"""Predictions of the target from texts, a column per class, for models that cannot use thousands of terms."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _STEPS = 25
 class TextScores(Saved):
     """Ridge regression of the target (of each class's indicator) on the TF-IDF terms of all text columns.
 
-    Training rows get out-of-fold scores, as in a target encoding. On texts that decide the class, trees
-    gain far more from these few columns than from the leading directions of the terms.
+    Training rows get out-of-fold scores, as in a target encoding. If texts determine the class, trees gain
+    far more from these few columns than from the leading directions of the terms.
 
     Attributes
     ----------
     coefficients, intercept:
-        ``(terms, k)`` and ``(k,)``; k is 1 for a regression or two classes, else one per class, of at most
+        ``(terms, k)`` and ``(k,)``; k is 1 for a regression or two classes, else one per class, for at most
         the 50 most frequent ones.
     """
 
@@ -61,7 +61,7 @@ class TextScores(Saved):
         return scores, (held_out * scale + mean).astype(np.float32)
 
     def transform(self, texts: Sequence[Strings]) -> Float32:
-        """``(rows, k)`` scores of rows that were not fitted on."""
+        """``(rows, k)`` scores of rows that were not used to fit."""
         values = self.terms.transform(texts) @ self.coefficients + self.intercept
         return np.asarray(values, dtype=np.float32)
 
@@ -83,7 +83,7 @@ def _outputs(target: Encoded, task: Task) -> Floats:
 
 
 def _by_gram(matrix: csr_matrix, outputs: Floats, fold: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Coefficients and out-of-fold scores; the strength that is best out of fold.
+    """Coefficients and out-of-fold scores, with the strength that is best out of fold.
 
     With ``G = (K + s·I)⁻¹`` the residual of a group of rows, had it been left out, is
     ``(G of the group)⁻¹ · (G · outputs) of the group``: every fold follows from one inverse.
@@ -103,7 +103,7 @@ def _by_gram(matrix: csr_matrix, outputs: Floats, fold: npt.NDArray[np.int64]) -
 
 
 def _by_steps(matrix: csr_matrix, outputs: Floats, fold: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """The same by conjugate gradients, for many rows."""
+    """Coefficients and out-of-fold scores by conjugate gradients, for many rows."""
     held_out = np.empty_like(outputs)
     for k in np.unique(fold):
         train, rows = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
@@ -112,7 +112,7 @@ def _by_steps(matrix: csr_matrix, outputs: Floats, fold: npt.NDArray[np.int64]) 
 
 
 def _conjugate_gradients(matrix: csr_matrix, outputs: Floats, strength: float = 1.0) -> Floats:
-    """``(terms, k)`` ridge coefficients; 25 steps, past which held-out scores hardly change."""
+    """``(terms, k)`` ridge coefficients; 25 steps, after which held-out scores hardly change."""
     transposed = matrix.T.tocsr()
     residual = np.asarray(transposed @ outputs)
     solution, direction = np.zeros_like(residual), residual.copy()

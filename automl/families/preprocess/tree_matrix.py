@@ -21,7 +21,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class TreeData:
-    """What a tree library is given.
+    """The input of a tree library.
 
     Attributes
     ----------
@@ -40,21 +40,21 @@ class TreeData:
 
 @dataclass(frozen=True)
 class TreeMatrix(Saved):
-    """The fitted way from a table to :class:`TreeData`.
+    """The fitted transformation of a table to :class:`TreeData`.
 
     Attributes
     ----------
     centre:
-        Subtracted from each number before it is cut to float32: not 0 only where float32 would merge
-        values that differ (such as seconds since 1970).
+        Subtracted from each number before it is converted to float32; 0 unless float32 would merge distinct
+        values (such as seconds since 1970).
     merge:
         Renumbers the code columns in ``coded``.
     coded, encoded, counted:
-        Which category columns appear as codes, as target encodings, and as counts.
+        Category columns that become codes, target encodings, and counts.
     native:
         Whether code columns are marked as categorical.
     vectors, scores:
-        What texts become: their leading directions, and out-of-fold scores of the target.
+        Texts as their leading directions, and as out-of-fold scores of the target.
     """
 
     centre: npt.NDArray[np.float64]
@@ -82,7 +82,7 @@ class TreeMatrix(Saved):
         text_size: int = 30,
         seed: int = 0,
     ) -> tuple[Self, TreeData]:
-        """Learn from training rows, and give these rows' matrix with out-of-fold target encodings.
+        """Learn from training rows, and return their matrix with out-of-fold target encodings.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ import pytest
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
 from automl.core.tasks import BinaryTask
-from automl.families.preprocess.net_matrix import NetMatrix, Pieces, align, embedding_size
+from automl.families.preprocess.net_matrix import NetMatrix, QuantileBins, align, embedding_size
 
 TASK = BinaryTask(METRICS["log_loss"], ("no", "yes"))
 
@@ -81,7 +81,7 @@ def test_aligned_matrices_have_one_layout() -> None:
 
 def test_pieces_cover_the_range_and_repeated_values_share_a_bin() -> None:
     numbers = np.column_stack([np.arange(100.0), np.repeat([0.0, 1.0], 50), np.zeros(100)]).astype(np.float32)
-    pieces = Pieces.fit(numbers, 4)
+    pieces = QuantileBins.fit(numbers, 4)
     assert pieces.left.shape == (3, 4)
     assert pieces.left[0].tolist() == pytest.approx([0, 24.75, 49.5, 74.25])
     assert np.count_nonzero(pieces.inverse_width, axis=1).tolist() == [4, 2, 0]

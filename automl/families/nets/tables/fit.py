@@ -21,7 +21,7 @@ from automl.families.nets.batches import TensorBatches
 from automl.families.nets.loop import Control, Outcome, Settings, Trainer
 from automl.families.nets.lr_finder import lr_range_test, range_curves
 from automl.families.nets.tables.net import InputShape, OutputScale, TableNet, averaged, tensors_of
-from automl.families.preprocess.net_matrix import NetInput, NetMatrix, Pieces, align, embedding_size
+from automl.families.preprocess.net_matrix import NetInput, NetMatrix, QuantileBins, align, embedding_size
 
 if TYPE_CHECKING:
     import torch
@@ -237,7 +237,7 @@ def _set_bins(
             for net, (fold, context) in enumerate(zip(folds, contexts, strict=True)):
                 numbers = fold.train.numbers
                 key = ("net_pieces", plan.scaling, plan.bins, len(numbers))
-                pieces = context.cached(key, partial(Pieces.fit, numbers, plan.bins))
+                pieces = context.cached(key, partial(QuantileBins.fit, numbers, plan.bins))
                 layer.set_bins(net, torch.from_numpy(pieces.left), torch.from_numpy(pieces.inverse_width))
 
 
