@@ -75,7 +75,7 @@ def test_damaged_files_are_refused_with_the_reason(picture: Image.Image, tmp_pat
         (b"not an image at all", "contains text"),
         (b"two lines,\nand no image\n", "contains text"),
         (bytes(range(256)), "identified"),
-        (content(Image.new("RGB", (1, 1))), "nothing to see"),
+        (content(Image.new("RGB", (1, 1))), "too small"),
     ):
         with pytest.raises(DataError, match=reason):
             decode(damaged, 16)

@@ -62,7 +62,7 @@ def test_links_out_of_the_folder_are_named_and_said_where_nothing_else_is_there(
     with pytest.raises(
         DataError,
         match=r"'dog' in .* contains no images. Found: 1 .txt and 1 not opened, such as "
-        r"'dog/1.png' \(a link that leads out of the folder\). Links are followed within",
+        r"'dog/1.png' \(a link that leads out of the folder\). Links are only followed within",
     ):
         scan_classes(root)
     (root / "dog" / "1.png").unlink()

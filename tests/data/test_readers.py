@@ -171,7 +171,7 @@ def test_what_a_file_of_the_same_origin_was_written_in_decides_a_guess(tmp_path:
 def test_bytes_that_spell_no_words_are_refused(tmp_path: Path) -> None:
     random = np.random.default_rng(0).integers(128, 256, (40, 8)).astype(np.uint8)
     content = b"a,b\n" + b"".join(row.tobytes() + b",1\n" for row in random)
-    assert "line 2: byte 4 is not UTF-8, and in no encoding" in refused(write(tmp_path, content))
+    assert "line 2: byte 4 is not UTF-8, and no encoding" in refused(write(tmp_path, content))
 
 
 @pytest.mark.parametrize(("rest", "pasted"), [("utf-8", "cp1252"), ("cp1252", "utf-8")])
@@ -399,7 +399,7 @@ def test_another_format_under_the_name_csv_is_named(tmp_path: Path, content: byt
 def test_gzip_is_read_and_damage_is_named(tmp_path: Path) -> None:
     packed = gzip.compress(PLAIN.encode() * 100)
     assert len(read_table(write(tmp_path, gzip.compress(PLAIN.encode(), mtime=0), "d.csv.gz")).frame) == 3
-    assert "damaged or cut off" in refused(write(tmp_path, packed[:-12], "d.csv.gz"))
+    assert "damaged or truncated" in refused(write(tmp_path, packed[:-12], "d.csv.gz"))
     assert "not gzip" in refused(write(tmp_path, PLAIN, "d.csv.gz"))
     assert "empty" in refused(write(tmp_path, gzip.compress(b""), "d.csv.gz"))
 
