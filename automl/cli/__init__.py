@@ -1,5 +1,5 @@
 """The command line: parse, one call, print. The only part that knows click and rich."""
 
-from automl.cli.main import main
+from automl.cli.process import main
 
 __all__ = ["main"]

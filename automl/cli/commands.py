@@ -43,7 +43,7 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="automl")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def commands(debug: bool) -> None:
-    """Hold the commands; ``--debug`` is read in :func:`main`."""
+    """Hold the commands; ``--debug`` is read in :func:`automl.cli.process.main`."""
 
 
 for _command in (check, predict, example, families, spaces, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
