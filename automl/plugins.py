@@ -1,8 +1,8 @@
-"""Everything that a plug-in of another package imports: families, executors, and what helps to write them.
+"""Everything that plug-ins of other packages import: what families, executors and kinds of data are made of.
 
-A package offers a model family by an entry point in the group ``automl.families``, and a place where trials
-run by one in ``automl.executors``. What is named here stays; the modules behind it may move. Nothing is
-loaded before it is used.
+A package offers a model family by an entry point in the group ``automl.families``, a place where trials run
+by one in ``automl.executors``, and a kind of data by one in ``automl.modalities``. What is named here stays;
+the modules behind it may move. Nothing is loaded before it is used.
 """
 
 from __future__ import annotations
@@ -36,6 +36,19 @@ if TYPE_CHECKING:
     from automl.core.folds import Fold, Split
     from automl.core.machine import GIBIBYTE, cores
     from automl.core.metrics import METRICS, Metric
+    from automl.core.modality import (
+        LABEL,
+        MODALITY_GROUP,
+        NEW_FILE,
+        PART,
+        TABLES,
+        Circumstances,
+        FileNumbers,
+        FilesToOpen,
+        FolderTable,
+        Modality,
+        OpenedFiles,
+    )
     from automl.core.pace import Meter, share_of
     from automl.core.table import Column, Features, Kind, Table
     from automl.core.tasks import (
@@ -60,6 +73,8 @@ if TYPE_CHECKING:
         Ticket,
     )
     from automl.core.typed_values import field_defaults, field_types
+    from automl.data.modalities import modalities, refresh_modalities
+    from automl.data.named_files import NamedFiles
     from automl.executors import executor_types, refresh_executors
     from automl.executors.base import (
         EXECUTOR_GROUP,
@@ -114,7 +129,14 @@ _HOMES = {
     "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Result Status Ticket",
     "automl.core.pace": "Meter share_of",
     "automl.core.machine": "GIBIBYTE cores",
-    # What both say and raise
+    # What a kind of data is
+    "automl.core.modality": (
+        "LABEL MODALITY_GROUP NEW_FILE PART TABLES Circumstances FileNumbers FilesToOpen FolderTable "
+        "Modality OpenedFiles"
+    ),
+    "automl.data.modalities": "modalities refresh_modalities",
+    "automl.data.named_files": "NamedFiles",
+    # What all of them say and raise
     "automl.core.errors": (
         "AutoMLError DataError MissingDependencyError ModelFileError StorageError UsageError did_you_mean"
     ),
@@ -143,7 +165,12 @@ __all__ = [
     "EXECUTOR_GROUP",
     "FAMILY_GROUP",
     "GIBIBYTE",
+    "LABEL",
     "METRICS",
+    "MODALITY_GROUP",
+    "NEW_FILE",
+    "PART",
+    "TABLES",
     "Allowance",
     "AutoMLError",
     "BinaryTask",
@@ -151,6 +178,7 @@ __all__ = [
     "Cache",
     "Candidate",
     "Capacity",
+    "Circumstances",
     "ClassificationTask",
     "Column",
     "Constant",
@@ -164,11 +192,14 @@ __all__ = [
     "ExecutorType",
     "Family",
     "Features",
+    "FileNumbers",
+    "FilesToOpen",
     "Finished",
     "FitContext",
     "Fitted",
     "FittedForest",
     "Fold",
+    "FolderTable",
     "Impute",
     "InputShape",
     "Interactions",
@@ -177,12 +208,15 @@ __all__ = [
     "Meter",
     "Metric",
     "MissingDependencyError",
+    "Modality",
     "ModelFileError",
     "MulticlassTask",
+    "NamedFiles",
     "NetInput",
     "NetMatrix",
     "NetPlan",
     "NetTraining",
+    "OpenedFiles",
     "Outlook",
     "ParamValue",
     "Predictions",
@@ -227,11 +261,13 @@ __all__ = [
     "grow",
     "image_family",
     "load_space",
+    "modalities",
     "net_family",
     "objective_of",
     "one_hot",
     "refresh_executors",
     "refresh_families",
+    "refresh_modalities",
     "settled",
     "share_of",
     "smallest_leaf",

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from automl.cli.terminal import printable
+from automl.core.modality import TABLES
 from automl.core.table import Kind
 from automl.core.text import counted
 from automl.problem.splits import TEST_ROWS_FROM
@@ -18,11 +19,14 @@ _WARNINGS = 8
 
 def describe_data(prepared: Prepared, name: str) -> list[str]:
     """One line per decision, then the findings that matter."""
+    from automl.data.modalities import modalities, modality_of
+
     task = prepared.task
     kinds = [column.kind for column in prepared.layout.columns]
-    used = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE, Kind.IMAGE)
-    shown = ", ".join(counted(kinds.count(kind), kind.value) for kind in used if kind in kinds)
-    rows = f"{prepared.rows:,} images" if kinds == [Kind.IMAGE] else f"{prepared.rows:,} rows, {shown}"
+    used = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE, *modalities())
+    shown = ", ".join(counted(kinds.count(kind), str(kind)) for kind in used if kind in kinds)
+    alone = modality_of(kinds, alone=True) if len(kinds) == 1 else TABLES
+    rows = f"{prepared.rows:,} {alone.rows}" if alone.kind else f"{prepared.rows:,} rows, {shown}"
     lines = [
         f"{name}: {rows}",
         f"  task    {task.name}: {prepared.choice.reason}",

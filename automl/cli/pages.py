@@ -53,12 +53,12 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
 
 def _next_steps(result: SearchResult) -> list[tuple[str, str]]:
     """Commands and what each is for; a result that is not the champion is used by its run."""
-    from automl.model.image_input import place_of_new_rows
+    from automl.model.file_input import modality_of_rows
 
     name, run, held = shlex.quote(result.name), result.run_id[:_RUN_DIGITS], result.ids.champion_version
-    place = place_of_new_rows(result.predictor.layout)
-    what = "images" if place.endswith("/") else "rows"
-    out = f"{place} -o predictions.csv"
+    modality = modality_of_rows(result.predictor.layout)
+    what = modality.rows
+    out = f"{modality.example} -o predictions.csv"
     steps = []
     if result.ids.is_champion:
         steps.append((f"automl predict {name} {out}", f"use it on new {what}"))

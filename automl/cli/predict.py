@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,10 +102,10 @@ class _Rows:
 
 def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, Any]) -> _Rows:
     from automl.data.files.readers import read_table
-    from automl.model.image_input import image_columns, image_frame, with_full_paths
+    from automl.model.file_input import file_columns, frame_of_files, with_full_paths
 
     skip = bool(dialect["skip_bad_rows"])
-    pictures, lost = image_frame(data, layout), 0
+    pictures, lost = frame_of_files(data, layout), 0
     if pictures is None:
         missing = layout.missing if dialect["missing"] is None else dialect["missing"]
         given = {**dialect, "missing": missing}
@@ -117,7 +117,7 @@ def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, 
         frame = with_full_paths(source, layout, start, inside=True)
     else:
         source = frame = pictures
-    bad = _unreadable(frame, image_columns(layout)) if skip else {}
+    bad = _unreadable(frame, file_columns(layout)) if skip else {}
     for reason in bad.values():
         click.echo(f"left out: {reason}", err=True)
     if bad and len(bad) == len(frame):
@@ -139,31 +139,31 @@ def _read(data: str, image_root: str | None, layout: Layout, dialect: dict[str, 
     return _Rows(source, frame, lost + len(bad))
 
 
-def _unreadable(frame: pd.DataFrame, columns: tuple[str, ...]) -> dict[int, str]:
-    """Rows whose pictures cannot be read, by their place, with name and reason."""
-    from automl.model.image_input import unreadable
+def _unreadable(frame: pd.DataFrame, columns: Mapping[str, str]) -> dict[int, str]:
+    """Rows whose files cannot be read, by their place, with name and reason."""
+    from automl.model.file_input import unreadable
 
     reasons: dict[int, str] = {}
-    for name in columns:
+    for name, kind in columns.items():
         if name in frame.columns:
             cells = list(frame[name])
-            for place, why in unreadable(cells).items():
+            for place, why in unreadable(cells, kind).items():
                 shown = cells[place] if isinstance(cells[place], str) and cells[place] else f"row {place + 1}"
                 reasons.setdefault(place, f"{shown} ({why})")
     return dict(sorted(reasons.items()))
 
 
 def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
-    """The named columns, each once; of a folder of images, the path of each."""
-    from automl.data.images.table import IMAGE_FILE
+    """The named columns, each once; of a folder of files, the path of each."""
+    from automl.core.modality import NEW_FILE
 
     wanted = dict.fromkeys(names)
-    if frame.index.name == IMAGE_FILE:
-        wanted.pop(IMAGE_FILE, None)
+    if frame.index.name == NEW_FILE:
+        wanted.pop(NEW_FILE, None)
         if wanted:
             raise DataError(
-                f"A folder of pictures has no column {next(iter(wanted))!r}: the path of each, "
-                f"{IMAGE_FILE!r}, is always written. Next: leave --id and --keep out."
+                f"A folder of files has no column {next(iter(wanted))!r}: the path of each, "
+                f"{NEW_FILE!r}, is always written. Next: leave --id and --keep out."
             )
         return frame.index.to_frame()
     for name in wanted:

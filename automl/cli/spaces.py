@@ -18,10 +18,11 @@ def families() -> None:
       automl search data.csv --target y --without catboost
     """
     from automl import families as registry
+    from automl.data.modalities import broken_modalities
 
     for name, family in sorted(registry.families().items()):
         click.echo(f"{name:15} {family.summary}")
-    for broken in registry.broken_families():
+    for broken in (*registry.broken_families(), *broken_modalities()):
         click.echo(f"{broken.name:15} BROKEN: {broken.error}", err=True)
 
 

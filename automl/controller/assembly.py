@@ -23,8 +23,6 @@ from automl.families import families
 from automl.problem.preparation import Prepared
 from automl.problem.settings import Settings
 
-IMAGE_TRIALS = 40
-
 
 def loop_for(
     settings: Settings,
@@ -46,8 +44,7 @@ def loop_for(
     times = TimeModel(clock.pace)
 
     def ready(family: str) -> bool:
-        """Nets of images are what such a search is for: they wait for torch."""
-        return bool(problem.table.images) or executor.loaded(families()[family].libraries)
+        return problem.modality.waits_for_libraries or executor.loaded(families()[family].libraries)
 
     learner = Learner(
         optimizer=Optimizer(spaces, seed=seed, allow_log_target=prepared.log_target),
@@ -57,8 +54,7 @@ def loop_for(
         foresees=readiness.foresees,
         pruned_losses=pruner.losses,
     )
-    # Heads on frozen features are alike and quick: more of them than of models of tables.
-    least = IMAGE_TRIALS if problem.table.images else len(spaces)
+    least = problem.modality.least_trials or len(spaces)
     proposals = Proposals(
         problem=problem,
         learner=learner,

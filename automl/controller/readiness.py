@@ -141,10 +141,10 @@ class Readiness:
 
 
 def readiness_for(problem: Problem, outset: Outset, *, timed: bool) -> Readiness:
-    """Which trials can begin: all of them at once, but for searches by time on images."""
+    """Which trials can begin: all of them at once, but for families with an outlook in searches by time."""
     folds = problem.split.folds
     scope = Scope(len(folds[0].train), len(folds), math.inf, outset.device, outset.slots)
-    if not (timed and problem.table.images):
+    if not timed:
         return Readiness(problem=problem, scope=scope)
     known = {name: family for name, family in families().items() if family.outlook is not None}
     return Readiness(problem=problem, scope=scope, families=known)

@@ -31,7 +31,7 @@ from automl.families import quick_families
 from automl.problem.capacity import device, libraries, patience
 from automl.problem.preparation import Prepared, prepare
 from automl.problem.settings import Settings
-from automl.problem.source import is_image_folder
+from automl.problem.source import is_folder
 from automl.tracker import (
     KeepModels,
     StoreLocation,
@@ -82,7 +82,7 @@ class RunningSearch:
         if self.settings.weights_dir is not None:
             os.environ[WEIGHTS_VARIABLE] = str(self.settings.weights_dir)  # workers inherit it
         chosen = chosen_families(self.settings)
-        if hurried(self.settings) and not is_image_folder(self.settings.source):
+        if hurried(self.settings) and not is_folder(self.settings.source):
             chosen = tuple(name for name in chosen if name in quick_families()) or chosen
         # an unusable address is refused early
         root = locate_store(self.settings.tracking_uri, self.settings.store).root

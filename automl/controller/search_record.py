@@ -28,7 +28,7 @@ def search_record(settings: Settings, prepared: Prepared, *, key: str, started: 
         source=source,
         digest=prepared.digest,
         rows=prepared.rows,
-        columns={column.name: column.kind.value for column in prepared.layout.columns},
+        columns={column.name: str(column.kind) for column in prepared.layout.columns},
         names=all_columns(prepared.layout),
     )
     return SearchRecord(

@@ -43,8 +43,7 @@ class TimeLimits:
         """
         if self.clock.seconds is None:
             return _DAY
-        images = bool(self.problem.table.images)
-        most = trial_seconds(self.clock.seconds, len(self.problem.target), images=images)
+        most = trial_seconds(self.clock.seconds, len(self.problem.target), self.problem.modality)
         return max(0.5, min(self.left, most / self.clock.pace.share))
 
     @property

@@ -69,7 +69,7 @@ def row_hashes(table: Table) -> Hashes:
         hashes = _mixed(hashes, _number_bits(np.asarray(table.numbers[:, i])))
     for i in range(table.codes.shape[1]):
         hashes = _mixed(hashes, np.asarray(table.codes[:, i]).astype(np.int64).view(np.uint64))
-    for column in (*table.texts, *table.images):
+    for column in table.words:
         hashes = _mixed(hashes, np.asarray(pd.util.hash_array(column), dtype=np.uint64))
     return hashes
 

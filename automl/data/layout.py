@@ -22,6 +22,7 @@ from automl.data.columns.outcome import Outcome
 from automl.data.columns.plans import Pieces, Plan
 from automl.data.columns.structured import DatePlan, plan_from_json
 from automl.data.files.dialect import TEXT
+from automl.data.modalities import kind_named
 from automl.data.target_numbers import TargetNumbers
 
 LARGEST = 1e37  # float32 ends at 3.4e38, and differences must fit
@@ -63,9 +64,9 @@ class Layout:
         Name of the column to predict, or empty.
     ignored:
         Columns that are not inputs: target, groups, folds, dropped ones.
-    image_numbers:
-        The transformation of images into numbers for families that cannot read images, as plain data (see
-        :mod:`automl.model.image_numbers`); :meth:`encode` does not apply it.
+    file_numbers:
+        By kind of files, the transformation into numbers for families that cannot read them, as plain data
+        (see :mod:`automl.model.file_numbers`); :meth:`encode` does not apply it.
     commas:
         The meaning of commas in the number columns of the training file: ``,`` or ``1,000``.
     target_numbers:
@@ -81,7 +82,7 @@ class Layout:
     differences: tuple[Difference, ...] = ()
     target_name: str = ""
     ignored: tuple[str, ...] = ()
-    image_numbers: Mapping[str, Any] | None = None
+    file_numbers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     commas: Mapping[str, str] = field(default_factory=dict)
     target_numbers: TargetNumbers | None = None
     label_words: tuple[str, ...] = ()
@@ -93,7 +94,7 @@ class Layout:
         frame: pd.DataFrame,
         *,
         target: str | None = None,
-        kinds: Mapping[str, Kind] | None = None,
+        kinds: Mapping[str, str] | None = None,
         drop: Collection[str] = (),
         keep: Collection[str] = (),
         exclude: Collection[str] = (),
@@ -182,7 +183,10 @@ class Layout:
             unique([name for plan in self.plans for name in plan.category_names]),
             tuple(levels for plan in self.plans for levels in plan.level_names),
             unique([name for plan in self.plans for name in plan.text_names]),
-            unique([name for plan in self.plans for name in plan.image_names]),
+            {
+                kind: unique([name for plan in self.plans if plan.kind == kind for name in plan.file_names])
+                for kind in dict.fromkeys(plan.kind for plan in self.plans if plan.kind)
+            },
         )
 
     @cached_property
@@ -213,7 +217,7 @@ class Layout:
         done = self._plain_numbers(frame, numbers)
         codes = np.empty((rows, len(self.features.categories)), dtype=np.int32)
         texts: list[Strings] = []
-        images: list[Strings] = []
+        files: dict[str, list[Strings]] = {kind: [] for kind in self.features.files}
         days: dict[str, Array] = {}
         at = 0
         for plan in self.plans:
@@ -223,7 +227,8 @@ class Layout:
             self._place(plan, pieces, numbers)
             at = _place_codes(pieces, codes, at)
             texts += pieces.texts
-            images += pieces.images
+            if plan.kind:
+                files[plan.kind] += pieces.files
             notes += pieces.notes
             if pieces.days is not None:
                 days[plan.column] = pieces.days
@@ -231,7 +236,8 @@ class Layout:
         for i, difference in enumerate(self.differences):
             numbers[:, first + i] = (days[difference.later] - days[difference.earlier]) * 24
         notes += self._without_extremes(numbers)
-        return EncodedFrame(Table(self.features, numbers, codes, tuple(texts), tuple(images)), tuple(notes))
+        by_kind = {kind: tuple(columns) for kind, columns in files.items()}
+        return EncodedFrame(Table(self.features, numbers, codes, tuple(texts), by_kind), tuple(notes))
 
     def without_bad_cells(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """The rows whose cells can be read, and a sentence per column on the others.
@@ -326,7 +332,7 @@ class Layout:
             "columns": [[column.name, str(column.kind), column.reason] for column in self.columns],
             "plans": [plan.to_json() for plan in self.plans],
             "differences": [[item.later, item.earlier, item.name] for item in self.differences],
-            **({} if self.image_numbers is None else {"image_numbers": dict(self.image_numbers)}),
+            **({"file_numbers": dict(self.file_numbers)} if self.file_numbers else {}),
             **({"commas": dict(self.commas)} if self.commas else {}),
             **({"label_words": list(self.label_words)} if self.label_words else {}),
             **({} if self.missing is None else {"missing": list(self.missing)}),
@@ -345,17 +351,23 @@ class Layout:
         if not all(isinstance(name, str) for name in names):
             raise DataError("The model's columns have names that are not text. Next: train it again.")
         return cls(
-            tuple(Column(name, Kind(kind), reason) for name, kind, reason in data["columns"]),
+            tuple(Column(name, kind_named(kind), reason) for name, kind, reason in data["columns"]),
             tuple(plan_from_json(plan) for plan in data["plans"]),
             tuple(Difference(*item) for item in data["differences"]),
             data["target"],
             tuple(data["ignored"]),
-            data.get("image_numbers"),
+            _file_numbers(data),
             data.get("commas", {}),
             TargetNumbers.from_json(data["target_numbers"]) if "target_numbers" in data else None,
             tuple(data.get("label_words", ())),
             tuple(data["missing"]) if "missing" in data else None,
         )
+
+
+def _file_numbers(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Those that a model was saved with; earlier versions knew those of images alone."""
+    earlier = {} if data.get("image_numbers") is None else {Kind.IMAGE: data["image_numbers"]}
+    return {**earlier, **data.get("file_numbers", {})}
 
 
 def _kept_after_all(decision: Decision, frame: pd.DataFrame, decided: Collection[str]) -> Decision:

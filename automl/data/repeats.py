@@ -122,7 +122,7 @@ def _open_rows(table: Table, has_equal: Mask) -> Mask:
     """Mask of the rows without a value that identifies a record."""
     is_open = np.ones(table.rows, dtype=np.bool_)
     sample = _spread(np.arange(table.rows), SAMPLE_ROWS)
-    columns = (*table.numbers.T, *table.texts, *table.images)
+    columns = (*table.numbers.T, *table.words)
     for i, column in enumerate(columns):
         if not (is_open & has_equal).any():
             break
@@ -145,15 +145,10 @@ def _are_whole(values: npt.NDArray[np.generic]) -> bool:
 
 def _column_hashes(table: Table, plans: Iterable[Plan]) -> list[Hashes]:
     """Hashes of the cells of each column, which can be added and subtracted in any order."""
-    source = {
-        name: plan.column
-        for plan in plans
-        for name in (*plan.number_names, *plan.category_names, *plan.text_names, *plan.image_names)
-    }
-    features = table.features
-    names = (*features.numbers, *features.categories, *features.texts, *features.images)
+    source = {name: plan.column for plan in plans for name in plan.names}
+    names = table.features.names
     hashes: dict[str, Hashes] = {}
-    for i, column in enumerate((*table.numbers.T, *table.codes.T, *table.texts, *table.images)):
+    for i, column in enumerate(table.columns):
         codes = pd.factorize(column, use_na_sentinel=False)[0].astype(np.uint64)
         salt = pd.util.hash_array(np.array([i], dtype=np.uint64))
         of_column = source.get(names[i], names[i])

@@ -24,11 +24,13 @@ from automl.core.environment import variables, weights_in
 from automl.core.family import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.core.folds import Fold
 from automl.core.memory import PeakMemory
+from automl.core.modality import TABLES
 from automl.core.pace import TrialPace
 from automl.core.sealed import folder_bytes
-from automl.core.table import Kind, Table
+from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve, Progress, Result, Status, Ticket
+from automl.data.modalities import modality_of
 from automl.executors.prepared_cache import RepeatCache
 from automl.families import families
 from automl.model.log_target import LogTarget
@@ -37,11 +39,7 @@ from automl.problem.problem import Problem
 MEMBER_FORMAT = 1
 PREPARE_SECONDS = "prepare_seconds"
 _PREPARING_SHARE = 0.9
-_TRAIN_SAMPLE_ROWS = 2000
-_TIMED_ROWS = 1000
-# A net takes milliseconds per image, and seconds for what a table has in a millisecond.
-_IMAGE_ROWS = 16
-_IMAGE_SAMPLE = 300
+_STATED_ROWS = 1000  # times of predictions are stated for so many
 _TIMING_SECONDS = 0.3
 _TRACEBACK_CHARACTERS = 4000
 _CURVE_POINTS = 200
@@ -163,12 +161,14 @@ class _Run:
         self._reported = 0.0
         self._prepared = self._behind = 0.0
         self._said: list[str] = []
+        self._modality = TABLES
 
     def result(self) -> Result:
         """The whole trial; raises what goes wrong."""
         candidate = self.ticket.candidate
         split = self.problem.split_for(candidate.repeat)
         family = families()[candidate.family]
+        self._modality = modality_of(family.kinds & self.problem.table.features.kinds)
         params = family.params(**candidate.params)
         numbers = self.ticket.folds or tuple(range(len(split.folds)))
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -329,8 +329,8 @@ class _Run:
     def _keep_for_predictions(self, seconds_per_row: float) -> None:
         """End the fits in time for what is predicted after them, as long as a row has just taken."""
         folds = len(self.problem.split_for(self.ticket.candidate.repeat).folds)
-        timed = _IMAGE_ROWS if self._sees_images else _TIMED_ROWS
-        rows = folds * (timed + (self.problem.untouched.rows if self.problem.untouched else 0))
+        untouched = self.problem.untouched.rows if self.problem.untouched else 0
+        rows = folds * (self._modality.timed_rows + untouched)
         self.end = min(self.end, self.limit - self.ticket.closing_seconds(seconds_per_row * rows))
 
     def _report(self, fraction: float, message: str, fold: int) -> None:
@@ -359,7 +359,7 @@ class _Run:
         fold = self.finished[0]
         rows = np.asarray(fold.data.rows.train)
         chosen = np.arange(len(rows))
-        most = _IMAGE_SAMPLE if self._sees_images else _TRAIN_SAMPLE_ROWS
+        most = self._modality.sample_rows
         if len(rows) > most:
             generator = np.random.default_rng(self.ticket.candidate.seed)
             chosen = np.sort(generator.choice(len(rows), most, replace=False))
@@ -382,7 +382,7 @@ class _Run:
     def _prediction_ms(self) -> float:
         """Wall milliseconds in which all folds predict 1000 rows; the best of up to three timings."""
         valid = self.finished[0].data.valid
-        timed = _IMAGE_ROWS if self._sees_images else _TIMED_ROWS
+        timed = self._modality.timed_rows
         inputs = valid.take(np.resize(np.arange(valid.rows), timed))
         best, spent = float("inf"), 0.0
         for _ in range(3):
@@ -393,19 +393,15 @@ class _Run:
             best, spent = min(best, taken), spent + taken
             if spent > _TIMING_SECONDS or time.monotonic() > self.end:
                 break
-        return best * 1000 * _TIMED_ROWS / timed
+        return best * 1000 * _STATED_ROWS / timed
 
     def _frozen_ms(self) -> dict[str, float]:
         """What frozen nets take for 1000 rows: they saw the timed ones before, and serve all folds."""
         found: dict[str, float] = {}
         for fold in self.finished:
             for name, milliseconds in getattr(fold.model, "frozen_ms", {}).items():
-                found[name] = max(found.get(name, 0.0), milliseconds * _TIMED_ROWS)
+                found[name] = max(found.get(name, 0.0), milliseconds * _STATED_ROWS)
         return found
-
-    @property
-    def _sees_images(self) -> bool:
-        return Kind.IMAGE in families()[self.ticket.candidate.family].kinds
 
 
 def _checked(predictions: npt.NDArray[Any], task: Task, *, rows: int, fold: int) -> npt.NDArray[np.floating]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.modality import FileNumbers
 from automl.core.table import Strings, Table
 from automl.data.cells.names import unique_name
 from automl.data.images.pixels import pictures_of, stored_side
@@ -53,10 +54,8 @@ def learn_image_numbers(
     return {"view": asdict(view), "columns": packed, "names": names}
 
 
-def with_image_numbers(table: Table, learnt: Mapping[str, Any] | None) -> Table:
+def with_image_numbers(table: Table, learnt: Mapping[str, Any]) -> Table:
     """The table with the numbers that :func:`learn_image_numbers` found for its images, after its own."""
-    if not learnt or not table.images:
-        return table
     parts = [np.asarray(table.numbers)]
     for images, column in zip(table.images, learnt["columns"], strict=True):
         mean, axes = _unpacked(column["mean"]), _unpacked(column["axes"])
@@ -96,3 +95,6 @@ def _packed(values: Floats) -> str:
 
 def _unpacked(text: str) -> Floats:
     return np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float32)
+
+
+NUMBERS = FileNumbers(learn_image_numbers, with_image_numbers)

@@ -26,9 +26,10 @@ from automl.core.tasks import Label, Task, task_from_json
 from automl.core.version import library_versions
 from automl.data.cells.missing import frame_without_words, missing_words
 from automl.data.layout import Layout
+from automl.data.modalities import modality_of
 from automl.model.class_weights import apply_weights
-from automl.model.image_input import image_frame, with_full_paths
-from automl.model.image_numbers import with_image_numbers
+from automl.model.file_input import frame_of_files, with_full_paths
+from automl.model.file_numbers import with_file_numbers
 from automl.model.known_rows import KnownRows
 from automl.model.log_target import LogTarget
 from automl.model.member import Member, read_json
@@ -43,8 +44,6 @@ _READ_FORMATS = (1, FORMAT)
 KIND = "predictor"
 _BODY = "predictor.json"
 _MEMBERS = "members"
-_CHUNK_ROWS = 100_000  # bounds what the members' prepared inputs take; one chunk is the usual case
-_CHUNK_IMAGES = 1000  # decoded, they take some 200 MB
 _MOST_THREADS = 8
 _log = logging.getLogger(__name__)
 
@@ -236,23 +235,23 @@ class Predictor:
         for note in encoded.notes:
             _log.warning("%s", note)
         parts = []
-        rows = _CHUNK_IMAGES if self.layout.features.images else _CHUNK_ROWS
+        rows = modality_of(self.layout.features.kinds).chunk_rows
         for start in range(0, len(frame), rows):
             chunk = encoded.table.take(slice(start, start + rows))
-            parts.append(self.outputs(with_image_numbers(chunk, self.layout.image_numbers)))
+            parts.append(self.outputs(with_file_numbers(chunk, self.layout.file_numbers)))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def encode(self, frame: pd.DataFrame) -> Table:
         """The features that the members read, as :meth:`outputs` takes them."""
-        return with_image_numbers(self.layout.encode(frame).table, self.layout.image_numbers)
+        return with_file_numbers(self.layout.encode(frame).table, self.layout.file_numbers)
 
     def _as_frame(self, data: Data, image_root: str | os.PathLike[str] | None) -> pd.DataFrame:
         import pandas as pd
 
         root = None if image_root is None else Path(image_root)
-        images = image_frame(data, self.layout)
-        if images is not None:
-            return images
+        files = frame_of_files(data, self.layout)
+        if files is not None:
+            return files
         frame = _as_frame(data, self.layout)
         if root is None and not isinstance(data, pd.DataFrame) and isinstance(data, str | os.PathLike):
             root = Path(data).parent
@@ -267,8 +266,8 @@ class Predictor:
             for fitted, log_target in zip(member.folds, member.log_targets, strict=True):
                 jobs.append(partial(_fold_predictions, fitted, log_target, table))
                 weights.append(share)
-        # Nets on images use all cores by themselves, and share what a frozen one sees.
-        found = [job() for job in jobs] if table.images else _in_threads(jobs)
+        together = modality_of(table.features.kinds).side_by_side
+        found = _in_threads(jobs) if together else [job() for job in jobs]
         total = np.zeros((table.rows, self.task.n_outputs))
         for predictions, weight in zip(found, weights, strict=True):
             total += np.asarray(predictions, dtype=np.float64) * weight

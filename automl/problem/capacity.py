@@ -8,7 +8,7 @@ from automl.core.machine import cores as cores
 from automl.core.machine import device_here
 from automl.families import families as known_families
 from automl.problem.settings import Settings
-from automl.problem.source import is_image_folder
+from automl.problem.source import is_folder
 
 device = device_here
 _LOADING_SHARE = 1 / 3
@@ -35,7 +35,7 @@ def patience(settings: Settings, families: Sequence[str]) -> float | None:
     """
     known = known_families()
     light = [name for name in families if name != "dummy" and not known[name].libraries]
-    if settings.seconds is None or is_image_folder(settings.source) or not light:
+    if settings.seconds is None or is_folder(settings.source) or not light:
         return None
     return _LOADING_SHARE * settings.seconds
 

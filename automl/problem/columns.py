@@ -6,16 +6,17 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from automl.core.errors import DataError, UsageError, did_you_mean
+from automl.core.errors import DataError
 from automl.core.finding import NOTE, WARNING, Finding, worst_first
-from automl.core.table import Kind, Table
+from automl.core.modality import PART, Report
+from automl.core.table import Table
 from automl.data.checks import check_frame
 from automl.data.columns.outcome import Outcome
-from automl.data.images.table import PART
 from automl.data.layout import Layout
-from automl.model.image_numbers import learn_image_numbers, with_image_numbers
+from automl.data.modalities import kind_named
+from automl.model.file_numbers import learn_file_numbers, with_file_numbers
 from automl.problem.settings import Settings
-from automl.problem.source import Report, Source
+from automl.problem.source import Source
 from automl.problem.split_plan import ask_about_parts
 from automl.problem.target_choice import ChosenTarget
 
@@ -79,9 +80,9 @@ def examine_columns(source: Source, target: ChosenTarget, report: Report) -> Exa
         missing=settings.missing,
     )
     findings = worst_first([*changed, *source.findings_on(frame, clean.values), *findings])
-    if table.images and layout.features.kinds != {Kind.IMAGE}:
-        layout = replace(layout, image_numbers=learn_image_numbers(table, report))
-        table = with_image_numbers(table, layout.image_numbers)
+    if table.files and len(layout.features.kinds) > 1:
+        layout = replace(layout, file_numbers=learn_file_numbers(table, report))
+        table = with_file_numbers(table, layout.file_numbers)
     return ExaminedColumns(layout, table, findings)
 
 
@@ -89,13 +90,10 @@ def infer_layout(
     frame: pd.DataFrame, settings: Settings, exclude: tuple[str, ...] = (), outcome: Outcome | None = None
 ) -> Layout:
     """The columns of the training rows, as the settings have them; ``exclude`` are not inputs either."""
-    unknown = [kind for kind in settings.kinds.values() if kind not in set(Kind)]
-    if unknown:
-        raise UsageError(f"There is no column kind {unknown[0]!r}. {did_you_mean(unknown[0], Kind)}")
     return Layout.infer(
         frame,
         target=settings.target,
-        kinds={column: Kind(kind) for column, kind in settings.kinds.items()},
+        kinds={column: kind_named(kind) for column, kind in settings.kinds.items()},
         drop=settings.drop,
         keep=settings.keep,
         exclude=tuple(column for column in (settings.group, settings.fold_column, *exclude) if column),

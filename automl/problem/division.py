@@ -12,15 +12,16 @@ import numpy.typing as npt
 from automl.core.errors import DataError, UsageError, did_you_mean
 from automl.core.finding import Finding
 from automl.core.folds import RowNumbers, Split
+from automl.core.modality import Report
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.data.checks.drift import check_drift
 from automl.data.layout import Layout
 from automl.data.repeats import find_repeats
 from automl.data.target import clean_target
-from automl.model.image_numbers import with_image_numbers
+from automl.model.file_numbers import with_file_numbers
 from automl.problem.columns import ExaminedColumns
-from automl.problem.source import Report, Source, judged_part, open_source, read_data
+from automl.problem.source import Source, judged_part, open_source, read_data
 from automl.problem.split_plan import check_classes, explained, given_parts, plan_split
 from automl.problem.splits import SplitPlan, hold_out_test, make_split
 from automl.problem.target_choice import ChosenTarget
@@ -34,13 +35,22 @@ _DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes
 
 @dataclass(frozen=True)
 class TestPart:
-    """Rows that nothing is chosen on; they are scored once, at the end."""
+    """Rows that nothing is chosen on; they are scored once, at the end.
+
+    Attributes
+    ----------
+    source:
+        Where they come from, for people.
+    digest:
+        Of their inputs and targets; of files by their contents.
+    """
 
     __test__ = False  # not a test class, whatever pytest makes of the name
 
     table: Table
     target: Encoded
     source: str
+    digest: str
     notes: tuple[str, ...] = ()
 
 
@@ -95,7 +105,7 @@ def divide_rows(
             findings = tuple(check_drift(columns.layout, table, test.table, seed=settings.seed))
     elif (held := given or hold_out_test(target.encoded, task, plan)) is not None:
         kept, apart = held
-        test = _kept_apart(table, target.encoded, apart, given=given is not None)
+        test = _kept_apart(source, table.take(apart), target.encoded[apart], given=given is not None)
     learned = target.encoded
     if kept is not None:
         table, learned, plan = table.take(kept), learned[kept], plan.take(kept)
@@ -131,7 +141,7 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     given = open_source(
         settings,
         lambda: read_data(settings, settings.source, layout, source.read.encoding),
-        like=source.images,
+        like=source.files,
         report=report,
     )
     frame, name = given.read.frame, layout.target_name
@@ -139,10 +149,15 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
     clean = clean_target(frame, name, task=task.name, judging=True, numbers=layout.target_numbers)
     what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
-    table = with_image_numbers(given.refer(layout.encode(clean.frame).table), layout.image_numbers)
+    table = with_file_numbers(given.refer(layout.encode(clean.frame).table), layout.file_numbers)
+    target = task.encode(clean.values)
     notes = (note for note in given.read.notes if note not in source.read.notes)
     return TestPart(
-        table, task.encode(clean.values), what, tuple(f"{given.read.name}: {note}" for note in notes)
+        table,
+        target,
+        what,
+        given.contents(table).digest(target.tobytes()),
+        tuple(f"{given.read.name}: {note}" for note in notes),
     )
 
 
@@ -153,8 +168,8 @@ def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | 
     return np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test")
 
 
-def _kept_apart(table: Table, target: Encoded, rows: RowNumbers, *, given: bool = False) -> TestPart:
+def _kept_apart(source: Source, table: Table, target: Encoded, *, given: bool = False) -> TestPart:
     """Rows of the data itself that no trial sees."""
-    share = f"a tenth of the rows ({len(rows):,}), kept apart"
-    what = f"the data's own test part ({len(rows):,} rows)" if given else share
-    return TestPart(table.take(rows), target[rows], what)
+    share = f"a tenth of the rows ({table.rows:,}), kept apart"
+    what = f"the data's own test part ({table.rows:,} rows)" if given else share
+    return TestPart(table, target, what, source.contents(table).digest(target.tobytes()))

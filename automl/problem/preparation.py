@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,16 +11,15 @@ import numpy.typing as npt
 
 from automl.core.finding import Finding, worst_first
 from automl.core.folds import RowNumbers
+from automl.core.modality import Report
 from automl.core.tasks import Encoded, Task, TaskChoice
-from automl.data.digest import frame_digest
 from automl.data.files.readers import ReadTable
-from automl.data.images.table import table_digest
 from automl.data.layout import Layout
 from automl.problem.columns import ExaminedColumns, examine_columns
 from automl.problem.division import DividedRows, TestPart, divide_rows
 from automl.problem.problem import Problem
 from automl.problem.settings import Settings
-from automl.problem.source import Report, Source, open_source, read_data
+from automl.problem.source import Source, open_source, read_data
 from automl.problem.target_choice import ChosenTarget, choose_target
 
 if TYPE_CHECKING:
@@ -44,7 +41,7 @@ class Prepared:
     kept:
         Row numbers, among the usable rows of the data, of the problem's table; None for all of them.
     paths:
-        Of the images of the problem's table (its first image column), as the data names them, or None.
+        Of the files of the problem's table (its first column of files), as the data names them, or None.
     """
 
     problem: Problem
@@ -70,17 +67,10 @@ class Prepared:
         """The same, with more notes for people."""
         return replace(self, notes=(*self.notes, *notes))
 
-    @cached_property
+    @property
     def untouched_digest(self) -> str:
         """Of the rows that are scored once; empty without such rows."""
-        if self.test is None:
-            return ""
-        digest = hashlib.sha256(self.test.target.tobytes())
-        digest.update(self.test.table.numbers.tobytes())
-        digest.update(self.test.table.codes.tobytes())
-        for column in self.test.table.texts:
-            digest.update(json.dumps(list(column)).encode())
-        return digest.hexdigest()
+        return "" if self.test is None else self.test.digest
 
 
 def prepare(
@@ -96,7 +86,7 @@ def prepare(
     read:
         The data, where the caller has read it already.
     report:
-        Told how far decoding images is.
+        Told how far opening files is.
 
     Raises
     ------
@@ -118,7 +108,7 @@ def _put_together(
     source: Source, target: ChosenTarget, columns: ExaminedColumns, rows: DividedRows
 ) -> Prepared:
     frame, notes = target.frame, source.read.notes
-    data_digest = table_digest(source.images, frame, frame_digest)
+    data_digest = source.digest(frame)
     problem = Problem(
         rows.table,
         rows.target,

@@ -12,8 +12,12 @@ import pyarrow as pa
 import pyarrow.feather as feather
 
 from automl.core.folds import Fold, Split
-from automl.core.table import Features, Strings, Table
+from automl.core.modality import Modality
+from automl.core.table import Features, Kind, Strings, Table
 from automl.core.tasks import Encoded, Task, task_from_json
+from automl.data.modalities import modality_of
+
+_TEXTS = "texts"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Problem:
     untouched: Table | None = None
     nets: tuple[str, ...] = ()
     weights_dir: str = ""
+
+    @property
+    def modality(self) -> Modality:
+        """The kind of data that decides what its rows cost."""
+        return modality_of(self.table.features.kinds)
 
     def split_for(self, repeat: int) -> Split:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
@@ -120,12 +129,15 @@ class Problem:
 
 def features_from_json(data: dict[str, Any]) -> Features:
     """The features that ``dataclasses.asdict`` turned into plain data."""
+    files = {kind: tuple(names) for kind, names in data.get("files", {}).items()}
+    if data.get("images"):  # as they were written before there were files of other kinds
+        files[Kind.IMAGE] = tuple(data["images"])
     return Features(
         tuple(data["numbers"]),
         tuple(data["categories"]),
         tuple(tuple(levels) for levels in data["levels"]),
         tuple(data["texts"]),
-        tuple(data["images"]),
+        files,
     )
 
 
@@ -133,7 +145,7 @@ def _save_table(table: Table, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "numbers.npy", np.ascontiguousarray(table.numbers))
     np.save(folder / "codes.npy", np.ascontiguousarray(table.codes))
-    for name, columns in (("texts", table.texts), ("images", table.images)):
+    for name, columns in {_TEXTS: table.texts, **table.files}.items():
         if columns:
             arrays = {str(i): pa.array(column, pa.string()) for i, column in enumerate(columns)}
             feather.write_feather(pa.table(arrays), folder / f"{name}.arrow", compression="uncompressed")
@@ -144,8 +156,8 @@ def _load_table(features: Features, folder: Path) -> Table:
         features,
         np.load(folder / "numbers.npy", mmap_mode="r"),
         np.load(folder / "codes.npy", mmap_mode="r"),
-        _strings(folder / "texts.arrow", len(features.texts)),
-        _strings(folder / "images.arrow", len(features.images)),
+        _strings(folder / f"{_TEXTS}.arrow", len(features.texts)),
+        {kind: _strings(folder / f"{kind}.arrow", len(names)) for kind, names in features.files.items()},
     )
 
 

@@ -1,10 +1,11 @@
-"""What a search reads: a table, a folder of images, or a table with paths of images, which it decodes."""
+"""What a search reads: a table, a folder of files, or a table with paths of files, which it opens."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,19 @@ import numpy.typing as npt
 
 from automl.core.errors import DataError
 from automl.core.finding import Finding
+from automl.core.modality import LABEL, PART, FilesToOpen, Modality, OpenedFiles, Report
 from automl.core.table import Table
 from automl.data.cells.missing import LabelColumn
+from automl.data.digest import frame_digest
 from automl.data.files.readers import ReadTable, read_table
-from automl.data.images.folder import LABEL
-from automl.data.images.table import PART, ImageTable, copies, image_columns, open_images, read_folder
 from automl.data.layout import Layout
+from automl.data.modalities import modalities, read_folder
+from automl.data.named_files import open_files, path_columns
 from automl.problem.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Report = Callable[[float, str], None]
 _PROBED = 20
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
@@ -36,22 +38,37 @@ class Source:
     Attributes
     ----------
     settings:
-        The user's, with what a folder of images decides: the target's name, the column of the given split.
-    images:
-        The decoded images, or None for a table without any.
+        The user's, with what a folder decides: the target's name, the column of the given split.
+    files:
+        The opened files by their kind; empty for a table without any.
     task_reason:
         Why the settings have a task that the user did not name, in words.
     """
 
     read: ReadTable
     settings: Settings
-    images: ImageTable | None = None
+    files: Mapping[str, OpenedFiles] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     task_reason: str = ""
 
     def refer(self, table: Table) -> Table:
-        """The encoded table with references to pixels where paths of images stood."""
-        return table if self.images is None else self.images.refer(table)
+        """The encoded table with what families read where paths of files stood."""
+        for opened in self.files.values():
+            table = opened.refer(table)
+        return table
+
+    def contents(self, table: Table) -> Table:
+        """The same table with hashes of what the files hold in place of that."""
+        for opened in self.files.values():
+            table = opened.contents(table)
+        return table
+
+    def digest(self, frame: pd.DataFrame) -> str:
+        """Of these rows of the frame, by what the files hold."""
+        of_frame: Callable[[pd.DataFrame], str] = frame_digest
+        for opened in self.files.values():
+            of_frame = partial(opened.digest, of_frame=of_frame)
+        return of_frame(frame)
 
     def parts(self, frame: pd.DataFrame) -> npt.NDArray[Any] | None:
         """``train``, ``val`` or ``test`` per row, where the folder has a split of its own."""
@@ -60,22 +77,22 @@ class Source:
     @property
     def split_given(self) -> bool:
         """Whether the folder has a split of its own."""
-        return is_image_folder(self.settings.source) and PART in self.read.frame.columns
+        return is_folder(self.settings.source) and PART in self.read.frame.columns
 
     def paths(
         self, frame: pd.DataFrame, kept: npt.NDArray[np.int64] | None
     ) -> npt.NDArray[np.object_] | None:
-        """Paths of the first image column of these rows of the frame (all for None), or None without one."""
-        if self.images is None:
+        """Paths in the first column of files, of these rows of the frame (all for None), or None."""
+        first = next(iter(self.files.values()), None)
+        if first is None:
             return None
-        found = frame[self.images.columns[0]].astype(str).to_numpy(dtype=object)
+        found = frame[first.columns[0]].astype(str).to_numpy(dtype=object)
         return found if kept is None else found[kept]
 
     def findings_on(self, frame: pd.DataFrame, labels: npt.NDArray[Any]) -> list[Finding]:
-        """What is to be said of the images of these rows."""
-        if self.images is None:
-            return list(self.findings)
-        return [*self.findings, *copies(self.images, frame, labels, self.parts(frame))]
+        """What is to be said of the files of these rows."""
+        copies = (opened.copies(frame, labels, self.parts(frame)) for opened in self.files.values())
+        return [*self.findings, *(finding for found in copies for finding in found)]
 
 
 def read_data(
@@ -99,8 +116,8 @@ def read_data(
     )
 
 
-def is_image_folder(source: Any) -> bool:
-    """Whether a source is a folder, which can only be one of images."""
+def is_folder(source: Any) -> bool:
+    """Whether a source is a folder, which can only be one of files."""
     return isinstance(source, str | os.PathLike) and Path(source).is_dir()
 
 
@@ -108,59 +125,74 @@ def open_source(
     settings: Settings,
     read: Callable[[], ReadTable],
     *,
-    like: ImageTable | None = None,
+    like: Mapping[str, OpenedFiles] | None = None,
     report: Report = lambda fraction, message: None,
 ) -> Source:
-    """Read the data; decode its images if it has any.
+    """Read the data; open its files if it names any.
 
     Parameters
     ----------
     read:
         Reads the source as a table.
     like:
-        Images to be stored in the same size as.
+        Files, by kind, that these are to be read like.
 
     Raises
     ------
     DataError
-        When data or images cannot be used.
+        When data or files cannot be used.
     """
     _refuse_archive(settings.source)
     task_reason = ""
-    if is_image_folder(settings.source):
-        folder = read_folder(Path(settings.source))
+    if is_folder(settings.source):
+        modality, folder = read_folder(Path(settings.source))
         table = ReadTable(folder.frame, folder.notes, folder.root.name)
-        columns, root, findings = image_columns(folder.frame, {}), folder.root, folder.findings
+        columns = {modality.kind: path_columns(modality, folder.frame, {})}
+        root, findings = folder.root, folder.findings
         # Names of folders are words, be they 0 to 9.
         if settings.task is None and settings.target in (None, LABEL):
             settings, task_reason = replace(settings, task="classification"), "a folder is a class"
         settings = replace(settings, target=settings.target or LABEL)
     else:
-        table, findings = read(), ()
-        columns = image_columns(table.frame, settings.kinds)
-        columns = tuple(name for name in columns if name != settings.target and name not in settings.drop)
-        root = _root(settings)
-    if not columns:
-        return Source(table, settings, None, findings, task_reason)
-    if settings.image_root is None and not is_image_folder(settings.source):
-        absent = [name for name in columns if not _any_exists(table.frame[name], root)]
-        columns = tuple(name for name in columns if name not in absent)
-        findings = (*findings, *(_absent(name, root) for name in absent))
+        table, root = read(), _root(settings)
+        columns, findings = _columns(table.frame, settings, root)
+        absent = tuple(finding.column for finding in findings if finding.column)
         settings = replace(settings, drop=(*settings.drop, *absent))
-        if not columns:
-            return Source(table, settings, None, findings, task_reason)
-    images = open_images(
-        table.frame,
-        columns,
-        root,
-        settings.store.absolute() / "cache" / "images",
-        outside=settings.image_root is None and not isinstance(settings.source, str | os.PathLike),
-        side=None if like is None else int(like.store.pixels.shape[1]),
-        most_bytes=settings.cache_bytes,
-        report=report,
-    )
-    read_now = replace(table, frame=images.frame, notes=(*table.notes, *images.notes))
-    return Source(read_now, settings, images, (*findings, *images.findings), task_reason)
+    files: dict[str, OpenedFiles] = {}
+    for kind, names in columns.items():
+        to_open = FilesToOpen(
+            frame=table.frame,
+            columns=names,
+            root=root,
+            cache=settings.store.absolute() / "cache" / modalities()[kind].name,
+            outside=settings.image_root is None and not isinstance(settings.source, str | os.PathLike),
+            like=(like or {}).get(kind),
+            most_bytes=settings.cache_bytes,
+            report=report,
+        )
+        opened = open_files(modalities()[kind], to_open)
+        files[kind] = opened
+        table = replace(table, frame=opened.frame, notes=(*table.notes, *opened.notes))
+        findings = (*findings, *opened.findings)
+    return Source(table, settings, files, findings, task_reason)
+
+
+def _columns(
+    frame: pd.DataFrame, settings: Settings, root: Path
+) -> tuple[dict[str, tuple[str, ...]], tuple[Finding, ...]]:
+    """The columns of files by kind, and findings on those whose files are not there, which are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    findings: list[Finding] = []
+    for kind, modality in modalities().items():
+        names = path_columns(modality, frame, settings.kinds)
+        names = tuple(name for name in names if name != settings.target and name not in settings.drop)
+        if settings.image_root is None:
+            absent = [name for name in names if not _any_exists(frame[name], root)]
+            findings += [_absent(name, modality, root) for name in absent]
+            names = tuple(name for name in names if name not in absent)
+        if names:
+            found[kind] = names
+    return found, tuple(findings)
 
 
 def _refuse_archive(source: Any) -> None:
@@ -194,11 +226,12 @@ def _any_exists(column: pd.Series[Any], root: Path) -> bool:
     return any(os.path.isabs(word) or ".." in word or os.path.isfile(root / word) for word in words[::step])
 
 
-def _absent(name: str, root: Path) -> Finding:
+def _absent(name: str, modality: Modality, root: Path) -> Finding:
     return Finding(
-        "images_absent",
+        f"{modality.name}_absent",
         name,
         "warning",
-        f"Column {name!r} names images, but there are none of them in {str(root.absolute())!r}: left out.",
+        f"Column {name!r} names {modality.rows}, but there are none of them in "
+        f"{str(root.absolute())!r}: left out.",
         "Name the folder that holds them with --image-root.",
     )

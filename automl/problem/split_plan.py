@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from automl.core.errors import DataError, UsageError
 from automl.core.folds import Split
-from automl.core.table import Kind, Table
+from automl.core.table import Table
 from automl.core.tasks import Encoded
 from automl.data.cells.dates import points_in_time
 from automl.data.cells.plain import distinct_codes
 from automl.data.cells.row_numbers import row_number
 from automl.data.given_parts import counts_of, parts_in
 from automl.data.images.parts import TRAIN
+from automl.data.modalities import modality_of
 from automl.data.repeats import Repeats
 from automl.problem.settings import Settings
 from automl.problem.splits import SplitPlan
@@ -49,8 +50,8 @@ def plan_split(
     named = [settings.group, settings.time_column, settings.fold_column]
     if sum(column is not None for column in named) > 1:
         raise UsageError("Choose one of --group, --time-column and --fold-column.")
-    images = table.features.kinds == {Kind.IMAGE}
-    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, images=images)
+    modality = modality_of(table.features.kinds, alone=True)
+    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, modality=modality)
     if settings.group is not None:
         return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
     if settings.fold_column is not None and parts is None:

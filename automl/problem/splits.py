@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from automl.core.errors import DataError, UsageError
 from automl.core.folds import Fold, RowNumbers, Split
+from automl.core.modality import TABLES, Modality
 from automl.core.tasks import Encoded, Task
 
 GroupCodes = npt.NDArray[np.int64]
 
 TEST_ROWS_FROM = 5_000
 TEST_SHARE = 0.1
-_MOST_IMAGES_A_SECOND = 2.0
 _WEIGHTY = 0.005
 """Share of the rows from which one of several classes has a say in the number of folds."""
 
@@ -42,8 +42,8 @@ class SplitPlan:
         Of the shuffle.
     judged:
         ``(rows,)`` whether the data's own split judges with the row; the others train.
-    images:
-        Whether a row is an image and nothing else: training on one takes as long as on a thousand rows.
+    modality:
+        Of rows that hold nothing but its files: training on an image takes as long as on a thousand rows.
     """
 
     folds: int | None = None
@@ -54,7 +54,7 @@ class SplitPlan:
     assigned: npt.NDArray[np.int64] | None = None
     seed: int = 0
     judged: npt.NDArray[np.bool_] | None = None
-    images: bool = False
+    modality: Modality = TABLES
 
     def take(self, rows: RowNumbers) -> SplitPlan:
         """The same plan for a part of the rows."""
@@ -67,25 +67,23 @@ class SplitPlan:
             None if self.assigned is None else self.assigned[rows],
             self.seed,
             None if self.judged is None else self.judged[rows],
-            self.images,
+            self.modality,
         )
 
 
-def default_folds(rows: int, seconds: float | None, *, images: bool = False) -> tuple[int, str]:
+def default_folds(rows: int, seconds: float | None, modality: Modality = TABLES) -> tuple[int, str]:
     """Number of folds (1: a holdout) and the reason.
 
-    8 folds below 1,000 rows and with ten minutes or more, else 5; one holdout above 100,000 rows or
-    when there are more than 500 rows per second of budget (30,000 at a minute), where the time is
-    better spent on more models than on more folds (AutoGluon 1.6 ranks behind holdout tools there at
-    one minute). Of images, one holdout above two per second of budget: with 4,000 in ten minutes only it
-    leaves a trial the time to train a net's last stages (.85 on cifar10_5k, frozen features .77).
+    8 folds below 1,000 rows and with ten minutes or more, else 5; one holdout above 100,000 rows or when
+    there are more rows per second of budget than the modality allows, where the time is better spent on more
+    models than on more folds: on tables 500 (30,000 at a minute; AutoGluon 1.6 ranks behind holdout tools
+    there at one minute).
     """
-    if images and seconds is not None and rows / seconds > _MOST_IMAGES_A_SECOND:
-        return 1, f"{rows:,} images in {seconds:.0f} s: one holdout"
     if rows > 100_000:
-        return 1, f"{rows:,} rows: one holdout"
-    if seconds is not None and rows >= 5_000 and rows / seconds > 500:
-        return 1, f"{rows:,} rows in {seconds:.0f} s: one holdout"
+        return 1, f"{rows:,} {modality.rows}: one holdout"
+    least, per_second = modality.folds_up_to
+    if seconds is not None and rows >= least and rows / seconds > per_second:
+        return 1, f"{rows:,} {modality.rows} in {seconds:.0f} s: one holdout"
     if rows < 1_000:
         return 8, f"{rows:,} rows: 8 folds"
     if seconds is not None and seconds >= 600:
@@ -138,7 +136,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     if plan.judged is not None:
         fold = Fold(np.flatnonzero(~plan.judged), np.flatnonzero(plan.judged))
         return Split((fold,), "holdout", f"the data's own split: {len(fold.valid):,} rows judge")
-    count, reason = default_folds(len(target), plan.seconds, images=plan.images)
+    count, reason = default_folds(len(target), plan.seconds, plan.modality)
     if plan.folds is not None:
         if plan.folds < 1:
             raise UsageError(f"--folds must be 1 (a holdout) or more, not {plan.folds}.")

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from automl.core.clock import Clock
 from automl.core.errors import AutoMLError
+from automl.core.modality import named
+from automl.data.modalities import modalities
 from automl.model.predictor import Predictor
 from automl.report.build import EXPLAIN_SECONDS, REPORT, read_pictures, versions_of
 from automl.report.card import model_card
@@ -14,7 +16,6 @@ from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
 from automl.report.facts.subject import Subject
 from automl.report.figures.files import plots_of_page, put_plots, quick_plots
-from automl.report.figures.image_sheets import image_sheets
 from automl.tracker.champion_page import CARD, describe_model
 from automl.tracker.material import record_duration, search_material, write_file
 from automl.tracker.query import Record
@@ -33,6 +34,17 @@ def state_duration(location: StoreLocation, run_id: str, seconds: float) -> None
         record_duration(Record(location), run_id, seconds)
     except _FAULTS as error:
         _log.warning("How long the search took could not be written (%s).", error)
+
+
+def sheets_of(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
+    """What the modalities of the judged rows show of them: files by their names on the search's run."""
+    if evidence.sample is None:
+        return {}
+    found: dict[str, bytes] = {}
+    for kind, columns in evidence.sample.table.files.items():
+        if columns and (reference := modalities()[kind].sheets):
+            found |= named(reference)(evidence, predictor)
+    return found
 
 
 def leave_pages(
@@ -55,7 +67,7 @@ def leave_pages(
         card = model_card(subject)
         write_file(record, run_id, CARD, card.encode())
         describe_model(record, material.search, card)
-        for name, sheet in image_sheets(evidence, predictor).items():
+        for name, sheet in sheets_of(evidence, predictor).items():
             write_file(record, run_id, name, sheet)
         put_plots(record, run_id, quick_plots(material, evidence))
         if clock.left < REPORT_SECONDS / share or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:

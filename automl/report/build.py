@@ -12,9 +12,9 @@ from automl.model.predictor import Predictor
 from automl.report.card import model_card
 from automl.report.facts.evidence import ARRAYS, STORY, Evidence
 from automl.report.facts.explain import Explanation, explain
-from automl.report.facts.inputs import Rows, read_image_rows, read_rows, with_features
+from automl.report.facts.inputs import Rows, read_rows, read_rows_of_files, with_features
 from automl.report.facts.slices import Slice, slice_by
-from automl.report.facts.subject import PICTURES, Subject
+from automl.report.facts.subject import Subject, captions
 from automl.report.figures.files import plots_of_page, put_plots
 from automl.tracker.champion_page import CARD, describe_model
 from automl.tracker.material import Material, read_file, search_material, write_file
@@ -74,8 +74,8 @@ def slices_of(
     if not columns:
         return []
     evidence, rows = subject.evidence, subject.rows
-    if rows.images and evidence is not None:
-        rows = read_image_rows(subject.material, evidence, data, record.location.root)
+    if rows.files and evidence is not None:
+        rows = read_rows_of_files(subject.material, evidence, data, record.location.root)
     if rows.frame is None or evidence is None:
         raise UsageError(f"--slice needs the data that was searched: {rows.reason}.")
     return [slice_by(evidence, rows.frame, column) for column in columns]
@@ -89,8 +89,8 @@ def read_evidence(record: Record, material: Material) -> Evidence | None:
 
 
 def read_pictures(record: Record, material: Material) -> dict[str, bytes]:
-    """Sheets of images that the search left on its run; none for tables."""
-    found = {name: read_file(record, material.search.run_id, name) for name in PICTURES}
+    """Sheets of files that the search left on its run; none for tables."""
+    found = {name: read_file(record, material.search.run_id, name) for name in captions()}
     return {name: content for name, content in found.items() if content is not None}
 
 

@@ -11,6 +11,7 @@ from automl.report.facts.slices import Slice
 from automl.report.facts.subject import Subject
 from automl.report.sections.champion import champion_section, drivers_section, groups_section
 from automl.report.sections.closing import data_section, failures_section, parameters_section, use_section
+from automl.report.sections.files import files_sections
 from automl.report.sections.markup import Markup, tag
 from automl.report.sections.result import honest_section, leaderboard_section, result_section, search_section
 
@@ -27,12 +28,14 @@ SECTIONS = {
     "failures": "Failures",
     "use": "Use it",
 }
+_AFTER_FILES = "parameters"
 # A browser that obeys it loads nothing, whatever a name in the data may hold.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def render(subject: Subject, slices: Sequence[Slice] = ()) -> str:
     """The whole report as HTML; ``slices`` are scores by group."""
+    of_files = files_sections(subject)
     made = (
         result_section(subject),
         honest_section(subject) if subject.summary else Markup(""),
@@ -41,15 +44,17 @@ def render(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         champion_section(subject),
         groups_section(subject, slices) if slices else Markup(""),
         drivers_section(subject) if subject.summary else Markup(""),
+        *of_files.values(),
         parameters_section(subject),
         data_section(subject),
         failures_section(subject),
         use_section(subject),
     )
+    before = [*SECTIONS].index(_AFTER_FILES)
+    places = [*SECTIONS.items()]
+    places[before:before] = [(modality.name, modality.name.capitalize()) for modality in of_files]
     links = [
-        tag("a", name, href=f"#{place}")
-        for (place, name), part in zip(SECTIONS.items(), made, strict=True)
-        if part
+        tag("a", name, href=f"#{place}") for (place, name), part in zip(places, made, strict=True) if part
     ]
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(subject.material.search.started))
     head = tag(

@@ -412,7 +412,7 @@ def _about(search: SearchRecord) -> str:
 
 
 def _use(search: SearchRecord, ids: SearchIds) -> str:
-    from automl.model.image_input import place_of_new_rows  # brings pandas, which reading a record needs not
+    from automl.model.file_input import place_of_new_rows  # brings pandas, which reading a record needs not
 
     quoted, place = shlex.quote(search.name), place_of_new_rows(search.layout)
     given = repr(place) if place.endswith("/") else "frame"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.data.modalities import modalities
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
 from automl.tracker.store.location import (
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "automl.model"
 _PAGE = 1000
-_PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summary.json", "images"})
+_PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summary.json"})
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:
 def clear_pages(location: StoreLocation, client: MlflowClient, run: Run) -> None:
     """Delete what an interrupted search left on its run about a champion that will be another one."""
     there = {item.path for item in client.list_artifacts(run.info.run_id)}
-    for name in sorted(there & _PAGES):
+    pages = _PAGES | {modality.name for modality in modalities().values()}
+    for name in sorted(there & pages):
         _delete_files(location, f"{run.info.artifact_uri.rstrip('/')}/{name}")
 
 

@@ -11,7 +11,7 @@ import automl
 from automl.controller.strategy.chosen_families import absent_nets
 from automl.core.errors import UsageError
 from automl.data.layout import Layout
-from automl.model.image_input import place_of_new_rows
+from automl.model.file_input import place_of_new_rows
 
 
 def test_hints_name_a_folder_where_images_alone_are_predicted() -> None:

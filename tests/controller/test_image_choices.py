@@ -14,6 +14,7 @@ from automl.controller.strategy.spaces import load_space
 from automl.core.family import Scope
 from automl.core.metrics import METRICS
 from automl.core.tasks import BinaryTask
+from automl.data.images.modality import MODALITY
 from automl.data.images.pixels import mostly_elongated
 from automl.data.images.store import store_pixels
 from automl.families import families
@@ -57,7 +58,7 @@ def test_a_net_from_nothing_needs_a_thousand_images() -> None:
 
 
 def test_a_trial_on_images_may_take_a_third_of_the_budget() -> None:
-    assert trial_seconds(180, 200, images=True) == 60
+    assert trial_seconds(180, 200, MODALITY) == 60
     assert trial_seconds(180, 200) == 30
     assert trial_seconds(10, 200) == 8
 
@@ -84,6 +85,8 @@ def test_whole_pictures_come_early_where_most_are_tall_or_wide(
     stored = store_pixels(files, tmp_path / "cache")
     elongated = mostly_elongated([np.array(list(stored.references.values()), dtype=object)])
     assert elongated == whole
-    space = load_space("image_probe", families()["image_probe"].params).for_pictures(elongated=elongated)
+    space = load_space("image_probe", families()["image_probe"].params).where(
+        {"elongated"} if elongated else set()
+    )
     assert ("P160-whole" in [entry.name for entry in space.portfolio[:3]]) == whole
     assert not mostly_elongated(())

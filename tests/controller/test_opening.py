@@ -9,45 +9,12 @@ from automl.core.family import BASELINE
 from automl.core.table import Kind
 from automl.families import families, quick_families
 
-TABLES = [
-    "linear",
-    "lightgbm",
-    "catboost",
-    "extra_trees",
-    "tabm",
-    "xgboost",
-    "lightgbm",
-    "tabular_net",
-    "random_forest",
-    "catboost",
-    "linear",
-    "tabm",
-    "lightgbm",
-    "xgboost",
-    "catboost",
-    "tabm",
-    "lightgbm",
-    "linear",
-    "tabular_net",
-    "extra_trees",
-    "random_forest",
-]
-IMAGES = [
-    "image_probe",
-    "image_probe",
-    "image_probe",
-    "image_probe",
-    "image_tail",
-    "image_probe",
-    "image_finetune",
-    "image_probe",
-    "image_probe",
-    "image_probe",
-    "image_probe",
-    "image_tail",
-    "image_scratch",
-    "image_finetune",
-]
+FIRST = ["linear", "lightgbm", "catboost", "extra_trees", "tabm", "xgboost", "lightgbm", "tabular_net"]
+THEN = ["random_forest", "catboost", "linear", "tabm", "lightgbm", "xgboost", "catboost", "tabm", "lightgbm"]
+TABLES = [*FIRST, *THEN, "linear", "tabular_net", "extra_trees", "random_forest"]
+HEADS = ["image_probe"] * 4
+NETS = ["image_tail", "image_scratch", "image_finetune"]
+IMAGES = [*HEADS, "image_tail", "image_probe", "image_finetune", *HEADS, *NETS]
 
 
 def of_kind(kind: Kind) -> list[str]:

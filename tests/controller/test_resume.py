@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from pictures import lay
+from PIL import Image
 
 import automl
 from automl.controller.folder import SearchFolder, unfinished_folders
@@ -125,6 +128,17 @@ def test_a_word_that_changed_in_the_test_rows_is_noticed() -> None:
     changed = frame.head(40).assign(note=frame["note"].where(frame.index != 7, "another word altogether"))
     now = prepare(Settings(frame, "y", test=changed, kinds=kinds))
     assert now.untouched_digest != before.untouched_digest
+
+
+def test_a_picture_that_was_exchanged_in_the_test_rows_is_noticed(tmp_path: Path) -> None:
+    places = [f"{label}/{number}.png" for label in ("a", "b") for number in range(6)]
+    data, test = lay(tmp_path / "data", *places), lay(tmp_path / "test", *places[::2])
+    settings = Settings(data, test=test, store=tmp_path / "store")
+    before = prepare(settings).untouched_digest
+    moved = test.rename(tmp_path / "elsewhere")
+    assert prepare(replace(settings, test=moved)).untouched_digest == before
+    Image.new("RGB", (8, 8), "red").save(moved / "a" / "0.png")
+    assert prepare(replace(settings, test=moved)).untouched_digest != before
 
 
 def test_a_search_space_that_changed_in_between_is_refused(table: Path, tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from automl.core.errors import DataError, StorageError
-from automl.data.images.folder import refuse_path, scan_classes, scan_images
+from automl.data.images.folder import scan_classes, scan_images
+from automl.data.images.modality import MODALITY
 from automl.data.images.pixels import pictures_of, stored_side
 from automl.data.images.store import store_pixels
-from automl.data.images.table import copies, image_columns, open_images, read_folder
+from automl.data.images.table import open_images, read_folder
+from automl.data.named_files import path_columns, refuse_path
 
 
 def write(path: Path, shade: int = 100, size: int = 40) -> Path:
@@ -148,7 +150,7 @@ def test_broken_images_are_set_aside_and_listed(photos: Path, tmp_path: Path) ->
     (photos / "dogs" / "words.jpg").write_text("hello", encoding="utf-8")
     (photos / "dogs" / "empty.jpg").touch()
     folder = read_folder(photos)
-    images = open_images(folder.frame, image_columns(folder.frame, {}), photos, tmp_path / "cache")
+    images = open_images(folder.frame, path_columns(MODALITY, folder.frame, {}), photos, tmp_path / "cache")
     assert len(images.frame) == 8
     (finding,) = images.findings
     for name in ("cats/cut.png", "dogs/words.jpg", "dogs/empty.jpg"):
@@ -180,7 +182,7 @@ def test_an_image_in_two_classes_is_reported(photos: Path, tmp_path: Path) -> No
     folder = read_folder(photos)
     images = open_images(folder.frame, ("image",), photos, tmp_path / "cache")
     labels = images.frame["label"].to_numpy(dtype=object)
-    (finding,) = copies(images, images.frame, labels, None)
+    (finding,) = images.copies(images.frame, labels, None)
     assert finding.code == "image_in_two_classes"
     assert finding.evidence.startswith("1 image is in several classes: ")
     assert "cats/copy.png" in finding.evidence

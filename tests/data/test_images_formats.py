@@ -19,7 +19,9 @@ from automl.data.columns.kinds import decide
 from automl.data.images.decode import decode
 from automl.data.images.folder import scan_classes, scan_images
 from automl.data.images.formats import FORMATS, SUFFIXES, UNREAD_SUFFIXES, reads_heif
-from automl.data.images.table import image_columns, read_folder, unlabelled_folder
+from automl.data.images.modality import MODALITY
+from automl.data.images.table import read_folder, unlabelled_folder
+from automl.data.named_files import path_columns
 
 PIXELS = Image.fromarray(np.random.default_rng(1).integers(0, 255, (24, 24, 3)).astype(np.uint8))
 
@@ -93,8 +95,8 @@ def test_pictures_of_phones_are_read_with_the_extra(tmp_path: Path) -> None:
 def test_columns_of_paths_are_known_by_the_same_suffixes() -> None:
     for suffix in (".jfif", ".jpe", ".avif", ".heic", ".TIF"):
         column = pd.Series([f"a/{number}{suffix}" for number in range(20)], name="photo")
-        assert image_columns(column.to_frame(), {}) == ("photo",)
+        assert path_columns(MODALITY, column.to_frame(), {}) == ("photo",)
         assert decide("photo", column).column.kind is Kind.IMAGE
     mixed = [f"{number}.{'svg' if number % 2 else 'jpe'}" for number in range(20)]
-    assert image_columns(pd.DataFrame({"photo": mixed}), {}) == ("photo",)
-    assert image_columns(pd.DataFrame({"photo": ["a.svg", "b.txt"]}), {}) == ()
+    assert path_columns(MODALITY, pd.DataFrame({"photo": mixed}), {}) == ("photo",)
+    assert path_columns(MODALITY, pd.DataFrame({"photo": ["a.svg", "b.txt"]}), {}) == ()

@@ -15,7 +15,7 @@ from PIL import Image
 from automl.controller.strategy.spaces import load_space
 from automl.core.family import FitContext, TrialStopped
 from automl.core.metrics import METRICS
-from automl.core.table import Features, Table
+from automl.core.table import Features, Kind, Table
 from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
 from automl.core.trial import TESTED_LOSS, TESTED_RATE
 from automl.data.images.folder import scan_images
@@ -64,7 +64,13 @@ def table(images: list[Any]) -> Table:
     for row, image in enumerate(images):
         column[row] = image
     nothing = np.empty((len(images), 0))
-    return Table(Features(images=("photo",)), nothing, nothing.astype(np.int32), (), (column,))
+    return Table(
+        Features(files={Kind.IMAGE: ("photo",)}),
+        nothing,
+        nothing.astype(np.int32),
+        (),
+        {Kind.IMAGE: (column,)},
+    )
 
 
 def target_of(task: Task, kinds: np.ndarray) -> np.ndarray:
@@ -137,7 +143,8 @@ def test_a_class_that_is_absent_has_its_column(name: str, pictures: Any) -> None
 @by_family
 def test_two_images_per_row_stand_side_by_side(name: str, pictures: Any) -> None:
     rows, kinds, _ = pictures
-    pair = replace(rows, features=Features(images=("a", "b")), images=(rows.images[0], rows.images[0][::-1]))
+    both = {Kind.IMAGE: (rows.images[0], rows.images[0][::-1])}
+    pair = replace(rows, features=Features(files={Kind.IMAGE: ("a", "b")}), files=both)
     assert fit(name, pair, kinds, TASKS["multiclass"]).predict(pair).shape == (ROWS, 3)
 
 

@@ -8,6 +8,7 @@ import pytest
 from automl.core.errors import DataError, UsageError
 from automl.core.metrics import METRICS
 from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask
+from automl.data.images.modality import MODALITY
 from automl.problem.splits import SplitPlan, default_folds, hold_out_test, make_split
 
 BINARY = BinaryTask(METRICS["accuracy"], ("no", "yes"))
@@ -182,9 +183,9 @@ def test_the_number_of_folds_follows_rows_and_budget():
     assert default_folds(7_000, 900)[0] == 8
     assert default_folds(54_000, 60)[0] == 1
     assert default_folds(200_000, None)[0] == 1
-    assert default_folds(4_000, 600, images=True)[0] == 1
-    assert default_folds(253, 180, images=True)[0] == 8
-    assert default_folds(4_000, None, images=True)[0] == 5
+    assert default_folds(4_000, 600, MODALITY)[0] == 1
+    assert default_folds(253, 180, MODALITY)[0] == 8
+    assert default_folds(4_000, None, MODALITY)[0] == 5
 
 
 def test_a_holdout_is_a_tenth_within_its_bounds():

@@ -71,12 +71,12 @@ def test_a_long_path_keeps_its_end() -> None:
 
 
 def test_copies_are_named_by_the_first_of_them() -> None:
-    from automl.report.facts.evidence import _same_images
+    from automl.report.facts.evidence import _same_files
 
-    table = SimpleNamespace(images=(np.array(["s#0", "s#1", "s#0"], dtype=object),))
+    table = SimpleNamespace(files={"image": (np.array(["s#0", "s#1", "s#0"], dtype=object),)})
     prepared: Any = SimpleNamespace(
         paths=np.array(["a.jpg", "b.jpg", "c.jpg"], dtype=object), problem=SimpleNamespace(table=table)
     )
-    found = _same_images(prepared, np.array([0, 1, 2]))
+    found = _same_files(prepared, np.array([0, 1, 2]))
     assert found is not None
     assert list(found) == ["", "", "a.jpg"]

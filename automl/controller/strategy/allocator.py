@@ -57,10 +57,8 @@ def opening_of(names: Sequence[str]) -> list[str]:
         if name in known and name != BASELINE:
             own = min(known[name].kinds - TABLE_KINDS, default="")
             places.setdefault(own, []).extend((place, name) for place in known[name].opening)
-    queues = [
-        [name for _, name in sorted(places[own])] for own in sorted(places, key=lambda own: (not own, own))
-    ]
-    queues = [queue for queue in queues if queue] or [[]]
+    in_turn = sorted((own for own, found in places.items() if found), key=lambda own: (own == "", own))
+    queues = [[name for _, name in sorted(places[own])] for own in in_turn] or [[]]
     if BASELINE in names:
         queues[0].insert(0, BASELINE)
     opening = [name for turn in zip_longest(*queues) for name in turn if name is not None]

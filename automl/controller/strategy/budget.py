@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from automl.core.family import BASELINE
+from automl.core.modality import TABLES, Modality
 from automl.core.pace import Pace
 
 SCARCE = 0.6
+_MANY_ROWS = 10_000
 
 
-def trial_seconds(seconds: float, rows: int, *, images: bool = False) -> float:
-    """Seconds of a budget that a single trial may take at most.
+def trial_seconds(seconds: float, rows: int, modality: Modality = TABLES) -> float:
+    """Seconds of a budget that a single trial may take at most: a share by modality, 8 s in any case.
 
-    A sixth where every family can have several trials, a quarter on more rows, a third for images, where
-    a net that sees all of them takes long and features are kept for others; 8 s in any case.
+    On tables a sixth where every family can have several trials, a quarter on more rows.
     """
-    return max(8.0, seconds / (3 if images else 6 if rows < 10_000 else 4))
+    few, many = modality.trials_in_budget
+    return max(8.0, seconds / (few if rows < _MANY_ROWS else many))
 
 
 @dataclass

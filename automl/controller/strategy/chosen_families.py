@@ -12,7 +12,6 @@ from automl.controller.strategy.spaces import load_space
 from automl.core.errors import UsageError, did_you_mean
 from automl.core.family import BASELINE, Family, Scope
 from automl.core.typed_values import Value
-from automl.data.images.pixels import mostly_elongated
 from automl.families import families as known_families
 from automl.problem.capacity import device
 from automl.problem.preparation import Prepared
@@ -58,11 +57,9 @@ def fitting_families(chosen: Sequence[str], prepared: Prepared, settings: Settin
     present = prepared.layout.features.kinds
     spaces: dict[str, SearchSpace] = {}
     absent_weights: dict[Value, str] = {}
-    notes: list[str] = []
     scope = _scope(prepared, settings)
-    elongated = mostly_elongated(prepared.problem.table.images)
-    if elongated:
-        notes.append("Most pictures are tall or wide: whole ones are among the first views, beside squares.")
+    circumstances = prepared.problem.modality.circumstances(prepared.problem.table)
+    notes = [*circumstances.notes]
     for name in chosen:
         family = known[name]
         if prepared.task.name not in family.tasks or not (family.kinds & present or name == BASELINE):
@@ -74,7 +71,7 @@ def fitting_families(chosen: Sequence[str], prepared: Prepared, settings: Settin
         absent_weights |= at_hand.absent
         if at_hand.space is not None:
             space = at_hand.space.for_task(prepared.task.name, len(prepared.problem.target))
-            spaces[name] = space.for_kinds(present).for_pictures(elongated=elongated)
+            spaces[name] = space.for_kinds(present).where(circumstances.hold)
     if set(spaces) <= {BASELINE} and set(chosen) != {BASELINE}:
         raise UsageError(
             f"None of the families {', '.join(chosen)} can handle {prepared.task.name} on these columns."
@@ -106,8 +103,7 @@ def _scope(prepared: Prepared, settings: Settings) -> Scope:
     folds = prepared.problem.split.folds
     seconds = math.inf
     if settings.seconds is not None:
-        images = bool(prepared.problem.table.images)
-        seconds = trial_seconds(settings.seconds, prepared.rows, images=images)
+        seconds = trial_seconds(settings.seconds, prepared.rows, prepared.problem.modality)
     return Scope(len(folds[0].train), len(folds), seconds, device(settings.device))
 
 

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.core.errors import SpaceError, did_you_mean
-from automl.core.table import Kind
 from automl.core.typed_values import Value, field_defaults, field_types
 
 TASKS = ("binary", "multiclass", "regression")
@@ -49,7 +48,7 @@ class Param:
     default: Value = None
     tasks: tuple[str, ...] = TASKS
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     def active(self, values: Mapping[str, Any]) -> bool:
         """Whether its conditions hold for these values of the other parameters."""
@@ -142,12 +141,12 @@ class SearchSpace:
             ),
         )
 
-    def for_pictures(self, *, elongated: bool) -> SearchSpace:
-        """The part that is tried on such pictures, or on tables."""
-        kept = tuple(entry for entry in self.portfolio if elongated or not entry.elongated)
+    def where(self, hold: Collection[str]) -> SearchSpace:
+        """The part that is tried in these :class:`~automl.core.modality.Circumstances`, by their names."""
+        kept = tuple(entry for entry in self.portfolio if "elongated" in hold or not entry.elongated)
         return replace(self, portfolio=kept)
 
-    def for_kinds(self, present: Collection[Kind]) -> SearchSpace:
+    def for_kinds(self, present: Collection[str]) -> SearchSpace:
         """The part that makes a difference for a table with these kinds of columns.
 
         Entries that differed only in what is left out count once.

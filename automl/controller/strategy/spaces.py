@@ -32,8 +32,9 @@ import yaml
 from automl.controller.strategy.space import TASKS, Param, PortfolioEntry, SearchSpace, bind_params
 from automl.core.errors import SpaceError, StorageError, UsageError, did_you_mean
 from automl.core.family import FAMILY_GROUP
-from automl.core.table import Kind
+from automl.core.table import TABLE_KINDS
 from automl.core.typed_values import Value, field_defaults, field_types
+from automl.data.modalities import modalities
 
 __all__ = [
     "Param",
@@ -51,7 +52,6 @@ __all__ = [
 _KINDS = ("float", "int", "choice")
 _PARAM_KEYS = (*_KINDS, "log", "step", "default", "tasks", "when", "kinds")
 _ENTRY_KEYS = ("name", "tasks", "log_target", "rows", "elongated")
-_KIND_NAMES = tuple(kind.value for kind in (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.IMAGE))
 _LOCAL = Path("search_spaces")
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -240,7 +240,7 @@ class _Reader:
             ),
             tasks=self._tasks(body, *key),
             when=self._conditions(body, before, *key),
-            kinds=tuple(Kind(name) for name in self._some_of(body, "kinds", _KIND_NAMES, *key)),
+            kinds=self._some_of(body, "kinds", (*sorted(TABLE_KINDS), *modalities()), *key),
         )
         self._check(param)
         return param

@@ -202,13 +202,7 @@ def _overlap(layout: Layout, table: Table, test: Table) -> Iterable[Finding]:
     """Rows of the test part whose inputs also occur in the data; duplicates may be the same rows."""
     if not table.features.kinds:
         return
-    both = Table(
-        table.features,
-        np.concatenate([table.numbers, test.numbers]),
-        np.concatenate([table.codes, test.codes]),
-        tuple(np.concatenate(pair) for pair in zip(table.texts, test.texts, strict=True)),
-        tuple(np.concatenate(pair) for pair in zip(table.images, test.images, strict=True)),
-    )
+    both = table.followed_by(test)
     repeats = find_repeats(both, layout.plans)
     overlapping = np.isin(repeats.groups[table.rows :], repeats.groups[: table.rows])
     count = int(overlapping.sum())

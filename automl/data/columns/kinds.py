@@ -39,9 +39,10 @@ from automl.data.columns.levels import MAXIMUM, Counted, bounded_levels, count_l
 from automl.data.columns.number_plans import DurationPlan, NumberPlan
 from automl.data.columns.outcome import Outcome
 from automl.data.columns.parts import examples, find_parts
-from automl.data.columns.plans import CategoryPlan, ImagePlan, Plan, TextPlan
+from automl.data.columns.plans import CategoryPlan, FilePlan, Plan, TextPlan
 from automl.data.columns.structured import ClockPlan, DatePlan
-from automl.data.images.formats import PATH_PATTERN
+from automl.data.modalities import modalities
+from automl.data.named_files import SHARE
 
 FEW_LEVELS = 20
 _MOST_WORDS = 10  # distinct ones among numbers
@@ -61,7 +62,7 @@ def decide(
     name: str,
     column: pd.Series[Any],
     *,
-    forced: Kind | None = None,
+    forced: str | None = None,
     keep: bool = False,
     outcome: Outcome | None = None,
 ) -> Decision:
@@ -91,13 +92,13 @@ def decide(
     return _words(name, column, keep, outcome)
 
 
-def _left_out(name: str, kind: Kind, reason: str) -> Decision:
+def _left_out(name: str, kind: str, reason: str) -> Decision:
     return Decision(Column(name, kind, reason))
 
 
-def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
+def _as_asked(name: str, column: pd.Series[Any], kind: str) -> Decision:
     plan: Plan
-    if kind is Kind.NUMBER:
+    if kind == Kind.NUMBER:
         text = None if is_numeric(column) or column.dtype.kind == "m" else words(column)
         amounts = None if text is None else find_amounts(text)
         plain = PLAIN if text is None else notation_of(decimal_style(text))
@@ -106,9 +107,9 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
             raise DataError(
                 f"Column {name!r} was declared a number, but none of its values is a number. Drop it."
             )
-    elif kind is Kind.CATEGORY:
+    elif kind == Kind.CATEGORY:
         plan = _asked_category(name, count_levels(words(column)))
-    elif kind is Kind.DATE:
+    elif kind == Kind.DATE:
         detected = find_date_reading(words(column))
         reading = detected[0] if detected else DateReading("mixed")
         if np.isnan(moments(column, reading)).mean() > max(0.5, float(column.isna().mean()) + 0.2):
@@ -118,7 +119,7 @@ def _as_asked(name: str, column: pd.Series[Any], kind: Kind) -> Decision:
             )
         return _dates(name, column, reading, "asked for")
     else:
-        plan = TextPlan(name) if kind is Kind.TEXT else ImagePlan(name)
+        plan = TextPlan(name) if kind == Kind.TEXT else FilePlan(name, kind)
     return Decision(Column(name, kind, "asked for"), plan)
 
 
@@ -304,7 +305,7 @@ def _as_series(text: Words) -> pd.Series[Any]:
 
 
 def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision | None:
-    """Decide on truth values, image paths, dates and times of day."""
+    """Decide on truth values, paths of files, dates and times of day."""
     valid = text.drop_null()
     first = valid[0].as_py()
     if first.lower() in ("true", "false"):
@@ -312,8 +313,10 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
         if pc.all(truths).as_py() and pc.count_distinct(pc.utf8_lower(valid)).as_py() == 2:
             return _truth(name, pd.Series([True, False]), keep=True)
     head = valid[:1000]
-    if float(pc.mean(pc.cast(pc.match_substring_regex(head, PATH_PATTERN), pa.float64())).as_py()) >= 0.9:
-        return Decision(Column(name, Kind.IMAGE, "paths of image files"), ImagePlan(name))
+    for kind, modality in modalities().items():
+        ends = pc.match_substring_regex(head, modality.path_pattern)
+        if modality.suffixes and float(pc.mean(pc.cast(ends, pa.float64())).as_py()) >= SHARE:
+            return Decision(Column(name, kind, f"paths of {kind} files"), FilePlan(name, kind))
     detected = find_date_reading(text)
     if detected is not None:
         reading, remark = detected

@@ -28,7 +28,7 @@ class Pieces:
     numbers: list[Array] = field(default_factory=list)
     codes: list[Codes] = field(default_factory=list)
     texts: list[Strings] = field(default_factory=list)
-    images: list[Strings] = field(default_factory=list)
+    files: list[Strings] = field(default_factory=list)
     days: Array | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -67,9 +67,19 @@ class Plan(ABC):
         return ()
 
     @property
-    def image_names(self) -> tuple[str, ...]:
-        """Names of the image columns that it makes."""
+    def file_names(self) -> tuple[str, ...]:
+        """Names of the columns of files that it makes."""
         return ()
+
+    @property
+    def kind(self) -> str:
+        """The kind of these files."""
+        return ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all that it gives."""
+        return (*self.number_names, *self.category_names, *self.text_names, *self.file_names)
 
     @property
     def reads_words(self) -> bool:
@@ -190,25 +200,41 @@ class TextPlan(Plan):
 
 
 @dataclass(frozen=True)
-class ImagePlan(Plan):
-    """Paths of image files, passed on as they are."""
+class FilePlan(Plan):
+    """Paths of files of one kind, passed on as they are.
 
-    type: ClassVar[str] = "image"
+    Attributes
+    ----------
+    of:
+        Their kind, such as ``image``.
+    """
+
+    type: ClassVar[str] = "files"
+    of: str = ""
 
     @property
-    def image_names(self) -> tuple[str, ...]:
+    def kind(self) -> str:
+        """Their kind."""
+        return self.of
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
         """The column's own name."""
         return (self.column,)
 
     def encode(self, column: pd.Series[Any]) -> Pieces:
-        """Trimmed paths; images in memory as they are."""
+        """Trimmed paths; what was passed in memory as it is."""
         if column.dtype.kind != "O" or all(isinstance(cell, str) for cell in column):
-            return Pieces(images=[strings(column)])
+            return Pieces(files=[strings(column)])
         cells = np.empty(len(column), dtype=object)
         for place, cell in enumerate(column):
             missing = cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell))
             cells[place] = cell.strip() if isinstance(cell, str) else "" if missing else cell
-        return Pieces(images=[cells])
+        return Pieces(files=[cells])
+
+    def to_json(self) -> dict[str, Any]:
+        """The type is their kind, as it was before there were files of other kinds."""
+        return {"type": str(self.of), "column": self.column}
 
 
 def strings(column: pd.Series[Any]) -> Strings:

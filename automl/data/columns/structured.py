@@ -17,7 +17,8 @@ from automl.data.cells.amounts import Notation
 from automl.data.cells.dates import ISO, DateReading, date_fields, hours, read_dates
 from automl.data.cells.plain import Words, parse_numbers, words
 from automl.data.columns.number_plans import DurationPlan, NumberPlan, notation_of_format_1
-from automl.data.columns.plans import CategoryPlan, ImagePlan, Pieces, Plan, TextPlan, codes_of
+from automl.data.columns.plans import CategoryPlan, FilePlan, Pieces, Plan, TextPlan, codes_of
+from automl.data.modalities import modalities
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,6 @@ _PLANS: dict[str, type[Plan]] = {
         DurationPlan,
         CategoryPlan,
         TextPlan,
-        ImagePlan,
         DatePlan,
         ClockPlan,
         PartsPlan,
@@ -197,6 +197,8 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
     """The plan that :meth:`Plan.to_json` wrote."""
     body = {key: _tuples(value) for key, value in data.items() if key != "type"}
     kind = _PLANS.get(data["type"])
+    if data["type"] in modalities():
+        return FilePlan(data["column"], data["type"])
     if kind is None:
         raise DataError(
             f"The model has a column of type {data['type']!r}, which this version of automl does not know. "

@@ -10,7 +10,8 @@ from automl.data.images.formats import read_suffixes
 from automl.data.images.layout import LAYOUT, class_folders
 from automl.data.images.walk import ImageFile, Scan, Tree
 
-IMAGE, LABEL = "image", "label"
+IMAGE = "image"
+"""Name of the column of paths."""
 
 
 def scan_classes(root: Path) -> Scan:
@@ -48,25 +49,6 @@ def scan_images(root: Path) -> Scan:
     if not tree.scan.files:
         raise DataError(f"{_no_image(tree)} Next: check the path.")
     return tree.scan
-
-
-def refuse_path(path: str, root: Path, *, outside: bool = False) -> str:
-    """The reason not to open a path from a table, or an empty string.
-
-    Parameters
-    ----------
-    outside:
-        Whether paths may lead out of ``root``.
-    """
-    if "\x00" in path:
-        return "holds a NUL character"
-    if outside:
-        return ""
-    try:
-        inside = (root / path).resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:  # a name that is too long, or a loop of links
-        return f"cannot be followed ({getattr(error, 'strerror', None) or error})"
-    return "" if inside else f"leads out of the images' folder {str(root)!r}"
 
 
 def _check_layout(tree: Tree) -> None:

@@ -32,8 +32,6 @@ HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 _HEIF_EXTRA = "pip install pillow-heif to read .heic"
 # Endings of paths in a table that name an image, even if it cannot be read.
 PATH_SUFFIXES = SUFFIXES + HEIF_SUFFIXES
-# The same as a pattern for whole columns.
-PATH_PATTERN = rf"(?i)\.({'|'.join(suffix[1:] for suffix in PATH_SUFFIXES)})$"
 # People expect these to be read as well, so leaving them out is a warning instead of a note.
 UNREAD_SUFFIXES = (
     *(".heics", ".heifs", ".jxl", ".jxr", ".wdp", ".svg", ".eps", ".ps"),

@@ -16,6 +16,7 @@ from automl.core.clock import Clock
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task, task_from_json
 from automl.core.trial import Trial
+from automl.data.modalities import modalities
 from automl.model.champion import Champion
 from automl.model.class_weights import apply_weights
 from automl.problem.preparation import Prepared
@@ -198,17 +199,19 @@ def gather(
         folds[:, rows],
         _story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
         paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
-        same_as=_same_images(prepared, rows),
+        same_as=_same_files(prepared, rows),
     )
     places = evidence.sample_places()
     return evidence.with_sample(Sample(places, problem.table.take(rows[places])))
 
 
-def _same_images(prepared: Prepared, rows: Rows) -> npt.NDArray[np.str_] | None:
-    """Per row the path of an earlier one whose image is the same, byte for byte."""
+def _same_files(prepared: Prepared, rows: Rows) -> npt.NDArray[np.str_] | None:
+    """Per row the path of an earlier one whose file is the same, byte for byte."""
     if prepared.paths is None:
         return None
-    references = prepared.problem.table.images[0]  # equal images, equal references
+    files = prepared.problem.table.files
+    # Equal files, equal references; the first kind is the one whose paths are told.
+    references = next(files[kind][0] for kind in modalities() if files.get(kind))
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(str(references[row]), int(row))
@@ -254,7 +257,7 @@ def _story(
         notes=prepared.notes,
         findings=tuple(asdict(finding) for finding in prepared.findings),
         columns=tuple(
-            {"name": column.name, "kind": column.kind.value, "reason": column.reason}
+            {"name": column.name, "kind": str(column.kind), "reason": column.reason}
             for column in prepared.layout.columns
         ),
     )

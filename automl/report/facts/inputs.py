@@ -14,7 +14,7 @@ from automl.core.text import counted
 from automl.data.cells.missing import LabelColumn
 from automl.data.digest import frame_digest
 from automl.data.files.readers import read_table
-from automl.data.images.table import table_digest
+from automl.data.modalities import modality_of
 from automl.data.target import clean_target
 from automl.model.predictor import Predictor
 from automl.problem.settings import Settings, TextFormat
@@ -41,13 +41,13 @@ class Rows:
 
     Attributes
     ----------
-    images:
-        Whether the data holds images: :func:`read_image_rows` reads its other columns.
+    files:
+        Whether the data names files: :func:`read_rows_of_files` reads its other columns.
     """
 
     frame: pd.DataFrame | None = None
     reason: str = ""
-    images: bool = False
+    files: bool = False
 
 
 def read_rows(material: Material, evidence: Evidence, data: str | None = None) -> Rows:
@@ -58,8 +58,9 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
     UsageError
         When ``data`` was given and is not what was searched.
     """
-    if any(column["kind"] == "image" for column in evidence.story.columns):
-        return Rows(reason="it is computed for tables; this data holds images", images=True)
+    modality = modality_of([column["kind"] for column in evidence.story.columns])
+    if modality.kind:
+        return Rows(reason=f"it is computed for tables; this data holds {modality.rows}", files=True)
     path = Path(data) if data is not None else _found(material)
     if path is None:
         return Rows(reason="the search had a DataFrame, or its file is gone; pass the file with --data")
@@ -75,25 +76,25 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
     return _compared(clean.frame, frame_digest(clean.frame), evidence, path, given=data is not None)
 
 
-def read_image_rows(material: Material, evidence: Evidence, data: str | None, store: Path) -> Rows:
-    """The rows of a table with paths of images, whose digest is of the images' contents.
+def read_rows_of_files(material: Material, evidence: Evidence, data: str | None, store: Path) -> Rows:
+    """The rows of a table with paths of files, whose digest is of the files' contents.
 
     Parameters
     ----------
     store:
-        Where decoded images are kept: only files that changed are decoded again.
+        Where opened files are kept: only those that changed are read again.
 
     Raises
     ------
     UsageError
-        For a folder of images, which has no columns, and when ``data`` is not what was searched.
+        For a folder of files, which has no columns, and when ``data`` is not what was searched.
     """
     path = Path(data) if data is not None else _found(material)
     if path is None:
         return Rows(reason="its file is gone; pass it with --data")
     if path.is_dir():
         raise UsageError(
-            "--slice: a folder of images has no columns besides its classes, which the report scores one by "
+            "--slice: a folder of files has no columns besides its classes, which the report scores one by "
             "one. For groups, search a table with a column of paths and one of groups: "
             "automl search TABLE.csv --target COLUMN --image-root FOLDER."
         )
@@ -111,8 +112,7 @@ def read_image_rows(material: Material, evidence: Evidence, data: str | None, st
     labels = LabelColumn(material.search.target)
     source = open_source(settings, lambda: read_table(path, labels=labels, **_reading(given)))
     clean = clean_target(source.read.frame, material.search.target, task=settings.task)
-    digest = table_digest(source.images, clean.frame, frame_digest)
-    return _compared(clean.frame, digest, evidence, path, given=data is not None)
+    return _compared(clean.frame, source.digest(clean.frame), evidence, path, given=data is not None)
 
 
 def _compared(frame: pd.DataFrame, digest: str, evidence: Evidence, path: Path, *, given: bool) -> Rows:

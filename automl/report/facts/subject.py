@@ -9,22 +9,17 @@ from typing import Any
 
 from automl.core.intervals import score_interval
 from automl.core.text import range_text, score_text, weight_texts
+from automl.data.modalities import modalities
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
 from automl.report.facts.inputs import Rows
 from automl.report.facts.timeline import Clock, clock_of, family_colours
 from automl.tracker.material import Material
 
-PICTURES = {
-    "images/top_losses.png": (
-        "The held-out images with the greatest losses: the true class, and below it what was predicted. "
-        "Where a heat map stands beside an image, the bright parts spoke for the predicted class (Grad-CAM). "
-        "All held-out images, by loss and with labels that are probably wrong first, are listed with their "
-        "paths in images/held_out.csv on the search's run."
-    ),
-    "images/classes.png": "Examples of each class.",
-}
-"""What may lie on a search's run, and what it shows."""
+
+def captions() -> dict[str, str]:
+    """What may lie on a search's run to be shown, and what it shows; the sheets of all modalities."""
+    return {name: caption for item in modalities().values() for name, caption in item.captions.items()}
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ class Subject:
     versions:
         Of the libraries that made the champion.
     pictures:
-        Sheets of images (PNG) that the search left on its run, by their names in :data:`PICTURES`.
+        Sheets (PNG) that the search left on its run, by their names in :func:`captions`.
     """
 
     material: Material

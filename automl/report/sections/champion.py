@@ -12,9 +12,9 @@ from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words
 from automl.report.facts.slices import LEAST_ROWS, WITHIN, Slice
-from automl.report.facts.subject import PICTURES, Subject
+from automl.report.facts.subject import Subject
 from automl.report.figures import champion as figures
-from automl.report.sections.markup import Markup, photo, picture, section, table, tag
+from automl.report.sections.markup import Markup, picture, section, table, tag
 
 _CLASS_ROWS = 30
 _GROUPS, _NAMED = 10, 4
@@ -251,11 +251,10 @@ def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
 def drivers_section(subject: Subject) -> Markup:
     """Permutation importance and partial dependence."""
     title = "What drives it"
-    sheets = [photo(content, alt=PICTURES[name]) for name, content in subject.pictures.items()]
     found, evidence = subject.explanation, subject.evidence
     if found is None or evidence is None or not (found.importances or found.groups):
-        if sheets:
-            return section("drivers", title, *sheets)
+        if subject.pictures:  # they show it in their own section
+            return Markup("")
         return section("drivers", title, tag("p", f"Not computed: {_unexplained(subject)}.", class_="muted"))
     told = headline(found)
     how = (
@@ -305,7 +304,7 @@ def drivers_section(subject: Subject) -> Markup:
             tag("p", note, class_="muted"),
             tag("div", *shown, class_="plots small"),
         ]
-    return section("drivers", title, *parts, *sheets)
+    return section("drivers", title, *parts)
 
 
 def _unexplained(subject: Subject) -> str:

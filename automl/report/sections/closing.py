@@ -6,9 +6,9 @@ import shlex
 from collections import defaultdict
 
 from automl.core.metrics import METRICS
-from automl.core.table import Kind
 from automl.core.text import share_text
 from automl.core.trial import Status
+from automl.data.modalities import modality_of
 from automl.problem.search_command import search_command
 from automl.report.facts.inputs import columns_words
 from automl.report.facts.parameters import parameter_shares
@@ -120,17 +120,15 @@ def use_section(subject: Subject) -> Markup:
         model = name if search.is_champion else search.run_id
         parts += [tag("p", note)] if (note := subject.summary.get("succession")) else []
         kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
-        images = kinds == {Kind.IMAGE.value}
-        place, given = ("unsorted/", "'unsorted/'") if images else ("NEW.csv", "frame")
-        takes = "a folder, an image, or a list of them" if images else "a DataFrame, or the path of a file"
+        modality = modality_of(kinds, alone=True)
         lines = [
             "import automl",
             "",
             f"model = automl.load({model!r})",
-            f"model.predict({given})  # {takes}",
+            f"model.predict({modality.value})  # {modality.accepts}",
         ]
         if subject.evidence is not None and subject.evidence.task.labels:
-            lines.append(f"model.predict_proba({given})")
+            lines.append(f"model.predict_proba({modality.value})")
         model_uri = shlex.quote(subject.summary["model_uri"])
         served = (
             f"export MLFLOW_TRACKING_URI={shlex.quote(uri)}",
@@ -138,7 +136,7 @@ def use_section(subject: Subject) -> Markup:
         )
         parts += [
             tag("h3", "Predict"),
-            code(f"automl predict {shlex.quote(model)} {place} -o predictions.csv"),
+            code(f"automl predict {shlex.quote(model)} {modality.example} -o predictions.csv"),
             code("\n".join(lines)),
             tag("h3", "Serve"),
             code("\n".join(served)),

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from automl.core.family import FitContext, Outlook, Scope, TrialStopped
-from automl.core.table import Features, Table
+from automl.core.table import Features, Kind, Table
 from automl.data.images.pixels import pictures_of
 from automl.data.images.store import store_pixels
 from automl.families import families
@@ -42,7 +42,13 @@ def table(tmp_path: Path) -> Table:
     stored = store_pixels(files, tmp_path / "cache")
     column = np.array([stored.references[str(file)] for file in files], dtype=object)
     nothing = np.empty((COUNT, 0))
-    return Table(Features(images=("photo",)), nothing, nothing.astype(np.int32), (), (column,))
+    return Table(
+        Features(files={Kind.IMAGE: ("photo",)}),
+        nothing,
+        nothing.astype(np.int32),
+        (),
+        {Kind.IMAGE: (column,)},
+    )
 
 
 def test_a_stopped_pass_keeps_its_part_and_the_next_goes_on(table: Table) -> None:

@@ -41,7 +41,13 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Predictor, l
     stored = store_pixels(files, tmp_path / "cache")
     column = np.array([stored.references[str(file)] for file in files], dtype=object)
     nothing = np.empty((COUNT, 0))
-    table = Table(Features(images=("photo",)), nothing, nothing.astype(np.int32), (), (column,))
+    table = Table(
+        Features(files={Kind.IMAGE: ("photo",)}),
+        nothing,
+        nothing.astype(np.int32),
+        (),
+        {Kind.IMAGE: (column,)},
+    )
     family = families()["image_probe"]
     members = []
     for number, c in enumerate((0.1, 1.0)):

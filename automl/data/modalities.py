@@ -1,0 +1,95 @@
+"""Which kinds of data there are: tables, images, and those of plug-ins that are installed.
+
+A plug-in is a package with an entry point in the group ``automl.modalities`` that leads to a
+:class:`~automl.core.modality.Modality` or to a module with a ``MODALITY``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
+
+from automl.core.errors import DataError, UsageError, did_you_mean
+from automl.core.modality import MODALITY_GROUP, TABLES, FolderTable, Modality
+from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
+from automl.core.table import Kind
+from automl.data.images.modality import MODALITY as IMAGES
+
+
+def modalities() -> dict[str, Modality]:
+    """Every usable kind of files, by the kind of its columns; images first."""
+    return dict(_discovered().known)
+
+
+def broken_modalities() -> tuple[BrokenPlugIn, ...]:
+    """Plug-ins that could not be imported, hold no modality, or take another one's kind."""
+    return _discovered().broken
+
+
+def refresh_modalities() -> None:
+    """Look again, where a plug-in was installed or removed while this process runs."""
+    _discovered.cache_clear()
+
+
+def modality_of(kinds: Collection[str], *, alone: bool = False) -> Modality:
+    """The modality that decides what rows with columns of these kinds cost; tables where there is no other.
+
+    Parameters
+    ----------
+    alone:
+        Only where there is nothing but its files.
+    """
+    present = [item for kind, item in modalities().items() if kind in kinds]
+    if not present or (alone and len({*kinds}) > 1):
+        return TABLES
+    return min(present, key=lambda item: item.chunk_rows)
+
+
+def kind_named(name: str) -> str:
+    """The kind of columns of this name: of tables, or of a modality.
+
+    Raises
+    ------
+    UsageError
+        When there is none; with what is close to it, or with the cause where its plug-in is broken.
+    """
+    if name in set(Kind):
+        return Kind(name)
+    if name in modalities():
+        return name
+    broken = next((item.error for item in broken_modalities() if item.name == name), None)
+    if broken is not None:
+        raise UsageError(f"The plug-in for the column kind {name!r} is broken: {broken}")
+    raise UsageError(f"There is no column kind {name!r}. {did_you_mean(name, [*Kind, *modalities()])}")
+
+
+def read_folder(path: Path) -> tuple[Modality, FolderTable]:
+    """A folder of files as a table, by the first modality that knows it for its own; images are asked last.
+
+    Raises
+    ------
+    DataError
+        Where nobody can read it; the message is that of images, and names plug-ins that are broken.
+    """
+    try:
+        for modality in reversed(modalities().values()):
+            found = None if modality.folder is None else modality.folder(path)
+            if found is not None:
+                return modality, found
+    except DataError as error:
+        broken = [f" The plug-in {item.name!r} is broken: {item.error}" for item in broken_modalities()]
+        if not broken:
+            raise
+        raise DataError(f"{error}{''.join(broken)}") from error
+    raise AssertionError("images read every folder, or refuse it")
+
+
+@cache
+def _discovered() -> Offers[Modality]:
+    return offers(
+        MODALITY_GROUP,
+        {IMAGES.kind: IMAGES},
+        lambda loaded: held_by(loaded, "MODALITY", Modality),
+        lambda item: item.kind,
+    )
