@@ -69,8 +69,8 @@ def test_a_killed_worker_leaves_the_features_it_had(table: Table) -> None:
     view, (column,) = view_of(LITE, 32, SIDE), table.images
     code = f"""
 import os, signal, numpy as np
-from automl.data.images_pixels import pictures_of
-from automl.training import image_features as f
+from automl.data.images.pixels import pictures_of
+from automl.families.nets.images import features as f
 f._SAVE_SECONDS = f._SAVE_SHARE = 0.0
 def report(done, images):
     if done > {COUNT // 2}: os.kill(os.getpid(), signal.SIGKILL)
