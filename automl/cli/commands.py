@@ -6,6 +6,7 @@ import click
 
 from automl.cli.check import check
 from automl.cli.examples import example
+from automl.cli.executors import executors
 from automl.cli.predict import predict
 from automl.cli.record import COMMANDS as RECORD
 from automl.cli.reports import COMMANDS as REPORTS
@@ -46,5 +47,5 @@ def commands(debug: bool) -> None:
     """Hold the commands; ``--debug`` is read in :func:`automl.cli.process.main`."""
 
 
-for _command in (check, predict, example, families, spaces, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
+for _command in (check, predict, example, families, spaces, executors, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
     commands.add_command(_command)

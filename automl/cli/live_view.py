@@ -16,6 +16,7 @@ from automl.core.trial import Status, Trial
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from automl.executors.base import Capacity
     from automl.problem.preparation import Prepared
 
 _DRAW_SECONDS = 0.25
@@ -31,7 +32,6 @@ class LiveView(View):
         events: EventLog | None = None,
         *,
         trials: int | None = None,
-        memory_bytes: int = 0,
     ) -> None:
         super().__init__(events)
         from rich.live import Live
@@ -40,9 +40,13 @@ class LiveView(View):
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._plain = not console.encoding.lower().startswith("utf")
         self._trials = trials
-        self._memory = (0, memory_bytes)
+        self._memory = (0, 0)
         self._drawn = self._measured = 0.0
         self._bar = 0
+
+    def placed(self, capacity: Capacity) -> None:
+        """Show the limit of the memory beside what is in use."""
+        self._memory = (self._memory[0], capacity.memory_bytes)
 
     def preparing(self, fraction: float, message: str) -> None:
         """A bar that is written over."""
@@ -125,7 +129,6 @@ def view_for(
     quiet: bool,
     events: str | None = None,
     trials: int | None = None,
-    memory_bytes: int = 0,
 ) -> View:
     """The view that fits the stream: live on a terminal, lines elsewhere, none when quiet."""
     log = None if events is None else EventLog(events)
@@ -135,4 +138,4 @@ def view_for(
         return PlainView(stream, log)
     from rich.console import Console
 
-    return LiveView(Console(file=stream), log, trials=trials, memory_bytes=memory_bytes)
+    return LiveView(Console(file=stream), log, trials=trials)

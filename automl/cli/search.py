@@ -37,12 +37,10 @@ def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: A
     with uncollected():
         from automl.cli.live_view import view_for
         from automl.controller.start import search as run
-        from automl.problem.settings import memory_limit
 
-    memory = memory_limit(given.pop("memory"))  # measured once, for the picture and for the search
-    view = view_for(sys.stderr, quiet=quiet, events=events, trials=given["trials"], memory_bytes=memory)
+    view = view_for(sys.stderr, quiet=quiet, events=events, trials=given["trials"])
     with view:
-        result = run(data, **given, memory=memory, watcher=view, started=process_start())
+        result = run(data, **given, watcher=view, started=process_start())
         view.delivered(result)
     return conclude(result, view, as_json=as_json, quiet=quiet)
 

@@ -22,6 +22,7 @@ from automl.core.trial import Progress, Trial
 
 if TYPE_CHECKING:
     from automl.controller.result import SearchResult
+    from automl.executors.base import Capacity
     from automl.problem.preparation import Prepared
 
 _LINE_SECONDS = 10.0
@@ -92,6 +93,9 @@ class View:
     def exit_code(self) -> int:
         """130 after Ctrl-C, 143 after SIGTERM."""
         return 128 + (self._signal or signal.SIGINT)
+
+    def placed(self, capacity: Capacity) -> None:
+        """Ignored: the live view alone shows the limit of the memory."""
 
     def stop_requested(self) -> bool:
         """Return whether the user asked the search to stop."""

@@ -37,7 +37,13 @@ def loop_for(
 ) -> Loop:
     """The loop of a search that has not begun a trial yet."""
     problem, timed, seed = prepared.problem, settings.trials is None, settings.seed
-    limits = TimeLimits(problem=problem, clock=clock, timed=timed, slots=folder.outset.slots)
+    limits = TimeLimits(
+        problem=problem,
+        clock=clock,
+        timed=timed,
+        slots=folder.outset.slots,
+        cores=lambda: executor.capacity.cores,
+    )
     readiness = readiness_for(problem, folder.outset, timed=timed)
     builder = EnsembleBuilder(problem.task.metric, problem.target[problem.split.scored], seed=seed)
     pruner = Pruner(problem, builder)

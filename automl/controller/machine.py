@@ -1,18 +1,18 @@
-"""The machine's share in a search: where trials run, how many at once, with how many threads each."""
+"""The place of a search's trials: its executor, how many run at once, and with how many threads each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from automl.core.errors import UsageError
+from automl.core.modality import Modality
 from automl.core.table import Table
-from automl.executors.base import Executor
-from automl.executors.inline import InlineExecutor
-from automl.executors.local import LocalExecutor
-from automl.problem.capacity import cores
+from automl.executors import executor_type
+from automl.executors.base import Allowance, Executor, ExecutorType
 from automl.problem.settings import Settings
+from automl.problem.source import is_folder
 
 HURRY_SECONDS = 8.0
-_WORKER_BYTES = 1.5e9
 
 
 @dataclass(frozen=True)
@@ -24,36 +24,65 @@ class Division:
 
 
 def hurried(settings: Settings) -> bool:
-    """Tell whether the budget is too short for workers, which take a few seconds to start."""
+    """Tell whether the budget is too short for any but quick families."""
     return settings.seconds is not None and settings.seconds < HURRY_SECONDS
 
 
 def executor_for(settings: Settings) -> Executor:
-    """The executor of the trials: in this process, or in workers."""
-    if _in_this_process(settings):
-        return InlineExecutor()
-    return LocalExecutor(_most_workers(settings), memory_bytes=settings.memory_bytes)
+    """The executor that was asked for; one in this process where the budget is too short for it to begin.
+
+    Raises
+    ------
+    UsageError
+        When there is none of that name, or its trials cannot reach the files of a folder.
+    """
+    chosen = _chosen(settings)
+    if is_folder(settings.source):
+        _refuse_files(chosen)
+    return chosen.make(Allowance(workers=settings.workers, memory_bytes=settings.memory_bytes))
 
 
-def division_for(settings: Settings, table: Table) -> Division:
-    """The cores divided by the size of the table: many small fits, or few wide ones."""
-    if _in_this_process(settings):
-        return Division(1, cores())
+def check_reach(settings: Settings, modality: Modality) -> None:
+    """Check that trials reach the files that a table names.
+
+    Raises
+    ------
+    UsageError
+        For data that is in files where the executor shares no disk.
+    """
+    if modality.kind:
+        _refuse_files(_chosen(settings))
+
+
+def division_for(executor: Executor, table: Table, *, workers: int) -> Division:
+    """The executor's cores divided by the size of the table: many small fits, or few wide ones.
+
+    Parameters
+    ----------
+    workers:
+        Trials at once as the user wants them; 0 for no wish.
+    """
+    capacity, most = executor.capacity, executor.slots
+    machines = max(1, capacity.cores // capacity.trial_cores)
     cells = table.rows * max(1, table.numbers.shape[1] + table.codes.shape[1])
-    most = _most_workers(settings)
-    if settings.workers or cells < 1_000_000:
+    if workers or cells < 1_000_000:
         slots = most
     elif cells < 10_000_000:
-        slots = min(most, 2)
+        slots = min(most, 2 * machines)
     else:
-        slots = 1
-    return Division(slots, max(1, cores() // slots))
+        slots = min(most, machines)
+    return Division(slots, max(1, min(capacity.trial_cores, capacity.cores // slots)))
 
 
-def _in_this_process(settings: Settings) -> bool:
-    return settings.executor == "inline" or hurried(settings)
+def _chosen(settings: Settings) -> ExecutorType:
+    chosen = executor_type(settings.executor)
+    short = settings.seconds is not None and settings.seconds < chosen.least_seconds
+    return executor_type("inline") if short else chosen
 
 
-def _most_workers(settings: Settings) -> int:
-    """One per core, as far as each can have its memory."""
-    return settings.workers or max(1, min(cores(), int(settings.memory_bytes / _WORKER_BYTES)))
+def _refuse_files(chosen: ExecutorType) -> None:
+    if not chosen.shared_disk:
+        raise UsageError(
+            f"The executor {chosen.name!r} shares no disk with this process, and trials read files from it. "
+            "Next: choose another one with --executor; `automl executors` lists them."
+        )

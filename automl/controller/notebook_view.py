@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from automl.controller.result import SearchResult
+    from automl.executors.base import Capacity
     from automl.problem.preparation import Prepared
 
 UPDATE_SECONDS = 0.25
@@ -148,6 +149,9 @@ class NotebookView:
         self._ensemble = best
         self._better(best)
         self._note(f"Resumed: {len(trials)} trials are there already, {duration(spent)} used.")
+
+    def placed(self, capacity: Capacity) -> None:
+        """Ignored: the display shows no memory."""
 
     def ticked(self) -> None:
         """Draw when something changed, but not more than four times a second."""

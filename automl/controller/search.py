@@ -13,7 +13,7 @@ from automl.controller.assembly import loop_for
 from automl.controller.finish import Ended, deliver
 from automl.controller.folder import SearchFolder, tidy
 from automl.controller.loop import Loop
-from automl.controller.machine import division_for, executor_for, hurried
+from automl.controller.machine import check_reach, division_for, executor_for, hurried
 from automl.controller.readiness import nets_of
 from automl.controller.result import SearchResult
 from automl.controller.resume_checks import check_data, check_spaces, interrupted_before
@@ -23,14 +23,15 @@ from automl.controller.strategy.chosen_families import chosen_families, fitting_
 from automl.controller.strategy.space import SearchSpace
 from automl.controller.watchers import Recording, SearchWatcher
 from automl.core.clock import Clock
+from automl.core.environment import variables, weights_in
 from automl.core.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError
 from automl.core.pace import Meter
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.families import quick_families
-from automl.problem.capacity import device, libraries, patience
+from automl.problem.capacity import libraries, patience
 from automl.problem.preparation import Prepared, prepare
-from automl.problem.settings import Settings
+from automl.problem.settings import Settings, check_memory
 from automl.problem.source import is_folder
 from automl.tracker import (
     KeepModels,
@@ -45,7 +46,6 @@ from automl.tracker.names import Subject, name_for
 from automl.tracker.record import folder_name
 
 _BUSY = 0.6
-WEIGHTS_VARIABLE = "AUTOML_WEIGHTS_DIR"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,6 @@ class RunningSearch:
         """The search to its end, or to the user's interrupt."""
         # spinning OpenMP threads of several libraries would slow each other down on busy cores
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        if self.settings.weights_dir is not None:
-            os.environ[WEIGHTS_VARIABLE] = str(self.settings.weights_dir)  # workers inherit it
         chosen = chosen_families(self.settings)
         if hurried(self.settings) and not is_folder(self.settings.source):
             chosen = tuple(name for name in chosen if name in quick_families()) or chosen
@@ -89,15 +87,20 @@ class RunningSearch:
         if self.resumed is None:
             self._offer(interrupted_before(root, self.settings))
         with ExitStack() as stack:
+            stack.enter_context(variables(weights_in(self.settings.weights_dir)))  # workers inherit it
             if self.resumed is not None:
                 stack.enter_context(self.resumed)
             executor = stack.enter_context(executor_for(self.settings))
+            check_memory(executor.capacity.memory_bytes)
+            self.watcher.placed(executor.capacity)
             executor.warm(libraries(chosen), patience(self.settings, chosen))
             prepared = self._prepared()
-            fitting = fitting_families(chosen, prepared, self.settings)
+            check_reach(self.settings, prepared.problem.modality)
+            device = executor.device(self.settings.device)
+            fitting = fitting_families(chosen, prepared, self.settings, device=device)
             location = open_store(self.settings.tracking_uri, self.settings.store)
             prepared = self._named(prepared.noted(*fitting.notes), location)
-            folder = stack.enter_context(self._folder(prepared, fitting.spaces, location))
+            folder = stack.enter_context(self._folder(prepared, fitting.spaces, location, executor))
             result = self._tracked(
                 _Parts(
                     prepared=prepared,
@@ -144,7 +147,11 @@ class RunningSearch:
         return prepared.noted(note) if note else prepared
 
     def _folder(
-        self, prepared: Prepared, spaces: dict[str, SearchSpace], location: StoreLocation
+        self,
+        prepared: Prepared,
+        spaces: dict[str, SearchSpace],
+        location: StoreLocation,
+        executor: Executor,
     ) -> SearchFolder:
         """The search's folder: a new one, or that of the search to resume where nothing changed."""
         if self.resumed is not None:
@@ -152,7 +159,7 @@ class RunningSearch:
             check_spaces(self.resumed.outset, space_digests(spaces))
             return self.resumed
         tidy(location.root)
-        division = division_for(self.settings, prepared.problem.table)
+        division = division_for(executor, prepared.problem.table, workers=self.settings.workers)
         outset = Outset(
             name=self.settings.name,
             settings=plain_settings(self.settings),
@@ -161,7 +168,7 @@ class RunningSearch:
             test_digest=prepared.untouched_digest,
             slots=division.slots,
             threads=division.threads,
-            device=device(self.settings.device),
+            device=executor.device(self.settings.device),
             tracking_uri=None if location.is_default else location.uri,
             created=time.time(),
             spaces=space_digests(spaces),
@@ -188,12 +195,19 @@ class RunningSearch:
         """The loop, once the problem is where workers find it and the search is on record."""
         prepared, folder, outset = parts.prepared, parts.folder, parts.folder.outset
         nets = nets_of(parts.spaces.values())
-        problem = replace(prepared.problem, threads=outset.threads, device=outset.device, nets=nets)
+        problem = replace(
+            prepared.problem,
+            threads=outset.threads,
+            device=outset.device,
+            nets=nets,
+            weights_dir=str(self.settings.weights_dir or ""),
+        )
         problem.save(folder.path / "problem")
         parts.executor.start(folder.path / "problem", slots=outset.slots)
         self.watcher.prepared(prepared, self.settings.name, self.clock.seconds, self.clock.elapsed)
         started = time.time() - self.clock.elapsed
-        tracker.begin_search(search_record(self.settings, prepared, key=outset.key, started=started))
+        settings = replace(self.settings, memory_bytes=parts.executor.capacity.memory_bytes)
+        tracker.begin_search(search_record(settings, prepared, key=outset.key, started=started))
         return loop_for(
             self.settings,
             prepared,

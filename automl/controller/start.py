@@ -16,8 +16,8 @@ from automl.controller.search import RunningSearch
 from automl.controller.watchers import NOBODY, SearchWatcher
 from automl.core.clock import Clock, first_pace
 from automl.core.errors import UsageError, did_you_mean
-from automl.problem.options import one_of
-from automl.problem.settings import Settings, memory_limit
+from automl.executors import executor_type
+from automl.problem.settings import Settings
 from automl.tracker import default_uri, locate_store
 from automl.tracker.store.location import DEFAULT_ROOT
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Data = pd.DataFrame | str | os.PathLike[str]
 
 __all__ = ["SearchResult", "resume", "search"]
-
-EXECUTORS = ("local", "inline")
 
 
 def search(
@@ -113,7 +111,8 @@ def search(
         on a score that both have, beyond what chance explains, and no person promoted the other;
         ``always``; or ``never``. It is registered as a version in any case.
     workers, executor, memory, device:
-        Trials at once, ``local`` or ``inline``, bytes for all workers, ``auto``, ``cpu`` or ``cuda``.
+        Trials at once; where they run: ``local``, ``inline``, or the name of another package's executor;
+        bytes for all workers (default: 80 % of what is free there); ``auto``, ``cpu`` or ``cuda``.
     seed:
         Of the folds, of what is drawn, and of the models.
     keep_models:
@@ -146,8 +145,7 @@ def search(
         When it was interrupted before any trial ended; it can be resumed.
     """
     settings = Settings.from_choices(locals())
-    one_of(EXECUTORS)(settings.executor, "--executor")
-    settings = replace(settings, memory_bytes=settings.memory_bytes or memory_limit(None))
+    executor_type(settings.executor)  # an unknown one is refused before the data is read
     clock = Clock(settings.seconds, spent=started, pace=first_pace())
     return _run(RunningSearch(settings, clock, watcher or NOBODY), shown=watcher is None)
 
@@ -197,7 +195,6 @@ def resume(
             name=outset.name,
             store=Path(store),
             tracking_uri=tracking_uri or outset.tracking_uri or default_uri(store),
-            memory_bytes=min(settings.memory_bytes, memory_limit(None)),
         )
         clock = Clock(settings.seconds, spent=started + folder.spent, pace=first_pace())
         return _run(RunningSearch(settings, clock, watcher or NOBODY, folder), shown=watcher is None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from automl.controller.strategy.budget import trial_seconds
 from automl.core.clock import Clock
-from automl.problem.capacity import cores, workers_at
+from automl.problem.capacity import workers_at
 from automl.problem.problem import Problem
 
 _DAY = 24 * 3600.0
@@ -23,12 +24,15 @@ class TimeLimits:
         Whether seconds end the search; False where the number of trials does.
     slots:
         Trials that run at once where nothing else uses the machine.
+    cores:
+        Processors of all trials; asked each time, as machines may join.
     """
 
     problem: Problem
     clock: Clock
     timed: bool
     slots: int
+    cores: Callable[[], int]
 
     @property
     def left(self) -> float:
@@ -54,7 +58,7 @@ class TimeLimits:
     @property
     def slots_now(self) -> int:
         """Fewer than all where running trials starve each other, with a time budget."""
-        return workers_at(self.clock.pace.share, self.slots, cores()) if self.timed else self.slots
+        return workers_at(self.clock.pace.share, self.slots, self.cores()) if self.timed else self.slots
 
     @property
     def too_late(self) -> bool:

@@ -10,6 +10,7 @@ from automl.controller.loop import Watcher
 from automl.core.clock import Clock
 from automl.core.text import duration, score_text
 from automl.core.trial import Progress, Status, Trial
+from automl.executors.base import Capacity
 from automl.problem.preparation import Prepared
 from automl.tracker import Tracker
 
@@ -21,6 +22,9 @@ OPENING_SECONDS = 2.5
 
 class SearchWatcher(Watcher, Protocol):
     """What follows a search from outside, e.g. the command line's view."""
+
+    def placed(self, capacity: Capacity) -> None:
+        """An executor is there, with these cores and this limit of memory for the trials."""
 
     def preparing(self, fraction: float, message: str) -> None:
         """Images are being decoded; may come from several threads."""
@@ -40,6 +44,8 @@ class SearchWatcher(Watcher, Protocol):
 
 class _Nobody:
     """Watches nothing."""
+
+    def placed(self, capacity: Capacity) -> None: ...
 
     def preparing(self, fraction: float, message: str) -> None: ...
 

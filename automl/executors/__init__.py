@@ -1,4 +1,4 @@
-"""Where trials run: in this process, in worker processes here, or wherever a plug-in takes them.
+"""Executors run the trials: in this process, in workers on this machine, or wherever a plug-in takes them.
 
 A plug-in is a package with an entry point in the group ``automl.executors`` that leads to an
 :class:`~automl.executors.base.ExecutorType` or to a module with an ``EXECUTOR``.

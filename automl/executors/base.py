@@ -17,7 +17,7 @@ EXECUTOR_GROUP = "automl.executors"
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
-    """What a search may use, as far as its user said so.
+    """Limits that the user of a search gave.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Allowance:
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What trials have where they run.
+    """Resources of the trials, where they run.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Executor(Protocol):
 
     @property
     def capacity(self) -> Capacity:
-        """The processors and the memory that trials have; known before :meth:`start`."""
+        """Processors and memory of the trials; known before :meth:`start`."""
         ...
 
     def device(self, wanted: str) -> str:

@@ -39,11 +39,11 @@ class InlineExecutor:
 
     @property
     def capacity(self) -> Capacity:
-        """What this process may use."""
+        """Processors of this machine or its container, and the limit of the memory."""
         return Capacity(cores=cores(), trial_cores=cores(), memory_bytes=self._memory_bytes)
 
     def device(self, wanted: str) -> str:
-        """As this machine has it."""
+        """The device of this machine."""
         return device_here(wanted)
 
     @property

@@ -106,11 +106,11 @@ class LocalExecutor:
 
     @property
     def capacity(self) -> Capacity:
-        """What this machine or its container has, and the limit of the memory."""
+        """Processors of this machine or its container, and the limit of the memory."""
         return Capacity(cores=cores(), trial_cores=cores(), memory_bytes=self._limit)
 
     def device(self, wanted: str) -> str:
-        """As this machine has it."""
+        """The device of this machine."""
         return device_here(wanted)
 
     @property

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automl.core.machine import cores as cores
-from automl.core.machine import device_here
 from automl.families import families as known_families
 from automl.problem.settings import Settings
 from automl.problem.source import is_folder
 
-device = device_here
 _LOADING_SHARE = 1 / 3
 _LEAST_SHARE = 0.5
 

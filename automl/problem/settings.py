@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from automl.core.errors import UsageError
-from automl.core.memory import available_bytes
 from automl.core.text import without_password
 from automl.problem.options import (
     Form,
@@ -217,7 +216,9 @@ class Machine:
         help="Trials at once.",
         otherwise="by cores and memory",
     )
-    executor: str = option("local", metavar="local|inline", help="Where trials run.")
+    executor: str = option(
+        "local", metavar="NAME", help="Where trials run: local, inline, or one of `automl executors`."
+    )
     memory_bytes: int = option(
         unset=0,
         keyword="memory",
@@ -234,10 +235,8 @@ class Machine:
     )
 
     def __post_init__(self) -> None:
-        if 0 < self.memory_bytes < LEAST_MEMORY:
-            raise UsageError(
-                f"--memory {self.memory_bytes} bytes is less than one worker needs: give it 512MB or more."
-            )
+        if self.memory_bytes:
+            check_memory(self.memory_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,6 +335,20 @@ def _described(value: Any) -> Any:
     return getattr(value, "__name__", None) or str(value)
 
 
+def check_memory(memory_bytes: int) -> None:
+    """Check that one worker at least can have what it needs.
+
+    Raises
+    ------
+    UsageError
+        When it cannot.
+    """
+    if memory_bytes < LEAST_MEMORY:
+        raise UsageError(
+            f"--memory {memory_bytes} bytes is less than one worker needs: give it 512MB or more."
+        )
+
+
 def name_of(source: Any) -> str:
     """The name of a search of this data: the file's name without its suffixes, or ``frame``."""
     if isinstance(source, str | os.PathLike):
@@ -344,8 +357,3 @@ def name_of(source: Any) -> str:
         cleaned = re.sub(r"[/:.%\"'\\\s\x00-\x1f]+", "_", stem or place.resolve().name).strip("_")
         return cleaned[:200] or "search"
     return "frame"
-
-
-def memory_limit(given: str | float | None) -> int:
-    """Bytes that the search may use: as given, else four fifths of what is free here or in the container."""
-    return size(given, "--memory") if given is not None else int(available_bytes() * 0.8)

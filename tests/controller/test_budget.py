@@ -14,9 +14,10 @@ from automl.controller.strategy.allocator import Allocator, trial_cap
 from automl.controller.strategy.budget import TimeModel
 from automl.core.clock import Clock, first_pace
 from automl.core.errors import UsageError
+from automl.core.memory import usable_bytes
 from automl.core.pace import Pace
 from automl.core.quantities import parse_bytes, parse_seconds
-from automl.problem.settings import Settings, memory_limit
+from automl.problem.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_a_container_s_memory_bounds_a_search(tmp_path, monkeypatch):
     (tmp_path / "memory.stat").write_text("anon 7\ninactive_file 0\n")
     files = (str(tmp_path / "memory.max"), str(tmp_path / "memory.current"))
     monkeypatch.setattr("automl.core.memory._GROUPS", (files,))
-    assert memory_limit(None) <= 0.8 * (1 << 30)
+    assert usable_bytes() <= 0.8 * (1 << 30)
 
 
 def test_time_spent_before_the_call_counts():

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from automl.controller.strategy.space import SearchSpace
 from automl.controller.strategy.spaces import (
-    bind_params,
     copy_space,
     list_spaces,
     load_space,
@@ -173,10 +173,11 @@ def test_values_bind_by_name_and_type(garden) -> None:
         garden().bind({"rate": math.nan})
 
 
-def test_parameters_bind_without_a_file() -> None:
-    assert bind_params(GardenParams, {"depth": 3, "rate": 1}) == GardenParams(depth=3, rate=1.0)
-    with pytest.raises(SpaceError, match=r"trial 3.depth: 'deep' is no whole number"):
-        bind_params(GardenParams, {"depth": "deep"}, where="trial 3")
+def test_a_space_without_ranges_checks_names_and_types() -> None:
+    bare = SearchSpace("garden", "trial 3", GardenParams, (), ())
+    assert bare.bind({"depth": 3, "rate": 1}) == GardenParams(depth=3, rate=1.0)
+    with pytest.raises(SpaceError, match=r"trial 3.depth: 'deep' is"):
+        bare.bind({"depth": "deep"})
 
 
 def test_a_given_file_comes_first_and_others_use_the_usual_ones(garden, tmp_path: Path) -> None:

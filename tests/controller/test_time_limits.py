@@ -10,7 +10,9 @@ from automl.core.clock import Clock
 
 
 def limits(seconds: float | None, *, spent: float = 0.0, timed: bool = True) -> TimeLimits:
-    return TimeLimits(problem=PROBLEM, clock=Clock(seconds, spent=spent), timed=timed, slots=3)
+    return TimeLimits(
+        problem=PROBLEM, clock=Clock(seconds, spent=spent), timed=timed, slots=3, cores=lambda: 2
+    )
 
 
 def test_a_trial_may_take_a_share_of_the_budget_and_no_more_than_is_left() -> None:

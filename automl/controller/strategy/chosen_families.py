@@ -13,7 +13,6 @@ from automl.core.errors import UsageError, did_you_mean
 from automl.core.family import BASELINE, Family, Scope
 from automl.core.typed_values import Value
 from automl.families import families as known_families
-from automl.problem.capacity import device
 from automl.problem.preparation import Prepared
 from automl.problem.settings import Settings
 
@@ -45,7 +44,9 @@ def chosen_families(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys([BASELINE, *chosen]))
 
 
-def fitting_families(chosen: Sequence[str], prepared: Prepared, settings: Settings) -> FittingFamilies:
+def fitting_families(
+    chosen: Sequence[str], prepared: Prepared, settings: Settings, *, device: str
+) -> FittingFamilies:
     """Those of the chosen families that can handle the task and a kind of column, and suit the budget.
 
     Raises
@@ -57,7 +58,7 @@ def fitting_families(chosen: Sequence[str], prepared: Prepared, settings: Settin
     present = prepared.layout.features.kinds
     spaces: dict[str, SearchSpace] = {}
     absent_weights: dict[Value, str] = {}
-    scope = _scope(prepared, settings)
+    scope = _scope(prepared, settings, device)
     circumstances = prepared.problem.modality.circumstances(prepared.problem.table)
     notes = [*circumstances.notes]
     for name in chosen:
@@ -99,12 +100,12 @@ def _with_weights_at_hand(family: Family, space: SearchSpace) -> _AtHand:
     return _AtHand(left, absent)
 
 
-def _scope(prepared: Prepared, settings: Settings) -> Scope:
+def _scope(prepared: Prepared, settings: Settings, device: str) -> Scope:
     folds = prepared.problem.split.folds
     seconds = math.inf
     if settings.seconds is not None:
         seconds = trial_seconds(settings.seconds, prepared.rows, prepared.problem.modality)
-    return Scope(len(folds[0].train), len(folds), seconds, device(settings.device))
+    return Scope(len(folds[0].train), len(folds), seconds, device)
 
 
 def absent_nets(missing: Mapping[Value, str]) -> str:

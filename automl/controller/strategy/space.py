@@ -235,8 +235,3 @@ class SearchSpace:
             if name in choices and (problem := choices[name].problem_with(checked[name])):
                 raise SpaceError(f"{where}.{name}: {problem}.")
         return checked
-
-
-def bind_params(params_type: type[Any], values: Mapping[str, Any], *, where: str = "parameters") -> Any:
-    """``params_type`` with these values, names and types checked but no ranges."""
-    return SearchSpace(params_type.__name__, where, params_type, (), ()).bind(values)

@@ -29,7 +29,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from automl.controller.strategy.space import TASKS, Param, PortfolioEntry, SearchSpace, bind_params
+from automl.controller.strategy.space import TASKS, Param, PortfolioEntry, SearchSpace
 from automl.core.errors import SpaceError, StorageError, UsageError, did_you_mean
 from automl.core.family import FAMILY_GROUP
 from automl.core.table import TABLE_KINDS
@@ -42,7 +42,6 @@ __all__ = [
     "SearchSpace",
     "SpaceFile",
     "Value",
-    "bind_params",
     "copy_space",
     "list_spaces",
     "load_space",
