@@ -55,8 +55,17 @@ FIRST_WORDS = re.compile(r"(?:What|Whether|How|Which|Where|Why|Who|Whom|When|Tha
 NOT_NOUNS = {"asked", "found", "known", "said", "there", "told"}
 # Every family calls its parameters so.
 SHARED_NAMES = {"Params"}
-# Two classes of one name each, until one of them is renamed; nothing may be added.
-TO_RENAME = {"Clock", "Column", "Control", "Outcome", "Pace", "Settings", "Subject", "View"}
+# Two classes of one name each, until the one in this module gets this name; nothing may be added.
+TO_RENAME = {
+    "Clock": ("report.facts.timeline", "SearchTimes"),
+    "Column": ("report.facts.shuffling", "ShuffledColumn"),
+    "Control": ("families.nets.loop", "TrainingControl"),
+    "Outcome": ("families.nets.loop", "TrainingOutcome"),
+    "Pace": ("report.facts.shuffling", "PredictionPace"),
+    "Settings": ("families.nets.loop", "TrainingSettings"),
+    "Subject": ("tracker.names", "SearchedTable"),
+    "View": ("families.nets.images.features", "FeatureView"),
+}
 
 
 @cache

@@ -66,7 +66,7 @@ def test_row_numbers_and_named_ids_are_left_out_whatever_they_tell(name: str, va
 def test_numbers_that_tell_nothing_are_left_out(values: np.ndarray) -> None:
     found = column("ticket", values, NOISE)
     assert found.kind is Kind.ID
-    assert "nothing of the target" in found.reason
+    assert "on which the target does not depend" in found.reason
     assert "--keep ticket" in found.reason
 
 
@@ -93,7 +93,7 @@ def test_parcel_numbers_name_their_rows_although_a_district_tells_of_the_price()
     parcels = _parcels()
     found = column("PID", parcels, told_by(parcels))
     assert found.kind is Kind.ID
-    assert "of 9 digits in blocks" in found.reason
+    assert "of 9 digits, in blocks" in found.reason
 
 
 def test_wide_numbers_without_blocks_are_kept_where_they_tell_of_the_target() -> None:

@@ -179,7 +179,7 @@ def test_lines_in_another_encoding_are_named_or_left_out(tmp_path: Path, rest: s
     rows = [f'{i},"a\n{town}"\n'.encode(rest) for i, town in enumerate(["Málaga", "Cádiz", "León"] * 9)]
     content = b"a,b\n" + b"".join(rows) + '99,"b\nJaén"\n'.encode(pasted) + b"100,c\n"
     path = write(tmp_path, content)
-    assert f"{rest} but for 1 line in another encoding: line 57 holds b'Ja" in refused(path)
+    assert f"{rest} except for 1 line in another encoding: line 57 holds b'Ja" in refused(path)
     table = read_table(path, skip_bad_rows=True)
     assert table.frame["a"].tolist() == [*range(27), 100]
     assert any(f"1 row was left out that is not {rest}: line 57" in note for note in table.notes)
@@ -463,7 +463,7 @@ def test_a_frame_is_taken_as_it_is_with_text_for_names() -> None:
     assert list(table.frame) == ["1", "b"]
     assert list(source) == [1, "b"]
     assert table.name == "frame"
-    with pytest.raises(DataError, match="twice"):
+    with pytest.raises(DataError, match="duplicate"):
         read_table(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]))
     with pytest.raises(UsageError, match="not list"):
         read_table([1, 2])  # type: ignore[arg-type]

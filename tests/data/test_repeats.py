@@ -188,5 +188,5 @@ def test_the_remedy_says_what_becomes_of_repeats():
     assert "400 rows repeat 4 combinations of values" in said["natural"].evidence
     assert "row by row" in said["natural"].remedy
     assert said["copies"].severity == "warning"
-    assert "stay on one side of every fold" in said["copies"].remedy
-    assert "stay on one side" not in said["given"].remedy
+    assert "stay on the same side of every fold" in said["copies"].remedy
+    assert "stay on the same side" not in said["given"].remedy
