@@ -94,5 +94,5 @@ def test_frames_keep_their_words_unless_asked() -> None:
 
 
 def test_one_text_is_no_list_of_words() -> None:
-    with pytest.raises(UsageError, match=r"missing=\['NA'\]"):
+    with pytest.raises(UsageError, match=r"not the text 'NA'"):
         search("data.csv", target="y", missing="NA")
