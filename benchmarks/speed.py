@@ -183,7 +183,7 @@ def _tracking(folder: Path) -> float:
 
     table, target, task = _problem(500)
     split = make_split(target, task, SplitPlan(folds=5))
-    problem = Problem(table, target, task, split)
+    problem = Problem(table=table, target=target, task=task, split=split)
     trials = []
     for number, family in enumerate(("dummy", "linear", "random_forest", "lightgbm")):
         candidate = Candidate(family, {}, number)

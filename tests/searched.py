@@ -105,7 +105,7 @@ def finish_trials(frame: pd.DataFrame, target: str, candidates: list[Any], folde
     layout = Layout.infer(frame, target=target)
     encoded = task.encode(frame[target].to_numpy())
     split = make_split(encoded, task, SplitPlan(folds=3))
-    problem = Problem(layout.encode(frame).table, encoded, task, split)
+    problem = Problem(table=layout.encode(frame).table, target=encoded, task=task, split=split)
     trials = {}
     for number, candidate in enumerate(candidates):
         place = folder / f"{number:05d}"
@@ -174,7 +174,9 @@ def write_search(
             if trial.scores is not None:
                 tracker.best_so_far(number, trial.scores.validation)
         members = ((folders[1], 0.75), (folders[2], 0.25))
-        source = PredictorSource(name, finished.problem.task, finished.layout, members, facts={"seed": 3})
+        source = PredictorSource(
+            name=name, task=finished.problem.task, layout=finished.layout, members=members, facts={"seed": 3}
+        )
         shutil.rmtree(scratch / "champion", ignore_errors=True)
         champion = build_predictor(scratch / "champion", source)
         summary = SearchSummary(

@@ -118,7 +118,7 @@ def _result(
     ]
     return SearchResult(
         name=ended.settings.name,
-        ids=SearchIds("", "", ""),
+        ids=SearchIds(run_id="", experiment_id="", tracking_uri=""),
         task=ended.prepared.task.name,
         metric=metric.name,
         greater_is_better=metric.greater_is_better,
@@ -209,10 +209,10 @@ def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | No
         "search": name,
     }
     source = PredictorSource(
-        name,
-        prepared.task,
-        prepared.layout,
-        tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
+        name=name,
+        task=prepared.task,
+        layout=prepared.layout,
+        members=tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
         folds=tuple(champion.folds[number] for number in champion.weights),
         class_weights=champion.class_weights,
         known=known,

@@ -36,7 +36,7 @@ class MemberSummary:
     weight: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Best:
     """What was found.
 
@@ -257,9 +257,23 @@ def best_of(champion: Champion, trials: Mapping[int, Trial], run_ids: Mapping[in
         for number, weight in champion.weights.items()
     )
     if champion.kind == ENSEMBLE:
-        return Best(ENSEMBLE, NO_TRIAL, "", ENSEMBLE, champion.validation, members)
+        return Best(
+            kind=ENSEMBLE,
+            trial=NO_TRIAL,
+            run_id="",
+            family=ENSEMBLE,
+            validation=champion.validation,
+            members=members,
+        )
     first = members[0]
-    return Best(champion.kind, first.trial, first.run_id, first.family, champion.validation, members)
+    return Best(
+        kind=champion.kind,
+        trial=first.trial,
+        run_id=first.run_id,
+        family=first.family,
+        validation=champion.validation,
+        members=members,
+    )
 
 
 def counts(trials: Mapping[int, Trial]) -> dict[str, int]:

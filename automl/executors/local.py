@@ -36,7 +36,7 @@ _MOST_LOST = 1
 _SUSPECT_SHARE = 0.6
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Running:
     """A trial on its way; ``lost`` counts its workers that were killed from outside.
 
@@ -151,7 +151,7 @@ class LocalExecutor:
         )
         if not self._launcher.suits(slot.worker, libraries):
             self._replace(slot, libraries)
-        slot.running = _Running(ticket, time.monotonic())
+        slot.running = _Running(ticket=ticket, began=time.monotonic())
         if slot.worker.ready:
             _send(slot)
 

@@ -25,7 +25,7 @@ _LOOK = 0.15
 _WORTH_RESTART = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters under CatBoost's own names; ``n_rounds`` is used when there are no held-out rows.
 

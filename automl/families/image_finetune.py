@@ -10,7 +10,7 @@ from automl.families.nets.images.family import image_family, too_slow
 from automl.families.nets.images.plan import NetTraining
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters of fine-tuning.
 

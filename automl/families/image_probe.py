@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from automl.families.nets.images.probe import ProbePlan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters of a head on frozen features.
 

@@ -12,7 +12,7 @@ from automl.families.nets.images.plan import NetTraining
 _LEAST_ROWS = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters of a small net.
 

@@ -31,7 +31,7 @@ _OBJECTIVES = {
 _TREES_IN_CACHE = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters under LightGBM's own names; ``n_rounds`` is used when there are no held-out rows.
 

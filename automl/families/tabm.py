@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from automl.families.nets.tables.net import InputShape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters of a TabM.
 

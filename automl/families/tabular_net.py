@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from automl.families.nets.tables.net import InputShape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters of a net.
 

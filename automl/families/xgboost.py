@@ -30,7 +30,7 @@ _OBJECTIVES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters under XGBoost's own names; ``n_rounds`` is used when there are no held-out rows.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from automl.core.tasks import Predictions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Champion:
     """What is deployed.
 

@@ -34,7 +34,7 @@ _BODY = "member.json"
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Member:
     """One trial inside a predictor: the bag of its folds' models, with its weight.
 
@@ -87,7 +87,14 @@ class Member:
             raise ModelFileError(f"{path} is damaged ({error}): train again.") from error
         if not numbers or len(targets) != len(numbers):
             raise ModelFileError(f"{path} is damaged (its folds do not match): train again.")
-        return cls(family, float(weight), folder, numbers, targets, hashes or {})
+        return cls(
+            family=family,
+            weight=float(weight),
+            folder=folder,
+            numbers=numbers,
+            log_targets=targets,
+            hashes=hashes or {},
+        )
 
     def some_of(self, positions: Sequence[int]) -> Member:
         """This member with the models of some of its folds alone (positions, from 0)."""

@@ -275,7 +275,7 @@ class Predictor:
         return mean if self.known is None else self.known.join(table, mean)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictorSource:
     """What a predictor is built from.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """Task and metric of a search of this data, with their reasons, and the rows that would judge trials."""
 
@@ -36,7 +36,7 @@ class Choice:
     test: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckReport:
     """The findings of the data doctor.
 
@@ -156,21 +156,21 @@ def check(
 def _report(settings: Settings, prepared: Prepared) -> CheckReport:
     split, honest = prepared.problem.split, prepared.test
     choice = Choice(
-        prepared.task.name,
-        prepared.choice.reason,
-        prepared.task.metric.name,
-        prepared.choice.metric_reason,
-        split.reason,
-        "" if honest is None else honest.source,
+        task=prepared.task.name,
+        task_reason=prepared.choice.reason,
+        metric=prepared.task.metric.name,
+        metric_reason=prepared.choice.metric_reason,
+        split=split.reason,
+        test="" if honest is None else honest.source,
     )
     return CheckReport(
-        settings.name,
-        prepared.rows,
-        prepared.layout.columns,
-        prepared.target_name,
-        choice,
-        prepared.notes,
-        prepared.findings,
+        name=settings.name,
+        rows=prepared.rows,
+        columns=prepared.layout.columns,
+        target=prepared.target_name,
+        choice=choice,
+        notes=prepared.notes,
+        findings=prepared.findings,
     )
 
 
@@ -185,4 +185,12 @@ def _columns_only(
         layout = infer_layout(frame, replace(settings, kinds={}))
         refused += [finding for finding in (refusal(error),) if finding != first]
     findings = worst_first([*refused, *check_columns(frame, layout)])
-    return CheckReport(settings.name, len(frame), layout.columns, settings.target, None, notes, findings)
+    return CheckReport(
+        name=settings.name,
+        rows=len(frame),
+        columns=layout.columns,
+        target=settings.target,
+        choice=None,
+        notes=notes,
+        findings=findings,
+    )

@@ -110,10 +110,10 @@ def _put_together(
     frame, notes = target.frame, source.read.notes
     data_digest = source.digest(frame)
     problem = Problem(
-        rows.table,
-        rows.target,
-        target.task,
-        rows.split,
+        table=rows.table,
+        target=rows.target,
+        task=target.task,
+        split=rows.split,
         device=source.settings.device,
         digest=hashlib.sha256((data_digest + rows.split.digest).encode()).hexdigest(),
         repeats=rows.repeats,

@@ -20,7 +20,7 @@ from automl.data.modalities import modality_of
 _TEXTS = "texts"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """The whole of what a trial needs besides its candidate.
 
@@ -113,17 +113,17 @@ class Problem:
             for repeat, (count, scheme, reason) in enumerate(body["splits"])
         ]
         return cls(
-            _load_table(features, folder),
-            np.load(folder / "target.npy", mmap_mode="r"),
-            task_from_json(body["task"]),
-            splits[0],
-            body["threads"],
-            body["device"],
-            body["digest"],
-            tuple(splits[1:]),
-            _load_table(features, untouched) if untouched.is_dir() else None,
-            tuple(body.get("nets", ())),
-            body.get("weights_dir", ""),
+            table=_load_table(features, folder),
+            target=np.load(folder / "target.npy", mmap_mode="r"),
+            task=task_from_json(body["task"]),
+            split=splits[0],
+            threads=body["threads"],
+            device=body["device"],
+            digest=body["digest"],
+            repeats=tuple(splits[1:]),
+            untouched=_load_table(features, untouched) if untouched.is_dir() else None,
+            nets=tuple(body.get("nets", ())),
+            weights_dir=body.get("weights_dir", ""),
         )
 
 

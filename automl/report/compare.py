@@ -26,7 +26,7 @@ from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 _CHAMPION = " (champion)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Side:
     """One of two runs: a trial, or a search's result.
 
@@ -51,7 +51,7 @@ class Side:
     model: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scored:
     """Both runs by one metric.
 
@@ -89,7 +89,7 @@ class Scored:
         return "The difference may well be chance."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What differs, and by how much the second is better than the first.
 
@@ -204,9 +204,18 @@ def compare(
     changed = _changed(*(side.settings if alike else side.model for side in (one.side, two.side)))
     note = _unpaired(one, two)
     if note:
-        return Comparison(one.side, two.side, changed, _apart(one, two), 0, note)
+        return Comparison(
+            first=one.side, second=two.side, changed=changed, scored=_apart(one, two), rows=0, note=note
+        )
     scored, rows = _paired(one, two)
-    return Comparison(one.side, two.side, changed, scored, rows, _function_words(one, two))
+    return Comparison(
+        first=one.side,
+        second=two.side,
+        changed=changed,
+        scored=scored,
+        rows=rows,
+        note=_function_words(one, two),
+    )
 
 
 def _paired(one: _Judged, two: _Judged) -> tuple[tuple[Scored, ...], int]:
@@ -218,9 +227,16 @@ def _paired(one: _Judged, two: _Judged) -> tuple[tuple[Scored, ...], int]:
     for metric in _known_metrics(one, two):
         first, second = one.predictions(metric)[left], two.predictions(metric)[right]
         found = gain_interval(metric, target, first, second)
-        values = metric.score(target, first), metric.score(target, second)
         scored.append(
-            Scored(metric.name, metric.greater_is_better, *values, found.value, found.low, found.high)
+            Scored(
+                metric=metric.name,
+                greater_is_better=metric.greater_is_better,
+                first=metric.score(target, first),
+                second=metric.score(target, second),
+                gain=found.value,
+                low=found.low,
+                high=found.high,
+            )
         )
     return tuple(scored), len(left)
 
@@ -248,7 +264,7 @@ def _apart(one: _Judged, two: _Judged) -> tuple[Scored, ...]:
 
 def _difference(metric: str, better: bool, first: float | None, second: float | None) -> Scored:
     gain = None if first is None or second is None else (second - first) * (1 if better else -1)
-    return Scored(metric, better, first, second, gain)
+    return Scored(metric=metric, greater_is_better=better, first=first, second=second, gain=gain)
 
 
 def _known_metrics(one: _Judged, two: _Judged) -> list[Metric]:
@@ -263,7 +279,7 @@ def _function_words(one: _Judged, two: _Judged) -> str:
     return f"{' and '.join(unknown)}: a function, which is not on record." if unknown else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Judged:
     """A side with what it was judged on."""
 
@@ -300,22 +316,29 @@ class _Judged:
         champion = champion_holder(record, material.search.name)
         promoted = champion is not None and champion.run_id == run_id
         side = _trial_side(run_id, material, promoted=promoted) if is_trial else _search_side(material)
-        return cls(side, is_trial, material.search.metric, material, evidence, raw)
+        return cls(
+            side=side,
+            is_trial=is_trial,
+            metric=material.search.metric,
+            material=material,
+            evidence=evidence,
+            raw=raw,
+        )
 
 
 def _trial_side(run_id: str, material: Material, *, promoted: bool) -> Side:
     row = next(trial.row for trial in material.trials if trial.row.run_id == run_id)
     model = {"family": row.family, **row.params}
     return Side(
-        row.run_id,
-        f"{material.search.name} #{row.trial}{_CHAMPION if promoted else ''}",
-        row.family,
-        row.validation,
-        row.seconds,
-        row.predict_ms_per_1000_rows,
-        row.model_bytes,
-        model,
-        model,
+        run_id=row.run_id,
+        title=f"{material.search.name} #{row.trial}{_CHAMPION if promoted else ''}",
+        family=row.family,
+        validation=row.validation,
+        seconds=row.seconds,
+        predict_ms_per_1000_rows=row.predict_ms_per_1000_rows,
+        model_bytes=row.model_bytes,
+        settings=model,
+        model=model,
     )
 
 
@@ -333,15 +356,15 @@ def _search_side(material: Material) -> Side:
     version = search.model_version
     title = f"{search.name}, version {version}" if version else search.name
     return Side(
-        search.run_id,
-        f"{title}{_CHAMPION if version and version == search.champion_version else ''}",
-        families,
-        best.get("validation"),
-        search.seconds or 0.0,
-        milliseconds if rows else None,
-        size if rows else None,
-        settings,
-        model,
+        run_id=search.run_id,
+        title=f"{title}{_CHAMPION if version and version == search.champion_version else ''}",
+        family=families,
+        validation=best.get("validation"),
+        seconds=search.seconds or 0.0,
+        predict_ms_per_1000_rows=milliseconds if rows else None,
+        model_bytes=size if rows else None,
+        settings=settings,
+        model=model,
     )
 
 

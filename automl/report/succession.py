@@ -79,12 +79,12 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
         # A gain that few draws confirm is none that chance could not explain.
         low -= _Z * float(np.std(gains, ddof=1)) if len(gains) >= LEAST_DRAWS else math.inf
     return Gain(
-        metric.name,
-        metric.score(target, old),
-        metric.score(target, new),
-        gain,
-        low,
-        f"{len(left):,} held-out rows",
+        metric=metric.name,
+        before=metric.score(target, old),
+        after=metric.score(target, new),
+        gain=gain,
+        low=low,
+        rows=f"{len(left):,} held-out rows",
     )
 
 
@@ -97,4 +97,11 @@ def _untouched(metric: Metric, recorded: Mapping[str, float], test: Interval) ->
     before = replace(test, value=value, low=low, high=high)
     gain = (test.value - value) * (1 if metric.greater_is_better else -1)
     error = math.hypot(*((item.high - item.low) / (2 * _Z) for item in (before, test)))
-    return Gain(metric.name, value, test.value, gain, gain - _Z * error, f"{test.rows:,} untouched rows")
+    return Gain(
+        metric=metric.name,
+        before=value,
+        after=test.value,
+        gain=gain,
+        low=gain - _Z * error,
+        rows=f"{test.rows:,} untouched rows",
+    )

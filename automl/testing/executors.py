@@ -138,7 +138,12 @@ def small_problem() -> Problem:
     which = np.arange(rows) % 3
     folds = tuple(Fold(np.flatnonzero(which != i), np.flatnonzero(which == i)) for i in range(3))
     table = Table(Features(tuple(data.feature_names)), numbers, np.zeros((rows, 0), dtype=np.int32))
-    return Problem(table, task.encode(data.target), task, Split(folds, "folds", "every third row"))
+    return Problem(
+        table=table,
+        target=task.encode(data.target),
+        task=task,
+        split=Split(folds, "folds", "every third row"),
+    )
 
 
 @contextmanager

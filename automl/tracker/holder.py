@@ -14,7 +14,7 @@ from automl.tracker.tags import ALIAS, PARENT, recorded_score
 NO_TRIAL = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Holder:
     """A version of a registered model, and what it was made by.
 
@@ -72,17 +72,32 @@ def holder_of(record: Record, name: str, version: str) -> Holder:
         run_id = record.access.version_run(name, version)
         run = record.access.run(run_id) if run_id else None
     if run is None:
-        return Holder(version)
+        return Holder(version=version)
     tags, metrics = run.data.tags, run.data.metrics
     deleted = run.info.lifecycle_stage == "deleted"
     if not record.is_trial(run):
         earlier = tags.get("automl.model_version") != version
         score = "" if earlier else _score(tags.get("automl.metric", ""), metrics)
-        return Holder(version, run_id, run_id, score=score, earlier=earlier, deleted=deleted)
+        return Holder(
+            version=version,
+            run_id=run_id,
+            search_run_id=run_id,
+            score=score,
+            earlier=earlier,
+            deleted=deleted,
+        )
     search = record.search_run(run_id)
     score = _score(search.data.tags.get("automl.metric", ""), metrics)
     number, family = int(tags.get("automl.trial", NO_TRIAL)), tags.get("automl.family", "")
-    return Holder(version, run_id, tags[PARENT], number, family, score, deleted=deleted)
+    return Holder(
+        version=version,
+        run_id=run_id,
+        search_run_id=tags[PARENT],
+        trial=number,
+        family=family,
+        score=score,
+        deleted=deleted,
+    )
 
 
 def trial_words(search: Run, trial: Run) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchEntry:
     """A search's run with its tags and latest metrics.
 
@@ -207,17 +207,17 @@ def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
     )
     return [
         SearchEntry(
-            str(title),
-            str(run_id),
-            str(experiment),
-            str(status),
-            (started or 0) / 1000,
-            None if ended is None else ended / 1000,
-            str(place),
-            bool(deleted),
-            data.get(run_id, {}).get("source", ""),
-            tags.get(run_id, {}),
-            metrics.get(run_id, {}),
+            name=str(title),
+            run_id=str(run_id),
+            experiment_id=str(experiment),
+            status=str(status),
+            started=(started or 0) / 1000,
+            ended=None if ended is None else ended / 1000,
+            artifact_uri=str(place),
+            deleted=bool(deleted),
+            data=data.get(run_id, {}).get("source", ""),
+            tags=tags.get(run_id, {}),
+            metrics=metrics.get(run_id, {}),
         )
         for run_id, title, experiment, status, started, ended, place, deleted in runs
     ]
@@ -281,15 +281,15 @@ def _experiment(item: Experiment) -> ExperimentEntry:
 def _entry(run: Run, experiment: Experiment) -> SearchEntry:
     info = run.info
     return SearchEntry(
-        str(experiment.name),
-        str(info.run_id),
-        str(info.experiment_id),
-        str(info.status),
-        info.start_time / 1000,
-        None if info.end_time is None else info.end_time / 1000,
-        str(info.artifact_uri),
-        info.lifecycle_stage == "deleted" or experiment.lifecycle_stage == "deleted",
-        str(run.data.params.get("source", "")),
-        dict(run.data.tags),
-        dict(run.data.metrics),
+        name=str(experiment.name),
+        run_id=str(info.run_id),
+        experiment_id=str(info.experiment_id),
+        status=str(info.status),
+        started=info.start_time / 1000,
+        ended=None if info.end_time is None else info.end_time / 1000,
+        artifact_uri=str(info.artifact_uri),
+        deleted=info.lifecycle_stage == "deleted" or experiment.lifecycle_stage == "deleted",
+        data=str(run.data.params.get("source", "")),
+        tags=dict(run.data.tags),
+        metrics=dict(run.data.metrics),
     )

@@ -35,7 +35,7 @@ class MemberShare:
     percent: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResultRow:
     """What a search delivered, with the fields of a trial's row.
 
@@ -165,17 +165,17 @@ def result_row(
     numbers = {member["trial"] for member in members}
     size = metrics.get("model_bytes")
     return ResultRow(
-        run_id,
-        ENSEMBLE if len(members) > 1 else members[0]["family"],
-        best["validation"],
-        sum(row.seconds for row in trials if row.trial in numbers),
-        metrics.get("predict_ms_per_1000_rows"),
-        None if size is None else int(size),
-        tuple(
+        run_id=run_id,
+        family=ENSEMBLE if len(members) > 1 else members[0]["family"],
+        validation=best["validation"],
+        seconds=sum(row.seconds for row in trials if row.trial in numbers),
+        predict_ms_per_1000_rows=metrics.get("predict_ms_per_1000_rows"),
+        model_bytes=None if size is None else int(size),
+        members=tuple(
             MemberShare(member["trial"], member["run_id"], member["family"], member["weight"], percent)
             for member, percent in zip(members, percents, strict=True)
         ),
-        CHAMPION if is_champion else RESULT,
+        state=CHAMPION if is_champion else RESULT,
     )
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchDescription:
     """A search as it is on record; ``summary`` is the object of ``automl search --json``, if it ended.
 
@@ -74,7 +74,7 @@ class SearchDescription:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialDescription:
     """A trial as it is on record."""
 

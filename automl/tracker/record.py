@@ -130,7 +130,7 @@ class SearchSummary:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchIds:
     """Where a search is on record; ``model_uri`` and ``model_version`` are empty without a champion.
 
@@ -164,7 +164,7 @@ class SearchIds:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeaderboardRow:
     """One trial as the leaderboard shows it; the fields are the keys of ``leaderboard --json``."""
 
@@ -311,17 +311,17 @@ def leaderboard_row(trial: Trial, result: Result, run_id: str) -> LeaderboardRow
     """The row of a finished trial."""
     done = result.status is Status.DONE
     return LeaderboardRow(
-        trial.number,
-        run_id,
-        trial.candidate.family,
-        dict(trial.candidate.params),
-        result.status.value,
-        trial.candidate.origin,
-        trial.scores.validation if trial.scores else None,
-        trial.scores.standard_error if trial.scores else None,
-        result.seconds,
-        result.predict_ms_per_1000_rows if done else None,
-        result.model_bytes if done else None,
+        trial=trial.number,
+        run_id=run_id,
+        family=trial.candidate.family,
+        params=dict(trial.candidate.params),
+        state=result.status.value,
+        origin=trial.candidate.origin,
+        validation=trial.scores.validation if trial.scores else None,
+        standard_error=trial.scores.standard_error if trial.scores else None,
+        seconds=result.seconds,
+        predict_ms_per_1000_rows=result.predict_ms_per_1000_rows if done else None,
+        model_bytes=result.model_bytes if done else None,
     )
 
 

@@ -30,7 +30,7 @@ _PAGE = 1000
 _PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summary.json"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Leftovers:
     """What a search has in the store.
 
@@ -68,7 +68,14 @@ def leftovers(location: StoreLocation, name: str) -> Leftovers:
         versions = len(client.search_model_versions(f"name='{name}'"))
     places = [local_path(item.artifact_uri) for item in experiments]
     size = sum(folder_size(place) for place in places if place is not None)
-    return Leftovers(name, tuple(entries), tuple(experiments), trials, versions, size)
+    return Leftovers(
+        name=name,
+        searches=tuple(entries),
+        experiments=tuple(experiments),
+        trials=trials,
+        versions=versions,
+        bytes=size,
+    )
 
 
 def delete_search(location: StoreLocation, found: Leftovers) -> None:
@@ -121,7 +128,7 @@ def folder_size(folder: Path) -> int:
     return sum(size for _, size in _files(folder))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OldRun:
     """A run with something to remove; ``bytes`` is what its trial measured where a server keeps the files."""
 
@@ -154,7 +161,14 @@ def trial_models(location: StoreLocation, search: SearchEntry) -> list[OldRun]:
 def _old_run(run: Run, uri: str, size: int) -> OldRun:
     tags, info = run.data.tags, run.info
     ended = (info.end_time or info.start_time) / 1000
-    return OldRun(str(info.run_id), tags.get("automl.family", ""), tags.get(USER, ""), ended, uri, size)
+    return OldRun(
+        run_id=str(info.run_id),
+        family=tags.get("automl.family", ""),
+        user=tags.get(USER, ""),
+        ended=ended,
+        uri=uri,
+        bytes=size,
+    )
 
 
 def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:

@@ -92,7 +92,7 @@ class SearchRun:
         self._client: MlflowClient | None = None
         self._search: SearchRecord | None = None
         self._trials: TrialRuns | None = None
-        self._ids = SearchIds("", "", location.uri)
+        self._ids = SearchIds(run_id="", experiment_id="", tracking_uri=location.uri)
         self._artifact_uri = ""
         self._best = _BestCurve()
         self._made: Registered | None = None

@@ -66,10 +66,10 @@ class TrialModels:
             facts[f"val_{search.task.metric.name}"] = trial.scores.validation
         facts["automl"] = __version__
         source = PredictorSource(
-            search.name,
-            search.task,
-            search.layout,
-            ((scratch, 1.0),),
+            name=search.name,
+            task=search.task,
+            layout=search.layout,
+            members=((scratch, 1.0),),
             class_weights=class_weights,
             facts=facts,
         )

@@ -67,7 +67,10 @@ def trained(
         assume("All features are either constant" not in result.error)  # CatBoost, where a fold has it so
     assert result.status.value == "done", f"{result.error}\n{result.traceback}"
     members = ((Path(result.model_folder), 1.0),)
-    built = build_predictor(folder / "model", PredictorSource("any", prepared.task, prepared.layout, members))
+    built = build_predictor(
+        folder / "model",
+        PredictorSource(name="any", task=prepared.task, layout=prepared.layout, members=members),
+    )
     return Predictor.load(built.folder)
 
 

@@ -261,7 +261,12 @@ def test_case_76_a_pickle_in_the_place_of_any_familys_file_is_never_run(family, 
     finished = finish_trials(data, "y", [Candidate(family)], tmp_path / "work")
     source = Path(finished.trials[0].result.model_folder)
     place = tmp_path / "model"
-    build_predictor(place, PredictorSource("x", finished.problem.task, finished.layout, ((source, 1.0),)))
+    build_predictor(
+        place,
+        PredictorSource(
+            name="x", task=finished.problem.task, layout=finished.layout, members=((source, 1.0),)
+        ),
+    )
     for path in files(place):
         before = path.read_bytes()
         for planted in (before[: len(before) // 2], b"", pickle.dumps(Bomb(mark))):

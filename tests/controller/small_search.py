@@ -29,10 +29,10 @@ TARGET = np.random.default_rng(0).normal(size=60)
 TASK = RegressionTask(METRICS["rmse"])
 _PLAN = SplitPlan(folds=3)
 PROBLEM = Problem(
-    Table(Features(("x",)), TARGET[:, None], np.empty((60, 0), dtype=np.int32)),
-    TARGET,
-    TASK,
-    make_split(TARGET, TASK, _PLAN),
+    table=Table(Features(("x",)), TARGET[:, None], np.empty((60, 0), dtype=np.int32)),
+    target=TARGET,
+    task=TASK,
+    split=make_split(TARGET, TASK, _PLAN),
     repeats=(make_split(TARGET, TASK, _PLAN, repeat=1),),
 )
 SPACES = {

@@ -33,7 +33,9 @@ def chosen(
     generator = np.random.default_rng(0)
     target = generator.normal(size=ROWS)
     common = generator.normal(scale=shared, size=ROWS)
-    problem = Problem(None, target, TASK, make_split(target, TASK, SplitPlan(folds=5)))  # type: ignore[arg-type]
+    problem = Problem(
+        table=None, target=target, task=TASK, split=make_split(target, TASK, SplitPlan(folds=5))
+    )  # type: ignore[arg-type]
     builder, trials = EnsembleBuilder(TASK.metric, target), {}
     for number, (scale, milliseconds) in errors.items():
         held_out = (target + common + generator.normal(scale=scale, size=ROWS))[:, None].astype(np.float32)
@@ -70,7 +72,9 @@ def test_of_a_label_metric_the_leader_of_the_leaderboard_is_not_given_up_for_bet
     generator = np.random.default_rng(0)
     target = np.arange(160) % 2
     task = BinaryTask(METRICS["accuracy"], (0, 1))
-    problem = Problem(None, target, task, make_split(target, task, SplitPlan(folds=5)))  # type: ignore[arg-type]
+    problem = Problem(
+        table=None, target=target, task=task, split=make_split(target, task, SplitPlan(folds=5))
+    )  # type: ignore[arg-type]
     builder, trials = EnsembleBuilder(task.metric, target), {}
     for number, (wrong, sure) in enumerate([(5, 0.99), (2, 0.52)]):
         right = np.ones(160, dtype=bool)
@@ -122,7 +126,11 @@ def test_a_predictor_of_some_folds_averages_just_these(finished_trials: Any, tmp
 
     def outputs(name: str, folds: tuple[int, ...]) -> np.ndarray:
         source = PredictorSource(
-            "flowers", problem.task, finished_trials.layout, ((folder, 1.0),), folds=(folds,) if folds else ()
+            name="flowers",
+            task=problem.task,
+            layout=finished_trials.layout,
+            members=((folder, 1.0),),
+            folds=(folds,) if folds else (),
         )
         build_predictor(tmp_path / name, source)
         loaded = Predictor.load(tmp_path / name)

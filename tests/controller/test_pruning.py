@@ -22,7 +22,9 @@ TASK = RegressionTask(METRICS["rmse"])
 
 def pruner() -> Pruner:
     table = Table(Features(("x",)), TARGET[:, None], np.empty((600, 0), dtype=np.int32))
-    problem = Problem(table, TARGET, TASK, make_split(TARGET, TASK, SplitPlan(folds=3)))
+    problem = Problem(
+        table=table, target=TARGET, task=TASK, split=make_split(TARGET, TASK, SplitPlan(folds=3))
+    )
     return Pruner(problem, EnsembleBuilder(METRICS["rmse"], TARGET))
 
 

@@ -55,11 +55,11 @@ def test_libraries_are_waited_for_where_nothing_runs_without_them():
 
 def test_a_limit_counts_from_when_the_worker_is_up_as_far_as_there_is_time():
     ticket = Ticket(0, Candidate("linear"), "", seconds=10.0, spare=4.0)
-    running = _Running(ticket, began=100.0)
+    running = _Running(ticket=ticket, began=100.0)
     assert running.kill_at >= 116  # not before it was given its trial
     running.begin(103.0)
     assert running.ticket.seconds == pytest.approx(13)
-    late = _Running(ticket, began=100.0)
+    late = _Running(ticket=ticket, began=100.0)
     late.begin(109.0)
     assert late.ticket.seconds == pytest.approx(14)
 

@@ -43,7 +43,7 @@ def prices() -> Problem:
     )
     table = Table(Features(tuple(data.feature_names)), data.data, np.zeros((rows, 0), dtype=np.int32))
     task = choose_task(target, requested="regression").task
-    return Problem(table, target, task, Split(folds, "folds", "every fifth row"))
+    return Problem(table=table, target=target, task=task, split=Split(folds, "folds", "every fifth row"))
 
 
 @pytest.mark.parametrize("family", ["linear", "extra_trees", "lightgbm"])

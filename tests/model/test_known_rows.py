@@ -136,7 +136,9 @@ def test_a_predictor_keeps_what_it_knows(finished_trials: Any, tmp_path: Path):
         together(np.arange(twice.rows) // 2),
         np.full((twice.rows, task.n_outputs), 1 / 3),
     )
-    source = PredictorSource("known", task, finished_trials.layout, (member,), known=known)
+    source = PredictorSource(
+        name="known", task=task, layout=finished_trials.layout, members=(member,), known=known
+    )
     build_predictor(tmp_path / "known", source)
     predicted = Predictor.load(tmp_path / "known").predict(finished_trials.frame)
     assert (predicted.to_numpy() == np.array(task.labels)[target]).mean() > 0.98

@@ -18,7 +18,10 @@ from automl.model.predictor import Predictor, PredictorSource, build_predictor
 def built(finished: Any, folder: Path, weights: dict[int, float], **more: Any) -> Predictor:
     members = tuple((Path(finished.trials[n].result.model_folder), weight) for n, weight in weights.items())
     return build_predictor(
-        folder, PredictorSource("flowers", finished.problem.task, finished.layout, members, **more)
+        folder,
+        PredictorSource(
+            name="flowers", task=finished.problem.task, layout=finished.layout, members=members, **more
+        ),
     )
 
 
@@ -239,7 +242,9 @@ def test_labels_of_every_type_come_back(finished_trials: Any, tmp_path: Path) ->
         task = replace(finished_trials.problem.task, labels=labels)
         member = (Path(finished_trials.trials[1].result.model_folder), 1.0)
         folder = tmp_path / str(labels[0])
-        build_predictor(folder, PredictorSource("x", task, finished_trials.layout, (member,)))
+        build_predictor(
+            folder, PredictorSource(name="x", task=task, layout=finished_trials.layout, members=(member,))
+        )
         predicted = Predictor.load(folder).predict(finished_trials.frame)
         assert set(predicted) == set(labels)
         assert kind is None or predicted.dtype == kind

@@ -57,7 +57,7 @@ class SlowChampion:
     weights: dict[int, float]
     clock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(now=0.0))
     members: list[Any] = field(default_factory=list)
-    layout: Layout = field(default_factory=lambda: Layout((), ()))
+    layout: Layout = field(default_factory=lambda: Layout(columns=(), plans=()))
 
     def member(
         self,
@@ -99,8 +99,31 @@ class SlowChampion:
         places = np.arange(ROWS)
         features = Features(tuple(f"c{place}" for place in range(self.columns)))
         table = Table(features, numbers, np.zeros((ROWS, 0), dtype=np.int32))
-        story = Story(0.0, 1.0, 1.0, 1, "", ROWS, "", "", "", "", (), (), 0.0)
+        story = Story(
+            began=0.0,
+            trials_to=1.0,
+            ended=1.0,
+            slots=1,
+            data_digest="",
+            data_rows=ROWS,
+            task_reason="",
+            metric_reason="",
+            split_reason="",
+            test_source="",
+            members=(),
+            class_weights=(),
+            standard_error=0.0,
+        )
         folds = np.zeros((1, ROWS), dtype=np.int16)
         task = choose_task(target).task
         raw = (numbers @ self._vector())[:, None]
-        return Evidence(task, target, raw, places, places, folds, story, Sample(places, table))
+        return Evidence(
+            task=task,
+            target=target,
+            raw=raw,
+            positions=places,
+            rows=places,
+            folds=folds,
+            story=story,
+            sample=Sample(places, table),
+        )

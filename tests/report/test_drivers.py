@@ -116,7 +116,11 @@ def test_all_that_was_made_of_a_column_is_shuffled_together_under_its_name():
     assert names == ["ticket, its number part", "ticket, its category part"]
     asked = []
     shuffler = Shuffler(
-        lambda made, _: asked.append(made) or np.zeros((made.rows, 1)), table, np.arange(60), Pace(1e-6), 0
+        predict=lambda made, _: asked.append(made) or np.zeros((made.rows, 1)),
+        table=table,
+        places=np.arange(60),
+        pace=Pace(1e-6),
+        seed=0,
     )
     shuffler.shuffled([(ticket,)], float("inf"))
     assert not np.array_equal(asked[-1].numbers, table.numbers)

@@ -223,7 +223,19 @@ def test_a_trial_is_on_the_front_where_no_other_beats_it_in_both():
     def row(
         number: int, score: float | None, latency: float | None, family: str = "linear"
     ) -> LeaderboardRow:
-        return LeaderboardRow(number, "r", family, {}, "done", "sampler", score, 0.1, 1.0, latency, 100)
+        return LeaderboardRow(
+            trial=number,
+            run_id="r",
+            family=family,
+            params={},
+            state="done",
+            origin="sampler",
+            validation=score,
+            standard_error=0.1,
+            seconds=1.0,
+            predict_ms_per_1000_rows=latency,
+            model_bytes=100,
+        )
 
     best_first = [
         row(4, 0.9, 50.0),

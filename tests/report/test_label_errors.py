@@ -44,7 +44,16 @@ def evidence(**given: Any) -> Evidence:
     story = Story(**{field.name: () if "tuple" in str(field.type) else 0 for field in fields(Story)})
     task = MulticlassTask(METRICS["accuracy"], ("ant", "bee", "cat"))
     rows = np.arange(ROWS)
-    return Evidence(task, target, probabilities, rows, rows, np.zeros((1, ROWS), np.int16), story, **given)
+    return Evidence(
+        task=task,
+        target=target,
+        raw=probabilities,
+        positions=rows,
+        rows=rows,
+        folds=np.zeros((1, ROWS), np.int16),
+        story=story,
+        **given,
+    )
 
 
 def test_the_table_names_paths_and_copies_and_survives_the_store() -> None:

@@ -10,7 +10,17 @@ from automl.tracker import LeaderboardRow
 
 def row(number: int, params: dict, score: float | None) -> LeaderboardRow:
     return LeaderboardRow(
-        number, f"{number:032x}", "family", params, "done", "sampler", score, 0.01, 1.0, 1.0, 1
+        trial=number,
+        run_id=f"{number:032x}",
+        family="family",
+        params=params,
+        state="done",
+        origin="sampler",
+        validation=score,
+        standard_error=0.01,
+        seconds=1.0,
+        predict_ms_per_1000_rows=1.0,
+        model_bytes=1,
     )
 
 

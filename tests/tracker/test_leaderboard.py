@@ -27,17 +27,17 @@ def board() -> Leaderboard:
     """Four trials, of which three make the result, which is the champion."""
     rows = tuple(
         LeaderboardRow(
-            number,
-            f"{number:x}" * 32,
-            family,
-            {"learning_rate": 0.1, "num_leaves": 31, "feature_fraction": 0.5},
-            "done",
-            "portfolio",
-            0.99 - number / 10,
-            0.0057,
-            12.345678 + number,
-            45.2,
-            1_200_000,
+            trial=number,
+            run_id=f"{number:x}" * 32,
+            family=family,
+            params={"learning_rate": 0.1, "num_leaves": 31, "feature_fraction": 0.5},
+            state="done",
+            origin="portfolio",
+            validation=0.99 - number / 10,
+            standard_error=0.0057,
+            seconds=12.345678 + number,
+            predict_ms_per_1000_rows=45.2,
+            model_bytes=1_200_000,
         )
         for number, family in enumerate(FAMILIES)
     )
@@ -47,7 +47,7 @@ def board() -> Leaderboard:
     ]
     best = {"kind": "ensemble", "validation": 0.995, "members": members}
     result = result_row("f" * 32, best, {"model_bytes": 2e6}, rows, is_champion=True)
-    return Leaderboard(result, rows, Holder("1", "f" * 32, "f" * 32), "wine")
+    return Leaderboard(result, rows, Holder(version="1", run_id="f" * 32, search_run_id="f" * 32), "wine")
 
 
 def page_of(board: Leaderboard, **given: Any) -> list[str]:
@@ -121,7 +121,7 @@ def test_members_are_marked_and_named_also_when_few_rows_are_shown(board: Leader
 
 
 def test_a_result_without_the_alias_is_not_called_champion_anywhere(board: Leaderboard) -> None:
-    held = Holder("7", "e" * 32, "e" * 32, score="validation accuracy 0.999")
+    held = Holder(version="7", run_id="e" * 32, search_run_id="e" * 32, score="validation accuracy 0.999")
     other = without_alias(board, held)
     lines = page_of(other)
     assert "result" in lines[1].split()
@@ -133,14 +133,21 @@ def test_a_result_without_the_alias_is_not_called_champion_anywhere(board: Leade
     assert not other.frame()["is_champion"].any()
     assert [row["kind"] for row in other.to_json()] == ["trial"] * 4 + ["result"]
     assert not any(row["is_champion"] for row in other.to_json())
-    earlier = without_alias(board, Holder("1", "f" * 32, "f" * 32, earlier=True))
+    earlier = without_alias(board, Holder(version="1", run_id="f" * 32, search_run_id="f" * 32, earlier=True))
     assert "is version 1: an earlier result of this search." in "".join(page_of(earlier))
     assert "No version of 'wine' is the champion" in "".join(page_of(without_alias(board, None)))
 
 
 def test_a_promoted_trial_is_the_champion_in_its_own_row(board: Leaderboard) -> None:
     promoted = board.trials[2]
-    held = Holder("2", promoted.run_id, "f" * 32, 2, "lightgbm", "validation accuracy 0.79")
+    held = Holder(
+        version="2",
+        run_id=promoted.run_id,
+        search_run_id="f" * 32,
+        trial=2,
+        family="lightgbm",
+        score="validation accuracy 0.79",
+    )
     other = without_alias(board, held)
     states = [re.findall("result|done|champion", line)[0] for line in page_of(other)[1:6]]
     assert states == ["result", "done", "done", "champion", "done"]
@@ -185,7 +192,19 @@ def test_the_result_stays_on_top_in_every_order(board: Leaderboard) -> None:
 
 
 def test_show_names_no_memory_that_was_not_measured(board: Leaderboard) -> None:
-    trial = TrialDescription(board.trials[0], "wine", "f" * 32, "accuracy", (), {}, {}, "", "", False, ())
+    trial = TrialDescription(
+        row=board.trials[0],
+        search="wine",
+        search_run_id="f" * 32,
+        metric="accuracy",
+        fold_scores=(),
+        metrics={},
+        candidate={},
+        error="",
+        traceback="",
+        has_model=False,
+        artifacts=(),
+    )
     page = io.StringIO()
     print_description(trial, page, as_json=False)
     assert "  took       12s\n" in page.getvalue()

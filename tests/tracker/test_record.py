@@ -49,7 +49,19 @@ def test_folders_of_searches_need_no_quoting_and_differ() -> None:
 
 def test_the_note_of_a_long_leaderboard_fits_into_a_tag() -> None:
     rows = [
-        LeaderboardRow(n, "r", "random_forest", {}, "done", "sampler", n / 7, 0.1, 1.0, 2.0, 100)
+        LeaderboardRow(
+            trial=n,
+            run_id="r",
+            family="random_forest",
+            params={},
+            state="done",
+            origin="sampler",
+            validation=n / 7,
+            standard_error=0.1,
+            seconds=1.0,
+            predict_ms_per_1000_rows=2.0,
+            model_bytes=100,
+        )
         for n in range(2000)
     ]
     note = leaderboard_note(rows, "rmse", greater_is_better=False)
@@ -69,7 +81,9 @@ def test_plots_stand_before_the_leaderboard_and_only_as_many_as_fit() -> None:
 
 
 def test_the_views_of_a_search_are_what_mlflow_saves_and_fit_an_experiments_tags() -> None:
-    views = board_views("x" * 60, False, SearchIds("0123456789" * 3, "1", "sqlite:///x"), 5)
+    views = board_views(
+        "x" * 60, False, SearchIds(run_id="0123456789" * 3, experiment_id="1", tracking_uri="sqlite:///x"), 5
+    )
     assert [key for key, _ in views] == [
         "mlflow.sharedViewState.01234567",
         "mlflow.sharedViewState.01234567-charts",

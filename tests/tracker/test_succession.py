@@ -15,10 +15,10 @@ from automl.tracker.library import promote
 from automl.tracker.models.succession import ALIAS, Gain, Judge, Succession, settle
 from automl.tracker.tags import SETTLED
 
-WORSE = Gain("accuracy", 0.994, 0.399, -0.595, -0.595, "178 held-out rows")
-BETTER = Gain("accuracy", 0.9, 0.994, 0.094, 0.05, "178 held-out rows")
-EQUAL = Gain("accuracy", 0.994, 0.994, 0.0, 0.0, "178 held-out rows")
-NOISE = Gain("accuracy", 0.991, 0.994, 0.003, -0.002, "178 held-out rows")
+WORSE = Gain(metric="accuracy", before=0.994, after=0.399, gain=-0.595, low=-0.595, rows="178 held-out rows")
+BETTER = Gain(metric="accuracy", before=0.9, after=0.994, gain=0.094, low=0.05, rows="178 held-out rows")
+EQUAL = Gain(metric="accuracy", before=0.994, after=0.994, gain=0.0, low=0.0, rows="178 held-out rows")
+NOISE = Gain(metric="accuracy", before=0.991, after=0.994, gain=0.003, low=-0.002, rows="178 held-out rows")
 
 
 def judged(found: Gain | str) -> Judge:

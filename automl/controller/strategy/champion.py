@@ -200,15 +200,17 @@ def _measured(
         for fold in problem.split.folds
     )
     return Champion(
-        "ensemble" if len(ordered) > 1 else "trial",
-        ordered,
-        deployed,
-        predictions,
-        metric.score(target, decided),
-        standard_error(metric, target, decided, folds),
-        class_weights,
-        _milliseconds(deployed, done),
-        round(sum(result.model_bytes * share[n] for n, result in results.items() if result is not None)),
+        kind="ensemble" if len(ordered) > 1 else "trial",
+        weights=ordered,
+        folds=deployed,
+        held_out=predictions,
+        validation=metric.score(target, decided),
+        standard_error=standard_error(metric, target, decided, folds),
+        class_weights=class_weights,
+        predict_ms_per_1000_rows=_milliseconds(deployed, done),
+        model_bytes=round(
+            sum(result.model_bytes * share[n] for n, result in results.items() if result is not None)
+        ),
     )
 
 

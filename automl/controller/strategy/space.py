@@ -15,7 +15,7 @@ from automl.core.typed_values import Value, field_defaults, field_types
 TASKS = ("binary", "multiclass", "regression")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Param:
     """One parameter that is searched.
 
@@ -79,7 +79,7 @@ class Param:
         return round(value) if self.kind == "int" else float(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PortfolioEntry:
     """A setting that is tried before any search.
 

@@ -225,10 +225,12 @@ class _Reader:
         if len(kinds) != 1:
             raise self.error("state one of float: [low, high], int: [low, high], choice: [values]", *key)
         field_type = types[name]
+        low, high = self._range(body, kinds[0], *key)
         param = Param(
-            name,
-            cast(Literal["float", "int", "choice"], kinds[0]),
-            *self._range(body, kinds[0], *key),
+            name=name,
+            kind=cast(Literal["float", "int", "choice"], kinds[0]),
+            low=low,
+            high=high,
             log=self._flag(body, "log", *key),
             step=None if body.get("step") is None else self._numbers([body["step"]], 1, *key, "step")[0],
             choices=tuple(
@@ -296,12 +298,12 @@ class _Reader:
             raise self.error("an entry needs a name", *key)
         values = {name: value for name, value in body.items() if name in types}
         return PortfolioEntry(
-            body["name"],
-            space.complete(values, where=self.where(*key)),
-            self._tasks(body, *key),
-            self._flag(body, "log_target", *key),
-            self._rows(body, *key),
-            self._flag(body, "elongated", *key),
+            name=body["name"],
+            params=space.complete(values, where=self.where(*key)),
+            tasks=self._tasks(body, *key),
+            log_target=self._flag(body, "log_target", *key),
+            rows=self._rows(body, *key),
+            elongated=self._flag(body, "elongated", *key),
         )
 
     def _rows(self, body: Mapping[str, Any], *key: str | int) -> tuple[float, float]:

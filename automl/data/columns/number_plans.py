@@ -76,7 +76,7 @@ class NumberPlan(Plan):
         plain = _plain_values(column)
         if plain is not None:
             codes = np.where(np.isnan(plain), -1, self._code(NO_UNIT)).astype(np.int32)
-            return Pieces([plain], codes=[codes] if self._levels else [])
+            return Pieces(numbers=[plain], codes=[codes] if self._levels else [])
         text = words(column)
         if self.notation == PLAIN and not self.words:
             values, bad = parse_numbers(text)
@@ -92,7 +92,9 @@ class NumberPlan(Plan):
         codes = self._codes(text, units)
         if self.words:
             bad &= codes < 0
-        return Pieces([values], codes=[codes] if self._levels else [], notes=self._notes(column, text, bad))
+        return Pieces(
+            numbers=[values], codes=[codes] if self._levels else [], notes=self._notes(column, text, bad)
+        )
 
     def _code(self, level: str) -> int:
         return self._levels.index(level) if level in self._levels else -1
@@ -167,11 +169,11 @@ class DurationPlan(Plan):
         """Seconds; values that are not durations are missing and counted in a note."""
         plain = _plain_values(column)
         if plain is not None:
-            return Pieces([plain])
+            return Pieces(numbers=[plain])
         values, bad = read_durations(words(column), self.style)
         count = int(bad.sum())
         note = f"Column {self.column!r}: {count} values are not durations; they count as missing."
-        return Pieces([values], notes=[note] if count else [])
+        return Pieces(numbers=[values], notes=[note] if count else [])
 
 
 def notation_of_format_1(decimal: str, unit: str) -> Notation:

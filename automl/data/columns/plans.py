@@ -21,7 +21,7 @@ from automl.data.cells.plain import NUMBER, PLACEHOLDERS, Words, is_numeric, raw
 _TRUTHS = ("False", "True", "false", "true", "0", "1", "FALSE", "TRUE")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Pieces:
     """The features of one column of one frame, in the order of its plan's names."""
 

@@ -47,7 +47,7 @@ class DatePlan(Plan):
         """The fields; values that are not dates are missing and counted in a note."""
         read = read_dates(column, self.reading)
         days = read.days
-        pieces = Pieces(date_fields(days, self.fields), days=days)
+        pieces = Pieces(numbers=date_fields(days, self.fields), days=days)
         if read.exchanged:
             order = "day" if self.reading.style.startswith("%d") else "month"
             pieces.notes.append(
@@ -85,7 +85,7 @@ class ClockPlan(Plan):
         values = np.append(hours(distinct.dictionary), np.nan)[places]
         bad = int(np.isnan(values).sum()) - text.null_count
         note = f"Column {self.column!r}: {bad} values are not times of day; they count as missing."
-        return Pieces([values], notes=[note] if bad else [])
+        return Pieces(numbers=[values], notes=[note] if bad else [])
 
 
 WHOLE = -1  # the group of the undivided string

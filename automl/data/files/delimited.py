@@ -29,7 +29,7 @@ SAMPLE_BYTES = 1 << 17
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DelimitedTable:
     """The content of a text table.
 
@@ -89,7 +89,14 @@ def read_delimited(data: bytes, name: str, dialect: Dialect) -> DelimitedTable:
         notes += typed.comma_notes()
     frame = _without_index_column(frame, header, notes)
     left_out = tuple(sorted({*decoded.left_out, *skipped}))
-    return DelimitedTable(frame, notes, typed.commas, tuple(typed.label_words), decoded.encoding, left_out)
+    return DelimitedTable(
+        frame=frame,
+        notes=notes,
+        commas=typed.commas,
+        label_words=tuple(typed.label_words),
+        encoding=decoded.encoding,
+        left_out=left_out,
+    )
 
 
 def _table_of(data: bytes, name: str, dialect: Dialect, notes: list[str]) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ from automl.data.cells.missing import LabelColumn
 TEXT = "text"  # for a known column: its cells stay text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dialect:
     """The format of a text table; None where it is to be detected.
 

@@ -40,7 +40,7 @@ BOMB_RATIO = 200
 BOMB_BYTES = 100 << 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReadTable:
     """A table as it was read.
 
@@ -119,10 +119,10 @@ def read_table(
         table = _whole_frame(source, "frame", given)
     elif isinstance(source, str | os.PathLike):
         dialect = Dialect(
-            encoding,
-            delimiter,
-            decimal,
-            skip_bad_rows,
+            encoding=encoding,
+            delimiter=delimiter,
+            decimal=decimal,
+            skip_bad_rows=skip_bad_rows,
             columns=written or {},
             missing=given,
             labels=labels,
@@ -149,7 +149,7 @@ def _whole_frame(source: pd.DataFrame, name: str, missing: tuple[str, ...] | Non
     frame, notes = _checked_frame(source)
     if missing is not None:
         frame = frame_without_words(frame, missing_words(missing))
-    return ReadTable(frame, tuple(notes), name)
+    return ReadTable(frame=frame, notes=tuple(notes), name=name)
 
 
 def _checked_frame(source: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -209,13 +209,13 @@ def _read_file(path: Path, dialect: Dialect) -> ReadTable:
         dialect = replace(dialect, delimiter="\t")
     table = read_delimited(data, name, dialect)
     return ReadTable(
-        table.frame,
-        tuple(table.notes),
-        path.name,
-        table.commas,
-        table.label_words,
-        table.encoding,
-        table.left_out,
+        frame=table.frame,
+        notes=tuple(table.notes),
+        name=path.name,
+        commas=table.commas,
+        label_words=table.label_words,
+        encoding=table.encoding,
+        left_out=table.left_out,
     )
 
 
@@ -351,4 +351,6 @@ def _read_excel(path: Path, dialect: Dialect) -> ReadTable:
         others = [word for word in missing if word not in kept]
         cleaned[labels.name] = frame_without_words(frame[[labels.name]], others)[labels.name]
         notes += word_notes({}, labels.name, kept)
-    return ReadTable(cleaned.infer_objects(), tuple(notes), path.name, label_words=tuple(kept))
+    return ReadTable(
+        frame=cleaned.infer_objects(), notes=tuple(notes), name=path.name, label_words=tuple(kept)
+    )

@@ -73,7 +73,7 @@ class Pictures:
         return np.asarray(self.pixels[rows]), self.aspects[rows]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PixelStore:
     """DecodedImage images on disk.
 
@@ -112,12 +112,12 @@ def _opened(folder: str) -> PixelStore:
     place = Path(folder)
     body = json.loads((place / DESCRIPTION).read_text(encoding="utf-8"))
     return PixelStore(
-        place,
-        np.load(place / "pixels.npy", mmap_mode="r"),
-        np.load(place / "aspects.npy"),
-        np.load(place / "hashes.npy").astype(str).astype(object),
-        float(body["decode_ms"]),
-        Hold(place),
+        folder=place,
+        pixels=np.load(place / "pixels.npy", mmap_mode="r"),
+        aspects=np.load(place / "aspects.npy"),
+        hashes=np.load(place / "hashes.npy").astype(str).astype(object),
+        decode_ms=float(body["decode_ms"]),
+        held=Hold(place),
     )
 
 

@@ -34,7 +34,7 @@ class ImageFile:
     part: str = ""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Scan:
     """The outcome of a walk through a folder.
 

@@ -100,7 +100,7 @@ class BoosterInputs(Saved):
         return raw
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FoldData:
     """One fold's rows as matrices, with scaled targets; shared by the trials of a worker.
 
@@ -165,7 +165,14 @@ def _base(
     valid, valid_target = None, None
     if context.valid is not None:
         valid, valid_target = fitted.transform(context.valid[0]), fitted.scaled(context.valid[1])
-    return FoldData(fitted, train, fitted.scaled(target), valid, valid_target, key)
+    return FoldData(
+        inputs=fitted,
+        train=train,
+        target=fitted.scaled(target),
+        valid=valid,
+        valid_target=valid_target,
+        key=key,
+    )
 
 
 def _with_interactions(
@@ -184,7 +191,7 @@ def _widened(data: TreeData, values: npt.NDArray[np.float32]) -> TreeData:
     return TreeData(np.hstack([data.values, values]), data.categorical, data.names + names)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RoundControl:
     """Decides after every round whether boosting goes on, and at which learning rate.
 
@@ -228,7 +235,14 @@ class RoundControl:
         name = {"squared": "rmse", "absolute": "mae"}.get(objective_of(task), "log_loss")
         most = min(MAX_ROUNDS, math.ceil((_LEAST_TRAVEL + len(data.target) / 100) / learning_rate))
         rounds = n_rounds if data.valid is None else most
-        return cls(context, len(data.target), learning_rate, rounds, name, data.inputs.deviation)
+        return cls(
+            context=context,
+            rows=len(data.target),
+            learning_rate=learning_rate,
+            max_rounds=rounds,
+            loss_name=name,
+            unit=data.inputs.deviation,
+        )
 
     @property
     def patience(self) -> float:

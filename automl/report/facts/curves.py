@@ -18,7 +18,7 @@ Predictions = npt.NDArray[np.floating]
 _POINTS = 200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rates:
     """What every threshold on one class's probability does; arrays of equal length, thresholds falling.
 
@@ -53,7 +53,7 @@ class Calibration:
     high: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassRow:
     """How one class is recognised, with the exact 95 % interval of its recall."""
 
@@ -101,13 +101,13 @@ def rates(target: Target, predictions: Predictions, code: int) -> Rates:
     average = float(np.sum(np.diff(np.r_[0.0, recall]) * precision)) if actual else float("nan")
     kept = np.unique(np.linspace(0, len(ends) - 1, min(_POINTS, len(ends))).astype(int))
     return Rates(
-        score[ends][kept],
-        np.r_[0.0, wrong[kept]],
-        np.r_[0.0, recall[kept]],
-        np.r_[precision[0], precision[kept]],
-        area,
-        average,
-        actual / rows,
+        thresholds=score[ends][kept],
+        false_positive=np.r_[0.0, wrong[kept]],
+        recall=np.r_[0.0, recall[kept]],
+        precision=np.r_[precision[0], precision[kept]],
+        area=area,
+        average_precision=average,
+        share=actual / rows,
     )
 
 
@@ -146,8 +146,18 @@ def by_class(target: Target, predictions: Predictions, labels: tuple[str, ...]) 
         recall = right[code] / support[code] if support[code] else float("nan")
         total = support[code] + chosen[code]
         f1 = 2 * right[code] / total if total else float("nan")
-        ends = share_interval(int(right[code]), int(support[code]))
-        rows.append(ClassRow(label, int(support[code]), float(precision), float(recall), float(f1), *ends))
+        low, high = share_interval(int(right[code]), int(support[code]))
+        rows.append(
+            ClassRow(
+                label=label,
+                rows=int(support[code]),
+                precision=float(precision),
+                recall=float(recall),
+                f1=float(f1),
+                recall_low=low,
+                recall_high=high,
+            )
+        )
     return sorted(rows, key=lambda row: (not row.rows, np.isnan(row.f1), row.f1))
 
 

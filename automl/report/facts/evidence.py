@@ -32,7 +32,7 @@ Rows = npt.NDArray[np.int64]
 Predictions = npt.NDArray[np.floating]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Story:
     """What was decided and noticed, in words and numbers, as plain data.
 
@@ -78,7 +78,7 @@ class Sample:
     table: Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """The champion's held-out predictions beside the truth; at most 200,000 rows of it.
 
@@ -141,13 +141,13 @@ class Evidence:
         tuples = {name: tuple(value) for name, value in body.items() if isinstance(value, list)}
         with np.load(io.BytesIO(arrays), allow_pickle=False) as kept:
             return cls(
-                task,
-                kept["target"],
-                kept["raw"],
-                kept["positions"],
-                kept["rows"],
-                kept["folds"],
-                Story(**{**body, **tuples}),
+                task=task,
+                target=kept["target"],
+                raw=kept["raw"],
+                positions=kept["positions"],
+                rows=kept["rows"],
+                folds=kept["folds"],
+                story=Story(**{**body, **tuples}),
                 paths=kept.get("paths"),
                 same_as=kept.get("same_as"),
             )
@@ -191,13 +191,13 @@ def gather(
         for number, fold in enumerate(split.folds):
             folds[deal, fold.valid] = number
     evidence = Evidence(
-        prepared.task,
-        problem.target[rows],
-        raw[positions].astype(np.float32) if prepared.task.labels else raw[positions],
-        positions,
-        rows if prepared.kept is None else prepared.kept[rows],
-        folds[:, rows],
-        _story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
+        task=prepared.task,
+        target=problem.target[rows],
+        raw=raw[positions].astype(np.float32) if prepared.task.labels else raw[positions],
+        positions=positions,
+        rows=rows if prepared.kept is None else prepared.kept[rows],
+        folds=folds[:, rows],
+        story=_story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
         paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
         same_as=_same_files(prepared, rows),
     )

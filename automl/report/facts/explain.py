@@ -80,7 +80,7 @@ class Dependence:
     mean: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """What was found, on how many rows, and what it was compared with.
 
@@ -241,7 +241,14 @@ class _Explainer:
             finalists = screen.alone[:FINALISTS]
         shuffler, found = self._shuffles(finalists, screen)
         if shuffler is None:
-            return Explanation((), (), 0, len(self.columns), 0, seconds=self.seconds)
+            return Explanation(
+                importances=(),
+                dependences=(),
+                rows=0,
+                features=len(self.columns),
+                compared=0,
+                seconds=self.seconds,
+            )
         measured = Measured.of(self._judge(shuffler), shuffler.base, found, self.seed)
         others = self._others(shuffler, measured, screen)
         groups = [
@@ -250,11 +257,11 @@ class _Explainer:
             if len(group) > 1
         ]
         return Explanation(
-            measured.importances(),
-            self._dependences(measured, shuffler, top),
-            shuffler.table.rows,
-            len(self.columns),
-            len(found) + sum(len(group) == 1 for group in others),
+            importances=measured.importances(),
+            dependences=self._dependences(measured, shuffler, top),
+            rows=shuffler.table.rows,
+            features=len(self.columns),
+            compared=len(found) + sum(len(group) == 1 for group in others),
             screen_rows=screen.rows,
             groups=tuple(sorted(groups, key=lambda item: -item.value)),
             stand_in=screen.stand_in,
@@ -351,7 +358,9 @@ class _Explainer:
         """Of some rows of the sample, drawn by chance: of more rows, those of fewer and others."""
         order = np.random.default_rng(self.seed).permutation(self.table.rows)
         places = np.sort(order[: _stepped(rows, self.table.rows)])
-        return Shuffler(predict, self.table.take(places), places, pace, self.seed)
+        return Shuffler(
+            predict=predict, table=self.table.take(places), places=places, pace=pace, seed=self.seed
+        )
 
     def _judge(self, shuffler: Shuffler) -> Judge:
         assert self.evidence.sample is not None

@@ -163,7 +163,7 @@ class Pace:
         self.each, self.call = max(self.each * factor, 1e-7), self.call * factor
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Shuffler:
     """Predictions of a table's rows with some columns' values shuffled among them.
 

@@ -28,7 +28,7 @@ _PARTS = 5
 _DRAWS = 400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Group:
     """One group: its score with a 95 % interval, NaN where it has too few rows or only one class.
 
@@ -81,7 +81,7 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
         differs = ""
         if np.isfinite(score) and not low <= overall <= high:
             differs = "better" if metric.is_better(score, overall) else "worse"
-        groups.append(Group(label, len(rows), score, low, high, differs))
+        groups.append(Group(label=label, rows=len(rows), score=score, low=low, high=high, differs=differs))
     return Slice(column, overall, tuple(groups))
 
 

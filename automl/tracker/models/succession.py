@@ -33,7 +33,7 @@ _TURNS = 8
 _AROUND = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gain:
     """A score that two champions have on the same rows, and how much better the second is.
 

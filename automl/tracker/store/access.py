@@ -30,7 +30,7 @@ _ACTIVE = 1  # mlflow.entities.ViewType.ACTIVE_ONLY
 _AT_ONCE = 500  # SQLite takes 999 values in a query at least
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """What a run is, in MLflow's words: times in milliseconds since 1970, an end only where it has ended."""
 
@@ -241,13 +241,13 @@ def _of_client(run: Any) -> Run:
     info, data = run.info, run.data
     return Run(
         RunInfo(
-            str(info.run_id),
-            str(info.experiment_id),
-            str(info.status),
-            info.start_time,
-            info.end_time,
-            str(info.artifact_uri),
-            str(info.lifecycle_stage),
+            run_id=str(info.run_id),
+            experiment_id=str(info.experiment_id),
+            status=str(info.status),
+            start_time=info.start_time,
+            end_time=info.end_time,
+            artifact_uri=str(info.artifact_uri),
+            lifecycle_stage=str(info.lifecycle_stage),
         ),
         RunData(dict(data.tags), dict(data.metrics), dict(data.params)),
     )
@@ -397,7 +397,15 @@ _INFO = "r.run_uuid, r.experiment_id, r.status, r.start_time, r.end_time, r.arti
 
 def _info(row: tuple[Any, ...]) -> RunInfo:
     run_id, experiment, status, started, ended, place, stage = row
-    return RunInfo(str(run_id), str(experiment), str(status), started, ended, str(place), str(stage))
+    return RunInfo(
+        run_id=str(run_id),
+        experiment_id=str(experiment),
+        status=str(status),
+        start_time=started,
+        end_time=ended,
+        artifact_uri=str(place),
+        lifecycle_stage=str(stage),
+    )
 
 
 def _grouped(

@@ -62,7 +62,9 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Predictor, l
         members.append((folder, 0.5))
     frame = pd.DataFrame({"photo": [str(file) for file in files], "label": ["dark", "light"] * (COUNT // 2)})
     layout = Layout.infer(frame, target="label", kinds={"photo": Kind.IMAGE})
-    source = PredictorSource("shades", TASK, layout, tuple(members), ((0, 1), (0,)))
+    source = PredictorSource(
+        name="shades", task=TASK, layout=layout, members=tuple(members), folds=((0, 1), (0,))
+    )
     return build_predictor(tmp_path / "predictor", source), [str(file) for file in files]
 
 
