@@ -385,7 +385,7 @@ def test_a_killed_process_leaves_no_run_open_for_ever(finished_trials: Any, tmp_
     code = f"""
 import os
 from automl.tracker.reconcile import owner_tags
-from automl.tracker.store import connect, locate_store
+from automl.tracker.store.location import connect, locate_store
 client = connect(locate_store(None, {str(tmp_path / "mlruns")!r}))
 run = client.create_run({experiment!r}, tags={{**owner_tags(), "automl.search": "flowers"}})
 child = client.create_run({experiment!r}, tags={{"mlflow.parentRunId": run.info.run_id}})
