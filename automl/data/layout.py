@@ -48,7 +48,7 @@ class Difference:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """The columns of a data set and their plans; part of every saved model.
 
@@ -139,7 +139,13 @@ class Layout:
             decisions = [_kept_after_all(decision, frame, {*kinds, *drop}) for decision in decisions]
         columns = tuple(decision.column for decision in decisions)
         plans = tuple(decision.plan for decision in decisions if decision.plan is not None)
-        return cls(columns, plans, _differences(frame, plans), target or "", tuple(sorted(ignored)))
+        return cls(
+            columns=columns,
+            plans=plans,
+            differences=_differences(frame, plans),
+            target_name=target or "",
+            ignored=tuple(sorted(ignored)),
+        )
 
     def with_commas(self, commas: Mapping[str, str]) -> Layout:
         """The layout for a file whose number columns had these commas, so that frames can hold their text."""
@@ -351,16 +357,18 @@ class Layout:
         if not all(isinstance(name, str) for name in names):
             raise DataError("The model's columns have names that are not text. Next: train it again.")
         return cls(
-            tuple(Column(name, kind_named(kind), reason) for name, kind, reason in data["columns"]),
-            tuple(plan_from_json(plan) for plan in data["plans"]),
-            tuple(Difference(*item) for item in data["differences"]),
-            data["target"],
-            tuple(data["ignored"]),
-            _file_numbers(data),
-            data.get("commas", {}),
-            TargetNumbers.from_json(data["target_numbers"]) if "target_numbers" in data else None,
-            tuple(data.get("label_words", ())),
-            tuple(data["missing"]) if "missing" in data else None,
+            columns=tuple(Column(name, kind_named(kind), reason) for name, kind, reason in data["columns"]),
+            plans=tuple(plan_from_json(plan) for plan in data["plans"]),
+            differences=tuple(Difference(*item) for item in data["differences"]),
+            target_name=data["target"],
+            ignored=tuple(data["ignored"]),
+            file_numbers=_file_numbers(data),
+            commas=data.get("commas", {}),
+            target_numbers=TargetNumbers.from_json(data["target_numbers"])
+            if "target_numbers" in data
+            else None,
+            label_words=tuple(data.get("label_words", ())),
+            missing=tuple(data["missing"]) if "missing" in data else None,
         )
 
 

@@ -146,7 +146,7 @@ def open_source(
     task_reason = ""
     if is_folder(settings.source):
         modality, folder = read_folder(Path(settings.source))
-        table = ReadTable(folder.frame, folder.notes, folder.root.name)
+        table = ReadTable(frame=folder.frame, notes=folder.notes, name=folder.root.name)
         columns = {modality.kind: path_columns(modality, folder.frame, {})}
         root, findings = folder.root, folder.findings
         # Names of folders are words, be they 0 to 9.

@@ -20,7 +20,7 @@ _WEIGHTY = 0.005
 """Share of the rows from which one of several classes has a say in the number of folds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SplitPlan:
     """What decides the folds.
 
@@ -59,15 +59,15 @@ class SplitPlan:
     def take(self, rows: RowNumbers) -> SplitPlan:
         """The same plan for a part of the rows."""
         return SplitPlan(
-            self.folds,
-            self.seconds,
-            None if self.groups is None else self.groups[rows],
-            self.groups_named,
-            None if self.times is None else self.times[rows],
-            None if self.assigned is None else self.assigned[rows],
-            self.seed,
-            None if self.judged is None else self.judged[rows],
-            self.modality,
+            folds=self.folds,
+            seconds=self.seconds,
+            groups=None if self.groups is None else self.groups[rows],
+            groups_named=self.groups_named,
+            times=None if self.times is None else self.times[rows],
+            assigned=None if self.assigned is None else self.assigned[rows],
+            seed=self.seed,
+            judged=None if self.judged is None else self.judged[rows],
+            modality=self.modality,
         )
 
 
