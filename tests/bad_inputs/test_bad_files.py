@@ -73,7 +73,7 @@ def test_case_06_one_search_reads_files_in_several_encodings(cli, write, frame):
 
 def test_case_06_lines_in_another_encoding_are_refused_or_left_out(cli, write, frame):
     name = write(in_cyrillic(frame).encode() + "1,2,3,no,León\n".encode("cp1252"))
-    search(cli, name).refused(3, "utf-8 but for 1 line", "line 62", "--skip-bad-rows", "--encoding")
+    search(cli, name).refused(3, "utf-8 except for 1 line", "line 62", "--skip-bad-rows", "--encoding")
     search(cli, name, "y", "--skip-bad-rows").worked("1 row was left out", "60 rows")
 
 
