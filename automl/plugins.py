@@ -1,8 +1,9 @@
-"""Everything that plug-ins of other packages import: what families, executors and kinds of data are made of.
+"""Everything that plug-ins of other packages import, be they families, tasks, executors or kinds of data.
 
-A package offers a model family by an entry point in the group ``automl.families``, a place where trials run
-by one in ``automl.executors``, and a kind of data by one in ``automl.modalities``. What is named here stays;
-the modules behind it may move. Nothing is loaded before it is used.
+A package offers a model family by an entry point in the group ``automl.families``, a task by one in
+``automl.tasks``, a metric by one in ``automl.metrics``, a place where trials run by one in
+``automl.executors``, and a kind of data by one in ``automl.modalities``. What is named here stays; the
+modules behind it may move. Nothing is loaded before it is used.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from automl.core.imports import lazy_names
 if TYPE_CHECKING:
     from automl.controller.strategy.space import SearchSpace
     from automl.controller.strategy.spaces import load_space
+    from automl.core.built_in_tasks import (
+        BinaryTask,
+        ClassificationTask,
+        MulticlassTask,
+        NumberTask,
+        RegressionTask,
+    )
     from automl.core.errors import (
         AutoMLError,
         DataError,
@@ -34,8 +42,9 @@ if TYPE_CHECKING:
         TrialStopped,
     )
     from automl.core.folds import Fold, Split
+    from automl.core.labels import Label, RawTarget
     from automl.core.machine import GIBIBYTE, cores
-    from automl.core.metrics import METRICS, Metric
+    from automl.core.metrics import METRIC_GROUP, METRICS, Metric, metrics, refresh_metrics
     from automl.core.modality import (
         LABEL,
         MODALITY_GROUP,
@@ -50,17 +59,16 @@ if TYPE_CHECKING:
         OpenedFiles,
     )
     from automl.core.pace import Meter, share_of
+    from automl.core.predictions import Answer, Link, Loss, Predictions, finite_predictions
     from automl.core.table import Column, Features, Kind, Table
-    from automl.core.tasks import (
-        BinaryTask,
-        ClassificationTask,
-        Encoded,
-        MulticlassTask,
-        Predictions,
-        RegressionTask,
-        Task,
+    from automl.core.task_choice import (
+        TASK_GROUP,
         choose_task,
+        refresh_tasks,
+        task_classes,
+        task_from_json,
     )
+    from automl.core.tasks import Encoded, Task
     from automl.core.trial import (
         Candidate,
         Curve,
@@ -88,7 +96,7 @@ if TYPE_CHECKING:
     from automl.executors.prepared_cache import PreparedCache
     from automl.families import families, refresh_families
     from automl.families.engines.averaged_trees import FittedForest, grow, smallest_leaf
-    from automl.families.engines.boosting import BoosterInputs, RoundControl, objective_of
+    from automl.families.engines.boosting import BoosterInputs, RoundControl
     from automl.families.nets.images.family import image_family
     from automl.families.nets.images.plan import NetTraining
     from automl.families.nets.tables.family import net_family
@@ -111,10 +119,13 @@ _HOMES = {
     # What a family is
     "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope TrialStopped",
     "automl.core.table": "Column Features Kind Table",
-    "automl.core.tasks": (
-        "BinaryTask ClassificationTask Encoded MulticlassTask Predictions RegressionTask Task choose_task"
-    ),
-    "automl.core.metrics": "METRICS Metric",
+    # What a task and a metric are
+    "automl.core.tasks": "Encoded Task",
+    "automl.core.built_in_tasks": "BinaryTask ClassificationTask MulticlassTask NumberTask RegressionTask",
+    "automl.core.task_choice": "TASK_GROUP choose_task refresh_tasks task_classes task_from_json",
+    "automl.core.labels": "Label RawTarget",
+    "automl.core.predictions": "Answer Link Loss Predictions finite_predictions",
+    "automl.core.metrics": "METRIC_GROUP METRICS Metric metrics refresh_metrics",
     "automl.core.folds": "Fold Split",
     "automl.core.typed_values": "field_defaults field_types",
     "automl.families": "families refresh_families",
@@ -152,7 +163,7 @@ _HOMES = {
     "automl.families.preprocess.tree_matrix": "TreeData TreeMatrix",
     "automl.families.preprocess.net_matrix": "NetInput NetMatrix",
     "automl.families.engines.averaged_trees": "FittedForest grow smallest_leaf",
-    "automl.families.engines.boosting": "BoosterInputs RoundControl objective_of",
+    "automl.families.engines.boosting": "BoosterInputs RoundControl",
     "automl.families.nets.tables.family": "net_family",
     "automl.families.nets.tables.fit": "NetPlan",
     "automl.families.nets.tables.layers": "TableInput",
@@ -167,11 +178,14 @@ __all__ = [
     "GIBIBYTE",
     "LABEL",
     "METRICS",
+    "METRIC_GROUP",
     "MODALITY_GROUP",
     "NEW_FILE",
     "PART",
     "TABLES",
+    "TASK_GROUP",
     "Allowance",
+    "Answer",
     "AutoMLError",
     "BinaryTask",
     "BoosterInputs",
@@ -204,7 +218,10 @@ __all__ = [
     "InputShape",
     "Interactions",
     "Kind",
+    "Label",
     "LinearMatrix",
+    "Link",
+    "Loss",
     "Meter",
     "Metric",
     "MissingDependencyError",
@@ -216,6 +233,7 @@ __all__ = [
     "NetMatrix",
     "NetPlan",
     "NetTraining",
+    "NumberTask",
     "OpenedFiles",
     "Outlook",
     "ParamValue",
@@ -225,6 +243,7 @@ __all__ = [
     "Progress",
     "Quantile",
     "RareMerge",
+    "RawTarget",
     "RegressionTask",
     "Result",
     "RoundControl",
@@ -258,19 +277,24 @@ __all__ = [
     "families",
     "field_defaults",
     "field_types",
+    "finite_predictions",
     "grow",
     "image_family",
     "load_space",
+    "metrics",
     "modalities",
     "net_family",
-    "objective_of",
     "one_hot",
     "refresh_executors",
     "refresh_families",
+    "refresh_metrics",
     "refresh_modalities",
+    "refresh_tasks",
     "settled",
     "share_of",
     "smallest_leaf",
+    "task_classes",
+    "task_from_json",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

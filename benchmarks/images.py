@@ -228,7 +228,7 @@ def _train_rate(train: Path, scratch: Path) -> float:
 
     from automl.core.family import FitContext
     from automl.core.table import Features, Table
-    from automl.core.tasks import choose_task
+    from automl.core.task_choice import choose_task
     from automl.data.images.store import store_pixels
     from automl.data.images.table import read_folder
     from automl.families import families

@@ -143,7 +143,7 @@ def _forest_predict(folder: Path) -> float:
 def _linear_fit(folder: Path) -> float:
     from automl.core.family import FitContext
     from automl.core.table import Features, Table
-    from automl.core.tasks import choose_task
+    from automl.core.task_choice import choose_task
     from automl.families import families
 
     generator = np.random.default_rng(0)
@@ -239,7 +239,7 @@ def _layout(rows: int) -> Layout:
 
 
 def _problem(rows: int) -> tuple[Table, np.ndarray, Task]:
-    from automl.core.tasks import choose_task
+    from automl.core.task_choice import choose_task
 
     frame = _mixed(rows)
     labels = frame["y"].to_numpy(dtype=object)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 
 TEST_SHARE = 0.2
 _FEWEST_TO_HOLD_OUT = 5

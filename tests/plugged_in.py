@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 
-def install(source: Path, group: str, folder: Path, *, name: str = "") -> Path:
+def install(source: Path, group: str, folder: Path, *, name: str = "", also: Sequence[str] = ()) -> Path:
     """Put a module into ``folder`` as a distribution with one entry point in ``group``.
 
     Parameters
@@ -18,11 +18,14 @@ def install(source: Path, group: str, folder: Path, *, name: str = "") -> Path:
         The module; one that does not exist makes a broken plug-in.
     name:
         Of the entry point; default: the module's.
+    also:
+        Further groups in which it has an entry point of that name.
     """
     package = folder / f"{source.stem}-1.0.dist-info"
     package.mkdir(parents=True)
     (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {source.stem}\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text(f"[{group}]\n{name or source.stem} = {source.stem}\n")
+    points = (f"[{one}]\n{name or source.stem} = {source.stem}\n" for one in (group, *also))
+    (package / "entry_points.txt").write_text("".join(points))
     if source.is_file():
         shutil.copy(source, folder)
     return folder

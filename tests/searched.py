@@ -94,7 +94,7 @@ def flowers(*, regression: bool = False) -> pd.DataFrame:
 
 def finish_trials(frame: pd.DataFrame, target: str, candidates: list[Any], folder: Path) -> FinishedTrials:
     """Evaluate the candidates in this process, as a worker would."""
-    from automl.core.tasks import choose_task
+    from automl.core.task_choice import choose_task
     from automl.core.trial import Scores, Ticket, Trial
     from automl.data.layout import Layout
     from automl.executors.evaluate import Control, evaluate

@@ -12,6 +12,7 @@ from automl.cli.record import COMMANDS as RECORD
 from automl.cli.reports import COMMANDS as REPORTS
 from automl.cli.search import COMMANDS as SEARCHES
 from automl.cli.spaces import families, spaces
+from automl.cli.tasks import tasks
 from automl.cli.upkeep import COMMANDS as UPKEEP
 from automl.core.errors import did_you_mean
 from automl.core.version import __version__
@@ -47,5 +48,6 @@ def commands(debug: bool) -> None:
     """Hold the commands; ``--debug`` is read in :func:`automl.cli.process.main`."""
 
 
-for _command in (check, predict, example, families, spaces, executors, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
+_LISTS = (families, tasks, spaces, executors)
+for _command in (check, predict, example, *_LISTS, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
     commands.add_command(_command)

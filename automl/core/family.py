@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
+from automl.core.predictions import USUAL_LOSSES, Predictions
 from automl.core.table import Kind, Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
@@ -21,7 +19,6 @@ FAMILY_GROUP = "automl.families"
 """The group of entry points by which packages offer families."""
 BASELINE = "dummy"
 """The family that looks at no feature: it is fitted in every search, and begins it."""
-Predictions = npt.NDArray[np.floating]
 
 
 class TrialStopped(Exception):
@@ -168,7 +165,11 @@ class Family:
     load:
         ``load(folder)`` → the fitted model that ``save`` wrote.
     tasks:
-        Names of the tasks: ``binary``, ``multiclass``, ``regression``.
+        Names of the tasks: ``binary``, ``multiclass``, ``regression``, or those of other packages. A task is
+        among them by its name or its :attr:`~automl.core.tasks.Task.kin`.
+    losses:
+        What it can minimise: :class:`~automl.core.predictions.Loss`, or texts that tasks of other packages
+        state. None for a family to which that makes no difference.
     kinds:
         Feature kinds it can use (number, category, text, image). Others are ignored by it; it is left
         out of a search whose table has none of them.
@@ -210,6 +211,7 @@ class Family:
     fit: Fit
     load: Callable[[Path], Fitted]
     tasks: frozenset[str] = frozenset({"binary", "multiclass", "regression"})
+    losses: frozenset[str] | None = USUAL_LOSSES
     kinds: frozenset[Kind] = frozenset({Kind.NUMBER, Kind.CATEGORY, Kind.TEXT})
     fit_folds: FitFolds | None = None
     fits_folds_together: Callable[[Any, int], bool] = lambda params, rows: False
@@ -222,3 +224,7 @@ class Family:
     opening: tuple[int, ...] = ()
     quick: bool = False
     pretrained: bool = False
+
+    def handles(self, task: Task) -> bool:
+        """Whether it can fit models for the task."""
+        return bool({task.name, task.kin} & self.tasks) and (self.losses is None or task.loss in self.losses)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.metrics import Metric, Predictions, Target
+from automl.core.metrics import Metric, Target, right_rows
+from automl.core.predictions import Predictions
 
 _ROW_DRAWS = 4_000_000
 _CELL_DRAWS = 40_000_000
@@ -17,9 +18,7 @@ LEAST_DRAWS = 20
 _GAIN_DRAWS = 20_000_000
 _NORMAL = 1.959963984540054
 _ROUNDING = 1e-9  # relative: what resamples of equal errors differ by
-_AT_ZERO = 1e-12  # probabilities of 1 as they are rounded
 _ONE_SCORE = 1e-6  # counts of mistakes that are as close to the best score have reached it
-_SMOOTH = ("log_loss", "brier")  # they measure how far off every row is, as errors of numbers do
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,9 @@ def score_interval(
         # Of hardly any draw there is a score: what a class of one row tells.
         return Interval(value, *_widened(metric, target, predictions, (value, value)), rows)
     levels = np.array([0.025, 0.975])
-    if metric.name == "roc_auc" and predictions.shape[1] == 2:
-        levels = _accelerated(levels, scores, value, _auc_jackknife(target, predictions[:, 1]))
+    left_out = None if metric.jackknife is None else metric.jackknife(target, predictions)
+    if left_out is not None:
+        levels = _accelerated(levels, scores, value, left_out)
     low, high = np.quantile(scores, levels)
     return Interval(value, *_widened(metric, target, predictions, (float(low), float(high))), rows)
 
@@ -118,8 +118,9 @@ def gain_interval(
     gain = metric.loss(target, first) - metric.loss(target, second)
     if first.shape == second.shape and np.array_equal(first, second):
         return Interval(0.0, 0.0, 0.0, rows)
-    if metric.name == "accuracy":
-        return Interval(gain, *_paired_shares(_right(target, first), _right(target, second)), rows)
+    if metric.right is not None:
+        pairs = metric.right(target, first), metric.right(target, second)
+        return Interval(gain, *_paired_shares(*pairs), rows)
     count = int(np.clip(_GAIN_DRAWS // max(rows, 1), min(200, draws), draws))
     gains = resampled_gains(metric, target, first, second, draws=count, generator=np.random.default_rng(seed))
     if len(gains) < LEAST_DRAWS:
@@ -167,7 +168,7 @@ def standard_error(
     """
     found = _spread(metric, target, predictions, fold_scores, seed)
     if found == 0.0 and metric.reads == "labels" and len(target):
-        share = (float(_right(target, predictions).sum()) + 0.5) / (len(target) + 1)
+        share = (float(right_rows(target, predictions).sum()) + 0.5) / (len(target) + 1)
         return float(np.sqrt(share * (1 - share) / (len(target) + 1)))
     return found
 
@@ -189,25 +190,15 @@ def _spread(
     return float(np.std(finite, ddof=1) * np.sqrt(size / rows)) if len(finite) > 1 else 0.0
 
 
-def _right(target: Target, predictions: Predictions) -> npt.NDArray[np.bool_]:
-    return np.asarray(predictions.argmax(axis=1) == np.asarray(target), dtype=np.bool_)
-
-
 def _exact(metric: Metric, target: Target, predictions: Predictions) -> tuple[float, float] | None:
     """Of shares of rows, of their mean over classes, and of a median; None for other metrics."""
-    truth = np.asarray(target)
-    if metric.name == "accuracy":
-        return share_interval(int(_right(truth, predictions).sum()), len(truth))
-    if metric.name in ("precision", "recall"):
-        chosen = predictions.argmax(axis=1) == 1
-        of = chosen if metric.name == "precision" else truth == 1
-        return share_interval(int((chosen & (truth == 1)).sum()), int(of.sum()))
-    if metric.name == "balanced_accuracy":
-        right = _right(truth, predictions)
-        classes = [right[truth == code] for code in np.unique(truth)]
-        return _mean_share([(int(own.sum()), len(own)) for own in classes])
-    if metric.name == "median_ae":
-        return _median_ends(np.abs(truth.astype(np.float64) - predictions[:, 0]))
+    if metric.right is not None:
+        return share_interval(int(metric.right(target, predictions).sum()), len(target))
+    if metric.shares is not None:
+        counts = metric.shares(target, predictions)
+        return share_interval(*counts[0]) if len(counts) == 1 else _mean_share(counts)
+    if metric.medians is not None:
+        return _median_ends(metric.medians(target, predictions))
     return None
 
 
@@ -261,9 +252,8 @@ def _widened(
     """The interval, further on where resamples cannot know what the rows did not show."""
     low, high = ends
     stuck = high - low <= _ROUNDING * max(abs(low), abs(high))
-    if metric.name in _SMOOTH:
-        stuck = stuck or high <= _AT_ZERO ** (2 if metric.name == "brier" else 1)
-    counts = metric.reads != "values" and metric.name not in _SMOOTH
+    stuck = stuck or (metric.least > 0 and high <= metric.least)
+    counts = metric.reads != "values" and metric.least == 0
     best, worst = (1.0, 0.0) if metric.greater_is_better else (0.0, 1.0)
     if stuck or (counts and min(abs(low - best), abs(high - best)) <= _ONE_SCORE):
         worse = _if_worse(metric, target, predictions)
@@ -293,7 +283,7 @@ def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, bette
         else:
             changed[moved, 0] += changed[moved, 0] - truth[moved]
         return metric.score(target, changed)
-    right = _right(target, predictions)
+    right = right_rows(target, predictions)
     low, high = share_interval(int(right.sum()), rows)
     pool = np.flatnonzero(~right if better else right)
     count = int(high * rows) - int(right.sum()) if better else int(right.sum()) - int(np.floor(low * rows))
@@ -330,22 +320,3 @@ def _accelerated(
     acceleration = float(np.sum(centred**3)) / (6 * spread**1.5) if spread > 0 else 0.0
     normal = bias + ndtri(levels)
     return np.asarray(ndtr(bias + normal / (1 - acceleration * normal)), dtype=np.float64)
-
-
-def _auc_jackknife(target: Target, score: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """AUC without each row in turn, from every row's share of concordant pairs (DeLong, 1988)."""
-    positive = np.asarray(target) == 1
-    ups, downs = np.sort(score[positive]), np.sort(score[~positive])
-    if len(ups) < 2 or len(downs) < 2:
-        return np.zeros(len(score))
-    below = np.searchsorted(downs, score[positive], "left")
-    tied = np.searchsorted(downs, score[positive], "right") - below
-    of_positive = (below + tied / 2) / len(downs)
-    above = len(ups) - np.searchsorted(ups, score[~positive], "right")
-    tied = len(ups) - above - np.searchsorted(ups, score[~positive], "left")
-    of_negative = (above + tied / 2) / len(ups)
-    area = of_positive.mean()
-    left_out = np.empty(len(score))
-    left_out[positive] = (len(ups) * area - of_positive) / (len(ups) - 1)
-    left_out[~positive] = (len(downs) * area - of_negative) / (len(downs) - 1)
-    return left_out

@@ -4,26 +4,37 @@ All take the encoded target (class codes or values) and predictions of shape ``(
 class probabilities, or one column of values. Formulas follow scikit-learn's metrics of the same names;
 ``tests/core/test_metrics.py`` compares them. They are written in numpy because the ensemble calls them
 hundreds of times per search, where scikit-learn's input checks cost more than the sums.
+
+Another package offers a metric by an entry point in the group ``automl.metrics`` that leads to a
+:class:`Metric` or to a module with a ``METRIC``. Whatever a search, an interval or a report does differently
+for one metric is stated by the metric.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.errors import UsageError, did_you_mean
+from automl.core.errors import UsageError
+from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
+from automl.core.predictions import Predictions
 
 Target = npt.NDArray[np.generic]
-Predictions = npt.NDArray[np.floating]
+METRIC_GROUP = "automl.metrics"
+"""The group of entry points by which packages offer metrics."""
 _EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One score.
+    """One score, with what differs by it.
+
+    How sure the score is follows from one of ``right``, ``shares`` and ``medians``, where it has an exact
+    interval; else from resamples of the rows (:mod:`automl.core.intervals`).
 
     Attributes
     ----------
@@ -34,9 +45,32 @@ class Metric:
     reads:
         ``labels`` (the most probable class), ``probabilities`` or ``values``.
     tasks:
-        Names of the tasks it is defined for: ``binary``, ``multiclass``, ``regression``.
+        Names of the tasks it is defined for: ``binary``, ``multiclass``, ``regression``, or those of other
+        packages. A task takes the metrics of its :attr:`~automl.core.tasks.Task.kin`, too.
     function:
         ``function(target, predictions)`` → float.
+    absolute:
+        Whether it asks for small absolute errors, not for small squared ones.
+    tunes_weights:
+        Whether its best decision is not the most probable class, so that a weight per class is tuned for it.
+    above:
+        Every value of the target must lie above this.
+    telling_above:
+        Beside the metric that was asked for, it is shown where every value of the target lies above this.
+    caution:
+        What to know of its score on a group of rows, in a sentence.
+    right:
+        ``right(target, predictions)`` → ``(rows,)`` bool, where the score is their share.
+    shares:
+        ``shares(target, predictions)`` → ``(right, rows)`` of independent shares whose mean the score is.
+    medians:
+        ``medians(target, predictions)`` → ``(rows,)`` values whose median the score is.
+    jackknife:
+        ``jackknife(target, predictions)`` → ``(rows,)`` scores without each row in turn, for a sharper
+        interval over resamples; None where these predictions have no closed form of it.
+    least:
+        Of a metric of probabilities that is the mean over rows of how far off each is: its score for
+        probabilities of 1 as they are rounded. 0 for all others, which count mistakes or measure values.
     """
 
     name: str
@@ -44,6 +78,17 @@ class Metric:
     reads: str
     tasks: frozenset[str]
     function: Callable[[Target, Predictions], float]
+    _: KW_ONLY
+    absolute: bool = False
+    tunes_weights: bool = False
+    above: float = -np.inf
+    telling_above: float = -np.inf
+    caution: str = ""
+    right: Callable[[Target, Predictions], npt.NDArray[np.bool_]] | None = None
+    shares: Callable[[Target, Predictions], Sequence[tuple[int, int]]] | None = None
+    medians: Callable[[Target, Predictions], npt.NDArray[np.float64]] | None = None
+    jackknife: Callable[[Target, Predictions], npt.NDArray[np.float64] | None] | None = None
+    least: float = 0.0
 
     def score(self, target: Target, predictions: Predictions) -> float:
         """The score in the metric's own unit and direction."""
@@ -55,12 +100,21 @@ class Metric:
         return -value if self.greater_is_better else value
 
     def is_better(self, score: float, than: float) -> bool:
-        """Whether ``score`` beats ``than``."""
+        """True where ``score`` beats ``than``."""
         return score > than if self.greater_is_better else score < than
+
+    def is_telling(self, target: Target) -> bool:
+        """True where its score means something for this target."""
+        return not np.isfinite(self.telling_above) or float(np.min(target)) > self.telling_above
 
 
 def _labels(predictions: Predictions) -> npt.NDArray[np.int64]:
     return np.asarray(predictions.argmax(axis=1), dtype=np.int64)
+
+
+def right_rows(target: Target, predictions: Predictions) -> npt.NDArray[np.bool_]:
+    """``(rows,)`` whether the most probable class is the row's own."""
+    return np.asarray(predictions.argmax(axis=1) == np.asarray(target), dtype=np.bool_)
 
 
 def _accuracy(target: Target, predictions: Predictions) -> float:
@@ -78,6 +132,12 @@ def _balanced_accuracy(target: Target, predictions: Predictions) -> float:
     support = table.sum(axis=1)
     present = support > 0
     return float(np.mean(np.diag(table)[present] / support[present]))
+
+
+def _class_shares(target: Target, predictions: Predictions) -> list[tuple[int, int]]:
+    right, truth = right_rows(target, predictions), np.asarray(target)
+    classes = [right[truth == code] for code in np.unique(truth)]
+    return [(int(own.sum()), len(own)) for own in classes]
 
 
 def _f1_by_class(target: Target, predictions: Predictions) -> npt.NDArray[np.float64]:
@@ -114,6 +174,16 @@ def _precision(target: Target, predictions: Predictions) -> float:
     return float(np.mean(np.asarray(target)[chosen] == 1)) if chosen.any() else 0.0
 
 
+def _precision_shares(target: Target, predictions: Predictions) -> list[tuple[int, int]]:
+    chosen = _labels(predictions) == 1
+    return [(int((chosen & (np.asarray(target) == 1)).sum()), int(chosen.sum()))]
+
+
+def _recall_shares(target: Target, predictions: Predictions) -> list[tuple[int, int]]:
+    actual = np.asarray(target) == 1
+    return [(int((actual & (_labels(predictions) == 1)).sum()), int(actual.sum()))]
+
+
 def _recall(target: Target, predictions: Predictions) -> float:
     actual = np.asarray(target) == 1
     return float(np.mean(_labels(predictions)[actual] == 1)) if actual.any() else 0.0
@@ -140,6 +210,28 @@ def _roc_auc(target: Target, predictions: Predictions) -> float:
         for code in range(predictions.shape[1])
     ]
     return float(np.nanmean(areas)) if not np.all(np.isnan(areas)) else float("nan")
+
+
+def _auc_jackknife(target: Target, predictions: Predictions) -> npt.NDArray[np.float64] | None:
+    """Binary AUC without each row in turn, from every row's share of concordant pairs (DeLong, 1988)."""
+    if predictions.shape[1] != 2:
+        return None
+    score = predictions[:, 1]
+    positive = np.asarray(target) == 1
+    ups, downs = np.sort(score[positive]), np.sort(score[~positive])
+    if len(ups) < 2 or len(downs) < 2:
+        return np.zeros(len(score))
+    below = np.searchsorted(downs, score[positive], "left")
+    tied = np.searchsorted(downs, score[positive], "right") - below
+    of_positive = (below + tied / 2) / len(downs)
+    above = len(ups) - np.searchsorted(ups, score[~positive], "right")
+    tied = len(ups) - above - np.searchsorted(ups, score[~positive], "left")
+    of_negative = (above + tied / 2) / len(ups)
+    area = of_positive.mean()
+    left_out = np.empty(len(score))
+    left_out[positive] = (len(ups) * area - of_positive) / (len(ups) - 1)
+    left_out[~positive] = (len(downs) * area - of_negative) / (len(downs) - 1)
+    return left_out
 
 
 def _average_precision(target: Target, predictions: Predictions) -> float:
@@ -193,8 +285,12 @@ def _mae(target: Target, predictions: Predictions) -> float:
     return float(np.mean(np.abs(_residuals(target, predictions))))
 
 
+def _absolute_errors(target: Target, predictions: Predictions) -> npt.NDArray[np.float64]:
+    return np.abs(_residuals(target, predictions))
+
+
 def _median_ae(target: Target, predictions: Predictions) -> float:
-    return float(np.median(np.abs(_residuals(target, predictions))))
+    return float(np.median(_absolute_errors(target, predictions)))
 
 
 def _r2(target: Target, predictions: Predictions) -> float:
@@ -220,43 +316,94 @@ _BOTH = frozenset({"binary", "multiclass"})
 _BINARY = frozenset({"binary"})
 _REGRESSION = frozenset({"regression"})
 
+_WITHIN_GROUP = "all groups may lie below the score of all rows."
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", True, "labels", _BOTH, _accuracy),
-        Metric("balanced_accuracy", True, "labels", _BOTH, _balanced_accuracy),
-        Metric("f1", True, "labels", _BINARY, _f1),
-        Metric("f1_macro", True, "labels", _BOTH, _f1_macro),
-        Metric("f1_weighted", True, "labels", _BOTH, _f1_weighted),
-        Metric("precision", True, "labels", _BINARY, _precision),
-        Metric("recall", True, "labels", _BINARY, _recall),
-        Metric("roc_auc", True, "probabilities", _BOTH, _roc_auc),
-        Metric("average_precision", True, "probabilities", _BINARY, _average_precision),
-        Metric("log_loss", False, "probabilities", _BOTH, _log_loss),
-        Metric("brier", False, "probabilities", _BOTH, _brier),
-        Metric("quadratic_kappa", True, "labels", _BOTH, _quadratic_kappa),
+        Metric("accuracy", True, "labels", _BOTH, _accuracy, right=right_rows),
+        Metric(
+            *("balanced_accuracy", True, "labels", _BOTH, _balanced_accuracy),
+            tunes_weights=True,
+            shares=_class_shares,
+        ),
+        Metric("f1", True, "labels", _BINARY, _f1, tunes_weights=True),
+        Metric("f1_macro", True, "labels", _BOTH, _f1_macro, tunes_weights=True),
+        Metric("f1_weighted", True, "labels", _BOTH, _f1_weighted, tunes_weights=True),
+        Metric("precision", True, "labels", _BINARY, _precision, shares=_precision_shares),
+        Metric("recall", True, "labels", _BINARY, _recall, shares=_recall_shares),
+        Metric(
+            *("roc_auc", True, "probabilities", _BOTH, _roc_auc),
+            caution=f"It ranks rows within a group only: {_WITHIN_GROUP}",
+            jackknife=_auc_jackknife,
+        ),
+        Metric(
+            *("average_precision", True, "probabilities", _BINARY, _average_precision),
+            caution="It depends on how frequent the class is in a group.",
+        ),
+        Metric("log_loss", False, "probabilities", _BOTH, _log_loss, least=1e-12),
+        Metric("brier", False, "probabilities", _BOTH, _brier, least=1e-24),
+        Metric("quadratic_kappa", True, "labels", _BOTH, _quadratic_kappa, tunes_weights=True),
         Metric("rmse", False, "values", _REGRESSION, _rmse),
         Metric("mse", False, "values", _REGRESSION, _mse),
-        Metric("mae", False, "values", _REGRESSION, _mae),
-        Metric("median_ae", False, "values", _REGRESSION, _median_ae),
-        Metric("r2", True, "values", _REGRESSION, _r2),
-        Metric("rmsle", False, "values", _REGRESSION, _rmsle),
-        Metric("mape", False, "values", _REGRESSION, _mape),
+        Metric("mae", False, "values", _REGRESSION, _mae, absolute=True),
+        Metric(
+            *("median_ae", False, "values", _REGRESSION, _median_ae), absolute=True, medians=_absolute_errors
+        ),
+        Metric(
+            *("r2", True, "values", _REGRESSION, _r2),
+            caution=f"It is about the spread within a group: {_WITHIN_GROUP}",
+        ),
+        # Logarithmic and relative errors mean nothing for targets that reach zero or below.
+        Metric("rmsle", False, "values", _REGRESSION, _rmsle, above=-1.0, telling_above=0.0),
+        Metric("mape", False, "values", _REGRESSION, _mape, absolute=True, telling_above=0.0),
     )
 }
+"""The built-in metrics; :func:`metrics` also has those of packages."""
 
 
-def metric_by_name(name: str, task: str) -> Metric:
-    """The metric of this name for this task (``binary``, ``multiclass`` or ``regression``).
+def metrics() -> Mapping[str, Metric]:
+    """Every usable metric by name: the built-in ones, then those of packages."""
+    return metric_offers().known
+
+
+def broken_metrics() -> tuple[BrokenPlugIn, ...]:
+    """Plug-ins of the group ``automl.metrics`` that cannot be used."""
+    return metric_offers().broken
+
+
+def refresh_metrics() -> None:
+    """Look again, where a plug-in was installed or removed while this process runs."""
+    metric_offers.cache_clear()
+
+
+@cache
+def metric_offers() -> Offers[Metric]:
+    """The metrics of this package and of installed ones."""
+    return offers(
+        METRIC_GROUP, METRICS, lambda loaded: held_by(loaded, "METRIC", Metric), lambda metric: metric.name
+    )
+
+
+def metric_by_name(name: str, *tasks: str) -> Metric:
+    """The metric of this name for a task.
+
+    Parameters
+    ----------
+    tasks:
+        The task's name, such as ``binary``; then further ones whose metrics it takes.
 
     Raises
     ------
     UsageError
-        When no metric has the name, or when it is not defined for the task.
+        When no metric has the name, when its plug-in is broken, or when it is not defined for the task.
     """
-    allowed = [known for known, metric in METRICS.items() if task in metric.tasks]
-    if name not in METRICS:
-        raise UsageError(f"There is no metric {name!r} for a {task} task. {did_you_mean(name, allowed)}")
+    found = metric_offers()
+    allowed = tuple(known for known, metric in found.known.items() if metric.tasks & set(tasks))
+    if name not in found.known:
+        found.refuse("metric", name, allowed, f" for a {tasks[0]} task")
     if name not in allowed:
-        raise UsageError(f"Metric {name!r} is not defined for a {task} task. Allowed: {', '.join(allowed)}.")
-    return METRICS[name]
+        raise UsageError(
+            f"Metric {name!r} is not defined for a {tasks[0]} task. Allowed: {', '.join(allowed)}."
+        )
+    return found.known[name]

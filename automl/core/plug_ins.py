@@ -1,4 +1,4 @@
-"""What installed packages offer by entry points: found when first asked for, and what is broken is listed."""
+"""Offers of installed packages by entry points: found when first asked for; what is broken is listed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BrokenPlugIn:
 
 @dataclass(frozen=True)
 class Offers(Generic[T]):
-    """What there is of one kind.
+    """The values of one kind that there are.
 
     Attributes
     ----------

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from automl.core.errors import DataError, did_you_mean
+from automl.core.predictions import Answer
+from automl.core.task_choice import asked_answer
 from automl.core.text import quoted, share_text
 from automl.data.cells.durations import DURATIONS, seconds_of
 from automl.data.cells.names import listed
@@ -80,7 +82,7 @@ def clean_target(
     Parameters
     ----------
     task:
-        ``classification``, ``binary``, ``multiclass``, ``regression``, or None if it is still open.
+        ``classification``, the name of a task, or None if it is still open.
     judging:
         Whether the rows are judged, not trained on: constant targets and rare classes are fine.
     numbers:
@@ -95,7 +97,8 @@ def clean_target(
         alone = len(frame.columns) == 1
         hint = " Next: if that is the whole header, pass its separator with --delimiter." if alone else ""
         raise DataError(f"There is no target column {target!r}. {did_you_mean(target, frame.columns)}{hint}")
-    column = _read(frame[target], target, task, numbers)
+    answer = asked_answer(task)
+    column = _read(frame[target], target, answer, numbers)
     values, present, notes = column.values, column.present, [*column.remarks]
     missing = int((~present).sum())
     if missing:
@@ -110,7 +113,7 @@ def clean_target(
         frame, values = frame.loc[present], values[present]
     if values.dtype.kind == "f":
         _refuse_extremes(values, target, frame)
-    classes = task != "regression" and (task is not None or _looks_like_classes(values))
+    classes = answer is not Answer.NUMBERS and (answer is not None or _looks_like_classes(values))
     if values.dtype.kind == "O":
         values, spelled = merge_spellings(values)
         notes += spelled
@@ -135,7 +138,9 @@ def _looks_like_classes(values: Values) -> bool:
     return distinct <= (20 if len(values) >= 1000 else 10) and distinct <= len(values) / 5
 
 
-def _read(column: pd.Series[Any], target: str, task: str | None, numbers: TargetNumbers | None) -> _Column:
+def _read(
+    column: pd.Series[Any], target: str, answer: Answer | None, numbers: TargetNumbers | None
+) -> _Column:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = pd.Series(np.asarray(column), index=column.index)
     present = column.notna().to_numpy()
@@ -143,35 +148,35 @@ def _read(column: pd.Series[Any], target: str, task: str | None, numbers: Target
         column = _typed_numbers(column, present)
     if pd.api.types.is_bool_dtype(column.dtype):
         return _Column(np.where(present, column.to_numpy(dtype=object), False).astype(np.bool_), present)
-    open_task = task in (None, "regression")
+    open_task = answer is not Answer.CLASSES
     if column.dtype.kind == "m" and open_task:
         seconds = TargetNumbers(duration=DURATIONS)
         remark = "The target's durations are numbers: predictions are in seconds."
         return _Column(seconds_of(column), present, (remark,), seconds)
     large = column.dtype.kind == "u" and present.any() and column.max() >= 2**63
     if is_numeric(column) and not large:
-        if task is None:
+        if answer is None:
             refuse_dates(column, None, target)
         if column.dtype.kind in "iu":
             return _Column(np.where(present, column.to_numpy(dtype=object), 0).astype(np.int64), present)
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _Column(_whole_if_classes(values, present, task), present)
+        return _Column(_whole_if_classes(values, present, answer), present)
     kinds = _types(column[present])
     if kinds == {bool} or kinds == {np.bool_}:
         return _Column(np.where(present, column.to_numpy(), False).astype(np.bool_), present)
-    return _read_words(column, target, task, numbers)
+    return _read_words(column, target, answer, numbers)
 
 
 def _read_words(
-    column: pd.Series[Any], target: str, task: str | None, numbers: TargetNumbers | None
+    column: pd.Series[Any], target: str, answer: Answer | None, numbers: TargetNumbers | None
 ) -> _Column:
     """Read text as numbers if all of it is numeric, else as labels."""
     text = words(column)
     present = text.is_valid().to_numpy(zero_copy_only=False)
-    open_task = task in (None, "regression")
+    open_task = answer is not Answer.CLASSES
     if open_task:
         refuse_dates(column, text, target)
-        numbers = numbers or find_target_numbers(text, exact=task is None)
+        numbers = numbers or find_target_numbers(text, exact=answer is None)
     spelled_as_classes = False
     if open_task and numbers is not None:
         values, bad = numbers.read(text)
@@ -180,7 +185,7 @@ def _read_words(
             np.unique(usable)
         )
         spelled_as_classes = spelled_once and _looks_like_classes(usable)
-        if task == "regression" or not spelled_as_classes:
+        if answer is Answer.NUMBERS or not spelled_as_classes:
             refuse_units(numbers, text, target)
             refuse_words(bad, text, target, column)
             present &= ~np.isnan(values)
@@ -188,7 +193,7 @@ def _read_words(
         spelled_as_classes = not bad.any()
         if spelled_as_classes:
             present &= ~np.isnan(values)
-    if task == "regression":
+    if answer is Answer.NUMBERS:
         odd = np.flatnonzero(parse_numbers(text)[1])
         sample, row = (text[int(odd[0])].as_py(), int(odd[0])) if len(odd) else ("", 0)
         raise DataError(
@@ -239,11 +244,11 @@ def _types(present: pd.Series[Any]) -> set[type]:
 
 
 def _whole_if_classes(
-    values: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], task: str | None
+    values: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], answer: Answer | None
 ) -> Values:
     """The values as integers again, if they became floats only because some were missing."""
     usable = values[present]
-    if task == "regression" or present.all() or not len(usable) or not np.isfinite(usable).all():
+    if answer is Answer.NUMBERS or present.all() or not len(usable) or not np.isfinite(usable).all():
         return values
     whole = bool((usable == np.floor(usable)).all()) and float(np.abs(usable).max()) < 2**53
     return np.where(present, values, 0).astype(np.int64) if whole else values

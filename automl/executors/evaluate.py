@@ -26,9 +26,10 @@ from automl.core.folds import Fold
 from automl.core.memory import PeakMemory
 from automl.core.modality import TABLES
 from automl.core.pace import TrialPace
+from automl.core.predictions import Predictions
 from automl.core.sealed import folder_bytes
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Task
+from automl.core.tasks import Encoded
 from automl.core.trial import Curve, Progress, Result, Status, Ticket
 from automl.data.modalities import modality_of
 from automl.executors.prepared_cache import RepeatCache
@@ -309,7 +310,7 @@ class _Run:
         predictions = model.predict(data.valid)
         if data.log is not None:
             predictions = data.log.restore(predictions)
-        held_out = _checked(predictions, self.problem.task, rows=data.valid.rows, fold=data.number)
+        held_out = self._checked(predictions, data.valid.rows, data.number)
         folder = self.folder / f"fold_{data.number}"
         folder.mkdir()
         model.save(folder)
@@ -364,20 +365,20 @@ class _Run:
             generator = np.random.default_rng(self.ticket.candidate.seed)
             chosen = np.sort(generator.choice(len(rows), most, replace=False))
         predictions = fold.predict(fold.data.train.take(chosen))
-        checked = _checked(predictions, self.problem.task, rows=len(chosen), fold=fold.data.number)
+        checked = self._checked(predictions, len(chosen), fold.data.number)
         return rows[chosen].astype(np.int64), checked
 
     def _untouched(self) -> npt.NDArray[np.floating] | None:
         """What each fold's model predicts for the test part."""
-        inputs, task = self.problem.untouched, self.problem.task
+        inputs = self.problem.untouched
         if inputs is None:
             return None
         return np.stack(
-            [
-                _checked(fold.predict(inputs), task, rows=inputs.rows, fold=fold.data.number)
-                for fold in self.finished
-            ]
+            [self._checked(fold.predict(inputs), inputs.rows, fold.data.number) for fold in self.finished]
         )
+
+    def _checked(self, predictions: npt.NDArray[Any], rows: int, fold: int) -> Predictions:
+        return self.problem.task.checked(predictions, rows, f"predictions of fold {fold}")
 
     def _prediction_ms(self) -> float:
         """Wall milliseconds in which all folds predict 1000 rows; the best of up to three timings."""
@@ -402,27 +403,6 @@ class _Run:
             for name, milliseconds in getattr(fold.model, "frozen_ms", {}).items():
                 found[name] = max(found.get(name, 0.0), milliseconds * _STATED_ROWS)
         return found
-
-
-def _checked(predictions: npt.NDArray[Any], task: Task, *, rows: int, fold: int) -> npt.NDArray[np.floating]:
-    """Predictions once they are what the contract says: probabilities as float32, values as float64.
-
-    Seconds since 1970 are 128 apart in float32, which is not for a score to see.
-    """
-    wanted = (rows, task.n_outputs)
-    if predictions.shape != wanted:
-        raise ValueError(f"predictions of fold {fold} have shape {predictions.shape} instead of {wanted}")
-    with np.errstate(over="ignore"):
-        values: npt.NDArray[np.floating] = predictions.astype(np.float32)
-    wrong = ~np.isfinite(values).all(axis=1)
-    if wrong.any():
-        raise ValueError(f"{int(wrong.sum())} of {rows} predictions of fold {fold} are NaN or infinite")
-    if task.labels:
-        sums = values.sum(axis=1, dtype=np.float64)
-        if values.min(initial=0.0) < -1e-3 or np.abs(sums - 1).max(initial=0.0) > 1e-2:
-            raise ValueError(f"predictions of fold {fold} are no probabilities that sum to 1")
-        return values
-    return predictions.astype(np.float64)
 
 
 def _in_row_order(folds: Sequence[_FittedFold]) -> npt.NDArray[np.floating]:

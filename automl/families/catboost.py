@@ -10,14 +10,27 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.family import Family, FitContext
+from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Predictions, Task
-from automl.families.engines.boosting import BoosterInputs, FoldData, Preparation, RoundControl, objective_of
+from automl.core.tasks import Encoded, Task
+from automl.families.engines.boosting import BoosterInputs, FoldData, Preparation, RoundControl
 from automl.families.preprocess.constant import Constant
 from automl.families.preprocess.tree_matrix import TreeData
 
 _MODEL = "model.cbm"
-_LOSSES = {"binary": "Logloss", "multiclass": "MultiClass", "squared": "RMSE", "absolute": "MAE"}
+_LOSSES: dict[str, str] = {
+    Loss.LOGISTIC: "Logloss",
+    Loss.SOFTMAX: "MultiClass",
+    Loss.SQUARED: "RMSE",
+    Loss.ABSOLUTE: "MAE",
+    Loss.POISSON: "Poisson",
+}
+_PREDICTION_TYPES = {
+    Link.IDENTITY: "RawFormulaVal",
+    Link.LOG: "Exponent",
+    Link.LOGISTIC: "Probability",
+    Link.SOFTMAX: "Probability",
+}
 # Rounds between two looks at the held-out rows, times the learning rate. CatBoost hands its callback the
 # whole history as a new list in every round (1.2.10), so that looking each time is quadratic in rounds.
 _LOOK = 0.15
@@ -59,7 +72,7 @@ class FittedCatBoost:
         if not inputs.rows:
             return np.empty((0, self.inputs.n_outputs))
         pool = _pool(self.inputs.transform(inputs), None)
-        kind = "RawFormulaVal" if self.inputs.n_outputs == 1 else "Probability"
+        kind = _PREDICTION_TYPES[self.inputs.used_link]
         # Symmetric trees are quick: more threads would cost more than they save.
         return self.inputs.predictions(self.model.predict(pool, prediction_type=kind, thread_count=1))
 
@@ -108,7 +121,7 @@ def load(folder: Path) -> FittedCatBoost | Constant:
 
 
 def _library_params(params: Params, control: RoundControl, task: Task) -> dict[str, Any]:
-    loss = _LOSSES[objective_of(task)]
+    loss = _LOSSES[task.loss]
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
     values["border_count"] = params.border_count or min(max(control.rows // 8, 64), 254)
@@ -116,7 +129,7 @@ def _library_params(params: Params, control: RoundControl, task: Task) -> dict[s
         values["bootstrap_type"] = "Bernoulli"
     else:
         del values["subsample"]
-    if task.name == "multiclass":
+    if task.link is Link.SOFTMAX:
         values["classes_count"] = task.n_outputs
     return {
         **values,
@@ -183,6 +196,7 @@ FAMILY = Family(
     name="catboost",
     summary="Boosted trees (CatBoost): symmetric trees, ordered encodings of categories.",
     libraries=("catboost",),
+    losses=frozenset(_LOSSES),
     params=Params,
     fit=fit,
     load=load,

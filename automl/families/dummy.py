@@ -32,6 +32,7 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    losses=None,
     kinds=frozenset(Kind),
     opening=(0,),
     quick=True,

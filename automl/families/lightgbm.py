@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.family import Family, FitContext
+from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Predictions, Task
+from automl.core.tasks import Encoded, Task
 from automl.families.engines.boosting import (
     BoosterInputs,
     FoldData,
     Preparation,
     RoundControl,
     column_share,
-    objective_of,
     prediction_threads,
 )
 
-_OBJECTIVES = {
-    "binary": ("binary", "binary_logloss"),
-    "multiclass": ("multiclass", "multi_logloss"),
-    "squared": ("regression", "rmse"),
-    "absolute": ("regression_l1", "l1"),
+_OBJECTIVES: dict[str, tuple[str, str]] = {
+    Loss.LOGISTIC: ("binary", "binary_logloss"),
+    Loss.SOFTMAX: ("multiclass", "multi_logloss"),
+    Loss.SQUARED: ("regression", "rmse"),
+    Loss.ABSOLUTE: ("regression_l1", "l1"),
+    Loss.POISSON: ("poisson", "poisson"),
 }
 _TREES_IN_CACHE = 50
 
@@ -64,7 +66,7 @@ class FittedLightGBM:
         """Predictions ``(rows, n_outputs)``."""
         if not inputs.rows:
             return np.empty((0, self.inputs.n_outputs))
-        return self.inputs.predictions(_probabilities(self._margins(inputs), self.inputs.n_outputs))
+        return self.inputs.predictions(_BY_LINK[self.inputs.used_link](self._margins(inputs)))
 
     def _margins(self, inputs: Table) -> npt.NDArray[np.float64]:
         """Sums of leaf values, ``(rows,)`` or ``(rows, classes)``.
@@ -94,14 +96,17 @@ class FittedLightGBM:
         self.booster.save_model(folder / "booster.txt")
 
 
-def _probabilities(margins: npt.NDArray[np.float64], n_outputs: int) -> npt.NDArray[np.float64]:
-    """What margins mean: probabilities of classes, or values as they are."""
-    if n_outputs == 1:
-        return margins
-    if n_outputs == 2:
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(margins, -500, 500))))
+def _shares(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     shares = np.exp(margins - margins.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+_BY_LINK: dict[Link, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
+    Link.IDENTITY: lambda margins: margins,
+    Link.LOG: lambda margins: np.exp(np.clip(margins, -500, 500)),
+    Link.LOGISTIC: lambda margins: np.asarray(1.0 / (1.0 + np.exp(-np.clip(margins, -500, 500)))),
+    Link.SOFTMAX: _shares,
+}
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedLightGBM:
@@ -135,11 +140,11 @@ def load(folder: Path) -> FittedLightGBM:
 
 
 def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
-    objective, metric = _OBJECTIVES[objective_of(task)]
+    objective, metric = _OBJECTIVES[task.loss]
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
     values["feature_fraction"] = column_share(params.feature_fraction, data.train.values.shape[1])
-    if task.name == "multiclass":
+    if task.link is Link.SOFTMAX:
         values["num_class"] = task.n_outputs
     return {
         **values,
@@ -187,6 +192,7 @@ FAMILY = Family(
     name="lightgbm",
     summary="Boosted trees (LightGBM): leaf by leaf, native categories and missing values.",
     libraries=("lightgbm",),
+    losses=frozenset(_OBJECTIVES),
     params=Params,
     fit=fit,
     load=load,

@@ -12,17 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.family import Family, FitContext, TrialStopped
+from automl.core.predictions import Answer, Link, Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Predictions, Task
+from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
 from automl.families.engines.solvers import (
-    Logistic,
-    Loss,
-    Multinomial,
+    LINEAR_LOSSES,
     RidgePath,
     Rotation,
+    ScoreLoss,
     Squared,
     Weights,
+    loss_of,
     minimise_elastic,
     minimise_l2,
 )
@@ -38,6 +39,7 @@ _FIRST_MOVE = 0.003
 _PATH_CELLS = 20_000_000
 # Coefficients of this many terms and classes are kept in single precision, for the size of the model.
 _LARGE = 100_000
+_LARGEST_LOGARITHM = 30.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,11 @@ class FittedLinear(Saved):
     Attributes
     ----------
     coefficients, intercept:
-        ``(columns, outputs)`` and ``(outputs,)``; one output for two classes, the log-odds of class 1.
+        ``(columns, scores)`` and ``(scores,)``; one score for two classes, the log-odds of class 1.
     bounds:
-        Least and largest prediction of a regression.
+        Least and largest prediction of a value.
+    link:
+        How predictions follow from scores; empty in models of earlier versions.
     """
 
     matrix: LinearMatrix
@@ -79,11 +83,12 @@ class FittedLinear(Saved):
     intercept: npt.NDArray[np.float64]
     n_outputs: int
     bounds: tuple[float, float]
+    link: str = ""
 
     def predict(self, inputs: Table) -> Predictions:
         """Predictions ``(rows, n_outputs)``."""
         scores = np.asarray(self.matrix.transform(inputs) @ self.coefficients) + self.intercept
-        return _predictions(scores, self.n_outputs, self.bounds)
+        return _predictions(scores, Link(self.link or Link.usual(self.n_outputs)), self.bounds)
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedLinear:
@@ -93,28 +98,30 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         raise TrialStopped("The time ran out before the first step.")
     values: Encoded = target
     mean, deviation, bounds = 0.0, 1.0, (-np.inf, np.inf)
-    if task.n_outputs == 1:
-        mean, deviation = float(values.mean()), float(values.std()) or 1.0
+    if task.answer is Answer.NUMBERS:
         # A line may leave the range of the target, but not by far: one outlier must not cost everything.
         reach = 0.5 * float(np.ptp(values))
         bounds = (float(values.min()) - reach, float(values.max()) + reach)
+    if task.link is Link.IDENTITY:
+        mean, deviation = float(values.mean()), float(values.std()) or 1.0
         values = np.asarray((values - mean) / deviation, dtype=np.float64)
 
     def judge(weights: Weights, rows: Matrix, truth: Encoded) -> float:
         scores = weights.scores(rows) * deviation + mean
-        return float(np.mean(task.row_losses(truth, _predictions(scores, task.n_outputs, bounds))))
+        return float(np.mean(task.row_losses(truth, _predictions(scores, task.link, bounds))))
 
     if params.penalty == "path":
         weights = _fit_path(train, values, target, valid, task, context, judge)
     else:
-        loss = _loss(values, task)
+        loss = loss_of(task.loss, values, task.n_outputs)
         ratio = 1.0 if params.penalty == "l1" else params.l1_ratio
         weights = minimise_elastic(train, loss, params.C, ratio, _start(train, loss), context.should_stop)
         context.facts["nonzero"] = float(np.count_nonzero(np.any(weights.coefficients != 0, axis=1)))
     coefficients = weights.coefficients * deviation
     if coefficients.size > _LARGE:
         coefficients = coefficients.astype(np.float32)
-    return FittedLinear(matrix, coefficients, weights.intercept * deviation + mean, task.n_outputs, bounds)
+    intercept = weights.intercept * deviation + mean
+    return FittedLinear(matrix, coefficients, intercept, task.n_outputs, bounds, task.link)
 
 
 def load(folder: Path) -> FittedLinear:
@@ -157,7 +164,8 @@ def _fit_path(
         valid = (train[held], target[held])
         order = order[max(1, rows // 5) :] if rows > 1 else order
     enough = max(1000, _PATH_CELLS // (max(_cells_per_row(train), 1) * task.n_outputs))
-    if Rotation.pays(train) or (task.n_outputs == 1 and RidgePath.affordable(train)):
+    squared = isinstance(loss_of(task.loss, values, task.n_outputs), Squared)
+    if Rotation.pays(train) or (squared and RidgePath.affordable(train)):
         enough = rows  # one decomposition serves the whole path
     chosen = np.sort(order[:enough])
     part, part_values = (train, values) if len(chosen) == rows else (train[chosen], values[chosen])
@@ -186,7 +194,7 @@ def _walk(
 ) -> _Point:
     """From the strongest penalty on, each fit from the one before, until two in a row bring nothing."""
     solve = _solver(train, values, task, context)
-    loss = _loss(values, task)
+    loss = loss_of(task.loss, values, task.n_outputs)
     weights = _start(train, loss)
     best, losses = None, []
     path = _path(train, loss, weights)
@@ -205,7 +213,7 @@ def _walk(
     return best
 
 
-def _path(train: Matrix, loss: Loss, start: Weights) -> tuple[float, ...]:
+def _path(train: Matrix, loss: ScoreLoss, start: Weights) -> tuple[float, ...]:
     """The path without the penalties that are too strong to let anything happen; at least its last half."""
     _, by_score = loss.value_and_gradient(start.scores(train))
     # Under a strong penalty the coefficients are about -C · rows · gradient.
@@ -218,10 +226,10 @@ def _solver(
     matrix: Matrix, values: Encoded, task: Task, context: FitContext
 ) -> Callable[[float, Weights], Weights]:
     """``solve(C, weights to start from)`` by the way that suits the matrix's shape."""
-    if task.n_outputs == 1 and RidgePath.affordable(matrix):
+    loss = loss_of(task.loss, values, task.n_outputs)
+    if isinstance(loss, Squared) and RidgePath.affordable(matrix):
         path = RidgePath(matrix, np.asarray(values, dtype=np.float64))
         return lambda c, start: path.weights(c)
-    loss = _loss(values, task)
     if Rotation.pays(matrix):
         rotation = Rotation.of(matrix)
         reduced = [_start(rotation.reduced, loss)]
@@ -234,15 +242,7 @@ def _solver(
     return lambda c, start: minimise_l2(matrix, loss, c, start, context.should_stop)
 
 
-def _loss(values: Encoded, task: Task) -> Loss:
-    if task.n_outputs == 1:
-        return Squared(np.asarray(values, dtype=np.float64))
-    if task.n_outputs == 2:
-        return Logistic(np.asarray(values, dtype=np.float64))
-    return Multinomial(np.asarray(values, dtype=np.int64), task.n_outputs)
-
-
-def _start(matrix: Matrix, loss: Loss) -> Weights:
+def _start(matrix: Matrix, loss: ScoreLoss) -> Weights:
     intercept = loss.start()
     return Weights(np.zeros((matrix.shape[1], len(intercept))), intercept)
 
@@ -253,19 +253,32 @@ def _cells_per_row(matrix: Matrix) -> int:
     return int(matrix.nnz // max(matrix.shape[0], 1))
 
 
-def _predictions(scores: npt.NDArray[np.float64], n_outputs: int, bounds: tuple[float, float]) -> Predictions:
-    if n_outputs == 1:
-        return np.clip(scores, *bounds)
-    if n_outputs == 2:
-        share = 0.5 * (1.0 + np.tanh(0.5 * scores[:, 0]))
-        return np.column_stack([1.0 - share, share])
+def _predictions(scores: npt.NDArray[np.float64], link: Link, bounds: tuple[float, float]) -> Predictions:
+    return np.clip(_BY_LINK[link](scores), *bounds)
+
+
+def _two_shares(scores: npt.NDArray[np.float64]) -> Predictions:
+    share = 0.5 * (1.0 + np.tanh(0.5 * scores[:, 0]))
+    return np.column_stack([1.0 - share, share])
+
+
+def _shares(scores: npt.NDArray[np.float64]) -> Predictions:
     exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+
+
+_BY_LINK: dict[Link, Callable[[npt.NDArray[np.float64]], Predictions]] = {
+    Link.IDENTITY: lambda scores: scores,
+    Link.LOG: lambda scores: np.exp(np.minimum(scores, _LARGEST_LOGARITHM)),
+    Link.LOGISTIC: _two_shares,
+    Link.SOFTMAX: _shares,
+}
 
 
 FAMILY = Family(
     name="linear",
     summary="Logistic, multinomial or ridge regression along a path of penalties; L1 and elastic net.",
+    losses=LINEAR_LOSSES,
     params=Params,
     fit=fit,
     load=load,

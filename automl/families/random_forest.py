@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from automl.core.family import Family, FitContext
+from automl.core.predictions import Answer
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.families.engines.averaged_trees import FittedForest, grow, smallest_leaf
@@ -34,10 +35,11 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         "random_state": context.seed,
         "warm_start": True,
     }
-    if task.n_outputs == 1:
-        estimator = RandomForestRegressor(criterion="squared_error", **shared)
-    else:
-        estimator = RandomForestClassifier(criterion=params.criterion, **shared)
+    kinds = {
+        Answer.NUMBERS: lambda: RandomForestRegressor(criterion="squared_error", **shared),
+        Answer.CLASSES: lambda: RandomForestClassifier(criterion=params.criterion, **shared),
+    }
+    estimator = kinds[task.answer]()
     return grow(estimator, inputs, target, task, context, most_trees=params.n_estimators)
 
 

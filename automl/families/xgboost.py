@@ -9,24 +9,25 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.core.family import Family, FitContext
+from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Predictions, Task
+from automl.core.tasks import Encoded, Task
 from automl.families.engines.boosting import (
     BoosterInputs,
     FoldData,
     Preparation,
     RoundControl,
     column_share,
-    objective_of,
     prediction_threads,
 )
 from automl.families.preprocess.tree_matrix import TreeData
 
-_OBJECTIVES = {
-    "binary": ("binary:logistic", "logloss"),
-    "multiclass": ("multi:softprob", "mlogloss"),
-    "squared": ("reg:squarederror", "rmse"),
-    "absolute": ("reg:absoluteerror", "mae"),
+_OBJECTIVES: dict[str, tuple[str, str]] = {
+    Loss.LOGISTIC: ("binary:logistic", "logloss"),
+    Loss.SOFTMAX: ("multi:softprob", "mlogloss"),
+    Loss.SQUARED: ("reg:squarederror", "rmse"),
+    Loss.ABSOLUTE: ("reg:absoluteerror", "mae"),
+    Loss.POISSON: ("count:poisson", "poisson-nloglik"),
 }
 
 
@@ -65,9 +66,8 @@ class FittedXGBoost:
         if not inputs.rows:
             return np.empty((0, self.inputs.n_outputs))
         values = self.inputs.transform(inputs).values
-        trees = self.booster.num_boosted_rounds() * (
-            self.inputs.n_outputs if self.inputs.n_outputs > 2 else 1
-        )
+        per_round = self.inputs.n_outputs if self.inputs.used_link is Link.SOFTMAX else 1
+        trees = self.booster.num_boosted_rounds() * per_round
         self.booster.set_param({"nthread": prediction_threads(inputs.rows, trees)})
         return self.inputs.predictions(self.booster.inplace_predict(values, validate_features=False))
 
@@ -112,13 +112,13 @@ def load(folder: Path) -> FittedXGBoost:
 
 
 def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
-    objective, metric = _OBJECTIVES[objective_of(task)]
+    objective, metric = _OBJECTIVES[task.loss]
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
     values["colsample_bytree"] = column_share(params.colsample_bytree, data.train.values.shape[1])
     # Leaves bound a tree that grows by loss, depth one that grows by level; 0 is no bound.
     values["max_leaves" if params.grow_policy == "depthwise" else "max_depth"] = 0
-    if task.name == "multiclass":
+    if task.link is Link.SOFTMAX:
         values["num_class"] = task.n_outputs
     return {
         **values,
@@ -172,6 +172,7 @@ FAMILY = Family(
     name="xgboost",
     summary="Boosted trees (XGBoost): histograms, native categories and missing values.",
     libraries=("xgboost",),
+    losses=frozenset(_OBJECTIVES),
     params=Params,
     fit=fit,
     load=load,

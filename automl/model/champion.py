@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from automl.core.tasks import Predictions
+from automl.core.predictions import Predictions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.metrics import Metric, Predictions
+from automl.core.metrics import Metric
+from automl.core.predictions import Predictions
 from automl.core.tasks import Encoded
-
-TUNED = frozenset({"f1", "f1_macro", "f1_weighted", "balanced_accuracy", "quadratic_kappa"})
 
 
 def apply_weights(predictions: Predictions, weights: tuple[float, ...]) -> Predictions:
@@ -25,7 +24,7 @@ def tune_weights(metric: Metric, target: Encoded, predictions: Predictions) -> t
     Only for metrics whose best decision is not the most probable class (F1, balanced accuracy, kappa).
     Coordinate ascent over log-spaced weights, from equal ones; two rounds.
     """
-    if metric.name not in TUNED:
+    if not metric.tunes_weights:
         return ()
     classes = predictions.shape[1]
     weights: npt.NDArray[np.float64] = np.ones(classes)

@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.folds import Split
+from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.data.digest import row_hashes
 from automl.families.preprocess.saved import Saved
-
-Predictions = npt.NDArray[np.floating]
 
 EVIDENCE = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 FEWEST_TWINS = 50
@@ -82,7 +81,7 @@ class KnownRows(Saved):
         twins = (counts[group[scored]] > 1) & ~apart[group[scored]]
         if twins.sum() < FEWEST_TWINS:
             return None
-        answers = _answers(target, task)
+        answers = task.as_predictions(target)
         sums = np.zeros((len(hashes), task.n_outputs))
         np.add.at(sums, group, answers)
         rows = scored[twins]
@@ -97,9 +96,7 @@ class KnownRows(Saved):
                 best = float(saved.mean()), evidence
         if best is None:
             return None
-        means: npt.NDArray[np.floating] = sums / counts[:, None]
-        if task.labels:
-            means = means.astype(np.float32)
+        means: Predictions = (sums / counts[:, None]).astype(task.dtype)
         share = best[0] / float(alone.mean())  # of a loss that is above 0, as something was saved
         kept = ~apart
         return cls(hashes[kept].astype(np.uint64), means[kept], counts[kept].astype(np.int32), best[1], share)
@@ -111,7 +108,7 @@ class KnownRows(Saved):
         """
         hashes, group = np.unique(np.concatenate([self.hashes, row_hashes(table)]), return_inverse=True)
         weights = np.concatenate([self.counts, np.ones(table.rows, dtype=np.int32)])
-        answers = np.concatenate([self.means, _answers(target, task)])
+        answers = np.concatenate([self.means, task.as_predictions(target)])
         sums = np.zeros((len(hashes), answers.shape[1]))
         np.add.at(sums, group, answers * weights[:, None])
         counts = np.bincount(group, weights)
@@ -139,13 +136,6 @@ def _stood_apart(group: npt.NDArray[np.int64], split: Split) -> npt.NDArray[np.b
     np.minimum.at(lowest, group, fold)
     np.maximum.at(highest, group, fold)
     return np.asarray(lowest != highest)
-
-
-def _answers(target: Encoded, task: Task) -> npt.NDArray[np.float64]:
-    """The targets in the shape of predictions, ``(rows, n_outputs)``."""
-    if task.labels:
-        return np.asarray(np.eye(task.n_outputs)[np.asarray(target, dtype=np.int64)])
-    return np.asarray(target, dtype=np.float64)[:, None]
 
 
 def _blend(

@@ -18,11 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import AutoMLError, ModelFileError, UsageError
-from automl.core.family import Fitted, Predictions
+from automl.core.family import Fitted
+from automl.core.labels import Label
 from automl.core.machine import cores
+from automl.core.predictions import Answer, Predictions
 from automl.core.sealed import FROZEN, FROZEN_FILE, MANIFEST, seal, verify
 from automl.core.table import Table
-from automl.core.tasks import Label, Task, task_from_json
+from automl.core.task_choice import task_from_json
+from automl.core.tasks import Task
 from automl.core.version import library_versions
 from automl.data.cells.missing import frame_without_words, missing_words
 from automl.data.layout import Layout
@@ -139,11 +142,11 @@ class Predictor:
         Raises
         ------
         UsageError
-            For a regression, which has no classes.
+            For a task whose answers are numbers, which has no classes.
         """
         import pandas as pd
 
-        if not self.task.labels:
+        if self.task.answer is not Answer.CLASSES:
             raise UsageError(
                 f"{self.name!r} predicts numbers ({self.task.name}); only a classification has "
                 "probabilities. Use predict."

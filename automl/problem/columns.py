@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from automl.core.errors import DataError
 from automl.core.finding import NOTE, WARNING, Finding, worst_first
 from automl.core.modality import PART, Report
+from automl.core.predictions import Answer
 from automl.core.table import Table
 from automl.data.checks import check_frame
 from automl.data.columns.outcome import Outcome
@@ -49,7 +50,7 @@ def examine_columns(source: Source, target: ChosenTarget, report: Report) -> Exa
     frame = clean.frame
     exclude = (PART,) if source.split_given else ()
     ask_about_parts(frame.drop(columns=list(exclude)), settings)
-    outcome = Outcome.of(clean.values, classes=bool(task.labels))
+    outcome = Outcome.of(clean.values, classes=task.answer is Answer.CLASSES)
     layout = infer_layout(frame, settings, exclude, outcome)
     table = source.refer(layout.encode(frame).table)
     dealt = not (settings.names_folds or source.split_given)

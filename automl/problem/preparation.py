@@ -12,7 +12,8 @@ import numpy.typing as npt
 from automl.core.finding import Finding, worst_first
 from automl.core.folds import RowNumbers
 from automl.core.modality import Report
-from automl.core.tasks import Encoded, Task, TaskChoice
+from automl.core.task_choice import TaskChoice
+from automl.core.tasks import Task
 from automl.data.files.readers import ReadTable
 from automl.data.layout import Layout
 from automl.problem.columns import ExaminedColumns, examine_columns
@@ -130,16 +131,7 @@ def _put_together(
         sample=frame[list(columns.layout.inputs)].head(1000),
         digest=data_digest,
         rows=len(frame),
-        log_target=_worth_a_log(target.task, rows.target),
+        log_target=target.task.is_worth_a_logarithm(rows.target),
         kept=rows.kept,
         paths=source.paths(frame, rows.kept),
     )
-
-
-def _worth_a_log(task: Task, target: Encoded) -> bool:
-    """Regression with a positive target of skewness above 1."""
-    if task.labels or float(np.min(target)) < 0:
-        return False
-    values = np.asarray(target, dtype=np.float64)
-    spread = float(values.std())
-    return spread > 0 and float(np.mean(((values - values.mean()) / spread) ** 3)) > 1

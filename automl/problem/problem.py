@@ -14,7 +14,8 @@ import pyarrow.feather as feather
 from automl.core.folds import Fold, Split
 from automl.core.modality import Modality
 from automl.core.table import Features, Kind, Strings, Table
-from automl.core.tasks import Encoded, Task, task_from_json
+from automl.core.task_choice import task_from_json
+from automl.core.tasks import Encoded, Task
 from automl.data.modalities import modality_of
 
 _TEXTS = "texts"

@@ -72,7 +72,10 @@ class Question:
         metavar="NAME", help="Metric to optimise.", otherwise="by task, the reason is printed", checked=True
     )
     task: str | None = option(
-        metavar="TASK", help="classification or regression.", otherwise="from the target", checked=True
+        metavar="TASK",
+        help="classification, regression, or another of `automl tasks`.",
+        otherwise="from the target",
+        checked=True,
     )
 
 

@@ -269,15 +269,11 @@ def _fill(held: npt.NDArray[np.int64], rows: int, offset: int) -> npt.NDArray[np
     return dealt
 
 
-def _is_classification(task: Task) -> bool:
-    return bool(task.labels)
-
-
 def _only_class_members(task: Task, target: Encoded, train: RowNumbers, held: RowNumbers) -> RowNumbers:
     """Rows of ``held`` whose class ``train`` does not have."""
-    if not _is_classification(task):
+    codes = task.needed_codes(target)
+    if codes is None:
         return np.empty(0, dtype=np.int64)
-    codes = np.asarray(target, dtype=np.int64)
     present = np.bincount(codes[train], minlength=task.n_outputs) > 0
     return held[~present[codes[held]]]
 
@@ -289,10 +285,11 @@ def _fit_to_classes(target: Encoded, task: Task, folds: int, reason: str) -> tup
     several classes only those of some weight count: a handful of rows among thousands is judged in the folds
     that have one, as the data checks say.
     """
-    if not _is_classification(task) or folds == 1:
+    codes = task.needed_codes(target)
+    if codes is None or folds == 1:
         return folds, reason
-    counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
-    binary = task.name == "binary"
+    counts = np.bincount(codes, minlength=task.n_outputs)
+    binary = task.n_outputs == 2
     # a single row trains everywhere and judges nowhere
     weighty = counts[(counts > 1) & (binary | (counts >= _WEIGHTY * counts.sum()))]
     members = int(weighty.min(initial=folds))

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import DataError, UsageError, did_you_mean
-from automl.core.metrics import METRICS, Metric
-from automl.core.tasks import Encoded, Task, TaskChoice, choose_task
+from automl.core.metrics import Metric, metrics
+from automl.core.predictions import Answer
+from automl.core.task_choice import TaskChoice, choose_task
+from automl.core.tasks import Encoded, Task
 from automl.data.cells.row_numbers import row_number
 from automl.data.target import CleanTarget, clean_target
 from automl.problem.settings import Settings
@@ -127,7 +129,7 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     task = choice.task
 
     def call(target: npt.NDArray[Any], predictions: npt.NDArray[np.floating]) -> float:
-        actual = np.eye(task.n_outputs)[target] if task.labels else np.asarray(target)[:, None]
+        actual = task.as_predictions(target)
         given = function(task.decode(actual), task.decode(predictions))
         try:
             return float(given)
@@ -137,9 +139,9 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
             ) from None
 
     name = getattr(function, "__name__", "")
-    if not name.isidentifier() or name in METRICS:  # a lambda; "f1" on record means the one built in
-        name = f"custom_{name}" if name in METRICS else "custom"
+    if not name.isidentifier() or name in metrics():  # a lambda; "f1" on record means the one built in
+        name = f"custom_{name}" if name in metrics() else "custom"
     better = bool(getattr(function, "greater_is_better", True))
-    reads = "labels" if task.labels else "values"
+    reads = {Answer.CLASSES: "labels", Answer.NUMBERS: "values"}[task.answer]
     metric = Metric(name, better, reads, frozenset({task.name}), call)
     return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")

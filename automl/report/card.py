@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from automl.core.metrics import METRICS
+from automl.core.metrics import metrics
+from automl.core.predictions import Answer
 from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text
 from automl.families import families
 from automl.report.facts import curves
@@ -17,7 +18,7 @@ from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words
 from automl.report.facts.inputs import columns_words
-from automl.report.facts.slices import LEAST_ROWS, WITHIN, Slice
+from automl.report.facts.slices import LEAST_ROWS, Slice
 from automl.report.facts.subject import Subject
 
 _CLASS_ROWS = 40
@@ -39,10 +40,10 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         "## How well it does",
         _scores(subject),
     ]
-    if subject.evidence is not None and subject.evidence.task.labels:
+    if subject.evidence is not None and subject.evidence.task.answer is Answer.CLASSES:
         parts += ["### By class", _by_class(subject.evidence)]
     for item in slices:
-        parts += [f"### By {escaped(item.column)}", _by_group(item, subject.measured)]
+        parts += [f"### By {escaped(item.column)}", _by_group(item, subject)]
     found = subject.explanation
     if found is not None and (found.importances or found.groups):
         parts += ["### What drives it", _drivers(subject)]
@@ -179,23 +180,15 @@ def _scores(subject: Subject) -> str:
             )
     if subject.evidence is not None:
         found = subject.evidence
-        for metric in METRICS.values():
-            if (
-                found.task.name in metric.tasks
-                and metric.name != subject.metric
-                and _sensible(metric.name, found)
-            ):
+        for metric in metrics().values():
+            shown = found.task.takes(metric) and metric.is_telling(found.target)
+            if shown and metric.name != subject.metric:
                 value = metric.score(found.target, found.predictions)
                 if np.isfinite(value):
                     rows.append(
                         ("held-out rows", metric.name, score_text(value), "", f"{len(found.target):,}")
                     )
     return _table(("rows", "metric", "score", "95 % interval", "number"), rows)
-
-
-def _sensible(name: str, evidence: Evidence) -> bool:
-    """Logarithmic and relative errors mean nothing for targets that reach zero or below."""
-    return name not in ("rmsle", "mape") or float(np.min(evidence.target)) > 0
 
 
 def _by_class(evidence: Evidence) -> str:
@@ -217,7 +210,8 @@ def _by_class(evidence: Evidence) -> str:
     return _table(("class", "rows", "precision", "recall", "its 95 % interval", "F1"), listed) + more
 
 
-def _by_group(item: Slice, metric: str) -> str:
+def _by_group(item: Slice, subject: Subject) -> str:
+    metric = subject.measured
     rows = [
         (
             escaped(group.label),
@@ -230,7 +224,7 @@ def _by_group(item: Slice, metric: str) -> str:
     ]
     note = (
         f"{metric} on held-out rows; {score_text(item.overall)} on all of them. Among many groups, "
-        f"some differ by chance. {WITHIN.get(metric, '')}"
+        f"some differ by chance. {subject.caution}"
     )
     return f"{_table(('group', 'rows', metric, '95 % interval', 'than all'), rows)}\n\n{note.strip()}"
 
@@ -262,7 +256,7 @@ def _limits(subject: Subject) -> str:
                 f"It was made from {evidence.story.data_rows:,} rows: the intervals are wide, small groups "
                 "say little."
             )
-        if evidence.task.labels:
+        if evidence.task.answer is Answer.CLASSES:
             code = 1 if len(evidence.task.labels) == 2 else None
             error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
             lines.append(
@@ -275,12 +269,13 @@ def _limits(subject: Subject) -> str:
 
 
 def _beyond(subject: Subject) -> str:
-    columns = () if subject.evidence is None else subject.evidence.story.columns
-    if not any(column["kind"] in ("number", "date") for column in columns):
+    evidence = subject.evidence
+    columns = () if evidence is None else evidence.story.columns
+    if evidence is None or not any(column["kind"] in ("number", "date") for column in columns):
         return ""
     params = {trial.row.trial: trial.row.params for trial in subject.material.trials}
     members = [(m["family"], m["weight"], params.get(m["trial"], {})) for m in subject.members]
-    return beyond_the_range(members, classes=subject.material.search.task != "regression")
+    return beyond_the_range(members, classes=evidence.task.answer is Answer.CLASSES)
 
 
 def _versions(subject: Subject) -> str:

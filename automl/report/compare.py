@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from automl.core.errors import UsageError
 from automl.core.intervals import gain_interval
-from automl.core.metrics import METRICS, Metric
+from automl.core.metrics import Metric, metrics
+from automl.core.task_choice import task_class
 from automl.core.text import score_text, size_text
 from automl.model.class_weights import apply_weights
 from automl.problem.search_command import spoken
@@ -269,13 +270,13 @@ def _difference(metric: str, better: bool, first: float | None, second: float | 
 
 def _known_metrics(one: _Judged, two: _Judged) -> list[Metric]:
     """The metrics of both sides, each once, without functions."""
-    names = dict.fromkeys((one.metric, two.metric))
-    task = one.material.search.task
-    return [METRICS[name] for name in names if name in METRICS and task in METRICS[name].tasks]
+    found = [metrics().get(name) for name in dict.fromkeys((one.metric, two.metric))]
+    task = task_class(one.material.search.task)
+    return [metric for metric in found if metric is not None and task.takes(metric)]
 
 
 def _function_words(one: _Judged, two: _Judged) -> str:
-    unknown = [name for name in dict.fromkeys((one.metric, two.metric)) if name not in METRICS]
+    unknown = [name for name in dict.fromkeys((one.metric, two.metric)) if name not in metrics()]
     return f"{' and '.join(unknown)}: a function, which is not on record." if unknown else ""
 
 

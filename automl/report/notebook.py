@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError
 from automl.core.intervals import Interval
+from automl.core.predictions import Answer
 from automl.core.text import duration, range_text, score_text, size_text
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation, explain
@@ -95,7 +96,7 @@ def confusion(evidence: Evidence | None) -> Figure:
     UsageError
         For a regression, which has none.
     """
-    if evidence is None or not evidence.task.labels:
+    if evidence is None or evidence.task.answer is not Answer.CLASSES:
         raise UsageError("There are no classes to confuse: a regression predicts numbers.")
     return confusion_plot(evidence)
 

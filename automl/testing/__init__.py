@@ -1,6 +1,7 @@
-"""Contract checks for authors of plug-ins: :func:`check_family` and :func:`check_executor` by assertions."""
+"""Contract checks for authors of plug-ins, by assertions: of families, executors, tasks and metrics."""
 
 from automl.testing.executors import check_executor
 from automl.testing.families import check_family
+from automl.testing.tasks import check_metric, check_task
 
-__all__ = ["check_executor", "check_family"]
+__all__ = ["check_executor", "check_family", "check_metric", "check_task"]

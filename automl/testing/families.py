@@ -12,7 +12,7 @@ Call them from a test of your own::
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from automl.plugins import (
     METRICS,
+    Answer,
     BinaryTask,
     Encoded,
     Family,
@@ -37,9 +38,13 @@ from automl.plugins import (
     Task,
     TrialStopped,
     UsageError,
+    choose_task,
     field_defaults,
     field_types,
+    task_classes,
 )
+
+MakeTarget = Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]
 
 _TASKS: dict[str, Task] = {
     "binary": BinaryTask(METRICS["log_loss"], ("no", "yes")),
@@ -55,7 +60,12 @@ _WORST_LOSS = 1.5
 _ROUNDING = 1e-6  # of a weighted mean, in float32
 
 
-def check_family(family: Family, *, space: SearchSpace | None = None) -> None:
+def check_family(
+    family: Family,
+    *,
+    space: SearchSpace | None = None,
+    targets: Mapping[str, MakeTarget] | None = None,
+) -> None:
     """Check that a family keeps the contract of :class:`automl.plugins.Family`.
 
     It is fitted with its default parameters on small generated tables: numbers with missing values, a
@@ -68,6 +78,9 @@ def check_family(family: Family, *, space: SearchSpace | None = None) -> None:
     space:
         Its search space: then every entry of the portfolio must bind to its parameters, and a setting
         drawn at random must fit.
+    targets:
+        Tasks of other packages to check it with, by name: ``make(score)`` → a clean target ``(rows,)`` that
+        grows with a score of about 0 to 5.
 
     Raises
     ------
@@ -82,9 +95,8 @@ def check_family(family: Family, *, space: SearchSpace | None = None) -> None:
         )
     _check_declaration(family)
     if space is not None:
-        _check_space(family, space)
-    for name in sorted(family.tasks):
-        case = _Case(family, _TASKS[name])
+        _check_space(family, space, targets or {})
+    for case in _cases(family, targets or {}):
         for check in _CHECKS:
             check(case)
 
@@ -95,6 +107,7 @@ class _Case:
 
     family: Family
     task: Task
+    make: MakeTarget | None = None
 
     def table(self, seed: int = 0, rows: int = _ROWS) -> tuple[Table, Encoded]:
         """Read-only rows of every kind that the family takes, and a target that depends on them."""
@@ -123,7 +136,9 @@ class _Case:
 
     def target(self, score: npt.NDArray[np.float64]) -> Encoded:
         """A target of the task that grows with ``score``."""
-        if self.task.n_outputs == 1:
+        if self.make is not None:
+            return self.task.encode(self.make(score))
+        if self.task.answer is Answer.NUMBERS:
             return score * 100.0 + 1000.0
         edges = np.quantile(score, np.linspace(0, 1, self.task.n_outputs + 1)[1:-1])
         return np.searchsorted(edges, score).astype(np.int64)
@@ -147,7 +162,7 @@ class _Case:
             predictions.shape == expected, f"predict returned shape {predictions.shape}, not {expected}"
         )
         self.require(bool(np.isfinite(predictions).all()), "predictions must be finite")
-        if self.task.n_outputs > 1:
+        if self.task.answer is Answer.CLASSES:
             self.require(
                 bool(((predictions >= 0) & (predictions <= 1 + _ROUNDING)).all()),
                 "probabilities must lie within [0, 1]",
@@ -175,7 +190,7 @@ class _Case:
         within: float,
     ) -> None:
         """Fail unless predictions differ by less than ``within``, relative to their spread."""
-        unit = 1.0 if self.task.n_outputs > 1 else float(np.abs(first).max(initial=1.0))
+        unit = float(np.abs(first).max(initial=1.0)) if self.task.answer is Answer.NUMBERS else 1.0
         gap = float(np.abs(first - second).max(initial=0.0)) / unit
         self.require(gap <= within, f"{message} (they differ by {gap:.2g})")
 
@@ -187,9 +202,12 @@ def _check_declaration(family: Family) -> None:
         raise AssertionError(f"{prefix}the name must be a lower-case identifier")
     if not family.summary.strip() or "\n" in family.summary:
         raise AssertionError(f"{prefix}the summary must be one line of text")
-    unknown = family.tasks - set(_TASKS)
+    unknown = family.tasks - set(task_classes())
     if unknown or not family.tasks:
-        raise AssertionError(f"{prefix}tasks must be some of {sorted(_TASKS)}, not {sorted(family.tasks)}")
+        allowed = sorted(task_classes())
+        raise AssertionError(f"{prefix}tasks must be some of {allowed}, not {sorted(family.tasks)}")
+    if family.losses is not None and not family.losses:
+        raise AssertionError(f"{prefix}losses must name what it can minimise, or be None")
     stated = getattr(family.params, "__dataclass_params__", None)
     if not is_dataclass(family.params) or stated is None or not stated.frozen:
         raise AssertionError(f"{prefix}params must be a frozen dataclass")
@@ -200,7 +218,19 @@ def _check_declaration(family: Family) -> None:
         raise AssertionError(f"{prefix}a space file cannot bind to its params: {error}") from error
 
 
-def _check_space(family: Family, space: SearchSpace) -> None:
+def _cases(family: Family, targets: Mapping[str, MakeTarget]) -> list[_Case]:
+    """The built-in tasks that it declares, then those of other packages that are given."""
+    cases = [_Case(family, task) for name, task in _TASKS.items() if name in family.tasks]
+    score = np.linspace(0.0, 5.0, _ROWS)
+    for name, make in targets.items():
+        task = choose_task(make(score), requested=name).task
+        if not family.handles(task):
+            raise AssertionError(f"family {family.name!r} does not declare that it handles {name}")
+        cases.append(_Case(family, task, make))
+    return cases
+
+
+def _check_space(family: Family, space: SearchSpace, targets: Mapping[str, MakeTarget]) -> None:
     """Every entry binds, and a random setting fits and predicts."""
     names = {item.name for item in fields(family.params)}
     unknown = {param.name for param in space.params} - names
@@ -208,10 +238,9 @@ def _check_space(family: Family, space: SearchSpace) -> None:
         raise AssertionError(f"family {family.name!r}: the space has unknown parameters {sorted(unknown)}")
     for entry in space.portfolio:
         space.bind(entry.params)
-    for name in sorted(family.tasks):
-        case = _Case(family, _TASKS[name])
+    for case in _cases(family, targets):
         table, target = case.table()
-        params = space.for_task(name, table.rows).draw(np.random.default_rng(0))
+        params = space.for_task(case.task.name, table.rows).draw(np.random.default_rng(0))
         case.predict(case.fit(table, target, params=space.bind(params)), table)
 
 
@@ -300,7 +329,7 @@ def _check_narrow_tables(case: _Case) -> None:
 
 def _check_absent_class(case: _Case) -> None:
     """A fold may lack a rare class: its column is still there."""
-    if case.task.n_outputs < 3:
+    if len(case.task.labels) < 3:
         return
     table, target = case.table()
     rows = np.flatnonzero(np.asarray(target) != 1)

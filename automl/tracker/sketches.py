@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.predictions import Answer
 from automl.core.tasks import Task
 from automl.core.text import label_text
 from automl.core.trial import TESTED_LOSS, TESTED_RATE, Curve, Result, Trial
@@ -31,15 +32,8 @@ def sketches(
     drawn: dict[str, str] = {}
     title = f"#{trial.number} {trial.candidate.family}"
     if truth is not None and result.held_out is not None and len(truth) == len(result.held_out):
-        if task.labels:
-            drawn["confusion.svg"] = confusion_sketch(
-                truth,
-                result.held_out,
-                [label_text(label) for label in task.labels],
-                f"{title}: held-out rows",
-            )
-        else:
-            drawn["predicted.svg"] = scatter_sketch(truth, result.held_out, f"{title}: held-out rows")
+        name = {Answer.CLASSES: "confusion.svg", Answer.NUMBERS: "predicted.svg"}[task.answer]
+        drawn[name] = _SKETCHES[task.answer](task, truth, result.held_out, f"{title}: held-out rows")
     kinds: dict[str, list[Curve]] = {}
     for curve in result.curves:
         if curve.steps:
@@ -63,12 +57,8 @@ def champion_sketches(
 
     ``best`` is the best score so far, as ``(seconds, score)``.
     """
-    title = "the champion: held-out rows"
-    if task.labels:
-        labels = [label_text(label) for label in task.labels]
-        drawn = {"confusion.svg": confusion_sketch(target, predictions, labels, title)}
-    else:
-        drawn = {"fitted.svg": scatter_sketch(target, predictions, title)}
+    name = {Answer.CLASSES: "confusion.svg", Answer.NUMBERS: "fitted.svg"}[task.answer]
+    drawn = {name: _SKETCHES[task.answer](task, target, predictions, "the champion: held-out rows")}
     points = best[1:] if len(best) > 2 else best  # the first is the baseline's and would flatten the rest
     if len(points) > 1:
         steps = tuple(round(seconds) for seconds, _ in points)
@@ -129,6 +119,17 @@ def scatter_sketch(target: npt.NDArray[np.generic], predictions: Array, title: s
         px, py = axes.at(one, other)
         parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{_COLOURS[0]}" fill-opacity="0.45"/>')
     return _page(_WIDTH, _HEIGHT, parts)
+
+
+def _confusion(task: Task, truth: npt.NDArray[np.generic], predictions: Array, title: str) -> str:
+    return confusion_sketch(truth, predictions, [label_text(label) for label in task.labels], title)
+
+
+def _scatter(task: Task, truth: npt.NDArray[np.generic], predictions: Array, title: str) -> str:
+    return scatter_sketch(truth, predictions, title)
+
+
+_SKETCHES = {Answer.CLASSES: _confusion, Answer.NUMBERS: _scatter}
 
 
 def curves_sketch(curves: Sequence[Curve], title: str, across: str = "step") -> str:

@@ -15,11 +15,11 @@ from automl.controller.strategy.retry import Retries
 from automl.controller.strategy.scoring import scores_of
 from automl.controller.strategy.spaces import load_space
 from automl.controller.time_limits import TimeLimits
+from automl.core.built_in_tasks import RegressionTask
 from automl.core.clock import Clock
 from automl.core.family import Scope
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import RegressionTask
 from automl.core.trial import Candidate, Result, Status, Trial
 from automl.families import families
 from automl.problem.problem import Problem

@@ -10,8 +10,8 @@ import pytest
 
 from automl.controller.strategy.champion import choose_champion
 from automl.controller.strategy.ensemble import EnsembleBuilder
+from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask, RegressionTask
 from automl.core.trial import Candidate, Result, Scores, Status, Trial
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.problem import Problem

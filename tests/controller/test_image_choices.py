@@ -11,9 +11,9 @@ from PIL import Image
 from automl.controller.strategy.allocator import Allocator
 from automl.controller.strategy.budget import TimeModel, trial_seconds
 from automl.controller.strategy.spaces import load_space
+from automl.core.built_in_tasks import BinaryTask
 from automl.core.family import Scope
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask
 from automl.data.images.modality import MODALITY
 from automl.data.images.pixels import mostly_elongated
 from automl.data.images.store import store_pixels

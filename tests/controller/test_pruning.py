@@ -8,10 +8,10 @@ import numpy as np
 
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.pruning import Pruner
+from automl.core.built_in_tasks import RegressionTask
 from automl.core.folds import Fold, Split
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import RegressionTask
 from automl.core.trial import Candidate, Progress, Trial
 from automl.problem.problem import Problem
 from automl.problem.splits import SplitPlan, make_split

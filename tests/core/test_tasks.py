@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.errors import DataError, UsageError
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask, RegressionTask, choose_task, task_from_json
+from automl.core.predictions import Loss
+from automl.core.task_choice import choose_task, task_from_json
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,6 @@ def test_row_losses_are_proper_and_strata_level():
 
 
 def test_absolute_errors_are_asked_for_by_metrics_of_regressions_alone() -> None:
-    asked = [name for name in METRICS if RegressionTask(METRICS[name]).absolute]
+    asked = [name for name in METRICS if RegressionTask(METRICS[name]).loss == Loss.ABSOLUTE]
     assert asked == ["mae", "median_ae", "mape"]
-    assert not BinaryTask(METRICS["mae"], (0, 1)).absolute
+    assert BinaryTask(METRICS["mae"], (0, 1)).loss == Loss.LOGISTIC

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from automl.core.finding import Finding
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.data.checks import check_frame
 from automl.data.layout import Layout
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from automl.core.table import Kind
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.data.checks import check_frame
 from automl.data.digest import duplicate_groups
 from automl.data.files.readers import read_table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from automl.core.errors import DataError
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.data.spellings import merge_spellings
 
 

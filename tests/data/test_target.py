@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.core.errors import DataError
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.data.target import CleanTarget, clean_target
 
 

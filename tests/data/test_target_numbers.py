@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from automl.core.errors import DataError
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.data.target import CleanTarget, clean_target
 from automl.data.target_numbers import TargetNumbers
 

@@ -14,7 +14,7 @@ from automl.core.environment import WEIGHTS_DIR
 from automl.core.folds import Fold, Split
 from automl.core.sealed import folder_bytes
 from automl.core.table import Features, Table
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.core.trial import Candidate, Progress, Result, Status, Ticket
 from automl.executors.evaluate import Control, evaluate
 from automl.executors.prepared_cache import PreparedCache

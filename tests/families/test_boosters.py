@@ -9,10 +9,11 @@ import pytest
 from sklearn import datasets
 
 from automl.controller.strategy.spaces import load_space
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.family import FitContext, Fitted, TrialStopped
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask, Encoded, MulticlassTask, RegressionTask, Task
+from automl.core.tasks import Encoded, Task
 from automl.executors.prepared_cache import PreparedCache
 from automl.families import family
 from automl.testing.families import check_family

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.family import FitContext
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask, RegressionTask
 from automl.families import dummy
 from automl.testing.families import check_family
 

@@ -10,11 +10,12 @@ import pytest
 from sklearn import datasets
 
 from automl.controller.strategy.spaces import load_space
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.errors import ModelFileError
 from automl.core.family import FitContext
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.core.tasks import Task
 from automl.executors.prepared_cache import PreparedCache
 from automl.families import extra_trees, random_forest
 from automl.families.engines.averaged_trees import FittedForest, Forest, smallest_leaf

@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from automl.controller.strategy.spaces import load_space
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.family import FitContext, TrialStopped
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Kind, Table
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.core.tasks import Task
 from automl.core.trial import TESTED_LOSS, TESTED_RATE
 from automl.data.images.folder import scan_images
 from automl.data.images.pixels import pictures_of, stored_side

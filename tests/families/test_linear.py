@@ -9,10 +9,11 @@ import pytest
 from sklearn import datasets
 
 from automl.controller.strategy.spaces import load_space
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.family import FitContext, TrialStopped
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.core.tasks import Task
 from automl.families import linear
 from automl.families.engines.solvers import (
     Logistic,

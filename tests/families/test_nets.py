@@ -10,10 +10,11 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from automl.controller.strategy.spaces import load_space
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.family import FitContext, TrialStopped
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.core.tasks import Task
 from automl.families import tabm, tabular_net
 from automl.testing.families import check_family
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from automl.core.built_in_tasks import MulticlassTask, RegressionTask
 from automl.core.folds import Fold, Split
 from automl.core.metrics import METRICS
-from automl.core.tasks import MulticlassTask, RegressionTask
 from automl.data.layout import Layout
 from automl.model.known_rows import KnownRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor

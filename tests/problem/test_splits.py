@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.errors import DataError, UsageError
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.data.images.modality import MODALITY
 from automl.problem.splits import SplitPlan, default_folds, hold_out_test, make_split
 

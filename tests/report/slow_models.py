@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from automl.core.table import Features, Table
-from automl.core.tasks import choose_task
+from automl.core.task_choice import choose_task
 from automl.data.layout import Layout
 from automl.report.facts import explain as explaining
 from automl.report.facts import shuffling

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from automl.core.built_in_tasks import MulticlassTask
 from automl.core.metrics import METRICS
-from automl.core.tasks import MulticlassTask
 from automl.report.facts.evidence import Evidence, Story
 from automl.report.facts.label_errors import COLUMNS, held_out_table, probably_wrong, short_path
 

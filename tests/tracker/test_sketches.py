@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from automl.core.built_in_tasks import BinaryTask
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask
 from automl.core.trial import Curve
 from automl.tracker.sketches import (
     champion_sketches,

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from automl.controller.strategy.ensemble import REBUILD_STEPS, EnsembleBuilder, Predictions, weighted_mean
+from automl.controller.strategy.ensemble import REBUILD_STEPS, EnsembleBuilder, weighted_mean
 from automl.core.errors import NoTrialError
 from automl.core.intervals import standard_error
+from automl.core.predictions import Predictions
 from automl.core.trial import Status, Trial
 from automl.model.champion import Champion
 from automl.model.class_weights import apply_weights, tune_weights

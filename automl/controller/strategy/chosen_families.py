@@ -63,7 +63,7 @@ def fitting_families(
     notes = [*circumstances.notes]
     for name in chosen:
         family = known[name]
-        if prepared.task.name not in family.tasks or not (family.kinds & present or name == BASELINE):
+        if not family.handles(prepared.task) or not (family.kinds & present or name == BASELINE):
             continue
         if name not in settings.families and (why := family.unsuited(scope)):
             notes.append(f"{name} is left out: {why} (--families {name} tries it all the same).")

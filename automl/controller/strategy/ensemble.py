@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.metrics import METRICS, Metric
+from automl.core.predictions import Predictions
 from automl.core.tasks import Encoded
 
-Predictions = npt.NDArray[np.floating]
 LOOP_ROWS = 20_000
 REBUILD_STEPS = 25
 EXTRA_STEPS = 5

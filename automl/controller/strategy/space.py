@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.core.errors import SpaceError, did_you_mean
+from automl.core.predictions import Answer
+from automl.core.task_choice import TASKS, task_class
 from automl.core.typed_values import Value, field_defaults, field_types
-
-TASKS = ("binary", "multiclass", "regression")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Param:
     step: float | None = None
     choices: tuple[Value, ...] = ()
     default: Value = None
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = tuple(TASKS)
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
 
@@ -99,7 +99,7 @@ class PortfolioEntry:
 
     name: str
     params: dict[str, Value]
-    tasks: tuple[str, ...] = TASKS
+    tasks: tuple[str, ...] = tuple(TASKS)
     log_target: bool = False
     rows: tuple[float, float] = (0, math.inf)
     elongated: bool = False
@@ -128,16 +128,18 @@ class SearchSpace:
     portfolio: tuple[PortfolioEntry, ...]
 
     def for_task(self, task_name: str, rows: int) -> SearchSpace:
-        """The part that applies to this task and number of training rows."""
+        """The part for this task, or for the built-in one that it is kin to, and number of training rows."""
+        task = task_class(task_name)
+        names = {task.name, task.kin}
         return replace(
             self,
-            params=tuple(param for param in self.params if task_name in param.tasks),
+            params=tuple(param for param in self.params if names & set(param.tasks)),
             portfolio=tuple(
                 entry
                 for entry in self.portfolio
-                if task_name in entry.tasks
+                if names & set(entry.tasks)
                 and entry.rows[0] <= rows <= entry.rows[1]
-                and (task_name == "regression" or not entry.log_target)
+                and (task.answer is Answer.NUMBERS or not entry.log_target)
             ),
         )
 

@@ -29,10 +29,11 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from automl.controller.strategy.space import TASKS, Param, PortfolioEntry, SearchSpace
+from automl.controller.strategy.space import Param, PortfolioEntry, SearchSpace
 from automl.core.errors import SpaceError, StorageError, UsageError, did_you_mean
 from automl.core.family import FAMILY_GROUP
 from automl.core.table import TABLE_KINDS
+from automl.core.task_choice import TASKS, task_classes
 from automl.core.typed_values import Value, field_defaults, field_types
 from automl.data.modalities import modalities
 
@@ -316,7 +317,7 @@ class _Reader:
         return low, high
 
     def _tasks(self, body: Mapping[str, Any], *key: str | int) -> tuple[str, ...]:
-        return self._some_of(body, "tasks", TASKS, *key) or TASKS
+        return self._some_of(body, "tasks", tuple(task_classes()), *key) or tuple(TASKS)
 
     def _some_of(
         self, body: Mapping[str, Any], name: str, allowed: Sequence[str], *key: str | int

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.predictions import Answer
 from automl.core.tasks import Task
 from automl.core.text import score_text
 from automl.core.trial import Trial
@@ -90,20 +91,32 @@ def too_good_warnings(problem: Problem, champion: Champion) -> list[str]:
     """
     rows = problem.split.scored
     truth = np.asarray(problem.target)[rows]
-    if problem.task.labels:
-        decided = apply_weights(champion.held_out, champion.class_weights).argmax(axis=1)
-        if len(rows) < MANY_ROWS or not (decided == truth).all():
-            return []
-        what = f"All {len(rows):,} held-out rows are predicted right."
-    else:
-        errors = champion.held_out[:, 0] - truth
-        if not float(np.mean(errors**2)) < NO_ERROR * float(np.var(truth)):
-            return []
-        what = f"The {len(rows):,} held-out rows are predicted to within rounding."
+    what = _FLAWLESS[problem.task.answer](truth, champion)
+    if not what:
+        return []
     return [
         f"{what} That is too good for most outcomes: does a column, or several together, hold what is known "
         "only afterwards? Leave it out with --drop COLUMN, unless it will be known when predicting."
     ]
+
+
+def _all_right(truth: npt.NDArray[np.generic], champion: Champion) -> str:
+    decided = apply_weights(champion.held_out, champion.class_weights).argmax(axis=1)
+    if len(truth) < MANY_ROWS or not (decided == truth).all():
+        return ""
+    return f"All {len(truth):,} held-out rows are predicted right."
+
+
+def _to_within_rounding(truth: npt.NDArray[np.generic], champion: Champion) -> str:
+    values = np.asarray(truth, dtype=np.float64)
+    errors = champion.held_out[:, 0] - values
+    if not float(np.mean(errors**2)) < NO_ERROR * float(np.var(values)):
+        return ""
+    return f"The {len(values):,} held-out rows are predicted to within rounding."
+
+
+_FLAWLESS = {Answer.CLASSES: _all_right, Answer.NUMBERS: _to_within_rounding}
+"""By what a prediction says: a sentence on predictions without an error, empty for others."""
 
 
 def _best_on_training_rows(task: Task, trials: list[Trial]) -> Trial | None:
@@ -142,7 +155,7 @@ def held_out_correlation(problem: Problem, trial: Trial) -> Agreement:
     held_out = None if trial.result is None else trial.result.held_out
     if held_out is None:
         return Agreement(0.0, 0, 0.0)
-    split, answers = problem.split_for(trial.candidate.repeat), _answers(problem)
+    split, answers = problem.split_for(trial.candidate.repeat), problem.task.as_predictions(problem.target)
     rows = split.scored
     products, squares = [], np.zeros(2)
     for fold in split.folds:
@@ -157,10 +170,3 @@ def held_out_correlation(problem: Problem, trial: Trial) -> Agreement:
     return Agreement(
         sum(products) / float(np.sqrt(squares.prod())), len(rows), sum(products) / (error or 1e-300)
     )
-
-
-def _answers(problem: Problem) -> npt.NDArray[np.float64]:
-    """The target in the shape of predictions, ``(rows, n_outputs)``."""
-    if problem.task.labels:
-        return np.asarray(np.eye(problem.task.n_outputs)[np.asarray(problem.target, dtype=np.int64)])
-    return np.asarray(problem.target, dtype=np.float64)[:, None]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from automl.core.finding import Finding, worst_first
+from automl.core.predictions import Answer
 from automl.core.table import Table
+from automl.core.tasks import Task
 from automl.data.checks.columns import column_findings
 from automl.data.checks.leaks import leak_findings
 from automl.data.checks.order import order_findings
@@ -17,24 +19,15 @@ from automl.data.checks.rows import row_findings
 from automl.data.checks.target import target_findings
 from automl.data.layout import Layout
 
-__all__ = ["HasLabels", "check_columns", "check_frame"]
+__all__ = ["check_columns", "check_frame"]
 
 SAMPLE = 20_000
-
-
-class HasLabels(Protocol):
-    """The part of a task that the checks need."""
-
-    @property
-    def labels(self) -> tuple[Any, ...]:
-        """Classes; empty for a regression."""
-        ...
 
 
 def check_frame(
     frame: pd.DataFrame,
     values: npt.NDArray[Any],
-    task: HasLabels,
+    task: Task,
     layout: Layout,
     *,
     table: Table | None = None,
@@ -54,7 +47,7 @@ def check_frame(
         Whether the search assigns the rows to folds itself, rather than a column or given parts.
     """
     table = layout.encode(frame).table if table is None else table
-    classes = bool(task.labels)
+    classes = task.answer is Answer.CLASSES
     rows = _sample(len(frame))
     findings = leak_findings(frame.iloc[rows], values[rows], classes, layout, table.take(rows))
     findings += target_findings(values, classes, layout.target_name, frame)

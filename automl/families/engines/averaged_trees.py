@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from automl.core.errors import ModelFileError
 from automl.core.family import FitContext, TrialStopped
+from automl.core.predictions import Answer, Link, Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Predictions, Task
+from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.tree_matrix import TreeData, TreeMatrix
@@ -229,24 +230,26 @@ def grow(
     forest = Forest.of(
         [item.tree_ for item in estimator.estimators_], _classes(estimator, task), task.n_outputs
     )
-    if not task.labels:
+    if task.link is Link.IDENTITY:
         forest = replace(forest, leaves=forest.leaves * unit + middle)
     return FittedForest(data.matrix, forest)
 
 
 def _middle(target: Encoded, task: Task) -> float:
-    """What is taken off a regression's target: its mean, beside which sums of squares would lose the rest."""
-    mean = 0.0 if task.labels else float(np.mean(target))
+    """What is taken off values: their mean, beside which sums of squares would lose the rest."""
+    if task.link is not Link.IDENTITY:
+        return 0.0
+    mean = float(np.mean(target))
     return mean if abs(mean) > _FAR * float(np.std(target)) else 0.0
 
 
 def _unit(target: Encoded, task: Task) -> float:
-    """What a regression's target is counted in: a power of two near its deviation where that is small.
+    """What values are counted in: a power of two near its deviation where that is small.
 
     scikit-learn (1.9) splits no node whose variance is below 2·10⁻¹⁶: picofarads in farads would be
     answered by their mean.
     """
-    deviation = 1.0 if task.labels else float(np.std(target))
+    deviation = float(np.std(target)) if task.link is Link.IDENTITY else 1.0
     return 2.0 ** math.floor(math.log2(deviation)) if 0 < deviation < _SMALL else 1.0
 
 
@@ -292,8 +295,8 @@ class _Judge:
 
 
 def _classes(estimator: Any, task: Task) -> npt.NDArray[np.int64] | None:
-    """Codes of the classes that the training rows had; None for a regression."""
-    return None if task.n_outputs == 1 else np.asarray(estimator.classes_, dtype=np.int64)
+    """Codes of the classes that the training rows had; None for values."""
+    return np.asarray(estimator.classes_, dtype=np.int64) if task.answer is Answer.CLASSES else None
 
 
 def _rounded_down(thresholds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.family import FitContext, TrialStopped
+from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Predictions, Task
+from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
 from automl.families.preprocess.interactions import Interactions
 from automl.families.preprocess.saved import Saved
@@ -36,11 +37,13 @@ _FEWEST_COLUMNS = 3
 _KEPT = 2e-4  # and the least relative one for which rounds stay in the model
 
 
-def objective_of(task: Task) -> str:
-    """What is minimised: ``binary``, ``multiclass`` (log loss), ``squared`` or ``absolute`` (errors)."""
-    if task.name != "regression":
-        return task.name
-    return "absolute" if task.absolute else "squared"
+_LOSS_NAMES: dict[str, str] = {
+    Loss.SQUARED: "rmse",
+    Loss.ABSOLUTE: "mae",
+    Loss.POISSON: "poisson",
+    Loss.LOGISTIC: "log_loss",
+    Loss.SOFTMAX: "log_loss",
+}
 
 
 def prediction_threads(rows: int, trees: int) -> int:
@@ -61,8 +64,8 @@ def column_share(share: float, columns: int) -> float:
 class BoosterInputs(Saved):
     """The fitted way from tables to what a library is given and back; one file in a model folder.
 
-    Libraries keep targets in float32, so those of a regression are standardised; that also gives penalties
-    on sums of absolute values (L1) the same meaning on every table.
+    Libraries keep targets in float32, so values whose link is the identity are standardised; that also gives
+    penalties on sums of absolute values (L1) the same meaning on every table.
 
     Attributes
     ----------
@@ -71,7 +74,9 @@ class BoosterInputs(Saved):
     n_outputs:
         Columns of predictions.
     mean, deviation:
-        Of a regression's target; 0 and 1 for classes.
+        Of a standardised target; 0 and 1 for others.
+    link:
+        How predictions follow from the library's scores; empty in models of earlier versions.
     """
 
     matrix: TreeMatrix
@@ -79,6 +84,12 @@ class BoosterInputs(Saved):
     n_outputs: int
     mean: float = 0.0
     deviation: float = 1.0
+    link: str = ""
+
+    @property
+    def used_link(self) -> Link:
+        """The link, for models of earlier versions by the number of their outputs."""
+        return Link(self.link or Link.usual(self.n_outputs))
 
     def transform(self, inputs: Table) -> TreeData:
         """The matrix of rows that were not fitted on."""
@@ -159,9 +170,9 @@ def _base(
         inputs, target, task, encode_high=bool(key[3]), high_cardinality=_HIGH_CARDINALITY, seed=0
     )
     mean, deviation = 0.0, 1.0
-    if task.name == "regression":
+    if task.link is Link.IDENTITY:
         mean, deviation = float(np.mean(target)), float(np.std(target)) or 1.0
-    fitted = BoosterInputs(matrix, None, task.n_outputs, mean, deviation)
+    fitted = BoosterInputs(matrix, None, task.n_outputs, mean, deviation, task.link)
     valid, valid_target = None, None
     if context.valid is not None:
         valid, valid_target = fitted.transform(context.valid[0]), fitted.scaled(context.valid[1])
@@ -232,7 +243,7 @@ class RoundControl:
         cls, data: FoldData, task: Task, context: FitContext, *, learning_rate: float, n_rounds: int
     ) -> RoundControl:
         """The control of one fit; ``n_rounds`` is used without held-out rows."""
-        name = {"squared": "rmse", "absolute": "mae"}.get(objective_of(task), "log_loss")
+        name = _LOSS_NAMES[task.loss]
         most = min(MAX_ROUNDS, math.ceil((_LEAST_TRAVEL + len(data.target) / 100) / learning_rate))
         rounds = n_rounds if data.valid is None else most
         return cls(
@@ -259,9 +270,9 @@ class RoundControl:
         elif loss is not None:
             self._losses[self.round] = float(loss)
             # Rounds that gain next to nothing are not kept: predicting takes time in proportion to rounds.
-            if self.best_round == 0 or loss < self._best_loss * (1 - _KEPT):
+            if self.best_round == 0 or loss < _below(self._best_loss, _KEPT):
                 self._best_loss, self.best_round = float(loss), self.round
-            if loss < self._notable_loss - _NOTABLE * self._notable_loss - _NOTABLE_LEAST:
+            if loss < self._notable_loss - _NOTABLE * abs(self._notable_loss) - _NOTABLE_LEAST:
                 self._notable_loss, self._notable_round = float(loss), self.round
         self._report()
         self._fit_rate_to_time()
@@ -305,6 +316,11 @@ class RoundControl:
         if self.rounds_possible < needed / 2:
             rate = _TRAVEL / max(self.rounds_possible, 1.0)
             self.learning_rate = max(min(rate, _HIGHEST_RATE), self.learning_rate)
+
+
+def _below(loss: float, share: float) -> float:
+    """A loss that is less by a share of its size; some are below 0."""
+    return loss * (1 - share) if loss > 0 else loss * (1 + share)
 
 
 _CHECKS = frozenset(1 + 2**k for k in range(1, 14))

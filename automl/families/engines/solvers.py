@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.predictions import Loss
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
@@ -21,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.float32] | csr_matrix"
 _ITERATIONS = 100
 _MOST_EIGEN = 2500
+_LARGEST_LOGARITHM = 30.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Weights:
         return np.asarray(matrix @ self.coefficients) + self.intercept
 
 
-class Loss(Protocol):
+class ScoreLoss(Protocol):
     """A loss of scores ``(rows, outputs)``, averaged over rows."""
 
     @property
@@ -64,7 +67,7 @@ class Squared:
         return np.array([self.target.mean()])
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
-        """See :class:`Loss`."""
+        """See :class:`ScoreLoss`."""
         error = scores - self.target[:, None]
         return float(0.5 * np.mean(error**2)), error / len(error)
 
@@ -82,7 +85,7 @@ class Logistic:
         return np.array([np.log((ones + 0.5) / (len(self.target) - ones + 0.5))])
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
-        """See :class:`Loss`."""
+        """See :class:`ScoreLoss`."""
         score = scores[:, 0]
         decay = np.exp(-np.abs(score))
         value = np.log1p(decay) + np.maximum(score, 0) - score * self.target
@@ -104,7 +107,7 @@ class Multinomial:
         return np.asarray(np.log(counts / counts.sum()))
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
-        """See :class:`Loss`."""
+        """See :class:`ScoreLoss`."""
         rows = np.arange(len(scores))
         shifted = scores - scores.max(axis=1, keepdims=True)
         exponents = np.exp(shifted)
@@ -115,8 +118,55 @@ class Multinomial:
         return value, gradient / len(scores)
 
 
+@dataclass(frozen=True)
+class Poisson:
+    """Half of Poisson's deviance, less a constant, of ``(rows,)`` values by the logarithm of the mean."""
+
+    target: Floats
+
+    @property
+    def curvature(self) -> float:
+        """See :class:`ScoreLoss`: the largest prediction, taken to be that of the target."""
+        return float(self.target.max(initial=1.0))
+
+    def start(self) -> Floats:
+        """The logarithm of the mean, half a row of 1 added."""
+        return np.array([np.log((self.target.sum() + 0.5) / (len(self.target) + 0.5))])
+
+    def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
+        """See :class:`ScoreLoss`."""
+        score = np.clip(scores[:, 0], -_LARGEST_LOGARITHM, _LARGEST_LOGARITHM)
+        means = np.exp(score)
+        return float(np.mean(means - self.target * score)), ((means - self.target) / len(score))[:, None]
+
+
+def loss_of(name: str, target: npt.NDArray[np.generic], outputs: int) -> ScoreLoss:
+    """The loss of a task for its encoded target ``(rows,)``.
+
+    Parameters
+    ----------
+    name:
+        One of :class:`automl.core.predictions.Loss`. For absolute errors squared ones stand in, which have a
+        solution by steps of L-BFGS.
+    outputs:
+        Columns of scores.
+    """
+    return _LOSSES[name](target, outputs)
+
+
+_LOSSES: dict[str, Callable[[npt.NDArray[np.generic], int], ScoreLoss]] = {
+    Loss.SQUARED: lambda target, outputs: Squared(np.asarray(target, dtype=np.float64)),
+    Loss.ABSOLUTE: lambda target, outputs: Squared(np.asarray(target, dtype=np.float64)),
+    Loss.POISSON: lambda target, outputs: Poisson(np.asarray(target, dtype=np.float64)),
+    Loss.LOGISTIC: lambda target, outputs: Logistic(np.asarray(target, dtype=np.float64)),
+    Loss.SOFTMAX: lambda target, outputs: Multinomial(np.asarray(target, dtype=np.int64), outputs),
+}
+LINEAR_LOSSES = frozenset(_LOSSES)
+"""The losses that a linear model can minimise."""
+
+
 def minimise_l2(
-    matrix: Matrix, loss: Loss, c: float, start: Weights, should_stop: Callable[[], bool]
+    matrix: Matrix, loss: ScoreLoss, c: float, start: Weights, should_stop: Callable[[], bool]
 ) -> Weights:
     """L2 penalty ``½ |coefficients|²`` by L-BFGS from ``start``; on a stop the latest point."""
     from scipy.optimize import minimize
@@ -154,7 +204,7 @@ def minimise_l2(
 
 def minimise_elastic(
     matrix: Matrix,
-    loss: Loss,
+    loss: ScoreLoss,
     c: float,
     l1_ratio: float,
     start: Weights,

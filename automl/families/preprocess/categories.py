@@ -14,7 +14,7 @@ from automl.core.tasks import Encoded, Task
 from automl.families.preprocess.saved import Saved
 
 Float32 = npt.NDArray[np.float32]
-_MOST_CLASSES = 10
+MOST_CLASSES = 10
 
 
 def rare_minimum(rows: int) -> int:
@@ -78,7 +78,7 @@ class TargetEncoding(Saved):
     ) -> tuple[Self, Float32]:
         """The encoding fitted on all rows, and ``(rows, columns · k)`` out-of-fold values of these rows."""
         slots = Slots.fit(codes)
-        outputs = target_outputs(target, task)
+        outputs = task.averaged_columns(target, MOST_CLASSES)
         rows, columns = codes.shape
         folds = max(2, min(folds, rows))
         fold = np.random.default_rng(seed).permutation(rows) % folds
@@ -110,17 +110,6 @@ class TargetEncoding(Saved):
     def outputs(self) -> int:
         """Values per column (k)."""
         return int(self.values.shape[1])
-
-
-def target_outputs(target: Encoded, task: Task) -> npt.NDArray[np.float64]:
-    """``(rows, k)`` targets to average: the value, class 1 of two, or an indicator per frequent class."""
-    if task.n_outputs == 1:
-        return np.asarray(target, dtype=np.float64)[:, None]
-    if task.n_outputs == 2:
-        return np.asarray(np.asarray(target) == 1, dtype=np.float64)[:, None]
-    counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
-    chosen = np.sort(np.argsort(-counts, kind="stable")[:_MOST_CLASSES])
-    return np.asarray(np.asarray(target)[:, None] == chosen, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.predictions import Predictions
 from automl.core.table import Table
-from automl.core.tasks import Predictions
 from automl.families.preprocess.saved import Saved
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from automl.core.table import Codes, Table
 from automl.core.tasks import Encoded, Task
-from automl.families.preprocess.categories import TargetEncoding, target_outputs
+from automl.families.preprocess.categories import MOST_CLASSES, TargetEncoding
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.tree_matrix import TreeData
 
@@ -73,7 +73,7 @@ class Interactions(Saved):
         base:
             The other features of the model; the first columns are the table's numbers.
         """
-        outputs = target_outputs(target, task)
+        outputs = task.averaged_columns(target, MOST_CLASSES)
         rank = _Ranking(outputs, base.categorical, threads)
         numbers = np.arange(table.numbers.shape[1])
         if len(numbers) > _MOST_COLUMNS:

@@ -42,7 +42,7 @@ class Saved:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """The value with this :meth:`state`."""
-        plain = json.loads(state[_PLAIN].tobytes())
+        plain = {**_defaults(cls), **json.loads(state[_PLAIN].tobytes())}
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         for name in _field_names(cls):
@@ -75,6 +75,13 @@ class Saved:
 
 def _field_names(cls: type[Any]) -> list[str]:
     return [field.name for field in fields(cls)]
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """Plain values of fields that an earlier version did not write."""
+    return {
+        field.name: field.default for field in fields(cls) if isinstance(field.default, str | int | float)
+    }
 
 
 def _part(state: State, prefix: str) -> State:

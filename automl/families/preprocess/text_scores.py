@@ -52,7 +52,7 @@ class TextScores(Saved):
         """The scores fitted on all rows, and ``(rows, k)`` out-of-fold scores of these rows."""
         terms = TextTerms.fit(texts, words=False)
         matrix = terms.transform(texts)
-        outputs = _outputs(target, task)
+        outputs = task.averaged_columns(target, _MOST_CLASSES)
         mean, scale = outputs.mean(axis=0), np.maximum(outputs.std(axis=0), 1e-100)
         fold = np.random.default_rng(seed).permutation(len(outputs)) % _FOLDS
         solve = _by_gram if len(outputs) <= _MOST_ROWS_OF_GRAM else _by_steps
@@ -69,17 +69,6 @@ class TextScores(Saved):
     def outputs(self) -> int:
         """Number of columns (k)."""
         return len(self.intercept)
-
-
-def _outputs(target: Encoded, task: Task) -> Floats:
-    """``(rows, k)``: the value, class 1 of two, or an indicator per frequent class."""
-    if task.n_outputs == 1:
-        return np.asarray(target, dtype=np.float64)[:, None]
-    if task.n_outputs == 2:
-        return np.asarray(np.asarray(target) == 1, dtype=np.float64)[:, None]
-    counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=task.n_outputs)
-    chosen = np.sort(np.argsort(-counts, kind="stable")[:_MOST_CLASSES])
-    return np.asarray(np.asarray(target)[:, None] == chosen, dtype=np.float64)
 
 
 def _by_gram(matrix: csr_matrix, outputs: Floats, fold: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.intervals import share_interval
+from automl.core.predictions import Predictions
 
 Array = npt.NDArray[np.float64]
 Target = npt.NDArray[np.generic]
-Predictions = npt.NDArray[np.floating]
 _POINTS = 200
 
 

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.clock import Clock
+from automl.core.predictions import Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Task, task_from_json
+from automl.core.task_choice import task_from_json
+from automl.core.tasks import Encoded, Task
 from automl.core.trial import Trial
 from automl.data.modalities import modalities
 from automl.model.champion import Champion
@@ -29,7 +31,6 @@ _CELLS = 4_000_000
 _MOST_ROWS = 200_000
 
 Rows = npt.NDArray[np.int64]
-Predictions = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +194,7 @@ def gather(
     evidence = Evidence(
         task=prepared.task,
         target=problem.target[rows],
-        raw=raw[positions].astype(np.float32) if prepared.task.labels else raw[positions],
+        raw=raw[positions].astype(prepared.task.dtype),
         positions=positions,
         rows=rows if prepared.kept is None else prepared.kept[rows],
         folds=folds[:, rows],

@@ -13,6 +13,7 @@ from pathlib import PurePath
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.predictions import Answer
 from automl.report.facts.evidence import Evidence
 
 HELD_OUT = "images/held_out.csv"
@@ -47,7 +48,7 @@ def probably_wrong(
 
 def held_out_table(evidence: Evidence) -> bytes:
     """The judged images as a CSV with :data:`COLUMNS`; empty without their paths."""
-    if evidence.paths is None or not evidence.task.labels:
+    if evidence.paths is None or evidence.task.answer is not Answer.CLASSES:
         return b""
     target = np.asarray(evidence.target).astype(np.int64)
     raw = np.asarray(evidence.raw, dtype=np.float64)

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_ROWS = 20
-WITHIN = {
-    "roc_auc": "It ranks rows within a group only: all groups may lie below the score of all rows.",
-    "average_precision": "It depends on how frequent the class is in a group.",
-    "r2": "It is about the spread within a group: all groups may lie below the score of all rows.",
-}
-"""What to know of a metric that is not the mean of its groups."""
 _MOST_VALUES = 20
 _PARTS = 5
 _DRAWS = 400

@@ -85,6 +85,11 @@ class Subject:
         return self.metric if self.evidence is None else self.evidence.task.metric.name
 
     @property
+    def caution(self) -> str:
+        """What to know of that metric's score on a group of rows; empty for most."""
+        return "" if self.evidence is None else self.evidence.task.metric.caution
+
+    @property
     def unmeasured(self) -> str:
         """A sentence where that is not what the search was judged by, else an empty text."""
         if self.measured == self.metric:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.predictions import Answer
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.model.predictor import Predictor
 from automl.report.facts.evidence import Evidence
@@ -26,7 +27,7 @@ _INCHES = 1.7
 def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
     """Files by their names on the search's run, PNG and a CSV; none for tables without images."""
     sample = evidence.sample
-    if sample is None or not sample.table.images or not evidence.task.labels:
+    if sample is None or not sample.table.images or evidence.task.answer is not Answer.CLASSES:
         return {}
     column = sample.table.images[0]
     pictures = pictures_of(column, stored_side(column))

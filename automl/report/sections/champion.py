@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from automl.core.predictions import Answer
 from automl.core.text import counted, duration, range_text, score_text, share_text, signed_text, size_text
 from automl.report.facts import curves
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words
-from automl.report.facts.slices import LEAST_ROWS, WITHIN, Slice
+from automl.report.facts.slices import LEAST_ROWS, Slice
 from automl.report.facts.subject import Subject
 from automl.report.figures import champion as figures
 from automl.report.sections.markup import Markup, picture, section, table, tag
@@ -64,7 +65,7 @@ def champion_section(subject: Subject) -> Markup:
         "above."
     )
     parts.append(tag("p", source, class_="muted"))
-    parts += _classes(subject.evidence) if subject.evidence.task.labels else _numbers(subject.evidence)
+    parts += _PARTS[subject.evidence.task.answer](subject.evidence)
     return section("champion", "The champion", *parts)
 
 
@@ -222,11 +223,15 @@ def _numbers(evidence: Evidence) -> list[Markup]:
     ]
 
 
+_PARTS = {Answer.CLASSES: _classes, Answer.NUMBERS: _numbers}
+"""Plots and tables of held-out predictions, by what these say."""
+
+
 def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
     """The metric by the groups of some columns."""
     note = (
         "Held-out rows by the values of a column. A group differs where its 95 % interval does not reach the "
-        f"score of all rows; of many groups some do so by chance. {WITHIN.get(subject.measured, '')}"
+        f"score of all rows; of many groups some do so by chance. {subject.caution}"
     )
     parts: list[Markup] = [tag("p", note, class_="muted")]
     for item in slices:

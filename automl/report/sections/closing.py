@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 
-from automl.core.metrics import METRICS
+from automl.core.metrics import metrics
+from automl.core.predictions import Answer
 from automl.core.text import share_text
 from automl.core.trial import Status
 from automl.data.modalities import modality_of
@@ -127,7 +128,7 @@ def use_section(subject: Subject) -> Markup:
             f"model = automl.load({model!r})",
             f"model.predict({modality.value})  # {modality.accepts}",
         ]
-        if subject.evidence is not None and subject.evidence.task.labels:
+        if subject.evidence is not None and subject.evidence.task.answer is Answer.CLASSES:
             lines.append(f"model.predict_proba({modality.value})")
         model_uri = shlex.quote(subject.summary["model_uri"])
         served = (
@@ -144,7 +145,7 @@ def use_section(subject: Subject) -> Markup:
     parts += [
         tag("h3", "Repeat"),
         code(_command(subject)),
-        tag("p", _EXACT if search.metric in METRICS else f"{_EXACT} {_FUNCTION}", class_="muted"),
+        tag("p", _EXACT if search.metric in metrics() else f"{_EXACT} {_FUNCTION}", class_="muted"),
         tag("h3", "Look at every trial"),
         code(f"automl leaderboard {shlex.quote(name)}\nautoml ui {shlex.quote(name)}"),
     ]
@@ -165,6 +166,6 @@ def use_section(subject: Subject) -> Markup:
 def _command(subject: Subject) -> str:
     """The command that repeats the search; a metric that was a function cannot be typed."""
     search = subject.material.search
-    typed = search.metric in METRICS
+    typed = search.metric in metrics()
     given = {name: value for name, value in search.configuration.items() if typed or name != "metric"}
     return search_command({**given, "target": search.target})

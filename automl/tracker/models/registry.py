@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.core.sealed import folder_bytes
+from automl.core.task_choice import task_requirement
 from automl.tracker.models.wheel import pack_wheel
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.store.location import local_path
@@ -138,7 +139,7 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
 
 
 def _libraries(predictor: Predictor) -> list[str]:
-    """The libraries as they are here, and the packages that the members' families come from."""
+    """The libraries as they are here, and the packages that the members' families and the task come from."""
     from automl.core.version import library_versions
     from automl.families import plug_in_requirement
 
@@ -146,6 +147,7 @@ def _libraries(predictor: Predictor) -> list[str]:
     # "2.6.0+cu124" is a build that the public index does not have
     pinned = [f"{name}=={found.partition('+')[0]}" for name, found in versions.items()]
     plug_ins = {plug_in_requirement(member.family) for member in predictor.members}
+    plug_ins.add(task_requirement(predictor.task.name))
     return [*pinned, *sorted(filter(None, plug_ins))]
 
 

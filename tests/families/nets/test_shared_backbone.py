@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from automl.core.built_in_tasks import BinaryTask
 from automl.core.family import FitContext
 from automl.core.metrics import METRICS
 from automl.core.sealed import MANIFEST, seal
 from automl.core.table import Features, Kind, Table
-from automl.core.tasks import BinaryTask
 from automl.data.images.store import store_pixels
 from automl.data.layout import Layout
 from automl.families import families

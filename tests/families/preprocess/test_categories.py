@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.families.preprocess.categories import Counts, RareMerge, TargetEncoding, one_hot, rare_minimum
 
 REGRESSION = RegressionTask(METRICS["rmse"])

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask, Task
+from automl.core.tasks import Task
 from automl.families.preprocess.interactions import Interactions
 from automl.families.preprocess.tree_matrix import TreeMatrix
 

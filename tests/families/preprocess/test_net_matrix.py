@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from automl.core.built_in_tasks import BinaryTask
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.tasks import BinaryTask
 from automl.families.preprocess.net_matrix import NetMatrix, QuantileBins, align, embedding_size
 
 TASK = BinaryTask(METRICS["log_loss"], ("no", "yes"))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import automl.families.preprocess.text_scores as module
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.metrics import METRICS
-from automl.core.tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.families.preprocess.text_scores import TextScores
 
 BINARY = BinaryTask(METRICS["log_loss"], (0, 1))

@@ -26,7 +26,7 @@ from automl.families.nets.images.plan import NetTraining
 from automl.families.nets.images.train import train_image_net
 from automl.families.nets.images.trunk import SmallNet, Trunk
 from automl.families.nets.images.weights import frozen_trunk
-from automl.families.nets.tables.net import OutputScale
+from automl.families.nets.outputs import OutputScale
 
 
 def fit_image_net(
@@ -79,12 +79,12 @@ def _fit(
         learnt = views_of(view, plan.views)
         encoded = scale.encode(target)
         if plan.c and plan.backbone:
-            _solve_head(net, plan, pictures, encoded, (view, scale, around))
+            _solve_head(net, plan, pictures, (encoded, task.loss), (view, around))
         maps = None
         if plan.from_maps:
             maps = [[frozen_outputs(column, each, around) for column in pictures] for each in learnt]
         net.to(device)
-        objective = NetObjective(net, plan, (pictures, maps), encoded, (scale, task))
+        objective = NetObjective(net, plan, (pictures, maps), encoded, task.loss)
         train_image_net(objective, plan, context, device)
     shown = views_of(view, min(plan.views, 2)) if plan.flip else (view,)
     return NetModel(net, shown, scale, threads=context.threads, device=device)
@@ -127,15 +127,15 @@ def _solve_head(
     net: ImageNet,
     plan: NetTraining,
     pictures: Sequence[Pictures],
-    target: npt.NDArray[Any],
-    what: tuple[View, OutputScale, Surroundings],
+    learned: tuple[npt.NDArray[Any], str],
+    seen: tuple[View, Surroundings],
 ) -> None:
     """Begin with the best linear head on the published net's features (Kumar et al. 2022, LP-FT)."""
-    view, scale, around = what
+    (target, loss), (view, around) = learned, seen
     width = net.shape.features
     rows = []
     for each in views_of(replace(view, cut=0), 2 if plan.flip else 1):
         found = [frozen_outputs(column, each, around)[:, :width] for column in pictures]
         rows.append(np.concatenate(found, axis=1).astype(np.float32))
     features = np.concatenate(rows)
-    solve_linear(net.head, features, np.tile(target, len(rows)), scale, plan.c, around.should_stop)
+    solve_linear(net.head, features, np.tile(target, len(rows)), loss, plan.c, around.should_stop)

@@ -1,4 +1,4 @@
-"""Heads on features of images: linear ones solved exactly, nets trained in the loop; and their losses."""
+"""Heads on features of images: linear ones solved exactly, nets trained in the loop."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from automl.families.engines.solvers import (
-    Logistic,
-    Loss,
-    Multinomial,
-    RidgePath,
-    Rotation,
-    Squared,
-    Weights,
-    minimise_l2,
-)
-from automl.families.nets.tables.net import OutputScale
+from automl.families.engines.solvers import RidgePath, Rotation, Squared, Weights, loss_of, minimise_l2
 
 _LEAST_DEVIATION = 1e-3
 
@@ -66,7 +56,7 @@ def solve_linear(
     head: Head,
     features: npt.NDArray[np.floating],
     target: npt.NDArray[np.generic],
-    scale: OutputScale,
+    loss_name: str,
     c: float,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -75,45 +65,21 @@ def solve_linear(
     Parameters
     ----------
     target:
-        As :meth:`automl.families.nets.tables.net.OutputScale.encode` gives it.
+        As :meth:`automl.families.nets.outputs.OutputScale.encode` gives it.
+    loss_name:
+        Of the task.
     """
     head.set_scale(features)
     matrix = (features.astype(np.float32) - head.centre.numpy()) / head.width.numpy()
-    values = np.asarray(target, dtype=np.float64)
-    if scale.kind == "regression" and RidgePath.affordable(matrix):
-        head.set_weights(RidgePath(matrix, values).weights(c * 1.0))
+    outputs = head.last.out_features
+    loss = loss_of(loss_name, target, outputs)
+    if isinstance(loss, Squared) and RidgePath.affordable(matrix):
+        head.set_weights(RidgePath(matrix, loss.target).weights(c * 1.0))
         return
-    loss: Loss
-    if scale.kind == "regression":
-        loss = Squared(values)
-    elif scale.kind == "binary":
-        loss = Logistic(values)
-    else:
-        loss = Multinomial(np.asarray(target, dtype=np.int64), scale.outputs)
     if Rotation.pays(matrix):
         rotated = Rotation.of(matrix)
-        start = Weights(np.zeros((rotated.reduced.shape[1], scale.outputs)), loss.start())
+        start = Weights(np.zeros((rotated.reduced.shape[1], outputs)), loss.start())
         head.set_weights(rotated.back(minimise_l2(rotated.reduced, loss, c, start, should_stop)))
         return
-    start = Weights(np.zeros((matrix.shape[1], scale.outputs)), loss.start())
+    start = Weights(np.zeros((matrix.shape[1], outputs)), loss.start())
     head.set_weights(minimise_l2(matrix, loss, c, start, should_stop))
-
-
-def row_losses(
-    outputs: torch.Tensor, target: torch.Tensor, kind: str, *, absolute: bool = False, smoothing: float = 0.0
-) -> torch.Tensor:
-    """Loss of each row of ``(rows, outputs)``; ``kind`` as in OutputScale."""
-    if kind == "multiclass":
-        return functional.cross_entropy(outputs, target, reduction="none", label_smoothing=smoothing)
-    if kind == "binary":
-        aimed = target * (1 - smoothing) + smoothing / 2
-        return functional.binary_cross_entropy_with_logits(outputs[:, 0], aimed, reduction="none")
-    errors = outputs[:, 0] - target
-    return errors.abs() if absolute else errors.square()
-
-
-def probabilities(kind: str, outputs: torch.Tensor) -> torch.Tensor:
-    """Probabilities (of class 1 alone in a binary task) or values of logits ``(rows, outputs)``."""
-    if kind == "binary":
-        return outputs.float().sigmoid()
-    return outputs.float().softmax(dim=-1) if kind == "multiclass" else outputs.float()

@@ -9,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.data.images.pixels import Pictures, pictures_of
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named, empty_trunk
 from automl.families.nets.images.features import Surroundings, View, frozen_outputs, frozen_type
-from automl.families.nets.images.heads import Head, probabilities
+from automl.families.nets.images.heads import Head
 from automl.families.nets.images.trunk import Pooling, SmallNet, Trunk
 from automl.families.nets.images.views import normalised, show, still_boxes
 from automl.families.nets.images.weights import check_frozen, share_frozen
-from automl.families.nets.tables.net import OutputScale
+from automl.families.nets.outputs import OutputScale, linked
 
-Predictions = npt.NDArray[np.floating]
 _WEIGHTS, _FACTS = "net.safetensors", "image_net.json"
 _BATCH = 64
 _LARGEST_HALF = 60_000.0
@@ -145,7 +144,7 @@ class NetModel:
                 total: Any = 0.0
                 for view in self.views:
                     outputs = self._run(self._inputs(pictures, view, place))
-                    total = total + probabilities(self.scale.kind, outputs)
+                    total = total + linked(self.scale.link, outputs)
                 parts.append(self.scale.decode(total / len(self.views)))
         return np.concatenate(parts)
 
@@ -205,7 +204,7 @@ def load_net(folder: Path) -> NetModel:
         When a frozen part's weights are others than at training.
     """
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    shape, scale = NetShape(**body["shape"]), OutputScale(**body["scale"])
+    shape, scale = NetShape(**body["shape"]), OutputScale.from_json(body["scale"])
     views = [View(**view) for view in body["views"]]
     if shape.cut:
         check_frozen(shape.backbone, views[0].weights, folder)

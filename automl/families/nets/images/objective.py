@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from automl.core.tasks import Task
 from automl.data.images.pixels import Pictures
 from automl.families.nets.images.features import Halves
-from automl.families.nets.images.heads import row_losses
 from automl.families.nets.images.net import ImageNet, pixel_scale
 from automl.families.nets.images.plan import NetTraining
 from automl.families.nets.images.views import Augmenter, normalised
-from automl.families.nets.tables.net import OutputScale
+from automl.families.nets.outputs import output_losses
 
 if TYPE_CHECKING:
     from automl.families.nets.batches import Batch
@@ -35,15 +33,14 @@ class NetObjective:
         plan: NetTraining,
         images: tuple[Sequence[Pictures], list[list[Halves]] | None],
         target: npt.NDArray[Any],
-        what: tuple[OutputScale, Task],
+        loss: str,
     ) -> None:
         self.model = net
         self.progress: Callable[[], float] = lambda: 1.0
         self._plan = plan
         self._pictures, self._maps = images
         self.target = torch.from_numpy(np.ascontiguousarray(target))
-        self._scale, task = what
-        self._absolute = task.absolute
+        self._loss = loss
         self._augment = Augmenter(plan.px, smallest=plan.smallest, strength=plan.strength, flip=plan.flip)
 
     @property
@@ -69,13 +66,7 @@ class NetObjective:
         return None
 
     def _losses(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return row_losses(
-            outputs.float(),
-            target,
-            self._scale.kind,
-            absolute=self._absolute,
-            smoothing=self._plan.smoothing,
-        )
+        return output_losses(self._loss, outputs.float(), target, smoothing=self._plan.smoothing)
 
     def _kept(self, rows: npt.NDArray[np.int64], device: torch.device) -> torch.Tensor:
         """Kept maps, of one of the views for each row."""

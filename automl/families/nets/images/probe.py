@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from automl.core.errors import ModelFileError
 from automl.core.family import FitContext, TrialStopped
+from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
@@ -23,7 +24,7 @@ from automl.families.nets.images.backbones import backbone_named
 from automl.families.nets.images.features import Surroundings, View, frozen_outputs, milliseconds
 from automl.families.nets.images.needs import probe_needs
 from automl.families.nets.images.weights import check_frozen, share_frozen
-from automl.families.nets.tables.net import OutputScale
+from automl.families.nets.outputs import OutputScale, linked, output_losses
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from automl.families.nets.batches import Batch
     from automl.families.nets.images.heads import Head
 
-Predictions = npt.NDArray[np.floating]
 _WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
 _TESTED = 60  # steps of a range test
 
@@ -105,7 +105,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     if context.should_stop():
         raise TrialStopped("the time ran out while the features were computed")
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
-        head = _head(plan, features, encoded, (scale, task), context)
+        head = _head(plan, features, encoded, (scale.outputs, task.loss), context)
     reading = Reading(needs.shown, plan.pooling, side)
     model = ProbeModel(reading, head, scale, context.threads, context.device)
     model.frozen_ms = {view.name: milliseconds(pictures[0], view) * len(pictures) for view in needs.shown}
@@ -129,24 +129,25 @@ def _head(
     plan: ProbePlan,
     features: npt.NDArray[np.float32],
     target: npt.NDArray[Any],
-    what: tuple[OutputScale, Task],
+    shape: tuple[int, str],
     context: FitContext,
 ) -> Head:
+    """A head with so many outputs that minimises a loss."""
     from automl.families.nets.images.heads import Head, solve_linear
 
-    scale, task = what
-    head = Head(features.shape[1], scale.outputs, hidden=plan.hidden, dropout=plan.dropout)
+    outputs, loss = shape
+    head = Head(features.shape[1], outputs, hidden=plan.hidden, dropout=plan.dropout)
     if plan.c:
-        solve_linear(head, features, target, scale, plan.c, context.should_stop)
+        solve_linear(head, features, target, loss, plan.c, context.should_stop)
         return head.eval()
-    return _trained(head, plan, (features, target), (scale, task), context)
+    return _trained(head, plan, (features, target), loss, context)
 
 
 def _trained(
     head: Head,
     plan: ProbePlan,
     rows: tuple[npt.NDArray[np.float32], npt.NDArray[Any]],
-    what: tuple[OutputScale, Task],
+    loss: str,
     context: FitContext,
 ) -> Head:
     import torch
@@ -171,7 +172,7 @@ def _trained(
         device=context.device,
     )
     control = Control(context.should_stop, lambda: context.seconds_left, context.report)
-    objective = _HeadObjective(head.to(context.device), plan.smoothing, what)
+    objective = _HeadObjective(head.to(context.device), plan.smoothing, loss)
     if context.fold == 0:  # for people to look at; it leaves no trace
         tested = lr_range_test(objective, source, settings, steps=_TESTED, should_stop=context.should_stop)
         context.curves.extend(range_curves(tested))
@@ -187,21 +188,15 @@ def _trained(
 class _HeadObjective:
     """A head on rows of features."""
 
-    def __init__(self, head: Head, smoothing: float, what: tuple[OutputScale, Task]) -> None:
+    def __init__(self, head: Head, smoothing: float, loss: str) -> None:
         self.model = head
-        self._scale, task = what
+        self._loss = loss
         self._smoothing = smoothing
-        self._absolute = task.absolute
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean of a batch, ``(1,)``."""
-        from automl.families.nets.images.heads import row_losses
-
         outputs, target = self.model(batch[0][0]), batch[1][0]
-        found = row_losses(
-            outputs, target, self._scale.kind, absolute=self._absolute, smoothing=self._smoothing
-        )
-        return found.mean()[None]
+        return output_losses(self._loss, outputs, target, smoothing=self._smoothing).mean()[None]
 
     def evaluate(self) -> None:
         """Nothing is held out."""
@@ -236,14 +231,12 @@ class ProbeModel:
         """Probabilities per class, or values; the average over the views."""
         import torch
 
-        from automl.families.nets.images.heads import probabilities
-
         pictures = [pictures_of(column, self.reading.side) for column in inputs.images]
         total: Any = 0.0
         with runtime.threads(self._around.threads), torch.inference_mode():
             for view in self.reading.views:
                 features = _features(pictures, view, self.reading.pooling, self._around)
-                total = total + probabilities(self.scale.kind, self.head(torch.from_numpy(features)))
+                total = total + linked(self.scale.link, self.head(torch.from_numpy(features)))
         return self.scale.decode(total / len(self.reading.views))
 
     def save(self, folder: Path) -> None:
@@ -278,7 +271,7 @@ def load_probe(folder: Path) -> ProbeModel:
     from automl.families.nets.images.heads import Head
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    reading, scale = Reading.from_json(body["reading"]), OutputScale(**body["scale"])
+    reading, scale = Reading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
     if not reading.views:
         raise ModelFileError(f"{folder} names no view of the images: the model is damaged.")
     check_frozen(reading.views[0].backbone, reading.views[0].weights, folder)

@@ -20,7 +20,8 @@ from automl.families.nets import runtime
 from automl.families.nets.batches import TensorBatches
 from automl.families.nets.loop import Control, Outcome, Settings, Trainer
 from automl.families.nets.lr_finder import lr_range_test, range_curves
-from automl.families.nets.tables.net import InputShape, OutputScale, TableNet, averaged, tensors_of
+from automl.families.nets.outputs import OutputScale, averaged, output_losses, prediction_losses
+from automl.families.nets.tables.net import InputShape, TableNet, tensors_of
 from automl.families.preprocess.net_matrix import NetInput, NetMatrix, QuantileBins, align, embedding_size
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _train(
     model = plan.build(plan.architecture, shape, folds[0].scale.outputs, len(folds))
     _set_bins(model, plan, folds, contexts)
     model.to(context.device)
-    objective = _TableObjective(model, folds, absolute=task.absolute)
+    objective = _TableObjective(model, folds, task.loss)
     parts = [(*tensors_of(fold.train), torch.from_numpy(fold.target)) for fold in folds]
     tensors = [_stack(part).to(context.device) for part in zip(*parts, strict=True)]
     batch_size = plan.batch_size or batch_size_for(max(rows))
@@ -264,12 +265,11 @@ def _stack(arrays: Sequence[torch.Tensor]) -> torch.Tensor:
 class _TableObjective:
     """A net on a table, its loss on a batch, and its loss on each fold's held-out rows."""
 
-    def __init__(self, model: nn.Module, folds: Sequence[_Fold], *, absolute: bool) -> None:
+    def __init__(self, model: nn.Module, folds: Sequence[_Fold], loss: str) -> None:
         import torch
 
         self.model = model
-        self._kind = folds[0].scale.kind
-        self._absolute = absolute
+        self._link, self._loss = folds[0].scale.link, loss
         self._valid: list[torch.Tensor] = []
         valid = [fold.valid for fold in folds if fold.valid is not None]
         targets = [fold.valid_target for fold in folds if fold.valid_target is not None]
@@ -283,22 +283,9 @@ class _TableObjective:
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean over rows and members: members learn each for itself, not for their average."""
-        from torch.nn import functional
-
         outputs, target = self.model(batch[:3]).float(), batch[3]
-        nets, _, members, count = outputs.shape
-        if self._kind == "multiclass":
-            wide = target[..., None].expand(-1, -1, members)
-            losses = functional.cross_entropy(outputs.reshape(-1, count), wide.reshape(-1), reduction="none")
-            return losses.view(nets, -1).mean(dim=1)
-        wide = target[..., None].expand(-1, -1, members)
-        if self._kind == "binary":
-            losses = functional.binary_cross_entropy_with_logits(outputs[..., 0], wide, reduction="none")
-        elif self._absolute:
-            losses = (outputs[..., 0] - wide).abs()
-        else:
-            losses = (outputs[..., 0] - wide).square()
-        return losses.flatten(1).mean(dim=1)
+        wide = target[..., None].expand(-1, -1, outputs.shape[2])
+        return output_losses(self._loss, outputs, wide).flatten(1).mean(dim=1)
 
     def evaluate(self) -> list[float] | None:
         """The loss of the members' average on held-out rows."""
@@ -311,19 +298,10 @@ class _TableObjective:
             for *batch, target, weight in zip(
                 *(torch.split(part, _CHUNK, dim=1) for part in self._valid), strict=True
             ):
-                values = averaged(self._kind, self.model(tuple(batch)))
-                total += (self._row_losses(values, target) * weight).sum(dim=1)
+                values = averaged(self._link, self.model(tuple(batch)))
+                total += (prediction_losses(self._loss, values, target) * weight).sum(dim=1)
         losses: list[float] = (total / self._valid[-1].sum(dim=1)).tolist()
         return losses
-
-    def _row_losses(self, values: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        if self._kind == "multiclass":
-            return -values.gather(-1, target[..., None])[..., 0].clamp_min(1e-7).log()
-        if self._kind == "binary":
-            chosen = target * values[..., 0] + (1 - target) * (1 - values[..., 0])
-            return -chosen.clamp_min(1e-7).log()
-        errors = values[..., 0] - target
-        return errors.abs() if self._absolute else errors.square()
 
 
 def _record(context: FitContext, outcome: Outcome, settings: Settings, net: int) -> None:

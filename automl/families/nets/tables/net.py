@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from automl.core.predictions import Predictions
 from automl.core.table import Table
-from automl.core.tasks import Encoded, Task
 from automl.families.nets import runtime
+from automl.families.nets.outputs import OutputScale, averaged
 from automl.families.preprocess.net_matrix import NetInput, NetMatrix
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-Predictions = npt.NDArray[np.floating]
 _WEIGHTS = "net.safetensors"
 _FACTS = "net.json"
 _CHUNK = 1024
@@ -71,73 +70,6 @@ class InputShape:
         )
 
 
-@dataclass(frozen=True)
-class OutputScale:
-    """How a net's outputs become predictions.
-
-    Attributes
-    ----------
-    kind:
-        ``binary`` (one logit), ``multiclass`` (one per class) or ``regression``.
-    outputs:
-        Columns of the net.
-    mean, deviation:
-        Of the training target in a regression.
-    low, high:
-        Bounds of a regression's predictions: half the training range beyond its ends.
-    """
-
-    kind: str
-    outputs: int
-    mean: float = 0.0
-    deviation: float = 1.0
-    low: float = 0.0
-    high: float = 1.0
-
-    @classmethod
-    def fit(cls, task: Task, target: Encoded) -> OutputScale:
-        """Learn from training rows."""
-        if task.n_outputs > 1:
-            return cls(task.name, 1 if task.n_outputs == 2 else task.n_outputs)
-        values = np.asarray(target, dtype=np.float64)
-        low, high = float(values.min()), float(values.max())
-        spread = (high - low) / 2
-        return cls(
-            "regression",
-            1,
-            float(values.mean()),
-            float(values.std()) or 1.0,
-            low - spread,
-            high + spread,
-        )
-
-    def encode(self, target: Encoded) -> npt.NDArray[Any]:
-        """The target as the loss reads it: int64 classes, or standardised float32."""
-        if self.kind == "multiclass":
-            return np.asarray(target, dtype=np.int64)
-        if self.kind == "binary":
-            return np.asarray(target, dtype=np.float32)
-        return ((np.asarray(target, dtype=np.float64) - self.mean) / self.deviation).astype(np.float32)
-
-    def decode(self, outputs: torch.Tensor) -> Predictions:
-        """Predictions ``(rows, n_outputs)`` of :func:`averaged` outputs ``(rows, outputs)``."""
-        values = outputs.double().cpu().numpy()
-        if self.kind == "binary":
-            return np.concatenate([1.0 - values, values], axis=1)
-        if self.kind == "multiclass":
-            return np.asarray(values / values.sum(axis=1, keepdims=True))
-        return np.clip(values * self.deviation + self.mean, self.low, self.high)
-
-
-def averaged(kind: str, outputs: torch.Tensor) -> torch.Tensor:
-    """Members' outputs ``(..., members, outputs)`` as their mean probability or value ``(..., outputs)``."""
-    if kind == "binary":
-        outputs = outputs.float().sigmoid()
-    elif kind == "multiclass":
-        outputs = outputs.float().softmax(dim=-1)
-    return outputs.float().mean(dim=-2)
-
-
 def tensors_of(arrays: NetInput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What a net on a table takes: numbers, dense and codes."""
     import torch
@@ -176,11 +108,11 @@ class TableNet:
                 arrays = self.matrix.transform(inputs.take(slice(start, start + 8 * _CHUNK)))
                 tensors = [tensor[None].to(device) for tensor in tensors_of(arrays)]
                 outputs = [
-                    averaged(self.scale.kind, self.model(chunk))[0]
+                    averaged(self.scale.link, self.model(chunk))[0]
                     for chunk in zip(*(torch.split(tensor, _CHUNK, dim=1) for tensor in tensors), strict=True)
                 ]
                 parts.append(self.scale.decode(torch.cat(outputs)))
-        return np.concatenate(parts) if parts else np.zeros((0, 2 if self.scale.kind == "binary" else 1))
+        return np.concatenate(parts) if parts else np.zeros((0, self.scale.n_outputs))
 
     def save(self, folder: Path) -> None:
         """Weights as safetensors, facts as JSON, the matrix as arrays."""
@@ -202,7 +134,7 @@ def load_net(folder: Path, build: Callable[[dict[str, Any], InputShape, int], nn
     from safetensors.torch import load_file
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    shape, scale = InputShape.from_json(body["shape"]), OutputScale(**body["scale"])
+    shape, scale = InputShape.from_json(body["shape"]), OutputScale.from_json(body["scale"])
     with runtime.seeded(0):
         model = build(body["architecture"], shape, scale.outputs)
     model.load_state_dict(load_file(folder / _WEIGHTS))
