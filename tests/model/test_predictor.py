@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from automl.core.errors import DataError, ModelFileError, UsageError
+from automl.core.modality import TABLES
 from automl.core.sealed import seal
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 
@@ -198,14 +199,14 @@ def test_many_rows_are_predicted_in_chunks(
 ) -> None:
     frame = finished_trials.frame
     whole = predictor.predict_proba(frame)
-    monkeypatch.setattr("automl.model.predictor._CHUNK_ROWS", 40)
+    monkeypatch.setattr("automl.data.modalities.TABLES", replace(TABLES, chunk_rows=40))
     pd.testing.assert_frame_equal(predictor.predict_proba(frame), whole)
 
 
 def test_what_is_wrong_with_rows_is_told_of_all_chunks(
     predictor: Predictor, finished_trials: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    monkeypatch.setattr("automl.model.predictor._CHUNK_ROWS", 40)
+    monkeypatch.setattr("automl.data.modalities.TABLES", replace(TABLES, chunk_rows=40))
     caplog.set_level(logging.INFO, "automl.model.predictor")
     column = finished_trials.layout.inputs[0]
     frame = finished_trials.frame.astype({column: object}).reset_index(drop=True)
