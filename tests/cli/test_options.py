@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 import automl
 from automl.cli.commands import commands
 from automl.cli.options import settings_options
-from automl.controller.saved_setup import Outset, plain_settings
+from automl.controller.saved_setup import Outset, given_settings, plain_settings
 from automl.core.errors import UsageError
 from automl.problem.options import Form, Option, duration, folder, option, options_of, size
 from automl.problem.search_command import search_command
@@ -110,6 +111,40 @@ def test_an_older_file_of_a_search_lacks_a_new_option_and_means_its_default() ->
     outset = Outset(name="a", settings=older, **digests, **numbers, device="cpu", tracking_uri=None)
     assert outset.same_command(coloured("--trials", "3"))
     assert not outset.same_command(coloured("--trials", "3", "--paint-colour", "blue"))
+
+
+# The settings in a ``search.json`` of version 0.1: files like it are resumed as long as the format is 1.
+WRITTEN = {
+    **{"source": {"path": "/data/wine.csv"}, "target": "class", "seconds": None, "trials": 9, "name": "wine"},
+    **{"name_given": False, "metric": {"python": "right"}, "task": None, "test": {"path": "/data/new.csv"}},
+    **{"folds": 4, "group": None, "time_column": "day", "fold_column": None, "weight": None},
+    **{"kinds": {"map": {"zip": "category"}}, "image_root": None, "cache_bytes": 10737418240},
+    **{"weights_dir": None, "drop": ["a"], "keep": [], "families": ["linear"], "without": []},
+    **{"spaces": {"path": "/data/spaces"}, "workers": 2, "memory_bytes": 6442450944, "executor": "local"},
+    **{"device": "cpu", "prefer": "best", "promote": "better", "keep_models_bytes": 2147483648, "seed": 3},
+    **{"tracking_uri": None, "store": {"path": "/data/mlruns"}, "encoding": None, "delimiter": ";"},
+    **{"decimal": None, "header": 2, "skip_bad_rows": True, "missing": ["usual", "n/d"]},
+}
+
+
+def test_a_file_written_before_the_groups_is_read() -> None:
+    settings = given_settings(WRITTEN, metric=max)
+    assert settings == Settings.from_choices(
+        {
+            **{"data": Path("/data/wine.csv"), "target": "class", "trials": 9, "metric": max, "folds": 4},
+            **{"test": Path("/data/new.csv"), "time_column": "day", "kinds": {"zip": "category"}},
+            **{
+                "drop": ["a"],
+                "families": ["linear"],
+                "spaces": "/data/spaces",
+                "workers": 2,
+                "memory": "6GB",
+            },
+            **{"device": "cpu", "seed": 3, "store": "/data/mlruns", "delimiter": ";", "header": 2},
+            **{"skip_bad_rows": True, "missing": ["usual", "n/d"]},
+        }
+    )
+    assert WRITTEN.keys() <= {item.name for item in fields(Settings)}
 
 
 SAMPLES = {
