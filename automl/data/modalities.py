@@ -1,4 +1,4 @@
-"""Which kinds of data there are: tables, images, and those of plug-ins that are installed.
+"""The kinds of data: tables, images, and those of installed plug-ins.
 
 A plug-in is a package with an entry point in the group ``automl.modalities`` that leads to a
 :class:`~automl.core.modality.Modality` or to a module with a ``MODALITY``.
@@ -28,17 +28,17 @@ def broken_modalities() -> tuple[BrokenPlugIn, ...]:
 
 
 def refresh_modalities() -> None:
-    """Look again, where a plug-in was installed or removed while this process runs."""
+    """Discover again, after a plug-in was installed or removed while this process runs."""
     _discovered.cache_clear()
 
 
 def modality_of(kinds: Collection[str], *, alone: bool = False) -> Modality:
-    """The modality that decides what rows with columns of these kinds cost; tables where there is no other.
+    """The modality that decides the costs of rows with columns of these kinds; tables if there is no other.
 
     Parameters
     ----------
     alone:
-        Only where there is nothing but its files.
+        Whether the modality counts only if there are no other columns than its files.
     """
     present = [item for kind, item in modalities().items() if kind in kinds]
     if not present or (alone and len({*kinds}) > 1):
@@ -52,7 +52,7 @@ def kind_named(name: str) -> str:
     Raises
     ------
     UsageError
-        When there is none; with what is close to it, or with the cause where its plug-in is broken.
+        If there is none; with close matches, or with the cause if its plug-in is broken.
     """
     if name in set(Kind):
         return Kind(name)
@@ -65,18 +65,18 @@ def kind_named(name: str) -> str:
 
 
 def read_folder(path: Path) -> tuple[Modality, FolderTable]:
-    """A folder of files as a table, by the first modality that knows it for its own; images are asked last.
+    """Read a folder of files as a table, by the first modality that accepts it; images come last.
 
     Raises
     ------
     DataError
-        Where nobody can read it; the message is that of images, and names plug-ins that are broken.
+        If no modality can read it; the message is that of images, and names broken plug-ins.
     """
     try:
         for modality in reversed(modalities().values()):
-            found = None if modality.folder is None else modality.folder(path)
-            if found is not None:
-                return modality, found
+            table = None if modality.folder is None else modality.folder(path)
+            if table is not None:
+                return modality, table
     except DataError as error:
         broken = [f" The plug-in {item.name!r} is broken: {item.error}" for item in broken_modalities()]
         if not broken:

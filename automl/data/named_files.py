@@ -1,4 +1,4 @@
-"""Files that the columns of a table name: found or set aside, told by their contents, copies reported."""
+"""Files named in columns of a table: read or set aside, hashed by contents, duplicates reported."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from automl.data.cells.names import listed
 
 SHOWN = 20
 SHARE = 0.9
-"""Of a column's words that must be paths, for it to be one of paths."""
+"""Share of a column's words that must be paths of files."""
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class NamedFiles:
-    """A table whose columns name files of one kind, which can be used.
+    """A table with columns of usable files of one kind.
 
     Attributes
     ----------
     kind:
-        Of the files.
+        Kind of the files.
     noun:
-        What one is called.
+        Name for one file.
     frame:
         The rows whose files can be used, with their own index.
     columns:
         Names of the columns.
     references, hashes:
-        What families are given, and the SHA-256 of the contents, by what stands in the cells.
+        References for families, and SHA-256 of the contents, by the content of the cells.
     """
 
     kind: str
@@ -53,11 +53,11 @@ class NamedFiles:
     findings: tuple[Finding, ...] = ()
 
     def refer(self, table: Table) -> Table:
-        """The encoded table with references where the paths stood."""
+        """The encoded table with references instead of paths."""
         return self._mapped(table, self.references)
 
     def contents(self, table: Table) -> Table:
-        """The table with the contents' hashes where :meth:`refer` put references: the same anywhere."""
+        """The table with hashes of the contents instead of references, so that files can move."""
         return self._mapped(table, {self.references[cell]: self.hashes[cell] for cell in self.references})
 
     def hashed(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -68,11 +68,11 @@ class NamedFiles:
         return made
 
     def digest(self, frame: pd.DataFrame, of_frame: Callable[[pd.DataFrame], str]) -> str:
-        """``of_frame`` of the frame, by contents instead of paths."""
+        """``of_frame`` of the frame, with contents instead of paths."""
         return of_frame(self.hashed(frame))
 
     def copies(self, frame: pd.DataFrame, labels: npt.NDArray[Any], parts: Strings | None) -> list[Finding]:
-        """The same file in two classes, or in two parts of a given split; of the first column."""
+        """Findings on files of the first column that are in two classes, or in two parts of a split."""
         cells = cells_of(frame[self.columns[0]])
         classes: dict[str, set[str]] = defaultdict(set)
         sides: dict[str, set[str]] = defaultdict(set)
@@ -83,7 +83,7 @@ class NamedFiles:
             names[digest].append(cell)
             if parts is not None:
                 sides[digest].add(str(parts[row]))
-        found = []
+        findings = []
         for groups, place, words, remedy in (
             (classes, "two_classes", "classes", "Remove them from all but one."),
             (sides, "two_parts", "parts of the split", "Remove them from train: the score is too good."),
@@ -95,8 +95,8 @@ class NamedFiles:
                 subject = f"1 {self.noun} is" if len(twice) == 1 else f"{len(twice)} {self.noun}s are"
                 evidence = f"{subject} in several {words}: {listed(twice, SHOWN)}."
                 code = f"{self.kind}_in_{place}"
-                found.append(Finding(code, self.columns[0], "warning", evidence, remedy))
-        return found
+                findings.append(Finding(code, self.columns[0], "warning", evidence, remedy))
+        return findings
 
     def _mapped(self, table: Table, values: Mapping[str, str]) -> Table:
         columns = tuple(mapped(column, values) for column in table.files[self.kind])
@@ -104,13 +104,13 @@ class NamedFiles:
 
 
 def path_columns(modality: Modality, frame: pd.DataFrame, kinds: Mapping[str, str]) -> tuple[str, ...]:
-    """Columns that hold paths of its files: declared ones, and those whose words end like them."""
-    found = []
+    """Columns with paths of a modality's files: declared ones, and those whose words end like such files."""
+    columns = []
     for name in frame.columns:
-        asked = kinds.get(name)
-        if asked == modality.kind or (asked is None and _look_like_paths(modality, frame[name])):
-            found.append(str(name))
-    return tuple(found)
+        kind = kinds.get(name)
+        if kind == modality.kind or (kind is None and _look_like_paths(modality, frame[name])):
+            columns.append(str(name))
+    return tuple(columns)
 
 
 def _look_like_paths(modality: Modality, column: pd.Series[Any]) -> bool:
@@ -127,7 +127,7 @@ def _look_like_paths(modality: Modality, column: pd.Series[Any]) -> bool:
 
 
 def open_files(modality: Modality, given: FilesToOpen) -> OpenedFiles:
-    """The files of a table, opened as their modality does it; else read once, for what they hold.
+    """Open the files of a table with their modality's function, or else read them to hash their contents.
 
     Families read the latter by their paths.
 
@@ -169,12 +169,12 @@ def open_files(modality: Modality, given: FilesToOpen) -> OpenedFiles:
 def named_paths(
     columns: Iterable[Strings], root: Path, noun: str, *, outside: bool = False
 ) -> dict[str, Path]:
-    """The files that cells name, by what stands in them, in order.
+    """The files that cells name, by the content of the cells, in order.
 
     Raises
     ------
     DataError
-        When a path leads out of ``root``, or is none.
+        If a path leads out of ``root``, or is not a path.
     """
     named = sorted({cell for values in columns for cell in values if cell})
     refused = [(cell, why) for cell in named if (why := refuse_path(cell, root, noun=noun, outside=outside))]
@@ -193,7 +193,7 @@ def refuse_path(path: str, root: Path, *, noun: str = "file", outside: bool = Fa
     Parameters
     ----------
     noun:
-        What a file of the folder is called.
+        Name for one file of the folder.
     outside:
         Whether paths may lead out of ``root``.
     """
@@ -211,12 +211,12 @@ def refuse_path(path: str, root: Path, *, noun: str = "file", outside: bool = Fa
 def usable_rows(
     cells: Mapping[str, Strings], hashes: Mapping[str, str], broken: Mapping[str, str], noun: str
 ) -> tuple[npt.NDArray[np.bool_], list[Finding]]:
-    """The rows all of whose files can be used, and what is to be said of the others.
+    """A mask of the rows whose files can all be used, and findings on the others.
 
     Raises
     ------
     DataError
-        When fewer than two are left.
+        If fewer than two are left.
     """
     columns = list(cells.values())
     total = len(columns[0])
@@ -238,7 +238,7 @@ def cells_of(column: pd.Series[Any]) -> Strings:
 
 
 def mapped(cells: Strings, values: Mapping[str, str]) -> Strings:
-    """What each cell stands for."""
+    """The value of each cell."""
     return np.array([values[str(cell)] for cell in cells], dtype=object)
 
 

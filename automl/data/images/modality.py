@@ -1,4 +1,4 @@
-"""Images as a kind of data: how they are read, what they cost, and what they are called."""
+"""Images as a kind of data: their reading, costs and names."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ELONGATED = "elongated"
-_GLANCE_SIDE = 16  # whether a picture can be decoded shows at any size; JPEG is quickest at a small one
+_GLANCE_SIDE = 16  # any size shows whether a picture can be decoded; JPEG is fastest at a small one
 
 
 def _folder(path: Path) -> FolderTable:
-    """Any folder that nobody else reads is one of images, and refused as such where it holds none."""
+    """Read any folder that no other modality accepts; a folder without images is refused as such."""
     from automl.data.images.table import read_folder
 
     return read_folder(path)
@@ -80,20 +80,20 @@ MODALITY = Modality(
     name="images",
     kind=Kind.IMAGE,
     rows="images",
-    # A net takes milliseconds per image, and seconds for what a table has in a millisecond.
+    # A net takes milliseconds per image, and seconds for as many rows as a table has in a millisecond.
     timed_rows=16,
     sample_rows=300,
-    chunk_rows=1000,  # decoded, they take some 200 MB
-    # Nets on images use all cores by themselves, and share what a frozen one sees.
+    chunk_rows=1000,  # about 200 MB when decoded
+    # Nets for images use all cores themselves, and share the features of frozen nets.
     side_by_side=False,
-    # A net that sees all of them takes long, and features are kept for others.
+    # A net takes long to see all of them, and features are kept for others.
     trials_in_budget=(3, 3),
-    # Heads on frozen features are alike and quick: more of them than of models of tables.
+    # Heads on frozen features are similar and fast: more of them than of models for tables.
     least_trials=40,
-    # Nets of images are what such a search is for.
+    # Such a search is about nets for images.
     waits_for_libraries=True,
-    # With 4,000 in ten minutes only one holdout leaves a trial the time to train a net's last stages (.85 on
-    # cifar10_5k, frozen features .77).
+    # With 4,000 images in ten minutes, only a single holdout leaves a trial the time to train the last stages
+    # of a net (.85 on cifar10_5k; frozen features .77).
     folds_up_to=(0, 2.0),
     example="unsorted/",
     value="'unsorted/'",
