@@ -64,7 +64,7 @@ class Params:
     numeric: Literal["standard", "squash", "quantile", "splines"] = "standard"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FittedLinear(Saved):
     """Coefficients with the way from tables to their matrix.
 
@@ -121,7 +121,14 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     if coefficients.size > _LARGE:
         coefficients = coefficients.astype(np.float32)
     intercept = weights.intercept * deviation + mean
-    return FittedLinear(matrix, coefficients, intercept, task.n_outputs, bounds, task.link)
+    return FittedLinear(
+        matrix=matrix,
+        coefficients=coefficients,
+        intercept=intercept,
+        n_outputs=task.n_outputs,
+        bounds=bounds,
+        link=task.link,
+    )
 
 
 def load(folder: Path) -> FittedLinear:

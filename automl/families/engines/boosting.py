@@ -60,7 +60,7 @@ def column_share(share: float, columns: int) -> float:
     return share if round(share * columns) >= _FEWEST_COLUMNS else min(1.0, _FEWEST_COLUMNS / columns)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BoosterInputs(Saved):
     """The fitted way from tables to what a library is given and back; one file in a model folder.
 
@@ -172,7 +172,14 @@ def _base(
     mean, deviation = 0.0, 1.0
     if task.link is Link.IDENTITY:
         mean, deviation = float(np.mean(target)), float(np.std(target)) or 1.0
-    fitted = BoosterInputs(matrix, None, task.n_outputs, mean, deviation, task.link)
+    fitted = BoosterInputs(
+        matrix=matrix,
+        interactions=None,
+        n_outputs=task.n_outputs,
+        mean=mean,
+        deviation=deviation,
+        link=task.link,
+    )
     valid, valid_target = None, None
     if context.valid is not None:
         valid, valid_target = fitted.transform(context.valid[0]), fitted.scaled(context.valid[1])
