@@ -192,8 +192,18 @@ def _tracking(folder: Path) -> float:
         result = evaluate(Ticket(number, candidate, str(place), 60.0), problem, Control())
         trials.append(Trial(number, candidate).finished(result, Scores(0.5, 0.1, (0.5,) * 5, 0.6)))
     layout = _layout(500)
-    dataset = DatasetRecord("speed", "speed.csv", "0" * 16, 500, {"y": "category"})
-    record = SearchRecord("speed", task, layout, dataset, {}, split.digest, split.reason, 0)
+    dataset = DatasetRecord(
+        name="speed", source="speed.csv", digest="0" * 16, rows=500, columns={"y": "category"}
+    )
+    record = SearchRecord(
+        name="speed",
+        task=task,
+        layout=layout,
+        dataset=dataset,
+        configuration={},
+        split_digest=split.digest,
+        split_reason=split.reason,
+    )
     began = time.process_time()
     with Tracker(open_store(None, folder / "mlruns")) as tracker:
         tracker.begin_search(record)
