@@ -198,6 +198,25 @@ def recorded(finished_trials: FinishedTrials, tmp_path_factory: pytest.TempPathF
     return write_search(open_store(None, root / "mlruns"), finished_trials, root)
 
 
+def copied(search: RecordedSearch, root: Path) -> RecordedSearch:
+    """The same on record in a store of its own, for what changes it: written anew it takes seconds."""
+    from automl.tracker import open_store
+
+    shutil.copytree(search.location.root, root)
+    return replace(search, location=open_store(None, root))
+
+
+def loaded_by_mlflow(uri: str, model: str) -> Any:
+    """A pyfunc of the registry at this address, which is not MLflow's any more afterwards."""
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    try:
+        return mlflow.pyfunc.load_model(model)
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
 @contextmanager
 def served_store(folder: Path) -> Iterator[str]:
     """A tracking server on 127.0.0.1 with its files below a folder; gives its address."""

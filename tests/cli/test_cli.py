@@ -1,4 +1,4 @@
-"""The command line as a process: a search, what it leaves behind, and what it says when it cannot."""
+"""The command line: a search as a process, what it leaves behind, and what it says when it cannot."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import command_line
 import pandas as pd
 import pytest
 from processes import still_running
@@ -18,13 +19,16 @@ from processes import still_running
 _SHORT = ("--trials", "5", "--families", "linear,lightgbm", "--seed", "3")
 
 
-def automl(*arguments: str, folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "automl", *arguments], cwd=folder, capture_output=True, text=True, timeout=240
-    )
-    if check:
-        assert done.returncode == 0, done.stderr
+def automl(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """In this process, and it has to end well."""
+    done = command_line.automl(*arguments, folder=folder)
+    assert done.returncode == 0, done.stderr
     return done
+
+
+def as_a_process(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "automl", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """A folder with wine.csv and one search of it, and what ``--json`` printed."""
     folder = tmp_path_factory.mktemp("searched")
     automl("example", "wine", folder=folder)
-    done = automl("search", "wine.csv", "--target", "class", *_SHORT, "--json", folder=folder)
+    done = as_a_process("search", "wine.csv", "--target", "class", *_SHORT, "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 
 
@@ -100,21 +105,25 @@ def test_show_describes_the_search_and_a_trial(searched):
 
 
 def test_predictions_are_equal_through_the_command_load_and_pyfunc(searched):
+    import mlflow
+
+    from automl import load
+
     folder, body = searched
     automl("predict", "wine", "wine.csv", "-o", "out/predictions.csv", folder=folder)
-    code = (
-        "import automl, mlflow, pandas as pd; frame = pd.read_csv('wine.csv').drop(columns='class');"
-        "mlflow.set_tracking_uri('sqlite:///mlruns/mlflow.db');"
-        "ours = automl.load('wine').predict(frame);"
-        "theirs = mlflow.pyfunc.load_model('models:/wine@champion').predict(frame);"
-        "command = pd.read_csv('out/predictions.csv')['class'];"
-        "assert list(ours) == list(theirs) == list(command);"
-        f"assert len(automl.load('{body['best']['members'][0]['run_id']}').predict(frame)) == len(frame)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(folder / "wine.csv").drop(columns="class")
+    store = folder / "mlruns"
+    ours = load("wine", store=store).predict(frame)
+    mlflow.set_tracking_uri(f"sqlite:///{store}/mlflow.db")
+    try:
+        theirs = mlflow.pyfunc.load_model("models:/wine@champion").predict(frame)
+    finally:
+        mlflow.set_tracking_uri(None)
+    command = pd.read_csv(folder / "out" / "predictions.csv")["class"]
+    assert list(ours) == list(theirs) == list(command)
+    assert len(load(body["best"]["members"][0]["run_id"], store=store).predict(frame)) == len(frame)
     truth = pd.read_csv(folder / "wine.csv")["class"]
-    assert (pd.read_csv(folder / "out/predictions.csv")["class"] == truth).mean() > 0.95
+    assert (command == truth).mean() > 0.95
 
 
 def test_probabilities_have_a_column_per_class_and_go_to_stdout(searched):
@@ -126,7 +135,8 @@ def test_probabilities_have_a_column_per_class_and_go_to_stdout(searched):
 
 def test_the_same_seed_and_trials_give_equal_scores_trial_by_trial(searched):
     folder, _ = searched
-    automl("search", "wine.csv", "--target", "class", *_SHORT, "--name", "again", "-q", folder=folder)
+    how = (*_SHORT, "--executor", "inline", "--name", "again", "-q")
+    automl("search", "wine.csv", "--target", "class", *how, folder=folder)
     first, second = (
         sorted(
             json.loads(automl("leaderboard", name, "--json", folder=folder).stdout), key=lambda r: r["trial"]
@@ -141,10 +151,11 @@ def test_the_same_seed_and_trials_give_equal_scores_trial_by_trial(searched):
 def test_a_budget_of_a_few_seconds_still_delivers_a_model_and_keeps_the_wall(tmp_path):
     automl("example", "diabetes", folder=tmp_path)
     began = time.monotonic()
-    done = automl(
+    done = as_a_process(
         "search", "diabetes.csv", "--target", "progression", "--time", "4s", "--json", folder=tmp_path
     )
     seconds = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
     body = json.loads(done.stdout)
     assert body["best"]["family"]
     assert automl("predict", "diabetes", "diabetes.csv", folder=tmp_path).stdout.startswith("progression")
@@ -155,22 +166,14 @@ def test_a_budget_of_a_few_seconds_still_delivers_a_model_and_keeps_the_wall(tmp
     ("arguments", "code", "words"),
     [
         (("search", "missing.csv", "--target", "y"), 3, "missing.csv"),
-        (("search", "wine.csv", "--target", "clas"), 3, "class"),
         (("search", "wine.csv"), 2, "--target"),
-        (("search", "wine.csv", "--target", "class", "--metric", "acuracy"), 2, "accuracy"),
-        (("search", "wine.csv", "--target", "class", "--families", "lightbgm"), 2, "lightgbm"),
-        (("search", "wine.csv", "--target", "class", "--time", "soon"), 2, "60s"),
-        (("search", "wine.csv", "--target", "class", "--group", "nobody"), 3, "nobody"),
         (("serch",), 2, "search"),
-        (("leaderboard", "nothing"), 2, "nothing"),
-        (("predict", "nothing", "wine.csv"), 2, "nothing"),
-        (("example", "whine"), 2, "wine"),
-        (("spaces", "show", "lightbgm"), 2, "lightgbm"),
     ],
 )
-def test_mistakes_get_their_exit_code_and_a_way_out_without_a_traceback(searched, arguments, code, words):
-    folder, _ = searched
-    done = automl(*arguments, folder=folder, check=False)
+def test_mistakes_get_their_exit_code_and_a_way_out_without_a_traceback(tmp_path, arguments, code, words):
+    """As a process; ``tests/bad_inputs`` has many more in one."""
+    (tmp_path / "wine.csv").write_text("a,class\n1,x\n2,y\n")
+    done = as_a_process(*arguments, folder=tmp_path)
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -181,7 +184,7 @@ def test_a_copied_space_is_used_by_the_next_search(tmp_path):
     automl("spaces", "copy", "linear", folder=tmp_path)
     space = tmp_path / "search_spaces" / "linear.yaml"
     space.write_text(space.read_text().replace("family: linear", "famly: linear"))
-    done = automl("search", "wine.csv", "--target", "class", "--trials", "2", folder=tmp_path, check=False)
+    done = command_line.automl("search", "wine.csv", "--target", "class", "--trials", "2", folder=tmp_path)
     assert done.returncode == 2
     assert "linear.yaml" in done.stderr
 
@@ -197,17 +200,8 @@ def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_process(tmp_path):
     import psutil
 
     automl("example", "breast_cancer", folder=tmp_path)
-    command = [
-        sys.executable,
-        "-m",
-        "automl",
-        "search",
-        "breast_cancer.csv",
-        "--target",
-        "class",
-        "--time",
-        "60s",
-    ]
+    command = [sys.executable, "-m", "automl", "search", "breast_cancer.csv", "--target", "class"]
+    command += ["--time", "60s", "--families", "linear,lightgbm"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -216,9 +210,9 @@ def test_ctrl_c_keeps_the_best_so_far_and_leaves_no_process(tmp_path):
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
-        assert process.wait(60) == 130, rest
+        assert process.wait(200) == 130, rest
     assert "Best:" in rest
-    alive = still_running(children, seconds=5)
+    alive = still_running(children, seconds=60)
     assert not alive
     assert automl("predict", "breast_cancer", "breast_cancer.csv", folder=tmp_path).stdout.startswith("class")
 

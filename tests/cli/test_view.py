@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import automl
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -24,7 +25,7 @@ from automl.cli.view import PlainView, View
 from automl.core.errors import StorageError
 from automl.core.trial import Candidate, Progress, Result, Scores, Status, Trial
 
-_SHORT = ("--trials", "5", "--families", "linear,extra_trees", "--seed", "3")
+_SEARCH = ("search", "wine.csv", "--target", "class", "--families", "linear", "--seed", "3")
 
 
 def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
@@ -140,7 +141,7 @@ def on_terminal(folder: Path, *arguments: str, columns: int, **environment: str)
             break
         parts.append(part)
     os.close(ours)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=200) == 0
     return b"".join(parts).decode("utf-8", "replace")
 
 
@@ -155,7 +156,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
 def test_a_terminal_sees_the_picture_in_colour_and_then_the_summary(folder):
-    seen = on_terminal(folder, "search", "wine.csv", "--target", "class", *_SHORT, columns=80)
+    seen = on_terminal(folder, *_SEARCH, "--trials", "3", columns=80)
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
     assert "\x1b[" in seen
     assert re.search(r"\x1b\[[0-9;]*3[0-7]m", seen)
@@ -168,33 +169,16 @@ def test_a_terminal_sees_the_picture_in_colour_and_then_the_summary(folder):
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
 def test_no_color_is_obeyed(folder):
-    seen = on_terminal(
-        folder,
-        "search",
-        "wine.csv",
-        "--target",
-        "class",
-        *_SHORT,
-        "--name",
-        "grey",
-        columns=160,
-        NO_COLOR="1",
-    )
+    few = ("--trials", "1", "--executor", "inline", "--name", "grey")
+    seen = on_terminal(folder, *_SEARCH, *few, columns=160, NO_COLOR="1")
     assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|38;)[0-9;]*m", seen)
     assert "What next" in seen
 
 
 def test_off_a_terminal_there_are_plain_lines_and_the_events_are_json(folder):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "automl", "search", "wine.csv", "--target", "class", *_SHORT),
-            *("--name", "piped", "--events", "log/events.jsonl", "--json"),
-        ],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    how = ("--trials", "5", "--executor", "inline", "--name", "piped")
+    done = automl(*_SEARCH, *how, "--events", "log/events.jsonl", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stderr
     assert len(re.findall(r"^ +[\d.]+s +#\d+", done.stderr, re.MULTILINE)) == 5
     best = json.loads(done.stdout)["best"]
@@ -245,37 +229,26 @@ def test_a_line_tells_the_score_of_a_trial_from_that_of_an_ensemble():
 def test_what_is_left_out_is_named_in_the_option_that_keeps_it(folder):
     frame = pd.DataFrame({"x": range(60), "Passenger Id": [f"p{n:05d}" for n in range(60)], "y": [0, 1] * 30})
     frame.to_csv(folder / "ids.csv", index=False)
-    command = (sys.executable, "-m", "automl", "search", "ids.csv", "--target", "y", "--trials", "1")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    how = ("--trials", "1", "--executor", "inline")
+    done = automl("search", "ids.csv", "--target", "y", *how, folder=folder)
     assert "left out 'Passenger Id' (id); --keep 'Passenger Id' keeps it\n" in done.stderr
 
 
 def test_quiet_says_nothing_but_still_writes_events(folder):
+    command = [sys.executable, "-m", "automl", *_SEARCH, "--trials", "2", "--name", "quiet"]
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "automl", "search", "wine.csv", "--target", "class", *_SHORT),
-            *("--name", "quiet", "--quiet", "--events", "quiet.jsonl"),
-        ],
+        [*command, "--quiet", "--events", "quiet.jsonl"],
         cwd=folder,
         capture_output=True,
         text=True,
         check=True,
     )
     assert (done.stdout, done.stderr) == ("", "")
-    assert (folder / "quiet.jsonl").read_text().count('"finished"') == 5
+    assert (folder / "quiet.jsonl").read_text().count('"finished"') == 2
 
 
 def test_events_that_cannot_be_written_are_refused_before_anything_runs(folder):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "automl", "search", "wine.csv", "--target", "class"),
-            *("--events", "wine.csv/events.jsonl"),
-        ],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = automl(*_SEARCH, "--events", "wine.csv/events.jsonl", folder=folder)
     assert done.returncode == 2
     assert "--events" in done.stderr
     assert "Traceback" not in done.stderr

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import command_line
 import pytest
 from searched import flowers
 
@@ -39,11 +38,9 @@ class Kept:
         return self.folder / "mlruns"
 
     def automl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "automl", *words]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=True
-        )
+        done = command_line.automl(*words, folder=self.folder)
+        done.check_returncode()
+        return done
 
     def board(self, name: str) -> list[str]:
         page = io.StringIO()

@@ -12,8 +12,7 @@ import automl
 from automl.core.errors import DataError, MissingDependencyError, NoTrialError, UsageError
 
 
-@pytest.fixture
-def frame() -> pd.DataFrame:
+def table() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = 400
     colour = rng.choice(["red", "green", "blue"], rows)
@@ -34,13 +33,27 @@ def frame() -> pd.DataFrame:
     )
 
 
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return table()
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory) -> tuple[automl.SearchResult, Path]:
+    """The search ``mine`` of the labels by linear models, and its store."""
+    store = tmp_path_factory.mktemp("mine") / "mlruns"
+    data = table().drop(columns="value")
+    how = {"trials": 3, "families": ("linear",), "executor": "inline"}
+    return automl.search(data, target="label", name="mine", store=store, **how), store
+
+
 def search(frame: pd.DataFrame, folder: Path, **choices):
-    asked = {"trials": 3, "families": ("linear",), "store": folder / "mlruns", **choices}
-    return automl.search(frame, **asked)
+    asked = {"trials": 3, "families": ("linear",), "store": folder / "mlruns", "executor": "inline"}
+    return automl.search(frame, **asked | choices)
 
 
-def test_a_frame_is_searched_and_predictions_keep_its_index_and_labels(frame, tmp_path):
-    result = search(frame.drop(columns="value"), tmp_path, target="label")
+def test_a_frame_is_searched_and_predictions_keep_its_index_and_labels(frame, mine):
+    result, _ = mine
     predicted = result.predictor.predict(frame.head(7))
     assert list(predicted.index) == list(range(1000, 1007))
     assert set(predicted) <= {"yes", "no"}
@@ -52,31 +65,31 @@ def test_a_frame_is_searched_and_predictions_keep_its_index_and_labels(frame, tm
 
 
 def test_a_budget_is_too_short_only_for_families_that_were_asked_for(frame, tmp_path):
-    table, short = frame.drop(columns="value"), "The budget was too short"
-    asked = search(table, tmp_path, target="label", trials=2)
-    more = search(table, tmp_path, target="label", trials=2, families=("linear", "lightgbm"))
+    data, short = frame.drop(columns="value"), "The budget was too short"
+    asked = search(data, tmp_path, target="label", trials=2)
+    more = search(data, tmp_path, target="label", trials=2, families=("linear", "lightgbm"))
     assert not any(warning.startswith(short) for warning in asked.warnings)
     assert any(warning.startswith(short) and "e.g. --trials 4." in warning for warning in more.warnings)
 
 
 def test_a_search_that_tried_the_baseline_alone_warns_in_the_unit_of_its_budget(frame, tmp_path):
-    table = frame.drop(columns="value")
-    alone = search(table, tmp_path, target="label", trials=1, executor="inline")
+    data = frame.drop(columns="value")
+    alone = search(data, tmp_path, target="label", trials=1)
     assert alone.best.family == "dummy"
     said = (
         "The budget was too short for any model: the result is the baseline. Give it more, e.g. --trials 3."
     )
     assert said in alone.warnings
-    asked = search(table, tmp_path, target="label", trials=1, families=("dummy",), executor="inline")
+    asked = search(data, tmp_path, target="label", trials=1, families=("dummy",))
     assert not any("too short" in warning for warning in asked.warnings)
 
 
-def test_a_trial_is_loaded_by_its_run_id_and_a_search_by_its_name(frame, tmp_path):
-    result = search(frame.drop(columns="value"), tmp_path, target="label", name="mine")
-    champion = automl.load("mine", store=tmp_path / "mlruns")
+def test_a_trial_is_loaded_by_its_run_id_and_a_search_by_its_name(frame, mine):
+    result, store = mine
+    champion = automl.load("mine", store=store)
     assert list(champion.predict(frame)) == list(result.predictor.predict(frame))
     for run_id in result.leaderboard["run_id"]:
-        assert len(automl.load(run_id, store=tmp_path / "mlruns").predict(frame)) == len(frame)
+        assert len(automl.load(run_id, store=store).predict(frame)) == len(frame)
 
 
 def test_regression_with_a_skewed_target_may_learn_its_logarithm(frame, tmp_path):
@@ -128,9 +141,9 @@ def test_a_function_named_like_a_metric_or_not_at_all_is_on_record_as_custom(fra
     def f1_macro(actual, predicted):
         return float(np.mean(predicted == actual))
 
-    table = frame.drop(columns=["value"])
-    named = search(table, tmp_path, target="label", metric=f1_macro, trials=1)
-    unnamed = search(table, tmp_path, target="label", metric=lambda actual, _: float(len(actual)), trials=1)
+    data = frame.drop(columns=["value"])
+    named = search(data, tmp_path, target="label", metric=f1_macro, trials=1)
+    unnamed = search(data, tmp_path, target="label", metric=lambda actual, _: float(len(actual)), trials=1)
     assert (named.metric, unnamed.metric) == ("custom_f1_macro", "custom")
 
 
@@ -161,16 +174,16 @@ def test_a_preference_gives_a_champion_that_is_no_slower_or_larger(frame, tmp_pa
         assert other.predict_ms_per_1000_rows <= leader.predict_ms_per_1000_rows
 
 
-def test_the_inline_executor_runs_the_same_search_in_this_process(frame, tmp_path):
-    inline = search(frame.drop(columns="value"), tmp_path / "a", target="label", executor="inline")
-    local = search(frame.drop(columns="value"), tmp_path / "b", target="label")
+def test_the_inline_executor_runs_the_same_search_as_worker_processes(frame, mine, tmp_path):
+    inline, _ = mine
+    local = search(frame.drop(columns="value"), tmp_path, target="label", executor="local")
     assert list(inline.leaderboard["validation"]) == list(local.leaderboard["validation"])
 
 
 def test_columns_without_names_are_named_by_their_numbers(tmp_path):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 4)))
     frame[3] = frame[0] > 0
-    result = search(frame, tmp_path, target=3, drop=[1], kinds={2: "number"}, trials=2, executor="inline")
+    result = search(frame, tmp_path, target=3, drop=[1], kinds={2: "number"}, trials=2)
     assert list(result.predictor.predict(frame.head(3))) == list(frame[3].head(3))
     assert result.predictor.layout.inputs == ("0", "2")
 
@@ -179,7 +192,7 @@ def test_a_metric_that_gives_no_number_is_named(frame, tmp_path):
     def lost(actual, predicted):
         return float("nan")
 
-    choices = {"target": "label", "trials": 2, "metric": lost, "executor": "inline"}
+    choices = {"target": "label", "trials": 2, "metric": lost}
     with pytest.raises(NoTrialError, match="lost gave no number"):
         search(frame[["size", "noise", "label"]], tmp_path, **choices)
 
@@ -187,7 +200,7 @@ def test_a_metric_that_gives_no_number_is_named(frame, tmp_path):
 @pytest.mark.slow
 def test_models_that_were_dropped_to_save_space_are_no_champions(frame, tmp_path):
     data = frame[["size", "noise", "label"]].head(80)
-    choices = {"target": "label", "trials": 14, "folds": 2, "keep_models": 1, "executor": "inline"}
+    choices = {"target": "label", "trials": 14, "folds": 2, "keep_models": 1}
     result = search(data, tmp_path, **choices)
     kept = {
         run.parent.parent.name for run in (tmp_path / "mlruns" / "artifacts").glob("frame/*/artifacts/model")

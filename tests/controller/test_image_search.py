@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import automl as cli
 from pictures import photo
 from PIL import Image
 
@@ -81,10 +80,8 @@ def test_damaged_files_do_not_stop_a_search_and_are_listed(tmp_path: Path, place
     (root / "square" / "copy.jpg").write_bytes(whole)
     Image.open(root / "round" / "1.jpg").convert("CMYK").save(root / "round" / "cmyk.jpg")
     Image.open(root / "round" / "1.jpg").convert("L").save(root / "round" / "grey.png")
-    command = [sys.executable, "-m", "automl", "search", str(root), "--trials", "2", "--executor", "inline"]
-    done = subprocess.run(
-        [*command, "--json", "--store", str(place)], capture_output=True, text=True, timeout=200, check=False
-    )
+    how = ("--trials", "2", "--executor", "inline", "--json", "--store", str(place))
+    done = cli("search", str(root), *how, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["best"]
     for name in ("cut.jpg", "words.jpg", "empty.png", "bomb.png", "dot.png"):

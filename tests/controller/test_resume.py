@@ -104,8 +104,7 @@ def test_the_budget_continues_from_the_time_already_spent(table: Path) -> None:
     (folder,) = unfinished_folders(table.parent / "mlruns")
     folder.spend(58.5, now=True)
     resumed = automl.resume(store=table.parent / "mlruns")
-    assert resumed.seconds > 58
-    assert resumed.seconds < 75, "little was left, and room for a busy machine"
+    assert 58 < resumed.seconds < 110, "little was left, and not the whole budget once more"
     assert resumed.budget_seconds == 60
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from searched import served_store, write_search
+from command_line import automl
+from searched import copied, served_store, write_search
 
 from automl.controller.upkeep import deletion, removable, search_lines
 from automl.core.errors import UsageError
@@ -20,21 +21,25 @@ from automl.tracker.library import describe, leaderboard_rows, load
 
 
 def cli(*words: str, store: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "automl", *words, "--store", str(store)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return automl(*words, "--store", str(store), folder=store.parent)
 
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-@pytest.fixture
-def store(finished_trials: Any, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def twice(recorded: Any, finished_trials: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Two searches of flowers."""
-    location = open_store(None, tmp_path / "mlruns")
-    for _ in range(2):
-        write_search(location, finished_trials, tmp_path)
-    return tmp_path / "mlruns"
+    folder = tmp_path_factory.mktemp("twice")
+    first = copied(recorded, folder / "mlruns")
+    return write_search(first.location, finished_trials, folder)
+
+
+@pytest.fixture
+def store(twice: Any, tmp_path: Path) -> Path:
+    """The same for each test."""
+    return Path(copied(twice, tmp_path / "mlruns").location.root)
 
 
 def test_searches_are_listed_without_a_heavy_library(recorded: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import automl
 
 from automl.core.trial import Finished, Status
 from automl.executors.launch import SpawnLauncher
@@ -112,6 +113,6 @@ def test_a_metric_out_of_a_script_with_blanks_in_its_path_runs_once(folder, guar
     done = run(there, sys.executable, "run me.py")
     assert done.returncode == 0, done.stderr
     assert (there / "started").read_text() == "once "
-    board = run(there, *COMMAND, "leaderboard", "mine", "--json").stdout
+    board = automl("leaderboard", "mine", "--json", folder=there).stdout
     assert board.count('"kind": "trial"') == 2
     assert '"lightgbm"' in board

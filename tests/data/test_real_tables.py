@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,9 @@ TABLES: dict[str, tuple[str, tuple[int, int, int], dict[str, Kind]]] = {
 }
 
 
+@functools.cache
 def learn(name: str) -> tuple[pd.DataFrame, Layout]:
+    """The table, which no test changes, and its layout."""
     frame = read_table(FOLDER / name).frame
     return frame, Layout.infer(frame, target=TABLES[name][0])
 
@@ -102,7 +105,7 @@ def test_training_rows_encode_without_notes(name: str) -> None:
 @pytest.mark.parametrize("name", TABLES)
 def test_no_honest_column_is_called_a_leak(name: str) -> None:
     target, _, _ = TABLES[name]
-    clean = clean_target(read_table(FOLDER / name).frame, target)
+    clean = clean_target(learn(name)[0], target)
     layout = Layout.infer(clean.frame, target=target)
     found = check_frame(clean.frame, clean.values, choose_task(clean.values).task, layout)
     warnings = {finding.code: finding for finding in found if finding.severity != "note"}

@@ -65,10 +65,16 @@ def test_killed_worker_is_named_with_its_signal_and_its_last_words(
     assert "in fit" in result.traceback, "faulthandler's stack is kept"
 
 
+def wait_for_life(executor: LocalExecutor, *numbers: int) -> None:
+    """Until these trials have said how far they are; a test that waits for ever has a time limit."""
+    silent = set(numbers)
+    while silent:
+        silent -= {event.number for event in executor.wait(30) if isinstance(event, Progress)}
+
+
 def kill_worker(executor: LocalExecutor) -> None:
     """Wait for a sign of life of the only trial, and kill its worker."""
-    while not any(isinstance(event, Progress) for event in executor.wait(30)):
-        pass
+    wait_for_life(executor, 1)
     (worker,) = (slot.worker.pid for slot in executor._slots)
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
@@ -135,7 +141,7 @@ def test_workers_die_with_a_killed_controller(tmp_path: Path, problem: Path, mis
         started = psutil.Process(process.pid).children(recursive=True)
         assert len(started) >= 3, "servers and workers"
         process.kill()
-    left = still_running(started, seconds=10)
+    left = still_running(started, seconds=60)
     assert not left, left
 
 
@@ -166,7 +172,7 @@ def test_ctrl_c_reaches_the_controller_alone(tmp_path: Path, problem: Path, misb
     with LocalExecutor(1) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "misbehaving", mode="obey"))
-        assert executor.wait(30)
+        wait_for_life(executor, 1)
         (worker,) = (slot.worker.pid for slot in executor._slots)
         assert worker is not None
         assert os.getpgid(worker) != os.getpgid(0), "the terminal signals its foreground group"
@@ -182,7 +188,7 @@ def test_libraries_are_loaded_by_the_time_a_trial_needs_them(tmp_path: Path, pro
         executor.submit(ticket(tmp_path, 1, "dummy"))
         assert only_result(executor).status is Status.DONE
         launcher = executor._launcher
-        until = time.monotonic() + 60
+        until = time.monotonic() + 200
         while not launcher.loaded(("torch",)) and time.monotonic() < until:
             executor.wait(0.2)
         (slot,) = executor._slots

@@ -57,11 +57,11 @@ def test_the_first_signal_keeps_the_best_and_the_search_can_be_resumed(
         process.send_signal(sent)
         assert process.stderr is not None
         rest = process.stderr.read()
-        assert process.wait(60) == code, rest
+        assert process.wait(200) == code, rest
     assert "Best:" in rest
     assert "automl resume wine" in rest
     assert "Traceback" not in rest
-    alive = still_running(children, seconds=5)
+    alive = still_running(children, seconds=60)
     assert not alive
     assert automl(wine, "predict", "wine", "wine.csv").returncode == 0
     listed = automl(wine, "resume", "--list").stdout
@@ -76,9 +76,9 @@ def test_the_second_signal_ends_at_once(wine: Path) -> None:
         time.sleep(0.2)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
-        assert time.monotonic() - began < 15, "it does not wait for trials or the store"
-    alive = still_running(children, seconds=5)
+        assert process.wait(200) == 130
+        assert time.monotonic() - began < 40, "it does not wait for trials or the store"
+    alive = still_running(children, seconds=60)
     assert not alive
     assert automl(wine, "resume", "--list").stdout.startswith("wine: ")
 
@@ -88,7 +88,7 @@ def test_a_killed_controller_leaves_no_process_and_is_offered_by_the_same_comman
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-    alive = still_running(children, seconds=10)
+    alive = still_running(children, seconds=60)
     assert not alive
     again = automl(wine, *SEARCH, "--trials", "6")
     assert again.returncode == 0, again.stderr

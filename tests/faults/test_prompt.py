@@ -80,7 +80,7 @@ def asked(folder: Path, answer: str) -> tuple[int, str]:
             time.sleep(1)  # as people do: input() drops a Ctrl-C that comes while it flushes
             os.write(ours, answer.encode())
     os.close(ours)
-    return process.wait(timeout=60), shown.decode("utf-8", "replace")
+    return process.wait(timeout=200), shown.decode("utf-8", "replace")
 
 
 def _take_terminal() -> None:

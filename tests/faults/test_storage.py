@@ -73,7 +73,7 @@ def test_a_full_disk_ends_the_search_cleanly_and_it_goes_on_when_there_is_room(w
                 except OSError:
                     pass
             rest = process.stderr.read()
-            assert process.wait(60) == 6, rest
+            assert process.wait(200) == 6, rest
         assert "full" in rest
         assert "automl resume wine" in rest
         assert "Traceback" not in rest

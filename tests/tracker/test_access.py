@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from automl.tracker.store.access import KNOWN_SCHEMAS, Access, is_current, open_access
-from automl.tracker.store.location import connect, open_store
+from automl.tracker.store.location import connect
 from automl.tracker.store.schema import revision
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from searched import FinishedTrials, RecordedSearch
+    from searched import RecordedSearch
 
 
 HEAVY = {
@@ -78,11 +78,11 @@ def test_nothing_is_found_of_what_is_not_there(both: tuple[Access, Access]) -> N
         assert access.runs([]) == access.search_runs([]) == access.trial_runs("99", "0" * 32) == []
 
 
-def test_what_is_deleted_in_mlflow_is_left_out(fresh_trials: FinishedTrials, tmp_path: Path) -> None:
-    from searched import write_search
+def test_what_is_deleted_in_mlflow_is_left_out(recorded: RecordedSearch, tmp_path: Path) -> None:
+    from searched import copied
 
-    location = open_store(None, tmp_path / "mlruns")
-    written = write_search(location, fresh_trials, tmp_path)
+    written = copied(recorded, tmp_path / "mlruns")
+    location = written.location
     client = connect(location)
     client.delete_run(written.run_ids[1])
     client.delete_model_version("flowers", "1")

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from processes import still_running
-from searched import write_search
+from searched import copied, loaded_by_mlflow, write_search
 
 from automl.core.errors import ModelFileError, UsageError
 from automl.model.predictor import Predictor
@@ -109,11 +109,12 @@ def test_the_leaderboard_is_best_first_with_failures_last(recorded: Any, root: P
     assert history.leaderboard(recorded.ids.run_id, store=root).equals(board)
 
 
-def test_the_leaderboard_of_a_name_is_of_its_latest_search(finished_trials: Any, tmp_path: Path) -> None:
-    location = open_store(None, tmp_path / "mlruns")
-    first = write_search(location, finished_trials, tmp_path / "first")
+def test_the_leaderboard_of_a_name_is_of_its_latest_search(
+    recorded: Any, finished_trials: Any, tmp_path: Path
+) -> None:
+    first = copied(recorded, tmp_path / "mlruns")
     fewer = replace(finished_trials, trials={n: finished_trials.trials[n] for n in (0, 1, 2)})
-    second = write_search(location, fewer, tmp_path / "second", promote="always")
+    second = write_search(first.location, fewer, tmp_path / "second", promote="always")
     board = history.leaderboard("flowers", store=tmp_path / "mlruns")
     assert set(board["run_id"]) == set(second.run_ids.values())
     [search] = history.searches(store=tmp_path / "mlruns")
@@ -154,10 +155,10 @@ def test_a_trial_is_described(recorded: Any, root: Path) -> None:
     assert not failed.has_model
 
 
-def test_a_run_of_someone_else_is_not_taken_for_ours(finished_trials: Any, tmp_path: Path) -> None:
+def test_a_run_of_someone_else_is_not_taken_for_ours(recorded: Any, tmp_path: Path) -> None:
     from automl.tracker.store.location import connect
 
-    search = write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path)
+    search = copied(recorded, tmp_path / "mlruns")
     foreign = connect(search.location).create_run(search.ids.experiment_id).info.run_id
     with pytest.raises(UsageError, match="not made by automl"):
         history.load(foreign, store=tmp_path / "mlruns")
@@ -171,9 +172,9 @@ def test_a_search_whose_name_looks_like_a_run_id_is_found(finished_trials: Any, 
     assert history.load(search.ids.run_id, store=tmp_path / "mlruns").name == name
 
 
-def test_a_moved_store_still_loads_and_goes_on(finished_trials: Any, tmp_path: Path) -> None:
+def test_a_moved_store_still_loads_and_goes_on(recorded: Any, finished_trials: Any, tmp_path: Path) -> None:
     before, after = tmp_path / "before" / "mlruns", tmp_path / "after" / "mlruns"
-    search = write_search(open_store(None, before), finished_trials, tmp_path)
+    search = copied(recorded, before)
     after.parent.mkdir()
     shutil.move(before, after)
     frame = finished_trials.frame
@@ -181,21 +182,16 @@ def test_a_moved_store_still_loads_and_goes_on(finished_trials: Any, tmp_path: P
     assert champion.folder.is_relative_to(after)
     pd.testing.assert_series_equal(champion.predict(frame), Predictor.load(search.champion).predict(frame))
     assert history.load(search.run_ids[1], store=after).folder.is_relative_to(after)
-    code = f"""
-import mlflow
-mlflow.set_tracking_uri("sqlite:///{after}/mlflow.db")
-mlflow.pyfunc.load_model("models:/flowers@champion")
-"""
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=200, capture_output=True)
+    loaded_by_mlflow(f"sqlite:///{after}/mlflow.db", "models:/flowers@champion")
     again = write_search(open_store(None, after), finished_trials, tmp_path / "again")
     assert again.ids.model_version == "2"
     assert not before.exists()
 
 
 def test_a_store_that_was_moved_to_a_folder_of_odd_characters_still_has_its_models(
-    finished_trials: Any, tmp_path: Path
+    recorded: Any, tmp_path: Path
 ) -> None:
-    search = write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path)
+    search = copied(recorded, tmp_path / "mlruns")
     odd = tmp_path / "50%20 #1"
     shutil.move(tmp_path / "mlruns", odd)
     assert history.load("flowers", store=odd).folder.is_relative_to(odd)
@@ -203,15 +199,14 @@ def test_a_store_that_was_moved_to_a_folder_of_odd_characters_still_has_its_mode
     assert history.promote("flowers", search.run_ids[1], store=odd).endswith("2")
 
 
-def test_a_copied_store_leaves_the_original_alone(finished_trials: Any, tmp_path: Path) -> None:
-    write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path)
-    shutil.copytree(tmp_path / "mlruns", tmp_path / "copy")
+def test_a_copied_store_leaves_the_original_alone(recorded: Any, root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "copy")
     assert history.load("flowers", store=tmp_path / "copy").folder.is_relative_to(tmp_path / "copy")
-    assert history.load("flowers", store=tmp_path / "mlruns").folder.is_relative_to(tmp_path / "mlruns")
+    assert history.load("flowers", store=root).folder.is_relative_to(root)
 
 
-def test_a_tampered_model_on_record_is_refused(finished_trials: Any, tmp_path: Path) -> None:
-    search = write_search(open_store(None, tmp_path / "mlruns"), finished_trials, tmp_path)
+def test_a_tampered_model_on_record_is_refused(recorded: Any, tmp_path: Path) -> None:
+    search = copied(recorded, tmp_path / "mlruns")
     folder = history.load(search.run_ids[1], store=tmp_path / "mlruns").folder
     path = folder / "predictor.json"
     path.write_text(path.read_text().replace("setosa", "sertosa"))
@@ -270,7 +265,7 @@ def test_the_pages_are_served_and_end_without_a_trace(root: Path, tmp_path: Path
     import psutil
 
     code = f"""
-from automl.history import serve_ui
+from automl.tracker.library import serve_ui
 
 def announce(server):
     print(server.page.split("/#")[0], flush=True)
@@ -293,10 +288,10 @@ raise SystemExit(serve_ui("flowers", announce=announce, store={str(root)!r}))
         assert family
     finally:
         process.send_signal(signal.SIGINT)
-        code_of_end = process.wait(timeout=60)
+        code_of_end = process.wait(timeout=200)
         process.stdout.close()
     assert code_of_end == 0
-    alive = still_running(family, seconds=10)
+    alive = still_running(family, seconds=60)
     assert not alive
 
 
@@ -330,7 +325,7 @@ def test_the_champion_is_served_over_http(recorded: Any, tmp_path: Path) -> None
                 answer = json.loads(response.read())
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=30)
+            process.wait(timeout=200)
     champion = Predictor.load(recorded.champion)
     expected = champion.predict(recorded.finished.frame)
     assert answer["predictions"] == [{"species": label} for label in expected]
@@ -370,7 +365,7 @@ def test_a_tracking_server_takes_a_whole_search(finished_trials: Any, tmp_path: 
             assert "Traceback" in failed.traceback
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=30)
+            process.wait(timeout=200)
 
 
 def _answers(address: str, *, seconds: float) -> bool:

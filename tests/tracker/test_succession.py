@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from searched import write_search
+from searched import RecordedSearch, copied, write_search
 
 from automl.core.errors import UsageError
 from automl.tracker import open_store
@@ -28,12 +29,13 @@ def judged(found: Gain | str) -> Judge:
 class Store:
     """A store with one search, version 1 of which is the champion, and its client."""
 
-    def __init__(self, finished: Any, folder: Path) -> None:
+    def __init__(self, recorded: RecordedSearch, folder: Path) -> None:
         from mlflow import MlflowClient
 
-        self.finished, self.folder = finished, folder
-        self.location = open_store(None, folder / "mlruns")
-        self.first = self.search().ids
+        first = copied(recorded, folder / "mlruns")
+        models = {number: first.finished.trials[number] for number in (1, 2)}
+        self.finished, self.folder = replace(first.finished, trials=models), folder
+        self.location, self.first = first.location, first.ids
         self.client = MlflowClient(self.location.uri, self.location.uri)
 
     def search(self, found: Gain | str = "unused", **options: Any) -> Any:
@@ -46,8 +48,8 @@ class Store:
 
 
 @pytest.fixture
-def store(finished_trials: Any, tmp_path: Path) -> Store:
-    return Store(finished_trials, tmp_path)
+def store(recorded: RecordedSearch, tmp_path: Path) -> Store:
+    return Store(recorded, tmp_path)
 
 
 def test_a_worse_result_is_registered_and_the_champion_stays(store: Store) -> None:
