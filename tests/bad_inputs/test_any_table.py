@@ -164,7 +164,7 @@ def assert_trains_or_is_refused(
         assert set(predicted) <= set(model.classes) or not model.classes
 
 
-@few(60)
+@few(30)
 @given(frames, targets, st.booleans())
 def test_any_frame_trains_or_is_refused_with_a_place(
     frame: pd.DataFrame, target: list[Any], as_category: bool
@@ -175,7 +175,7 @@ def test_any_frame_trains_or_is_refused_with_a_place(
     assert_trains_or_is_refused(frame, values, LINEAR)
 
 
-@few(80)
+@few(40)
 @given(
     frames,
     targets,
@@ -297,7 +297,7 @@ def test_columns_of_every_dtype_train_or_are_refused(how: str, role: str, tmp_pa
         assert {told(label) for label in predicted} <= {told(label) for label in frame["y"]}
 
 
-@few(40)
+@few(20)
 @given(label_sets, st.booleans())
 def test_labels_come_back_as_they_were(labels: list[Any], through_a_file: bool) -> None:
     assume(len({told(label).casefold() for label in labels}) == len(labels))
@@ -353,7 +353,7 @@ CASTS = {
 }
 
 
-@few(120)
+@few(60)
 @given(st.data())
 def test_predictions_do_not_depend_on_order_types_extras_or_index(aligned: Any, data: st.DataObject) -> None:
     frame, model = aligned
@@ -377,7 +377,7 @@ def test_predictions_do_not_depend_on_order_types_extras_or_index(aligned: Any, 
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=0, atol=1e-9)
 
 
-@few(60)
+@few(30)
 @given(frames)
 def test_any_rows_are_predicted_or_refused_with_a_place(aligned: Any, frame: pd.DataFrame) -> None:
     _, model = aligned
@@ -392,7 +392,7 @@ def test_any_rows_are_predicted_or_refused_with_a_place(aligned: Any, frame: pd.
     assert predicted.notna().all()
 
 
-@few(40)
+@few(25)
 @given(frames)
 def test_parquet_reads_back_what_pandas_wrote(frame: pd.DataFrame) -> None:
     with tempfile.TemporaryDirectory() as name:
@@ -435,7 +435,7 @@ def test_many_more_examples(check: Any) -> None:
     "family", sorted(name for name, family in families().items() if Kind.NUMBER in family.kinds)
 )
 def test_any_frame_trains_in_every_family(family: str) -> None:
-    @few(40)
+    @few(20)
     @given(frames, targets)
     def check(frame: pd.DataFrame, target: list[Any]) -> None:
         assume("y" not in frame.columns)

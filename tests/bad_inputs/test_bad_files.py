@@ -162,10 +162,9 @@ TABLE_FAMILIES = sorted(name for name, family in families().items() if Kind.NUMB
 @pytest.mark.parametrize("family", TABLE_FAMILIES)
 def test_case_14_odd_names_work_in_every_family(family, oddly_named, tmp_path):
     from searched import finish_trials
+    from shortened import short_candidate
 
-    from automl.core.trial import Candidate
-
-    finished = finish_trials(oddly_named, "🙂", [Candidate(family)], tmp_path)
+    finished = finish_trials(oddly_named, "🙂", [short_candidate(family)], tmp_path)
     result = finished.trials[0].result
     assert result.status.value == "done", result.error
 

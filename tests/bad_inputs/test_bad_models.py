@@ -252,13 +252,13 @@ def test_case_76_a_forged_description_is_refused_or_loads_without_harm(model, na
 )
 def test_case_76_a_pickle_in_the_place_of_any_familys_file_is_never_run(family, frame, tmp_path):
     from searched import finish_trials
+    from shortened import short_candidate
 
-    from automl.core.trial import Candidate
     from automl.model.predictor import PredictorSource, build_predictor
 
     mark = tmp_path / "exploded"
     data = frame.drop(columns="price")
-    finished = finish_trials(data, "y", [Candidate(family)], tmp_path / "work")
+    finished = finish_trials(data, "y", [short_candidate(family)], tmp_path / "work")
     source = Path(finished.trials[0].result.model_folder)
     place = tmp_path / "model"
     build_predictor(

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -32,13 +33,20 @@ def misbehaving(tmp_path: Path) -> Iterator[None]:
         yield
 
 
+def quick(workers: int, **given: Any) -> LocalExecutor:
+    """One that loads at its start what the simplest models need: torch, for one, takes seconds."""
+    executor = LocalExecutor(workers, **given)
+    executor.warm(())
+    return executor
+
+
 def only_result(executor: LocalExecutor) -> Result:
     (end,) = (event for event in finish(executor) if isinstance(event, Finished))
     return end.result
 
 
 def test_contract() -> None:
-    check_executor(lambda: LocalExecutor(2, memory_bytes=GIBIBYTE))
+    check_executor(lambda: quick(2, memory_bytes=GIBIBYTE))
 
 
 @pytest.mark.slow
@@ -56,7 +64,7 @@ def test_a_spawned_worker_runs_trials(tmp_path: Path, problem: Path) -> None:
 def test_killed_worker_is_named_with_its_signal_and_its_last_words(
     tmp_path: Path, problem: Path, misbehaving: None
 ) -> None:
-    with LocalExecutor(1) as executor:
+    with quick(1) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "misbehaving", mode="crash"))
         result = only_result(executor)
@@ -72,6 +80,12 @@ def wait_for_life(executor: LocalExecutor, *numbers: int) -> None:
         silent -= {event.number for event in executor.wait(30) if isinstance(event, Progress)}
 
 
+def wait_for_words(executor: LocalExecutor, words: str) -> None:
+    """Until a worker has printed them."""
+    while not any(words in log.read_text() for log in executor._folder.glob("worker-*.log")):
+        executor.wait(0.2)
+
+
 def kill_worker(executor: LocalExecutor) -> None:
     """Wait for a sign of life of the only trial, and kill its worker."""
     wait_for_life(executor, 1)
@@ -83,7 +97,7 @@ def kill_worker(executor: LocalExecutor) -> None:
 def test_a_trial_whose_worker_is_killed_from_outside_runs_again_once(
     tmp_path: Path, problem: Path, misbehaving: None
 ) -> None:
-    with LocalExecutor(1) as executor:
+    with quick(1) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "misbehaving", mode="obey"))
         kill_worker(executor)
@@ -96,11 +110,13 @@ def test_a_trial_whose_worker_is_killed_from_outside_runs_again_once(
 def test_the_machine_running_full_ends_the_largest_trial(
     tmp_path: Path, problem: Path, misbehaving: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with LocalExecutor(2) as executor:
+    with quick(2) as executor:
         executor.start(problem)
-        executor.submit(ticket(tmp_path, 1, "misbehaving", mode="hoard"))
         executor.submit(ticket(tmp_path, 2, "misbehaving", mode="obey"))
-        executor.wait(3)
+        wait_for_life(executor, 2)
+        executor.submit(ticket(tmp_path, 1, "misbehaving", mode="hoard"))
+        wait_for_words(executor, "about to hoard")
+        executor.wait(1)
         # A machine cannot be filled in a test: this one says that it is.
         monkeypatch.setattr("automl.executors.local.available_bytes", lambda: 1 << 20)
         ended: list[Finished] = []
@@ -129,11 +145,13 @@ def test_workers_die_with_a_killed_controller(tmp_path: Path, problem: Path, mis
         "from automl.executors.local import LocalExecutor\n"
         "from automl.testing.executors import ticket\n"
         "executor = LocalExecutor(2)\n"
+        "executor.warm(())\n"
         f"executor.start(Path({str(problem)!r}))\n"
         f"executor.submit(ticket(Path({str(tmp_path)!r}), 1, 'misbehaving', mode='hang'))\n"
-        "executor.wait(4)\n"
+        "while not any('about to' in log.read_text() for log in executor._folder.glob('worker-*.log')):\n"
+        "    executor.wait(0.2)\n"
         "print('running', flush=True)\n"
-        "executor.wait(60)\n"
+        "executor.wait(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -153,6 +171,7 @@ def test_an_unguarded_script_runs_once(tmp_path: Path, problem: Path, way: str) 
         "from automl.executors.local import LocalExecutor\n"
         "from automl.testing.executors import finish, ticket\n"
         "with LocalExecutor(2) as executor:\n"
+        "    executor.warm(())\n"
         f"    executor.start(Path({str(problem)!r}))\n"
         f"    executor.submit(ticket(Path({str(tmp_path)!r}), 1, 'dummy'))\n"
         "    print(finish(executor)[-1].result.status)\n"
@@ -169,7 +188,7 @@ def test_an_unguarded_script_runs_once(tmp_path: Path, problem: Path, way: str) 
 
 
 def test_ctrl_c_reaches_the_controller_alone(tmp_path: Path, problem: Path, misbehaving: None) -> None:
-    with LocalExecutor(1) as executor:
+    with quick(1) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "misbehaving", mode="obey"))
         wait_for_life(executor, 1)
@@ -221,7 +240,7 @@ def test_libraries_that_would_load_too_long_are_left_alone_and_a_trial_that_need
 
 
 def test_threads_are_those_of_the_problem(tmp_path: Path, problem: Path) -> None:
-    with LocalExecutor(1) as executor:
+    with quick(1) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "dummy"))
         assert only_result(executor).status is Status.DONE

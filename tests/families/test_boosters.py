@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shortened import shortened
 from sklearn import datasets
 
 from automl.controller.strategy.spaces import load_space
@@ -257,7 +258,7 @@ def test_default_portfolio_and_random_draws_all_fit(name: str, data: str) -> Non
 
 @pytest.mark.parametrize("name", BOOSTERS)
 def test_the_contract_of_families_is_kept(name: str) -> None:
-    check_family(family(name), space=load_space(name, family(name).params))
+    check_family(shortened(family(name), n_rounds=40), space=load_space(name, family(name).params))
 
 
 @pytest.mark.parametrize(

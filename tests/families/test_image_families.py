@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,16 +88,25 @@ def fit(name: str, rows: Table, target: np.ndarray, task: Task, **how: Any) -> A
     return family.fit(family.params(**{**QUICK[name], **how}), rows, target, task, context)
 
 
-@by_family
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_it_learns_saves_and_loads(name: str, task: Task, pictures: Any, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def classifier(pictures: Any) -> Callable[[str], Any]:
+    """A family's model of three classes by the seed 1; each is trained once."""
+    rows, kinds, _ = pictures
+    return functools.cache(lambda name: fit(name, rows, kinds, TASKS["multiclass"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("image_probe", "binary"), *((name, task) for name in QUICK for task in ("multiclass", "regression"))],
+)
+def test_it_learns_saves_and_loads(
+    name: str, task: str, pictures: Any, classifier: Any, tmp_path: Path
+) -> None:
     rows, kinds, files = pictures
-    target = target_of(task, kinds)
-    model = fit(name, rows, target, task)
+    target = target_of(TASKS[task], kinds)
+    model = classifier(name) if task == "multiclass" else fit(name, rows, target, TASKS[task])
+    check_learned(model, rows, target, TASKS[task])
     predictions = model.predict(rows)
-    assert predictions.shape == (ROWS, task.n_outputs)
-    blind = np.tile(task.constant_prediction(target), (ROWS, 1))
-    assert task.row_losses(target, predictions).mean() < 0.9 * task.row_losses(target, blind).mean()
     model.save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json"}
     loaded = families()[name].load(tmp_path)
@@ -108,11 +119,18 @@ def test_it_learns_saves_and_loads(name: str, task: Task, pictures: Any, tmp_pat
         )
 
 
+def check_learned(model: Any, rows: Table, target: np.ndarray, task: Task) -> None:
+    predictions = model.predict(rows)
+    assert predictions.shape == (ROWS, task.n_outputs)
+    blind = np.tile(task.constant_prediction(target), (ROWS, 1))
+    assert task.row_losses(target, predictions).mean() < 0.9 * task.row_losses(target, blind).mean()
+
+
 @by_family
-def test_the_same_seed_gives_the_same_net(name: str, pictures: Any) -> None:
+def test_the_same_seed_gives_the_same_net(name: str, pictures: Any, classifier: Any) -> None:
     rows, kinds, _ = pictures
-    first, second = (fit(name, rows, kinds, TASKS["multiclass"]).predict(rows) for _ in range(2))
-    np.testing.assert_allclose(first, second, atol=1e-5)
+    again = fit(name, rows, kinds, TASKS["multiclass"])
+    np.testing.assert_allclose(again.predict(rows), classifier(name).predict(rows), atol=1e-5)
 
 
 @by_family
@@ -122,15 +140,16 @@ def test_it_stops_when_asked(name: str, pictures: Any) -> None:
         began = time.monotonic()
         with contextlib.suppress(TrialStopped):  # a linear head may be there at once
             fit(name, rows, kinds, TASKS["multiclass"], context=context)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
 
-@by_family
+@pytest.mark.parametrize("name", ["image_tail", "image_finetune"])
 def test_a_deadline_shortens_the_training(name: str, pictures: Any) -> None:
     rows, kinds, _ = pictures
-    context = FitContext(seed=1, deadline=time.monotonic() + 20)
-    fit(name, rows, kinds, TASKS["multiclass"], context=context)
-    assert time.monotonic() < context.deadline + 3
+    context = FitContext(seed=1, deadline=time.monotonic() + 2)
+    model = fit(name, rows, kinds, TASKS["multiclass"], context=context, epochs=500)
+    assert context.facts["epochs"] < 500
+    assert model.predict(rows).shape == (ROWS, 3)
 
 
 @by_family
@@ -158,9 +177,9 @@ def test_every_setting_of_the_portfolio_binds(name: str) -> None:
 
 
 @by_family
-def test_the_place_of_a_class_in_a_picture_is_shown(name: str, pictures: Any) -> None:
+def test_the_place_of_a_class_in_a_picture_is_shown(name: str, pictures: Any, classifier: Any) -> None:
     rows, kinds, _ = pictures
-    model = fit(name, rows, kinds, TASKS["multiclass"])
+    model = classifier(name)
     places = np.array([0, 5])
     seen = pictures_of(rows.images[0], stored_side(rows.images[0]))
     shown, heat = class_maps(model, seen, places, kinds[places])
@@ -184,12 +203,15 @@ def test_a_trained_head_beats_chance(pictures: Any) -> None:
     assert (model.predict(rows).argmax(axis=1) == kinds).mean() > 0.6
 
 
-def test_features_are_kept_for_the_next_trial(pictures: Any) -> None:
+def test_features_are_kept_for_the_next_trial(pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, kinds, _ = pictures
     fit("image_probe", rows, kinds, TASKS["multiclass"], px=96)
-    began = time.process_time()
+
+    def computed(*_: Any) -> None:
+        raise AssertionError("the net is asked again")
+
+    monkeypatch.setattr("automl.families.nets.images.features._run", computed)
     fit("image_probe", rows, kinds, TASKS["multiclass"], px=96, c=1.0)
-    assert time.process_time() - began < 1.0
 
 
 def test_complete_cycles_follow_each_other_while_there_is_time(pictures: Any) -> None:

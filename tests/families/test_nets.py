@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shortened import shortened
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from automl.controller.strategy.spaces import load_space
@@ -64,7 +65,7 @@ def test_reference_scores(family: Any, name: str) -> None:
 
 @by_family
 def test_the_family_keeps_the_contract(family: Any) -> None:
-    check_family(family)
+    check_family(shortened(family, epochs=4))
 
 
 @by_family
