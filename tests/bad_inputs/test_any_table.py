@@ -421,8 +421,7 @@ def test_many_more_examples(check: Any) -> None:
         "-m",
         "pytest",
         "-q",
-        "-p",
-        "no:cacheprovider",
+        *("-n", "0", "-p", "no:cacheprovider"),
         f"{__file__}::{check.__name__}",
     ]
     environment = {**os.environ, "AUTOML_EXAMPLES": os.environ.get("AUTOML_MANY_EXAMPLES", "500")}
