@@ -86,13 +86,26 @@ def report_of(searched, folder: Path, **given: object) -> tuple[str, Page]:
     return text, Page(text)
 
 
+@pytest.fixture(scope="module")
+def report(request, tmp_path_factory):
+    """The report of a search by its fixture's name; each is made once."""
+    made: dict[str, tuple[str, Page]] = {}
+
+    def of(which: str) -> tuple[str, Page]:
+        if which not in made:
+            made[which] = report_of(request.getfixturevalue(which), tmp_path_factory.mktemp(which))
+        return made[which]
+
+    return of
+
+
 SILENT = {"parameters", "failures"}  # where there is nothing to say
 KINDS = ("binary", "multiclass", "regression", "images")
 
 
 @pytest.mark.parametrize("which", KINDS)
-def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which, request, tmp_path):
-    text, page = report_of(request.getfixturevalue(which), tmp_path)
+def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which, report):
+    text, page = report(which)
     assert page.problems == []
     assert {"script", "link", "iframe", "object", "embed", "base"} & page.tags == set()
     assert ("img" in page.tags) == (which == "images")
@@ -115,8 +128,8 @@ def test_a_strict_parser_finds_no_fault(which, request, tmp_path):
     assert parser.errors == []
 
 
-def test_names_from_the_data_are_text_and_nothing_else(multiclass, tmp_path):
-    text, page = report_of(multiclass, tmp_path)
+def test_names_from_the_data_are_text_and_nothing_else(report):
+    text, page = report("multiclass")
     words = " ".join(page.text)
     assert HOSTILE_COLUMN in words
     assert HOSTILE_CLASS in words
@@ -126,8 +139,8 @@ def test_names_from_the_data_are_text_and_nothing_else(multiclass, tmp_path):
     assert "日本語" in words
 
 
-def test_the_sentences_say_what_the_summary_says(regression, tmp_path):
-    _, page = report_of(regression, tmp_path)
+def test_the_sentences_say_what_the_summary_says(regression, report):
+    _, page = report("regression")
     words = " ".join(page.text)
     best = regression.result.best
     assert f"rmse {best.validation:.5g}" in words
@@ -136,8 +149,8 @@ def test_the_sentences_say_what_the_summary_says(regression, tmp_path):
     assert all(f"#{member.trial}" in words for member in best.members)
 
 
-def test_the_threshold_in_use_is_shown(binary, tmp_path):
-    _, page = report_of(binary, tmp_path)
+def test_the_threshold_in_use_is_shown(report):
+    _, page = report("binary")
     words = " ".join(page.text)
     assert "counts as yes from a probability of" in words
     assert "chosen on held-out rows for the metric" in words
@@ -188,7 +201,7 @@ def test_the_report_lies_on_the_run_too(binary, tmp_path):
 
 
 @pytest.mark.parametrize("which", KINDS)
-def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(which, request, tmp_path):
+def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(which, request, report):
     from xml.etree import ElementTree
 
     from automl.tracker import locate_store
@@ -196,7 +209,7 @@ def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(wh
     from automl.tracker.query import Record
 
     searched = request.getfixturevalue(which)
-    text, _ = report_of(searched, tmp_path)
+    text, _ = report(which)
     record, run_id = Record(locate_store(None, searched.store)), searched.result.run_id
     note = record.run(run_id).data.tags["mlflow.note.content"]
     shown = re.findall(r"!\[\]\(get-artifact\?path=plots%2F([a-z]+)\.svg&run_uuid=(\w+)\)", note)
@@ -299,7 +312,7 @@ def test_a_search_loads_no_plotting_library():
     assert done.returncode == 0, done.stderr
 
 
-def test_one_duration_of_a_search_is_everywhere_the_same(regression, tmp_path):
+def test_one_duration_of_a_search_is_everywhere_the_same(regression, report):
     import io
 
     from automl.cli.descriptions import print_description
@@ -314,14 +327,14 @@ def test_one_duration_of_a_search_is_everywhere_the_same(regression, tmp_path):
     shown, closing = io.StringIO(), io.StringIO()
     print_description(described, shown, as_json=False)
     summarise(regression.result, closing)
-    _, page = report_of(regression, tmp_path)
+    _, page = report("regression")
     for text in (shown.getvalue(), closing.getvalue(), regression.result._repr_html_(), " ".join(page.text)):
         assert duration(seconds) in text
     assert f"Where every second of {duration(seconds)} went" in " ".join(page.text)
 
 
-def test_the_champion_is_the_leaderboards_first_row_with_its_members_weights(multiclass, tmp_path):
-    text, _ = report_of(multiclass, tmp_path)
+def test_the_champion_is_the_leaderboards_first_row_with_its_members_weights(multiclass, report):
+    text, _ = report("multiclass")
     board = text[text.index('id="leaderboard"') : text.index('id="search"')]
     first, *rest = re.findall(r"<tr>(.*?)</tr>", board[board.index("<tbody>") : board.index("</tbody>")])
     assert "<b>champion</b>" in first
@@ -331,8 +344,8 @@ def test_the_champion_is_the_leaderboards_first_row_with_its_members_weights(mul
     assert sum(weights) == pytest.approx(100)
 
 
-def test_a_section_without_content_is_left_out_and_the_end_is_explained(regression, tmp_path):
-    _, page = report_of(regression, tmp_path)
+def test_a_section_without_content_is_left_out_and_the_end_is_explained(report):
+    _, page = report("regression")
     assert SILENT & set(page.ids) == set()
     words = " ".join(page.text)
     assert "It ended because 5 trials were asked for." in words
@@ -404,10 +417,10 @@ def test_columns_are_counted_as_inputs_and_those_left_out():
     assert columns_words([{"kind": "number"}]) == "1 input column (1 number)"
 
 
-def test_every_wide_plot_has_a_twin_for_phones_that_is_no_file_of_its_own(regression, tmp_path):
+def test_every_wide_plot_has_a_twin_for_phones_that_is_no_file_of_its_own(report):
     from automl.report.figures.files import plots_of_page
 
-    text, _ = report_of(regression, tmp_path)
+    text, _ = report("regression")
     drawn = set(re.findall(r'data-plot="([^"]+)"', text))
     assert {"history-narrow", "front-narrow", "seconds-narrow"} <= drawn
     assert set(plots_of_page(text)) == {name for name in drawn if not name.endswith("-narrow")}
