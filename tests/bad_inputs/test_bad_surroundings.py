@@ -36,7 +36,7 @@ def test_case_73_the_wall_clock_is_read_for_the_record_only():
         "cli/search.py": "the age of this process, which the system states in wall time",
         "cli/events.py": "when events happened, for who reads them",
         "controller/search.py": "when the search began, for the record",
-        "controller/folder.py": "when the search ended; the age of a file, which the system states in wall time",
+        "controller/folder.py": "when the search ended; the age of a file, which is stated in wall time",
         "controller/upkeep.py": "the age of searches, for who clears them",
         "core/pace.py": "the age of a process where the system keeps no count of waiting",
         "families/nets/images/costs.py": "the age of a measurement, which outlives the process",
