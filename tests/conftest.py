@@ -2,12 +2,16 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
-# Before a library starts its threads: those that wait must sleep. Two processes of tests have two cores, and
-# a search of linear models and LightGBM in one of them took 77 s of processor time where spinning threads
-# waited for one another, and 6 s in workers, whose threads sleep.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before a library starts its threads: each process of tests computes with one. Several of them share the
+# cores, and threads that wait for one another spin: a search of five linear models in this process took 27 s of
+# processor time beside other work, and 7 s with one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import settings
 from searched import _no_tracking_server, finished_trials, fresh_trials, recorded
 
@@ -20,3 +24,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same examples in every run, so that a change and not a draw turns a test red; `-m slow` draws new ones.
 settings.register_profile("stable", derandomize=True)
 settings.load_profile("stable")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Searches in the tests' own process compute with one thread, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("automl.executors.inline.cores", lambda: 1)
+        yield
