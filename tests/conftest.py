@@ -4,9 +4,9 @@ import os
 import signal
 from collections.abc import Iterator
 
-# Before a library starts its threads: each process of tests computes with one. Several of them share the
-# cores, and threads that wait for one another spin: a search of five linear models in this process took 27 s of
-# processor time beside other work, and 7 s with one thread.
+# Before a library starts its threads: each process of tests computes with one. Several processes share the
+# cores, and threads that wait for one another spin: a search of five linear models took 27 s of processor
+# time beside other work, and 7 s with one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
