@@ -143,15 +143,6 @@ def test_it_stops_when_asked(name: str, pictures: Any) -> None:
         assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize("name", ["image_tail", "image_finetune"])
-def test_a_deadline_shortens_the_training(name: str, pictures: Any) -> None:
-    rows, kinds, _ = pictures
-    context = FitContext(seed=1, deadline=time.monotonic() + 2)
-    model = fit(name, rows, kinds, TASKS["multiclass"], context=context, epochs=500)
-    assert context.facts["epochs"] < 500
-    assert model.predict(rows).shape == (ROWS, 3)
-
-
 @by_family
 def test_a_class_that_is_absent_has_its_column(name: str, pictures: Any) -> None:
     rows, kinds, _ = pictures
