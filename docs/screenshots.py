@@ -31,7 +31,7 @@ class Watching(LiveView):
     """Keeps the last picture in which two trials ran, past the middle of the search."""
 
     def __init__(self, nowhere: Any) -> None:
-        super().__init__(Console(file=nowhere, width=COLUMNS, force_terminal=True), memory_bytes=8 << 30)
+        super().__init__(Console(file=nowhere, width=COLUMNS, force_terminal=True))
         self.kept: Snapshot | None = None
 
     def ticked(self) -> None:

@@ -46,7 +46,7 @@ class Snapshot:
         ``(seconds, score)`` of the best trial or ensemble, each time that it changed.
     ensemble, weights:
         Of the best ensemble: its score, and its weights by trial number.
-    memory:
+    memory_bytes, memory_limit:
         Bytes in use by the workers and allowed; 0 for unknown.
     """
 
@@ -61,7 +61,8 @@ class Snapshot:
     best: Sequence[tuple[float, float]]
     ensemble: float | None = None
     weights: Mapping[int, float] = field(default_factory=dict)
-    memory: tuple[int, int] = (0, 0)
+    memory_bytes: int = 0
+    memory_limit: int = 0
     interrupted: bool = False
 
 
@@ -128,7 +129,7 @@ def _counts(shot: Snapshot) -> Text:
             text.append(f"{count} {status.value}", style=styles.get(status, ""))
             text.append("   ")
     text.append(f"{len(shot.running)} running")
-    used, allowed = shot.memory
+    used, allowed = shot.memory_bytes, shot.memory_limit
     if used:
         text.append(f"   memory {size_text(used)}", style="")
         if allowed:

@@ -40,13 +40,13 @@ class LiveView(View):
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._plain = not console.encoding.lower().startswith("utf")
         self._trials = trials
-        self._memory = (0, 0)
+        self._memory_bytes = self._memory_limit = 0
         self._drawn = self._measured = 0.0
         self._bar = 0
 
     def placed(self, capacity: Capacity) -> None:
         """Show the limit of the memory beside what is in use."""
-        self._memory = (self._memory[0], capacity.memory_bytes)
+        self._memory_limit = capacity.memory_bytes
 
     def preparing(self, fraction: float, message: str) -> None:
         """A bar that is written over."""
@@ -80,7 +80,7 @@ class LiveView(View):
             self._drawn = now
             if now - self._measured > _MEMORY_SECONDS:
                 self._measured = now
-                self._memory = (memory_in_use(), self._memory[1])
+                self._memory_bytes = memory_in_use()
             self._live.update(self._picture(), refresh=True)
 
     def close(self) -> None:
@@ -101,7 +101,8 @@ class LiveView(View):
             best=tuple(self.curve),
             ensemble=self.ensemble,
             weights=self.weights,
-            memory=self._memory,
+            memory_bytes=self._memory_bytes,
+            memory_limit=self._memory_limit,
             interrupted=bool(self._signal),
         )
 

@@ -51,7 +51,7 @@ def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
         "best": [(4.0, 0.6), (9.0, 0.91), (30.0, 0.95), (52.0, 0.98594)],
         "ensemble": 0.98594,
         "weights": {19: 0.6, 3: 0.4},
-        "memory": (2_100_000_000, 15_400_000_000),
+        **{"memory_bytes": 2_100_000_000, "memory_limit": 15_400_000_000},
     }
     return Snapshot(ended=ended, running=workers, **{**values, **given})  # type: ignore[arg-type]
 
@@ -107,7 +107,7 @@ def test_names_are_no_markup_and_ascii_terminals_get_no_braille():
 
 
 def test_the_first_moments_have_a_picture_too():
-    text = "\n".join(drawn(shot(trials=0, running=0, best=[], ensemble=None, weights={}, memory=(0, 0)), 80))
+    text = "\n".join(drawn(shot(trials=0, running=0, best=[], ensemble=None, weights={}, memory_bytes=0), 80))
     assert "no trial is back yet" in text
     assert "starting the workers" in text
 
