@@ -42,7 +42,7 @@ STAGES = (
         "catboost",
     ),
     # Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
-    ("torch", "torch._dynamo", "tabm", "safetensors.torch"),
+    ("torch", "torch._dynamo", "safetensors.torch"),
 )
 # What a stage takes of a processor, by all before it (measured: 1.0, 1.7 and 6 s).
 WORK = (1.7, 2.2)
