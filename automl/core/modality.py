@@ -66,7 +66,7 @@ class OpenedFiles(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class FilesToOpen:
-    """What opening the files of a table is given.
+    """A table whose files are to be opened, and how.
 
     Attributes
     ----------
@@ -232,6 +232,6 @@ TABLES = Modality(name="tables", kind="")
 
 
 def named(reference: str) -> Any:
-    """What ``module:attribute`` names."""
+    """The value that ``module:attribute`` names."""
     module, _, attribute = reference.partition(":")
     return getattr(import_module(module), attribute)

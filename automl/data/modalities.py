@@ -61,7 +61,8 @@ def kind_named(name: str) -> str:
     broken = next((item.error for item in broken_modalities() if item.name == name), None)
     if broken is not None:
         raise UsageError(f"The plug-in for the column kind {name!r} is broken: {broken}")
-    raise UsageError(f"There is no column kind {name!r}. {did_you_mean(name, [*Kind, *modalities()])}")
+    kinds = dict.fromkeys([*Kind, *modalities()])
+    raise UsageError(f"There is no column kind {name!r}. {did_you_mean(name, kinds)}")
 
 
 def read_folder(path: Path) -> tuple[Modality, FolderTable]:

@@ -1,4 +1,4 @@
-"""What a predictor of files takes: a folder, files, their contents in memory, or a table with paths."""
+"""Inputs of a predictor of files: a folder, files, their contents in memory, or a table with paths."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ def file_columns(layout: Layout) -> dict[str, str]:
 
 
 def unreadable(cells: Sequence[Any], kind: str) -> Mapping[int, str]:
-    """Why some of these cells of a column of files cannot be read, by their place."""
+    """Reasons why some of these cells of a column of files cannot be read, by their place."""
     found = modalities()[kind].unreadable
     return {} if found is None else found(cells)
 
 
 def modality_of_rows(layout: Layout) -> Modality:
-    """What rows are for a model, and how hints name new ones: files alone, else a table."""
+    """The modality by which hints name a model's rows and new data: that of files alone, else of tables."""
     columns = file_columns(layout)
     return modality_of(set(columns.values()), alone=True) if tuple(columns) == layout.inputs else TABLES
 
 
 def place_of_new_rows(layout: Layout) -> str:
-    """How a hint names what a model predicts: a folder for images alone, else a table."""
+    """The name of new data in a hint: a folder for images alone, else a table."""
     return modality_of_rows(layout).example
 
 

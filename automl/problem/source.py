@@ -90,7 +90,7 @@ class Source:
         return found if kept is None else found[kept]
 
     def findings_on(self, frame: pd.DataFrame, labels: npt.NDArray[Any]) -> list[Finding]:
-        """What is to be said of the files of these rows."""
+        """Findings on the files of these rows."""
         copies = (opened.copies(frame, labels, self.parts(frame)) for opened in self.files.values())
         return [*self.findings, *(finding for found in copies for finding in found)]
 
@@ -117,7 +117,7 @@ def read_data(
 
 
 def is_folder(source: Any) -> bool:
-    """Whether a source is a folder, which can only be one of files."""
+    """Tell whether a source is a folder, which can only be one of files."""
     return isinstance(source, str | os.PathLike) and Path(source).is_dir()
 
 

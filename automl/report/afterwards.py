@@ -37,7 +37,7 @@ def state_duration(location: StoreLocation, run_id: str, seconds: float) -> None
 
 
 def sheets_of(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
-    """What the modalities of the judged rows show of them: files by their names on the search's run."""
+    """Sheets of the judged rows, made by their modalities: files by their names on the search's run."""
     if evidence.sample is None:
         return {}
     found: dict[str, bytes] = {}

@@ -18,7 +18,7 @@ from automl.tracker.material import Material
 
 
 def captions() -> dict[str, str]:
-    """What may lie on a search's run to be shown, and what it shows; the sheets of all modalities."""
+    """Captions of the sheets that may lie on a search's run, of all modalities, by their names."""
     return {name: caption for item in modalities().values() for name, caption in item.captions.items()}
 
 

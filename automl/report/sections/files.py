@@ -1,4 +1,4 @@
-"""What files of one kind, such as images, show of the result: a section for each modality."""
+"""Sections on files, one for each modality: sheets that show the result on some of them."""
 
 from __future__ import annotations
 
