@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automl.core.imports import lazy_names
+from automl.core.lazy_imports import lazy_names
 from automl.core.version import __version__
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automl.core.imports import lazy_names
+from automl.core.lazy_imports import lazy_names
 
 if TYPE_CHECKING:
-    from automl.controller.strategy.space import SearchSpace
-    from automl.controller.strategy.spaces import load_space
+    from automl.controller.strategy.search_space import SearchSpace
+    from automl.controller.strategy.space_files import load_space
     from automl.core.built_in_tasks import (
         BinaryTask,
         ClassificationTask,
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
         Modality,
         OpenedFiles,
     )
-    from automl.core.pace import Meter, share_of
     from automl.core.predictions import Answer, Link, Loss, Predictions, finite_predictions
+    from automl.core.processor_share import Meter, share_of
     from automl.core.table import Column, Features, Kind, Table
     from automl.core.task_choice import (
         TASK_GROUP,
@@ -129,8 +129,8 @@ _HOMES = {
     "automl.core.folds": "Fold Split",
     "automl.core.typed_values": "field_defaults field_types",
     "automl.families": "families refresh_families",
-    "automl.controller.strategy.space": "SearchSpace",
-    "automl.controller.strategy.spaces": "load_space",
+    "automl.controller.strategy.search_space": "SearchSpace",
+    "automl.controller.strategy.space_files": "load_space",
     # What an executor is
     "automl.executors.base": "EXECUTOR_GROUP Allowance Capacity Executor ExecutorType settled",
     "automl.executors": "executor_types refresh_executors",
@@ -138,7 +138,7 @@ _HOMES = {
     "automl.executors.prepared_cache": "PreparedCache",
     "automl.problem.problem": "Problem",
     "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Result Status Ticket",
-    "automl.core.pace": "Meter share_of",
+    "automl.core.processor_share": "Meter share_of",
     "automl.core.machine": "GIBIBYTE cores",
     # What a kind of data is
     "automl.core.modality": (

@@ -177,8 +177,8 @@ def _tracking(folder: Path) -> float:
 
     from automl.core.trial import Candidate, Scores, Ticket, Trial
     from automl.executors.evaluate import Control, evaluate
+    from automl.problem.fold_rules import SplitPlan, make_split
     from automl.problem.problem import Problem
-    from automl.problem.splits import SplitPlan, make_split
     from automl.tracker import DatasetRecord, SearchRecord, SearchSummary, Tracker, open_store
 
     table, target, task = _problem(500)

@@ -17,7 +17,7 @@ from rich.terminal_theme import MONOKAI
 
 import automl
 from automl.cli.examples import write_example
-from automl.cli.live import Snapshot, picture
+from automl.cli.live_picture import Snapshot, picture
 from automl.cli.live_view import LiveView
 from automl.report.build import write_report
 from automl.tracker.library import ui_server

@@ -98,8 +98,8 @@ def finish_trials(frame: pd.DataFrame, target: str, candidates: list[Any], folde
     from automl.core.trial import Scores, Ticket, Trial
     from automl.data.layout import Layout
     from automl.executors.evaluate import Control, evaluate
+    from automl.problem.fold_rules import SplitPlan, make_split
     from automl.problem.problem import Problem
-    from automl.problem.splits import SplitPlan, make_split
 
     task = choose_task(frame[target].to_numpy()).task
     layout = Layout.infer(frame, target=target)

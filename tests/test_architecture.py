@@ -42,7 +42,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "mana
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 UNSAFE_CALLS = {("joblib", "load"), ("torch", "load")}
 # Clean up after whatever came and raise it again.
-CLEANING = {"tracker.query", "tracker.writer"}
+CLEANING = {"tracker.reading.query", "tracker.writing.writer"}
 MODULE_LINES = 450
 FUNCTION_LINES = 60
 POSITIONAL_ARGUMENTS = 7

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.options import check_options
+from automl.cli.click_options import check_options
 from automl.cli.terminal import printable
 
 if TYPE_CHECKING:

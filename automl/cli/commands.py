@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from automl.cli.browse import COMMANDS as RECORD
 from automl.cli.check import check
 from automl.cli.examples import example
 from automl.cli.executors import executors
 from automl.cli.predict import predict
-from automl.cli.record import COMMANDS as RECORD
-from automl.cli.reports import COMMANDS as REPORTS
+from automl.cli.results import COMMANDS as REPORTS
 from automl.cli.search import COMMANDS as SEARCHES
 from automl.cli.spaces import families, spaces
 from automl.cli.tasks import tasks

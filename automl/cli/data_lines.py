@@ -9,7 +9,7 @@ from automl.cli.terminal import printable
 from automl.core.modality import TABLES
 from automl.core.table import Kind
 from automl.core.text import counted
-from automl.problem.splits import TEST_ROWS_FROM
+from automl.problem.fold_rules import TEST_ROWS_FROM
 
 if TYPE_CHECKING:
     from automl.problem.preparation import Prepared

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from automl.cli.events import EventLog
-from automl.cli.live import Snapshot, picture
+from automl.cli.live_picture import Snapshot, picture
 from automl.cli.view import PlainView, QuietView, View
 from automl.controller.watchers import trial_line
 from automl.core.trial import Status, Trial

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.core.text import duration, range_text, score_text, signed_text, size_text
-from automl.tracker.leaderboard import CHAMPION
+from automl.tracker.reading.leaderboard import CHAMPION
 
 _PIPED_COLUMNS = 160
 _RUN_DIGITS = 8  # of an id: enough for every command that takes a run
@@ -19,7 +19,7 @@ _DISPENSABLE = ("origin", "size", "time", "±", "ms/1000", "weight", "state")
 if TYPE_CHECKING:
     from automl.controller.result import SearchResult
     from automl.report.compare import Comparison, Scored
-    from automl.tracker.leaderboard import Leaderboard, ResultRow
+    from automl.tracker.reading.leaderboard import Leaderboard, ResultRow
     from automl.tracker.record import LeaderboardRow
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.options import dialect_options, store_options
+from automl.cli.click_options import dialect_options, store_options
 from automl.cli.terminal import printable
 from automl.core.errors import DataError, UsageError, did_you_mean
 from automl.core.text import counted, quoted

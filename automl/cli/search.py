@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.options import following_options, settings_options, store_options
+from automl.cli.click_options import following_options, settings_options, store_options
 from automl.cli.terminal import printable
-from automl.core.imports import uncollected
+from automl.core.lazy_imports import uncollected
 from automl.problem.settings import Settings
 
 if TYPE_CHECKING:

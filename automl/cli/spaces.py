@@ -41,7 +41,7 @@ def spaces() -> None:
 @spaces.command("list")
 def spaces_list() -> None:
     """Name the files and where each is read from."""
-    from automl.controller.strategy.spaces import list_spaces
+    from automl.controller.strategy.space_files import list_spaces
 
     for item in list_spaces():
         click.echo(f"{item.family:15} {item.path}")
@@ -51,7 +51,7 @@ def spaces_list() -> None:
 @click.argument("name")
 def spaces_show(name: str) -> None:
     """Print a file."""
-    from automl.controller.strategy.spaces import read_space_text
+    from automl.controller.strategy.space_files import read_space_text
 
     click.echo(read_space_text(name), nl=False)
 
@@ -62,6 +62,6 @@ def spaces_show(name: str) -> None:
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 def spaces_copy(name: str, out: str, force: bool) -> None:
     """Copy a file into ./search_spaces, where a search finds it first."""
-    from automl.controller.strategy.spaces import copy_space
+    from automl.controller.strategy.space_files import copy_space
 
     click.echo(f"Wrote {copy_space(name, Path(out), force=force)}: a search started here uses it.", err=True)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from automl.cli.options import store_options
+from automl.cli.click_options import store_options
 from automl.cli.terminal import printable
 from automl.core.errors import UsageError
 from automl.core.text import listed, score_text, size_text

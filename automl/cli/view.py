@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 from automl.cli.data_lines import describe_data
 from automl.cli.events import EventLog
-from automl.cli.live import Running
+from automl.cli.live_picture import Running
 from automl.controller.watchers import trial_line
 from automl.core.errors import SearchInterrupted
 from automl.core.text import counted, duration, score_text

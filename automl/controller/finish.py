@@ -13,7 +13,7 @@ from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
 from automl.controller.strategy.champion import choose_champion, grouped_causes
 from automl.controller.strategy.ensemble import weighted_mean
-from automl.controller.strategy.unlearned import too_good_warnings, unlearned_warnings
+from automl.controller.strategy.suspicious_scores import too_good_warnings, unlearned_warnings
 from automl.core.clock import Clock
 from automl.core.family import BASELINE
 from automl.core.intervals import Interval, score_interval
@@ -27,9 +27,9 @@ from automl.model.known_rows import KnownRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.preparation import Prepared
 from automl.problem.settings import Settings
-from automl.report.afterwards import leave_pages, state_duration
+from automl.report.champion_gain import gain_over
 from automl.report.facts.evidence import gather
-from automl.report.succession import gain_over
+from automl.report.run_pages import leave_pages, state_duration
 from automl.tracker import SearchIds, SearchSummary, Tracker
 from automl.tracker.record import best_first, leaderboard_row
 

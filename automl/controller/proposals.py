@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from automl.controller.readiness import Readiness
+from automl.controller.strategy.fold_repeats import next_repeat
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Terms
-from automl.controller.strategy.repeats import next_repeat
 from automl.controller.strategy.retry import Retries
 from automl.controller.time_limits import TimeLimits
 from automl.core.trial import Candidate, Trial

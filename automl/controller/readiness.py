@@ -11,7 +11,7 @@ from typing import Any
 
 from automl.controller.saved_setup import Outset
 from automl.controller.strategy.optimizer import Terms
-from automl.controller.strategy.space import SearchSpace
+from automl.controller.strategy.search_space import SearchSpace
 from automl.core.family import Family, Outlook, Scope
 from automl.core.trial import Candidate, Trial
 from automl.families import families

@@ -120,7 +120,7 @@ class SearchResult:
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
         """The result, then one row per trial, best first; see :func:`automl.tracker.library.leaderboard`."""
-        from automl.tracker.leaderboard import Leaderboard, result_row
+        from automl.tracker.reading.leaderboard import Leaderboard, result_row
 
         costs = {
             "predict_ms_per_1000_rows": self.predict_ms_per_1000_rows,

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from automl.controller.strategy.space import SearchSpace
+from automl.controller.strategy.search_space import SearchSpace
 from automl.core.errors import StorageError, UsageError
 from automl.core.version import library_versions
 from automl.problem.options import options_of

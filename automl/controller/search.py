@@ -9,23 +9,23 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from automl.controller.assembly import loop_for
 from automl.controller.finish import Ended, deliver
 from automl.controller.folder import SearchFolder, tidy
 from automl.controller.loop import Loop
-from automl.controller.machine import check_reach, division_for, executor_for, hurried
+from automl.controller.loop_assembly import loop_for
 from automl.controller.readiness import nets_of
 from automl.controller.result import SearchResult
 from automl.controller.resume_checks import check_data, check_spaces, interrupted_before
 from automl.controller.saved_setup import Outset, plain_settings, space_digests
 from automl.controller.search_record import search_record
 from automl.controller.strategy.chosen_families import chosen_families, fitting_families
-from automl.controller.strategy.space import SearchSpace
+from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.watchers import Recording, SearchWatcher
+from automl.controller.worker_plan import check_reach, division_for, executor_for, hurried
 from automl.core.clock import Clock
 from automl.core.environment import variables, weights_in
 from automl.core.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError
-from automl.core.pace import Meter
+from automl.core.processor_share import Meter
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.families import quick_families

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from automl.controller.strategy.budget import trial_seconds
+from automl.controller.strategy.trial_times import trial_seconds
 from automl.core.clock import Clock
 from automl.problem.capacity import workers_at
 from automl.problem.problem import Problem

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from automl.core.errors import UsageError
 from automl.core.text import counted, listed, size_text
-from automl.tracker.inventory import AliasHolder, SearchEntry, champions, model_bytes, search_entries
-from automl.tracker.missing import deleted, unknown
 from automl.tracker.people import user_name
+from automl.tracker.reading.inventory import AliasHolder, SearchEntry, champions, model_bytes, search_entries
+from automl.tracker.reading.not_found import deleted, unknown
 from automl.tracker.reconcile import owner_words, process_is_gone
 from automl.tracker.store.location import DEFAULT_ROOT, StoreLocation, locate_store
 
@@ -309,8 +309,8 @@ def _promoted_trials(
     others = [name for name in names & {*held} if held[name].run_id not in searches]
     if not others:
         return {}
-    from automl.tracker.holder import NO_TRIAL, holder_of
-    from automl.tracker.query import Record
+    from automl.tracker.reading.alias_holder import NO_TRIAL, holder_of
+    from automl.tracker.reading.query import Record
 
     record = Record(location)
     holders = [holder_of(record, name, held[name].version) for name in others]

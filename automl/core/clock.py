@@ -6,7 +6,7 @@ import os
 import time
 
 from automl.core.machine import machine_cores
-from automl.core.pace import Pace
+from automl.core.processor_share import Pace
 
 END_SECONDS = 1.2
 """Processor seconds from the last trial to the end of the process: 0.5 to 0.6 measured, 1.0 with the card."""

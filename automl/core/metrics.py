@@ -19,8 +19,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.core.errors import UsageError
-from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
 from automl.core.predictions import Predictions
 
 Target = npt.NDArray[np.generic]

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
+from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.core.errors import DataError, UsageError, did_you_mean
 from automl.core.modality import MODALITY_GROUP, TABLES, FolderTable, Modality
-from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
 from automl.core.table import Kind
 from automl.data.images.modality import MODALITY as IMAGES
 

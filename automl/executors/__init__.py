@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
+from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.executors.base import EXECUTOR_GROUP, ExecutorType
 
 _BUILT_IN = ("local", "inline")

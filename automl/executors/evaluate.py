@@ -25,8 +25,8 @@ from automl.core.family import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.core.folds import Fold
 from automl.core.memory import PeakMemory
 from automl.core.modality import TABLES
-from automl.core.pace import TrialPace
 from automl.core.predictions import Predictions
+from automl.core.processor_share import TrialPace
 from automl.core.sealed import folder_bytes
 from automl.core.table import Table
 from automl.core.tasks import Encoded

@@ -24,7 +24,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from automl.core.pace import TrialPace
+from automl.core.processor_share import TrialPace
 
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 

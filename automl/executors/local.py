@@ -18,7 +18,7 @@ from typing import Any, Self
 from automl.core.errors import AutoMLError
 from automl.core.machine import GIBIBYTE, cores, device_here
 from automl.core.memory import available_bytes, private_bytes, usable_bytes
-from automl.core.pace import Meter, share_of
+from automl.core.processor_share import Meter, share_of
 from automl.core.trial import Event, Finished, Progress, Result, Status, Ticket
 from automl.executors.base import Allowance, Capacity, ExecutorType
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher

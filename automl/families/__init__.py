@@ -10,8 +10,8 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
+from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.core.family import FAMILY_GROUP, Family
-from automl.core.plug_ins import BrokenPlugIn, Offers, held_by, offers
 
 
 def families() -> dict[str, Family]:

@@ -16,9 +16,9 @@ from automl.data.columns.outcome import Outcome
 from automl.data.layout import Layout
 from automl.data.modalities import kind_named
 from automl.model.file_numbers import learn_file_numbers, with_file_numbers
+from automl.problem.fold_columns import ask_about_parts
 from automl.problem.settings import Settings
 from automl.problem.source import Source
-from automl.problem.split_plan import ask_about_parts
 from automl.problem.target_choice import ChosenTarget
 
 if TYPE_CHECKING:

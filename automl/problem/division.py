@@ -21,9 +21,9 @@ from automl.data.repeats import find_repeats
 from automl.data.target import clean_target
 from automl.model.file_numbers import with_file_numbers
 from automl.problem.columns import ExaminedColumns
+from automl.problem.fold_columns import check_classes, explained, given_parts, plan_split
+from automl.problem.fold_rules import SplitPlan, hold_out_test, make_split
 from automl.problem.source import Source, judged_part, open_source, read_data
-from automl.problem.split_plan import check_classes, explained, given_parts, plan_split
-from automl.problem.splits import SplitPlan, hold_out_test, make_split
 from automl.problem.target_choice import ChosenTarget
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from automl.report.facts.inputs import Rows, read_rows, read_rows_of_files, with
 from automl.report.facts.slices import Slice, slice_by
 from automl.report.facts.subject import Subject, captions
 from automl.report.figures.files import plots_of_page, put_plots
-from automl.tracker.champion_page import CARD, describe_model
-from automl.tracker.material import Material, read_file, search_material, write_file
-from automl.tracker.query import Record
+from automl.tracker.models.champion_page import CARD, describe_model
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import Material, read_file, search_material, write_file
 from automl.tracker.record import folder_name
 from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 

@@ -12,10 +12,10 @@ from automl.core.metrics import metrics
 from automl.core.predictions import Answer
 from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text
 from automl.families import families
-from automl.report.facts import curves
-from automl.report.facts.beyond import beyond_the_range
+from automl.report.facts import prediction_quality as curves
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
+from automl.report.facts.extrapolation import beyond_the_range
 from automl.report.facts.importance import interval_words
 from automl.report.facts.inputs import columns_words
 from automl.report.facts.slices import LEAST_ROWS, Slice

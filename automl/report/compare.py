@@ -19,9 +19,9 @@ from automl.model.class_weights import apply_weights
 from automl.problem.search_command import spoken
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence
-from automl.tracker.holder import champion_holder
-from automl.tracker.material import Material, held_out, resolve_run, search_material
-from automl.tracker.query import Record
+from automl.tracker.reading.alias_holder import champion_holder
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import Material, held_out, resolve_run, search_material
 from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 
 _CHAMPION = " (champion)"

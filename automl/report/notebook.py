@@ -14,8 +14,8 @@ from automl.report.facts.subject import Subject
 from automl.report.figures.champion import confusion_plot, importance_plot
 from automl.report.figures.search import front_plot, history_plot
 from automl.report.sections.markup import tag
-from automl.tracker.material import search_material
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import search_material
 from automl.tracker.store.location import locate_store
 
 if TYPE_CHECKING:

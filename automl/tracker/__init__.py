@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.tracker.keep import KeepModels
     from automl.tracker.record import DatasetRecord, LeaderboardRow, SearchIds, SearchRecord, SearchSummary
     from automl.tracker.store.location import (
         StoreLocation,
@@ -14,7 +13,8 @@ if TYPE_CHECKING:
         locate_store,
         open_store,
     )
-    from automl.tracker.writer import Tracker
+    from automl.tracker.writing.model_retention import KeepModels
+    from automl.tracker.writing.writer import Tracker
 
 __all__ = [
     "DatasetRecord",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "KeepModels": "keep",
+    "KeepModels": "writing.model_retention",
     "DatasetRecord": "record",
     "LeaderboardRow": "record",
     "SearchIds": "record",
@@ -43,7 +43,7 @@ _HOMES = {
     "load_mlflow": "store.location",
     "locate_store": "store.location",
     "open_store": "store.location",
-    "Tracker": "writer",
+    "Tracker": "writing.writer",
 }
 
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError
 from automl.core.sealed import MANIFEST
-from automl.tracker.holder import champion_holder, holder_of, trial_words
-from automl.tracker.leaderboard import Leaderboard, check_order, front, in_order, result_row
-from automl.tracker.material import resolve_run, resolve_search, run_of_id
 from automl.tracker.notes import TRAINING
-from automl.tracker.query import Record, SearchDescription, TrialDescription
+from automl.tracker.reading.alias_holder import champion_holder, holder_of, trial_words
+from automl.tracker.reading.leaderboard import Leaderboard, check_order, front, in_order, result_row
+from automl.tracker.reading.query import Record, SearchDescription, TrialDescription
+from automl.tracker.reading.report_material import resolve_run, resolve_search, run_of_id
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store.location import DEFAULT_ROOT, StoreLocation, locate_store
 
@@ -214,7 +214,7 @@ def promote(
     UsageError
         When the run is of another search, or has no model.
     """
-    from automl.tracker.champion_page import promote as give_alias
+    from automl.tracker.models.champion_page import promote as give_alias
 
     record = _record(tracking_uri, store)
     return give_alias(record, name, resolve_run(record, run))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError
 from automl.core.text import counted
-from automl.tracker.inventory import SearchEntry, search_entries
 from automl.tracker.people import user_name
+from automl.tracker.reading.inventory import SearchEntry, search_entries
 from automl.tracker.record import columns_digest
 from automl.tracker.store.location import StoreLocation
 from automl.tracker.tags import COLUMN_NAMES, COLUMNS, DATA, OLD_DATA

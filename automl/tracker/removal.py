@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.data.modalities import modalities
 from automl.tracker.files import MODEL_FOLDER
-from automl.tracker.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
+from automl.tracker.reading.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
 from automl.tracker.store.location import (
     StoreLocation,
     all_pages,

@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 import automl
+from automl.cli.click_options import settings_options
 from automl.cli.commands import commands
-from automl.cli.options import settings_options
 from automl.controller.saved_setup import Outset, given_settings, plain_settings
 from automl.core.errors import UsageError
 from automl.problem.options import Form, Option, duration, folder, option, options_of, size

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from automl.cli.events import EventLog
-from automl.cli.live import HEAD, Running, Snapshot, picture
+from automl.cli.live_picture import HEAD, Running, Snapshot, picture
 from automl.cli.live_view import LiveView
 from automl.cli.view import PlainView, View
 from automl.core.errors import StorageError

@@ -7,13 +7,13 @@ import numpy as np
 from automl.controller.proposals import Proposals
 from automl.controller.readiness import Readiness
 from automl.controller.strategy.allocator import Allocator
-from automl.controller.strategy.budget import TimeModel
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Optimizer
 from automl.controller.strategy.retry import Retries
 from automl.controller.strategy.scoring import scores_of
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
+from automl.controller.strategy.trial_times import TimeModel
 from automl.controller.time_limits import TimeLimits
 from automl.core.built_in_tasks import RegressionTask
 from automl.core.clock import Clock
@@ -22,8 +22,8 @@ from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
 from automl.core.trial import Candidate, Result, Status, Trial
 from automl.families import families
+from automl.problem.fold_rules import SplitPlan, make_split
 from automl.problem.problem import Problem
-from automl.problem.splits import SplitPlan, make_split
 
 TARGET = np.random.default_rng(0).normal(size=60)
 TASK = RegressionTask(METRICS["rmse"])

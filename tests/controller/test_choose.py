@@ -14,8 +14,8 @@ from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.metrics import METRICS
 from automl.core.trial import Candidate, Result, Scores, Status, Trial
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
+from automl.problem.fold_rules import SplitPlan, make_split
 from automl.problem.problem import Problem
-from automl.problem.splits import SplitPlan, make_split
 
 ROWS = 3_000
 TASK = RegressionTask(METRICS["rmse"])

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from automl.controller.strategy.allocator import Allocator
-from automl.controller.strategy.budget import TimeModel, trial_seconds
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
+from automl.controller.strategy.trial_times import TimeModel, trial_seconds
 from automl.core.built_in_tasks import BinaryTask
 from automl.core.family import Scope
 from automl.core.metrics import METRICS
@@ -18,7 +18,7 @@ from automl.data.images.modality import MODALITY
 from automl.data.images.pixels import mostly_elongated
 from automl.data.images.store import store_pixels
 from automl.families import families
-from automl.problem.splits import SplitPlan, hold_out_test, make_split
+from automl.problem.fold_rules import SplitPlan, hold_out_test, make_split
 
 
 def opening(*names: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from automl.controller.strategy.optimizer import Optimizer
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
 from automl.families import families
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import automl
-from automl.controller.machine import division_for, executor_for
 from automl.controller.watchers import NOBODY
+from automl.controller.worker_plan import division_for, executor_for
 from automl.core.environment import WEIGHTS_DIR
 from automl.core.errors import UsageError
 from automl.core.memory import usable_bytes
@@ -26,8 +26,8 @@ from automl.executors.base import Capacity, Executor
 from automl.executors.inline import InlineExecutor
 from automl.executors.local import LocalExecutor
 from automl.problem.settings import Settings
-from automl.tracker.material import search_material
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import search_material
 from automl.tracker.store.location import locate_store
 
 GIBIBYTE = 1 << 30
@@ -125,6 +125,6 @@ def test_the_cores_of_several_machines_are_divided_and_no_trial_has_more_than_on
 def test_images_need_a_disk_that_trials_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "photos" / "a").mkdir(parents=True)
     apart = replace(executor_types()["inline"], shared_disk=False)
-    monkeypatch.setattr("automl.controller.machine.executor_type", lambda name: apart)
+    monkeypatch.setattr("automl.controller.worker_plan.executor_type", lambda name: apart)
     with pytest.raises(UsageError, match=r"shares no disk with this process.*automl executors"):
         executor_for(Settings(tmp_path / "photos", seconds=None, trials=1))

@@ -13,8 +13,8 @@ from automl.core.folds import Fold, Split
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
 from automl.core.trial import Candidate, Progress, Trial
+from automl.problem.fold_rules import SplitPlan, make_split
 from automl.problem.problem import Problem
-from automl.problem.splits import SplitPlan, make_split
 
 TARGET = np.random.default_rng(0).normal(size=600)
 TASK = RegressionTask(METRICS["rmse"])

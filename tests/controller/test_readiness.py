@@ -10,9 +10,9 @@ from small_search import PROBLEM
 
 from automl.controller.readiness import Readiness
 from automl.controller.strategy.allocator import Allocator
-from automl.controller.strategy.budget import TimeModel
 from automl.controller.strategy.optimizer import Optimizer, Suggestion, Terms
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
+from automl.controller.strategy.trial_times import TimeModel
 from automl.core.family import Outlook, Scope
 from automl.core.trial import Candidate, Trial
 from automl.families import families

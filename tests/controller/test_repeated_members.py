@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from automl.controller.strategy.repeats import next_repeat
+from automl.controller.strategy.fold_repeats import next_repeat
 from automl.core.trial import Candidate, Trial
 
 TRIALS = [

@@ -19,7 +19,7 @@ import automl
 from automl.controller.folder import SearchFolder, unfinished_folders
 from automl.controller.saved_setup import Outset, given_settings, plain_settings
 from automl.controller.strategy.optimizer import Optimizer
-from automl.controller.strategy.spaces import copy_space
+from automl.controller.strategy.space_files import copy_space
 from automl.controller.watchers import NOBODY
 from automl.core.errors import DataError, SearchInterrupted, SpaceError, StorageError, UsageError
 from automl.core.trial import Candidate, Curve, Result, Status, Trial
@@ -325,7 +325,7 @@ def test_results_come_back_as_they_were_kept(table: Path) -> None:
 
 
 def test_a_recalled_study_suggests_what_the_first_would_have() -> None:
-    from automl.controller.strategy.spaces import load_space
+    from automl.controller.strategy.space_files import load_space
     from automl.families import families
 
     space = load_space("lightgbm", families()["lightgbm"].params).for_task("binary", 1000)

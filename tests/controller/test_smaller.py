@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from automl.controller.strategy.retry import smaller
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
 from automl.core.trial import Candidate
 from automl.families import families
 

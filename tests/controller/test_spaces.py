@@ -8,13 +8,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from automl.controller.strategy.space import SearchSpace
-from automl.controller.strategy.spaces import (
-    copy_space,
-    list_spaces,
-    load_space,
-    read_space_text,
-)
+from automl.controller.strategy.search_space import SearchSpace
+from automl.controller.strategy.space_files import copy_space, list_spaces, load_space, read_space_text
 from automl.core.errors import SpaceError, UsageError
 from automl.core.table import Kind
 from automl.families import families

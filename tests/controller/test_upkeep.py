@@ -151,8 +151,8 @@ def test_a_run_deleted_in_mlflow_is_said_to_be_and_its_champion_stays(store: Pat
 
 def whose_champion(store: Path) -> str:
     """What is said of the champion where a later search is shown."""
-    from automl.tracker.holder import champion_holder
-    from automl.tracker.query import Record
+    from automl.tracker.reading.alias_holder import champion_holder
+    from automl.tracker.reading.query import Record
 
     held = champion_holder(Record(open_store(None, store)), "flowers")
     assert held is not None
@@ -178,7 +178,7 @@ def test_show_says_that_its_version_is_gone(store: Path) -> None:
 
     from mlflow import MlflowClient
 
-    from automl.cli.descriptions import _search
+    from automl.cli.show import _search
 
     location = open_store(None, store)
     MlflowClient(location.uri, location.uri).delete_model_version("flowers", "2")

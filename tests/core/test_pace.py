@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from automl.core.pace import LEAST_SHARE, Meter, TrialPace, share_of
+from automl.core.processor_share import LEAST_SHARE, Meter, TrialPace, share_of
 from automl.core.trial import Candidate, Ticket
 from automl.executors.local import _Running
 from automl.problem.capacity import libraries, patience, workers_at

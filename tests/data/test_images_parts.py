@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automl.data.images.parts import part_of, parts_of, says_nothing, stems_of
+from automl.data.images.split_folders import part_of, parts_of, says_nothing, stems_of
 
 
 @pytest.mark.parametrize(

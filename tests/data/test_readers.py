@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from automl.core.errors import DataError, MissingDependencyError, UsageError
 from automl.data.files import readers
 from automl.data.files.readers import read_table
-from automl.data.files.signs import is_spelled_by_signs
+from automl.data.files.symbol_encoding import is_spelled_by_signs
 
 PLAIN = "a,b\n1,x\n2,y\n3,z\n"
 

@@ -9,7 +9,7 @@ import pytest
 from shortened import shortened
 from sklearn import datasets
 
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
 from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.family import FitContext, Fitted, TrialStopped
 from automl.core.metrics import METRICS

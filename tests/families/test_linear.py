@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.space_files import load_space
 from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.family import FitContext, TrialStopped
 from automl.core.metrics import METRICS

@@ -200,7 +200,7 @@ class Harness:
 
     def record(self, name: str) -> tuple[list[tuple[object, ...]], list[str]]:
         """The trials on record, and what is wrong with the record in itself."""
-        from automl.tracker.query import Record
+        from automl.tracker.reading.query import Record
         from automl.tracker.store.location import locate_store
 
         record = Record(locate_store(None, self.folder / "mlruns"))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from automl.core.errors import DataError, UsageError
-from automl.data.given_parts import parts_in
+from automl.data.split_column import parts_in
 from automl.problem.preparation import prepare
 from automl.problem.settings import Settings
 

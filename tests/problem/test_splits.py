@@ -9,7 +9,7 @@ from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTas
 from automl.core.errors import DataError, UsageError
 from automl.core.metrics import METRICS
 from automl.data.images.modality import MODALITY
-from automl.problem.splits import SplitPlan, default_folds, hold_out_test, make_split
+from automl.problem.fold_rules import SplitPlan, default_folds, hold_out_test, make_split
 
 BINARY = BinaryTask(METRICS["accuracy"], ("no", "yes"))
 THREE = MulticlassTask(METRICS["accuracy"], ("a", "b", "c"))

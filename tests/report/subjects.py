@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from automl.controller.result import SearchResult
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
 from automl.tracker.store.location import locate_store
 
 HOSTILE_COLUMN = "<script>alert(1)</script>"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from automl.report.build import open_search
 from automl.report.card import model_card
-from automl.report.facts.beyond import beyond_the_range
+from automl.report.facts.extrapolation import beyond_the_range
 
 
 def test_each_kind_of_part_is_told_with_its_weight():

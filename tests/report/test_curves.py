@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from automl.report.facts import curves
+from automl.report.facts import prediction_quality as curves
 
 
 @pytest.fixture(scope="module")

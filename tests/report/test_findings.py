@@ -11,8 +11,8 @@ import pytest
 from subjects import HOSTILE_CLASS, HOSTILE_COLUMN
 
 import automl
-from automl.cli.descriptions import print_description
 from automl.cli.pages import print_comparison
+from automl.cli.show import print_description
 from automl.core.errors import UsageError
 from automl.core.intervals import gain_interval
 from automl.core.metrics import METRICS
@@ -123,7 +123,7 @@ def test_the_card_tells_scores_groups_and_limits_and_escapes_the_data(multiclass
     assert "optimistic" in text
     assert multiclass.result.evidence.story.data_digest in text
     from automl.tracker import locate_store
-    from automl.tracker.query import Record
+    from automl.tracker.reading.query import Record
 
     record = Record(locate_store(None, multiclass.store))
     version = record.client.get_model_version_by_alias(multiclass.name, "champion")
@@ -251,11 +251,11 @@ def test_a_trial_is_on_the_front_where_no_other_beats_it_in_both():
 
 def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(binary, tmp_path):
     from automl.core.clock import Clock
-    from automl.core.pace import Pace
-    from automl.report.afterwards import leave_pages
+    from automl.core.processor_share import Pace
+    from automl.report.run_pages import leave_pages
     from automl.tracker import locate_store
-    from automl.tracker.material import read_file
-    from automl.tracker.query import Record
+    from automl.tracker.reading.query import Record
+    from automl.tracker.reading.report_material import read_file
 
     location = locate_store(None, binary.store)
     result = binary.result

@@ -193,8 +193,8 @@ def test_sheets_of_images_are_part_of_the_page(multiclass):
 def test_the_report_lies_on_the_run_too(binary, tmp_path):
     text, _ = report_of(binary, tmp_path)
     from automl.tracker import locate_store
-    from automl.tracker.material import read_file
-    from automl.tracker.query import Record
+    from automl.tracker.reading.query import Record
+    from automl.tracker.reading.report_material import read_file
 
     record = Record(locate_store(None, binary.store))
     assert read_file(record, binary.result.run_id, "report.html") == text.encode()
@@ -205,8 +205,8 @@ def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(wh
     from xml.etree import ElementTree
 
     from automl.tracker import locate_store
-    from automl.tracker.material import read_file
-    from automl.tracker.query import Record
+    from automl.tracker.reading.query import Record
+    from automl.tracker.reading.report_material import read_file
 
     searched = request.getfixturevalue(which)
     text, _ = report(which)
@@ -295,7 +295,7 @@ def test_failed_trials_are_listed_by_their_reason_whatever_that_says(multiclass)
 def test_a_trials_description_shows_its_own_plots(multiclass):
     from automl.tracker import locate_store
     from automl.tracker.library import describe
-    from automl.tracker.query import Record
+    from automl.tracker.reading.query import Record
 
     row = multiclass.result.rows[0]
     note = Record(locate_store(None, multiclass.store)).run(row.run_id).data.tags["mlflow.note.content"]
@@ -315,8 +315,8 @@ def test_a_search_loads_no_plotting_library():
 def test_one_duration_of_a_search_is_everywhere_the_same(regression, report):
     import io
 
-    from automl.cli.descriptions import print_description
     from automl.cli.pages import summarise
+    from automl.cli.show import print_description
     from automl.core.text import duration
     from automl.tracker.library import describe
 

@@ -18,8 +18,8 @@ from automl.cli.search import search
 from automl.problem.settings import Settings
 from automl.report.facts.subject import Subject
 from automl.report.sections.closing import use_section
-from automl.tracker.material import search_material
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import search_material
 from automl.tracker.store.location import locate_store
 
 

@@ -15,8 +15,8 @@ from automl.report.facts.timeline import seconds_by_part
 from automl.report.figures.champion import importance_plot
 from automl.report.figures.search import front_plot, history_plot, seconds_plot
 from automl.report.figures.style import Plot
-from automl.tracker.material import TimedTrial, search_material
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import TimedTrial, search_material
 from automl.tracker.store.location import locate_store
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from automl.tracker.keep import KeepModels, KeptModel
+from automl.tracker.writing.model_retention import KeepModels, KeptModel
 
 
 def models(*losses: float | None, family: str = "a", size: int = 100) -> list[KeptModel]:

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from automl.cli import pages
-from automl.cli.descriptions import print_description
 from automl.cli.pages import print_leaderboard
+from automl.cli.show import print_description
 from automl.core.text import whole_percents
-from automl.tracker.holder import Holder
-from automl.tracker.leaderboard import Leaderboard, result_row
-from automl.tracker.leaderboard_frame import COLUMNS, SHOWN
-from automl.tracker.query import TrialDescription
+from automl.tracker.reading.alias_holder import Holder
+from automl.tracker.reading.leaderboard import Leaderboard, result_row
+from automl.tracker.reading.leaderboard_frame import COLUMNS, SHOWN
+from automl.tracker.reading.query import TrialDescription
 from automl.tracker.record import LeaderboardRow
 
 FAMILIES = ("tabm", "extra_trees", "lightgbm", "dummy")

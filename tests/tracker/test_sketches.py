@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from automl.core.built_in_tasks import BinaryTask
 from automl.core.metrics import METRICS
 from automl.core.trial import Curve
-from automl.tracker.sketches import (
+from automl.tracker.writing.sketches import (
     champion_sketches,
     confusion_sketch,
     curves_sketch,

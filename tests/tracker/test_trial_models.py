@@ -11,8 +11,8 @@ import pytest
 
 from automl.core.trial import Trial
 from automl.model.predictor import Predictor
-from automl.tracker.keep import KeepModels
-from automl.tracker.trial_models import TrialModels
+from automl.tracker.writing.model_retention import KeepModels
+from automl.tracker.writing.trial_models import TrialModels
 
 
 @pytest.fixture

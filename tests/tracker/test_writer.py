@@ -25,8 +25,8 @@ from automl.core.trial import Result, Status, Trial
 from automl.model.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
 from automl.tracker import library as history
-from automl.tracker.search_run import SearchRun
 from automl.tracker.store.location import connect
+from automl.tracker.writing.search_run import SearchRun
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from automl.controller.strategy.budget import TimeModel
+from automl.controller.strategy.trial_times import TimeModel
 from automl.core.family import BASELINE
 from automl.core.table import TABLE_KINDS
 from automl.families import families

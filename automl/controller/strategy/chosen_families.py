@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from automl.controller.strategy.budget import trial_seconds
-from automl.controller.strategy.space import SearchSpace
-from automl.controller.strategy.spaces import load_space
+from automl.controller.strategy.search_space import SearchSpace
+from automl.controller.strategy.space_files import load_space
+from automl.controller.strategy.trial_times import trial_seconds
 from automl.core.errors import UsageError, did_you_mean
 from automl.core.family import BASELINE, Family, Scope
 from automl.core.typed_values import Value

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from automl.controller.strategy.allocator import Allocator
-from automl.controller.strategy.budget import TimeModel
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.optimizer import Optimizer, Suggestion
+from automl.controller.strategy.trial_times import TimeModel
 from automl.core.trial import Candidate, Result, Status, Trial
 from automl.executors.evaluate import PREPARE_SECONDS
 

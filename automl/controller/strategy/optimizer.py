@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from automl.controller.strategy.spaces import Param, SearchSpace
+from automl.controller.strategy.space_files import Param, SearchSpace
 from automl.core.trial import Candidate, ParamValue
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from automl.controller.strategy.space import SearchSpace
+from automl.controller.strategy.search_space import SearchSpace
 from automl.core.trial import Candidate, ParamValue, Status, Trial
 
 ORIGIN = "retry"

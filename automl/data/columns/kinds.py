@@ -34,11 +34,11 @@ from automl.data.cells.plain import (
     parse_numbers,
     words,
 )
+from automl.data.columns.cell_patterns import examples, find_parts
 from automl.data.columns.ids import id_reason
 from automl.data.columns.levels import MAXIMUM, Counted, bounded_levels, count_levels, ordered
 from automl.data.columns.number_plans import DurationPlan, NumberPlan
 from automl.data.columns.outcome import Outcome
-from automl.data.columns.parts import examples, find_parts
 from automl.data.columns.plans import CategoryPlan, FilePlan, Plan, TextPlan
 from automl.data.columns.structured import ClockPlan, DatePlan
 from automl.data.modalities import modalities

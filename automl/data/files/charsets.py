@@ -14,7 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from automl.data.files.signs import is_spelled_by_signs
+from automl.data.files.symbol_encoding import is_spelled_by_signs
 
 _WINDOWS, _WINDOW_BYTES, _MOST_WORDS = 48, 1 << 14, 3000
 # None of these bytes is the second byte of a two-byte letter.

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from automl.core.errors import DataError
 from automl.data.cells.names import listed
-from automl.data.images.parts import PREDICT, TEST, TRAIN, VAL, part_of, parts_of, says_nothing, stems_of
+from automl.data.images.split_folders import (
+    PREDICT,
+    TEST,
+    TRAIN,
+    VAL,
+    part_of,
+    parts_of,
+    says_nothing,
+    stems_of,
+)
 from automl.data.images.walk import Tree
 
 ClassFolder = tuple[Path, str, str]  # the folder, its class, its part

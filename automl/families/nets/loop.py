@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from automl.core.pace import TrialPace
+from automl.core.processor_share import TrialPace
 from automl.families.nets.batches import BatchSource, first_batches
 from automl.families.nets.groups import ParameterGroup, parameter_groups
 from automl.families.nets.runtime import autocast, random_states, restore_random_states

@@ -20,7 +20,7 @@ from automl.model.predictor import Predictor
 from automl.problem.settings import Settings, TextFormat
 from automl.problem.source import open_source
 from automl.report.facts.evidence import Evidence, Sample
-from automl.tracker.material import Material
+from automl.tracker.reading.report_material import Material
 
 if TYPE_CHECKING:
     import pandas as pd

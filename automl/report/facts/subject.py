@@ -14,7 +14,7 @@ from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
 from automl.report.facts.inputs import Rows
 from automl.report.facts.timeline import Clock, clock_of, family_colours
-from automl.tracker.material import Material
+from automl.tracker.reading.report_material import Material
 
 
 def captions() -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from automl.report.palette import MUTED, SERIES
 from automl.tracker import LeaderboardRow
-from automl.tracker.material import TimedTrial
+from automl.tracker.reading.report_material import TimedTrial
 
 _MOST_FAMILIES = len(SERIES)
 

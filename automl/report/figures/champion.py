@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.text import label_text, score_text, share_text
-from automl.report.facts import curves
+from automl.report.facts import prediction_quality as curves
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Dependence
 from automl.report.facts.importance import Importance

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from automl.report.facts.evidence import Evidence
 from automl.report.palette import NARROW, VARIABLES
-from automl.tracker.material import Material, write_file
 from automl.tracker.notes import with_plots
-from automl.tracker.query import Record
-from automl.tracker.sketches import champion_sketches
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import Material, write_file
 from automl.tracker.store.location import storage_errors
 from automl.tracker.tags import NOTE
+from automl.tracker.writing.sketches import champion_sketches
 
 PLOTS = "plots"
 _DESCRIBED = ("history", "importance", "confusion", "fitted", "front", "roc", "residuals")

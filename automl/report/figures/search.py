@@ -22,7 +22,7 @@ from automl.report.figures.style import (
 )
 from automl.report.palette import INK, MUTED
 from automl.tracker import LeaderboardRow
-from automl.tracker.material import TimedTrial
+from automl.tracker.reading.report_material import TimedTrial
 
 _NARROW = (4.3, 3.2)
 _FINE, _DECADES = 6.0, 300.0  # a logarithmic axis of a smaller range has finer ticks

@@ -8,7 +8,7 @@ import numpy as np
 
 from automl.core.predictions import Answer
 from automl.core.text import counted, duration, range_text, score_text, share_text, signed_text, size_text
-from automl.report.facts import curves
+from automl.report.facts import prediction_quality as curves
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words

@@ -78,7 +78,7 @@ class MetricPoint:
 
 
 class Access(Protocol):
-    """What :class:`automl.tracker.query.Record` asks of a store; what was deleted in MLflow is left out."""
+    """A store as :class:`automl.tracker.reading.query.Record` asks it, less what was deleted in MLflow."""
 
     def experiments(self) -> list[ExperimentName]:
         """Those that hold searches, the one that changed last first."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from automl.core.errors import MissingDependencyError, StorageError, UsageError
-from automl.core.imports import uncollected
+from automl.core.lazy_imports import uncollected
 from automl.core.text import without_password
 from automl.core.whole_files import FULL
 from automl.tracker.store.schema import bring_up_to_date

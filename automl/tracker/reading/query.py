@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from automl.core.errors import UsageError
 from automl.tracker.files import MODEL_FOLDER
-from automl.tracker.missing import refuse_deleted, unknown, without_champion, without_runs
 from automl.tracker.pyfunc_model import FOLDER
+from automl.tracker.reading.not_found import refuse_deleted, unknown, without_champion, without_runs
 from automl.tracker.record import LeaderboardRow, best_first
 from automl.tracker.store.access import Access, MetricPoint, Run, is_current, open_access
 from automl.tracker.store.location import (

@@ -9,7 +9,7 @@ import numpy as np
 
 from automl.core.family import BASELINE
 from automl.core.modality import TABLES, Modality
-from automl.core.pace import Pace
+from automl.core.processor_share import Pace
 
 SCARCE = 0.6
 _MANY_ROWS = 10_000

@@ -12,7 +12,7 @@ from automl.tracker.store.location import StoreLocation, storage_errors
 from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:
-    from automl.tracker.query import Record
+    from automl.tracker.reading.query import Record
     from automl.tracker.store.access import Run
 
 

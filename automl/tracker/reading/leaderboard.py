@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.core.errors import UsageError, did_you_mean
 from automl.core.text import whole_percents
-from automl.tracker.holder import NO_TRIAL, Holder
+from automl.tracker.reading.alias_holder import NO_TRIAL, Holder
 from automl.tracker.record import LeaderboardRow
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Leaderboard:
 
     def frame(self) -> pd.DataFrame:
         """One row per trial, below the result's; see :func:`automl.tracker.library.leaderboard`."""
-        from automl.tracker.leaderboard_frame import COLUMNS, LeaderboardFrame
+        from automl.tracker.reading.leaderboard_frame import COLUMNS, LeaderboardFrame
 
         listed = self.to_json()
         if self.result:

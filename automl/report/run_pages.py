@@ -16,9 +16,9 @@ from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
 from automl.report.facts.subject import Subject
 from automl.report.figures.files import plots_of_page, put_plots, quick_plots
-from automl.tracker.champion_page import CARD, describe_model
-from automl.tracker.material import record_duration, search_material, write_file
-from automl.tracker.query import Record
+from automl.tracker.models.champion_page import CARD, describe_model
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import record_duration, search_material, write_file
 from automl.tracker.store.location import StoreLocation
 
 CARD_SECONDS = 1.0

@@ -11,9 +11,9 @@ from automl.core.sealed import folder_bytes
 from automl.core.trial import Trial
 from automl.core.version import __version__
 from automl.model.predictor import PredictorSource, build_predictor
-from automl.tracker.keep import KeepModels, KeptModel
 from automl.tracker.record import SearchRecord
 from automl.tracker.store.location import remove_folder
+from automl.tracker.writing.model_retention import KeepModels, KeptModel
 
 
 @final

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from automl.core.text import score_text
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
 from automl.tracker.store.access import Run
 from automl.tracker.store.location import storage_errors
 from automl.tracker.tags import ALIAS, PARENT, recorded_score

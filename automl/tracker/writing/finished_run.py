@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from automl.tracker.datasets import dataset_rows, log_dataset
 from automl.tracker.record import DatasetRecord
 from automl.tracker.store.location import StoreLocation, local_path
+from automl.tracker.writing.datasets import dataset_rows, log_dataset
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,13 +9,13 @@ from automl.controller.loop import Loop, Watcher
 from automl.controller.proposals import Proposals
 from automl.controller.readiness import readiness_for
 from automl.controller.strategy.allocator import Allocator, trial_cap
-from automl.controller.strategy.budget import TimeModel
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Optimizer
 from automl.controller.strategy.pruning import Pruner
 from automl.controller.strategy.retry import Retries
-from automl.controller.strategy.space import SearchSpace
+from automl.controller.strategy.search_space import SearchSpace
+from automl.controller.strategy.trial_times import TimeModel
 from automl.controller.time_limits import TimeLimits
 from automl.core.clock import Clock
 from automl.executors.base import Executor

@@ -12,9 +12,9 @@ from automl.core.intervals import LEAST_DRAWS, Interval, resampled_gains
 from automl.core.metrics import Metric
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence
-from automl.tracker.material import search_material
 from automl.tracker.models.succession import Gain
-from automl.tracker.query import Record
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import search_material
 from automl.tracker.store.location import StoreLocation
 from automl.tracker.tags import TEST_DIGEST
 

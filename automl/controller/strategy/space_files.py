@@ -29,7 +29,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
-from automl.controller.strategy.space import Param, PortfolioEntry, SearchSpace
+from automl.controller.strategy.search_space import Param, PortfolioEntry, SearchSpace
 from automl.core.errors import SpaceError, StorageError, UsageError, did_you_mean
 from automl.core.family import FAMILY_GROUP
 from automl.core.table import TABLE_KINDS

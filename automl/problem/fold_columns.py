@@ -17,12 +17,12 @@ from automl.core.tasks import Encoded
 from automl.data.cells.dates import points_in_time
 from automl.data.cells.plain import distinct_codes
 from automl.data.cells.row_numbers import row_number
-from automl.data.given_parts import counts_of, parts_in
-from automl.data.images.parts import TRAIN
+from automl.data.images.split_folders import TRAIN
 from automl.data.modalities import modality_of
 from automl.data.repeats import Repeats
+from automl.data.split_column import counts_of, parts_in
+from automl.problem.fold_rules import SplitPlan
 from automl.problem.settings import Settings
-from automl.problem.splits import SplitPlan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.data.images.parts import TEST, TRAIN, VAL, part_of
+from automl.data.images.split_folders import TEST, TRAIN, VAL, part_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ _TRUTHS |= {"false": False, "no": False, "0": False, "0.0": False, "n": False, "
 def parts_in(column: pd.Series[Any]) -> npt.NDArray[Any] | None:
     """``train``, ``val`` or ``test`` per row, if every cell names a part and ``train`` is among them.
 
-    Cells are read like names of folders (:func:`automl.data.images.parts.part_of`); a column called
+    Cells are read like names of folders (:func:`automl.data.images.split_folders.part_of`); a column called
     ``is_train`` or ``is_test`` may hold truth values. None for every other column.
     """
     asks = _ASKS.fullmatch(str(column.name).strip())

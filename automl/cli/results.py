@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from automl.cli.options import page_options, store_options
+from automl.cli.click_options import page_options, store_options
 
 
 @click.command()

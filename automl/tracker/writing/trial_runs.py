@@ -15,11 +15,11 @@ from automl.tracker.notes import trial_name, with_plots
 from automl.tracker.people import source_tags
 from automl.tracker.reconcile import KnownRun, known_trials
 from automl.tracker.record import LeaderboardRow, SearchRecord
-from automl.tracker.runs import FinishedRun, Point, RunWriter
-from automl.tracker.sketches import sketches
 from automl.tracker.store.location import StoreLocation
 from automl.tracker.tags import NOTE, PARENT
-from automl.tracker.trial_models import TrialModels
+from automl.tracker.writing.finished_run import FinishedRun, Point, RunWriter
+from automl.tracker.writing.sketches import sketches
+from automl.tracker.writing.trial_models import TrialModels
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

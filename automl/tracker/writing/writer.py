@@ -16,11 +16,11 @@ import numpy as np
 from automl.core.errors import SearchInterrupted, StorageError
 from automl.core.trial import Trial
 from automl.model.predictor import Predictor
-from automl.tracker.keep import KeepModels
 from automl.tracker.models.succession import Judge
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
-from automl.tracker.search_run import SearchRun
 from automl.tracker.store.location import StoreLocation, may_pass, patience_seconds, storage_errors
+from automl.tracker.writing.model_retention import KeepModels
+from automl.tracker.writing.search_run import SearchRun
 
 T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0

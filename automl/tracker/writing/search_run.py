@@ -15,10 +15,7 @@ from automl.core.errors import StorageError
 from automl.core.version import __version__
 from automl.model.predictor import Predictor
 from automl.tracker import record
-from automl.tracker.datasets import log_dataset
-from automl.tracker.experiment import experiment_for
 from automl.tracker.files import place, pretty
-from automl.tracker.keep import KeepModels
 from automl.tracker.models.registry import Registered, register_champion
 from automl.tracker.models.succession import Judge, settle
 from automl.tracker.notes import (
@@ -37,11 +34,14 @@ from automl.tracker.people import source_tags
 from automl.tracker.reconcile import KnownRun, find_search, known_trials, owner_tags, reconcile, take_over
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.removal import clear_pages
-from automl.tracker.runs import Point, log_points
 from automl.tracker.store.location import StoreLocation, checkpoint, connect, has_open_runs, local_path
 from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, SETTLED
-from automl.tracker.trial_models import TrialModels
-from automl.tracker.trial_runs import TrialRuns
+from automl.tracker.writing.datasets import log_dataset
+from automl.tracker.writing.experiment import experiment_for
+from automl.tracker.writing.finished_run import Point, log_points
+from automl.tracker.writing.model_retention import KeepModels
+from automl.tracker.writing.trial_models import TrialModels
+from automl.tracker.writing.trial_runs import TrialRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from automl.core.errors import UsageError
 from automl.core.whole_files import write_whole
-from automl.tracker.missing import refuse_deleted
-from automl.tracker.query import Record, SearchDescription, is_run_id
+from automl.tracker.reading.not_found import refuse_deleted
+from automl.tracker.reading.query import Record, SearchDescription, is_run_id
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store.access import Run
 from automl.tracker.store.location import local_path, storage_errors

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from automl.cli.options import store_options
+from automl.cli.click_options import store_options
 from automl.cli.terminal import printable
 
 
@@ -37,8 +37,8 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
     """
     from automl.cli.pages import print_leaderboard
     from automl.controller.upkeep import which_search
-    from automl.tracker.leaderboard import check_order, front
     from automl.tracker.library import read_leaderboard
+    from automl.tracker.reading.leaderboard import check_order, front
 
     check_order(sort)
     best_first = read_leaderboard(name, tracking_uri=tracking_uri, store=Path(store))
@@ -65,7 +65,7 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
       automl show 4f0c2a…            a trial's run id, from `automl leaderboard`
       automl show wine --json
     """
-    from automl.cli.descriptions import print_description
+    from automl.cli.show import print_description
     from automl.tracker.library import describe
 
     print_description(

@@ -1,0 +1,1 @@
+"""The record read back: searches, trials, models, the leaderboard."""
