@@ -186,10 +186,12 @@ def _tracking(folder: Path) -> float:
     problem = Problem(table=table, target=target, task=task, split=split)
     trials = []
     for number, family in enumerate(("dummy", "linear", "random_forest", "lightgbm")):
-        candidate = Candidate(family, {}, number)
+        candidate = Candidate(family=family, params={}, seed=number)
         place = folder / str(number)
         place.mkdir()
-        result = evaluate(Ticket(number, candidate, str(place), 60.0), problem, Control())
+        result = evaluate(
+            Ticket(number=number, candidate=candidate, folder=str(place), seconds=60.0), problem, Control()
+        )
         trials.append(Trial(number, candidate).finished(result, Scores(0.5, 0.1, (0.5,) * 5, 0.6)))
     layout = _layout(500)
     dataset = DatasetRecord(

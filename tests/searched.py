@@ -110,7 +110,9 @@ def finish_trials(frame: pd.DataFrame, target: str, candidates: list[Any], folde
     for number, candidate in enumerate(candidates):
         place = folder / f"{number:05d}"
         place.mkdir(parents=True)
-        result = evaluate(Ticket(number, candidate, str(place), 60.0), problem, Control())
+        result = evaluate(
+            Ticket(number=number, candidate=candidate, folder=str(place), seconds=60.0), problem, Control()
+        )
         scores = None
         if result.held_out is not None:
             rows = split.scored
@@ -129,10 +131,10 @@ def finished_trials(tmp_path_factory: pytest.TempPathFactory) -> FinishedTrials:
     from automl.core.trial import Candidate
 
     candidates = [
-        Candidate("dummy", origin="portfolio"),
-        Candidate("random_forest", {"n_estimators": 20}, seed=1, origin="portfolio"),
-        Candidate("extra_trees", {"n_estimators": 20}, seed=2, origin="sampler"),
-        Candidate("random_forest", {"no_such_parameter": 1}, seed=3, origin="sampler"),
+        Candidate(family="dummy", origin="portfolio"),
+        Candidate(family="random_forest", params={"n_estimators": 20}, seed=1, origin="portfolio"),
+        Candidate(family="extra_trees", params={"n_estimators": 20}, seed=2, origin="sampler"),
+        Candidate(family="random_forest", params={"no_such_parameter": 1}, seed=3, origin="sampler"),
     ]
     return finish_trials(flowers(), "species", candidates, tmp_path_factory.mktemp("work"))
 

@@ -17,7 +17,7 @@ _FEW: dict[str, dict[str, int | float]] = {
 
 def short_candidate(family: str) -> Candidate:
     """A candidate of the family that is trained soon."""
-    return Candidate(family, dict(_FEW.get(family, {})))
+    return Candidate(family=family, params=dict(_FEW.get(family, {})))
 
 
 def shortened(family: Family, **defaults: Any) -> Family:

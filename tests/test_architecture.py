@@ -44,6 +44,7 @@ UNSAFE_CALLS = {("joblib", "load"), ("torch", "load")}
 # Clean up after whatever came and raise it again.
 CLEANING = {"tracker.reading.query", "tracker.writing.writer"}
 MODULE_LINES = 450
+MOST_FIELDS_BY_PLACE = 5
 FUNCTION_LINES = 60
 POSITIONAL_ARGUMENTS = 7
 
@@ -345,3 +346,18 @@ def test_every_family_has_its_space_and_every_space_its_family() -> None:
     families = {name.split(".")[1] for name in MODULES if re.fullmatch(r"families\.\w+", name)}
     rooms = {path.parent.name for path in (PACKAGE / "families").glob("*/__init__.py")}
     assert {path.stem for path in SPACES} == families - rooms
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_values_of_many_fields_are_built_by_keyword(name: str) -> None:
+    for made in (node for node in ast.walk(MODULES[name].tree) if isinstance(node, ast.ClassDef)):
+        stated = [ast.unparse(item) for item in made.decorator_list if "dataclass" in ast.unparse(item)]
+        fields = [
+            ast.unparse(item.annotation)
+            for item in made.body
+            if isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item.annotation)
+        ]
+        if "KW_ONLY" in fields:
+            fields = fields[: fields.index("KW_ONLY")]
+        if stated and len(fields) > MOST_FIELDS_BY_PLACE:
+            assert "kw_only=True" in stated[0], f"{MODULES[name].place(made.lineno)} {made.name}"

@@ -340,7 +340,7 @@ def _kept(folder: Path) -> KeptTrial:
         with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files if name in _ARRAY_FIELDS}
         result = Result(
-            Status(body["status"]),
+            status=Status(body["status"]),
             seconds=body["seconds"],
             share=body.get("share", 1.0),
             **found,

@@ -129,7 +129,7 @@ class Loop:
 
     def rescue(self, executor: Executor) -> None:
         """The baseline in this process, when no trial came back: there is always a model in the end."""
-        candidate = Candidate("dummy", {}, self.proposals.seed, origin="rescue")
+        candidate = Candidate(family="dummy", params={}, seed=self.proposals.seed, origin="rescue")
         self._start(Trial(len(self.history), candidate), executor, 60.0)
         for event in executor.wait(60.0):
             if isinstance(event, Finished):
@@ -153,7 +153,7 @@ class Loop:
             trial = self.history.pop(number)
             if not interrupted:
                 ran = now - self._running[number].at if number in self._running else 0.0
-                cut = Result(Status.TIMEOUT, seconds=ran, error="the search's time was used up")
+                cut = Result(status=Status.TIMEOUT, seconds=ran, error="the search's time was used up")
                 trial = trial.finished(cut, None)
                 self.folder.keep(trial)
                 self.history[number] = trial
@@ -207,7 +207,16 @@ class Loop:
         folder, share = self.folder.begin(trial), self.limits.share
         self.history[trial.number] = trial
         self._running[trial.number] = _Begun(trial, time.monotonic())
-        executor.submit(Ticket(trial.number, trial.candidate, str(folder), seconds, share=share, spare=spare))
+        executor.submit(
+            Ticket(
+                number=trial.number,
+                candidate=trial.candidate,
+                folder=str(folder),
+                seconds=seconds,
+                share=share,
+                spare=spare,
+            )
+        )
         self.watcher.started(trial)
 
     def _receive(self, seconds: float) -> None:

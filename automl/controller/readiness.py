@@ -88,7 +88,7 @@ class Readiness:
         first = self.scope.workers > 1 and not computing
         return Terms(
             self.suits(family, seconds=seconds, computing=computing),
-            prefers=lambda values: first and self.computes(Candidate(family, dict(values))),
+            prefers=lambda values: first and self.computes(Candidate(family=family, params=dict(values))),
             shared=self.families[family].shared_params,
             may_compute=not computing,
         )

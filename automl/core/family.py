@@ -37,7 +37,7 @@ class Fitted(Protocol):
         ...
 
 
-@dataclass
+@dataclass(kw_only=True)
 class FitContext:
     """What a fit is given besides its data.
 
@@ -148,7 +148,7 @@ class Scope:
     workers: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family: what it is called, what it can handle, how it is fitted and loaded.
 

@@ -13,8 +13,9 @@ for one metric is stated by the metric.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,10 @@ METRIC_GROUP = "automl.metrics"
 """The group of entry points by which packages offer metrics."""
 _EPSILON = 1e-7
 
+Score = Callable[[Target, Predictions], float]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One score, with what differs by it.
 
@@ -77,8 +80,7 @@ class Metric:
     greater_is_better: bool
     reads: str
     tasks: frozenset[str]
-    function: Callable[[Target, Predictions], float]
-    _: KW_ONLY
+    function: Score
     absolute: bool = False
     tunes_weights: bool = False
     above: float = -np.inf
@@ -318,45 +320,62 @@ _REGRESSION = frozenset({"regression"})
 
 _WITHIN_GROUP = "all groups may lie below the score of all rows."
 
+
+def _of_classes(
+    name: str,
+    function: Score,
+    tasks: frozenset[str] = _BOTH,
+    *,
+    reads: str = "labels",
+    better: bool = True,
+    **more: Any,
+) -> Metric:
+    return Metric(name=name, greater_is_better=better, reads=reads, tasks=tasks, function=function, **more)
+
+
+def _of_numbers(name: str, function: Score, *, better: bool = False, **more: Any) -> Metric:
+    return Metric(
+        name=name, greater_is_better=better, reads="values", tasks=_REGRESSION, function=function, **more
+    )
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", True, "labels", _BOTH, _accuracy, right=right_rows),
-        Metric(
-            *("balanced_accuracy", True, "labels", _BOTH, _balanced_accuracy),
-            tunes_weights=True,
-            shares=_class_shares,
-        ),
-        Metric("f1", True, "labels", _BINARY, _f1, tunes_weights=True),
-        Metric("f1_macro", True, "labels", _BOTH, _f1_macro, tunes_weights=True),
-        Metric("f1_weighted", True, "labels", _BOTH, _f1_weighted, tunes_weights=True),
-        Metric("precision", True, "labels", _BINARY, _precision, shares=_precision_shares),
-        Metric("recall", True, "labels", _BINARY, _recall, shares=_recall_shares),
-        Metric(
-            *("roc_auc", True, "probabilities", _BOTH, _roc_auc),
+        _of_classes("accuracy", _accuracy, right=right_rows),
+        _of_classes("balanced_accuracy", _balanced_accuracy, tunes_weights=True, shares=_class_shares),
+        _of_classes("f1", _f1, _BINARY, tunes_weights=True),
+        _of_classes("f1_macro", _f1_macro, tunes_weights=True),
+        _of_classes("f1_weighted", _f1_weighted, tunes_weights=True),
+        _of_classes("precision", _precision, _BINARY, shares=_precision_shares),
+        _of_classes("recall", _recall, _BINARY, shares=_recall_shares),
+        _of_classes(
+            "roc_auc",
+            _roc_auc,
+            reads="probabilities",
             caution=f"It ranks rows within a group only: {_WITHIN_GROUP}",
             jackknife=_auc_jackknife,
         ),
-        Metric(
-            *("average_precision", True, "probabilities", _BINARY, _average_precision),
+        _of_classes(
+            "average_precision",
+            _average_precision,
+            _BINARY,
+            reads="probabilities",
             caution="It depends on how frequent the class is in a group.",
         ),
-        Metric("log_loss", False, "probabilities", _BOTH, _log_loss, least=1e-12),
-        Metric("brier", False, "probabilities", _BOTH, _brier, least=1e-24),
-        Metric("quadratic_kappa", True, "labels", _BOTH, _quadratic_kappa, tunes_weights=True),
-        Metric("rmse", False, "values", _REGRESSION, _rmse),
-        Metric("mse", False, "values", _REGRESSION, _mse),
-        Metric("mae", False, "values", _REGRESSION, _mae, absolute=True),
-        Metric(
-            *("median_ae", False, "values", _REGRESSION, _median_ae), absolute=True, medians=_absolute_errors
-        ),
-        Metric(
-            *("r2", True, "values", _REGRESSION, _r2),
-            caution=f"It is about the spread within a group: {_WITHIN_GROUP}",
+        _of_classes("log_loss", _log_loss, reads="probabilities", better=False, least=1e-12),
+        _of_classes("brier", _brier, reads="probabilities", better=False, least=1e-24),
+        _of_classes("quadratic_kappa", _quadratic_kappa, tunes_weights=True),
+        _of_numbers("rmse", _rmse),
+        _of_numbers("mse", _mse),
+        _of_numbers("mae", _mae, absolute=True),
+        _of_numbers("median_ae", _median_ae, absolute=True, medians=_absolute_errors),
+        _of_numbers(
+            "r2", _r2, better=True, caution=f"It is about the spread within a group: {_WITHIN_GROUP}"
         ),
         # Logarithmic and relative errors mean nothing for targets that reach zero or below.
-        Metric("rmsle", False, "values", _REGRESSION, _rmsle, above=-1.0, telling_above=0.0),
-        Metric("mape", False, "values", _REGRESSION, _mape, absolute=True, telling_above=0.0),
+        _of_numbers("rmsle", _rmsle, above=-1.0, telling_above=0.0),
+        _of_numbers("mape", _mape, absolute=True, telling_above=0.0),
     )
 }
 """The built-in metrics; :func:`metrics` also has those of packages."""

@@ -30,7 +30,7 @@ class Status(StrEnum):
     OOM = "oom"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """What to try. With the data digest and the split it determines the trial.
 
@@ -103,7 +103,7 @@ class Curve:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What came back.
 
@@ -202,7 +202,7 @@ class Finished:
 Event = Progress | Finished
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ticket:
     """One trial on its way to a worker.
 

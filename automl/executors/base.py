@@ -57,7 +57,7 @@ def settled(result: Result) -> Result:
     try:
         settle(Path(result.model_folder))
     except OSError as error:
-        return Result(Status.FAILED, seconds=result.seconds, error=f"OSError: {error}")
+        return Result(status=Status.FAILED, seconds=result.seconds, error=f"OSError: {error}")
     return result
 
 

@@ -95,7 +95,7 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
         trace = "" if isinstance(error, TrialStopped) else traceback.format_exc()[-_TRACEBACK_CHARACTERS:]
     shutil.rmtree(Path(ticket.folder) / "model", ignore_errors=True)
     return Result(
-        status,
+        status=status,
         seconds=time.monotonic() - started,
         fold_seconds=tuple(fold.seconds for fold in run.finished),
         fit_seconds=sum(fold.fit_seconds for fold in run.finished),
@@ -119,7 +119,7 @@ def _failure(error: Exception, control: Control) -> tuple[Status, str]:
     return Status.FAILED, line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _FoldData:
     number: int
     rows: Fold
@@ -130,7 +130,7 @@ class _FoldData:
     log: LogTarget | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _FittedFold:
     """A fold's model with what it predicts for its held-out rows."""
 
@@ -185,7 +185,7 @@ class _Run:
         train_rows, train_predictions = self._train_sample()
         frozen = self._frozen_ms()
         return Result(
-            Status.DONE,
+            status=Status.DONE,
             held_out=_in_row_order(self.finished),
             untouched=self._untouched(),
             train_rows=train_rows,
@@ -277,7 +277,15 @@ class _Run:
         if self.ticket.candidate.log_target:
             log = LogTarget.for_training(target)
             target, valid_target = log.apply(target), log.apply(valid_target)
-        return _FoldData(number, fold, train, valid, target, valid_target, log)
+        return _FoldData(
+            number=number,
+            rows=fold,
+            train=train,
+            valid=valid,
+            target=target,
+            valid_target=valid_target,
+            log=log,
+        )
 
     def _context(self, data: _FoldData, *, deadline: float, shares: int) -> FitContext:
         candidate = self.ticket.candidate
@@ -316,7 +324,16 @@ class _Run:
         model.save(folder)
         seconds = time.monotonic() - began
         self._keep_for_predictions((seconds - fit_seconds) / data.valid.rows)
-        self.finished.append(_FittedFold(data, model, context, fit_seconds, seconds, held_out))
+        self.finished.append(
+            _FittedFold(
+                data=data,
+                model=model,
+                context=context,
+                fit_seconds=fit_seconds,
+                seconds=seconds,
+                held_out=held_out,
+            )
+        )
         done = len(self.finished)
         first = held_out if done == 1 and left else None
         message = f"fold {done} of {done + left}"

@@ -100,11 +100,11 @@ class InlineExecutor:
     def stop(self, number: int) -> None:
         """Drop the trial if it has not begun."""
         reason = "stopped early: clearly worse than the best of its family"
-        self._drop(number, Result(Status.PRUNED, error=reason))
+        self._drop(number, Result(status=Status.PRUNED, error=reason))
 
     def kill(self, number: int) -> None:
         """Drop the trial if it has not begun."""
-        self._drop(number, Result(Status.TIMEOUT, error="ended by the search"))
+        self._drop(number, Result(status=Status.TIMEOUT, error="ended by the search"))
 
     def close(self) -> None:
         """Forget the problem."""

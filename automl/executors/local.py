@@ -270,7 +270,7 @@ class LocalExecutor:
         if running.peak:
             reason += f", holding {_size(running.peak)}"
         status = Status.OOM if suspect else Status.FAILED
-        result = Result(status, seconds=age, peak_bytes=running.peak, error=reason, traceback=words)
+        result = Result(status=status, seconds=age, peak_bytes=running.peak, error=reason, traceback=words)
         self._events.append(Finished(running.ticket.number, result))
 
     def _end(self, slot: _Slot, status: Status, reason: str) -> None:
@@ -278,7 +278,7 @@ class LocalExecutor:
         running = slot.running
         assert running is not None
         result = Result(
-            status,
+            status=status,
             seconds=time.monotonic() - running.began,
             peak_bytes=running.peak,
             share=running.share,

@@ -66,11 +66,11 @@ class Params:
 
 def _plan(params: Params) -> NetTraining:
     return NetTraining(
-        params.backbone,
-        params.px,
-        params.view,
-        params.learning_rate,
-        params.epochs,
+        backbone=params.backbone,
+        px=params.px,
+        view=params.view,
+        learning_rate=params.learning_rate,
+        epochs=params.epochs,
         frozen=params.frozen,
         c=params.c,
         head=params.head,

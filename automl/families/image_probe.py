@@ -91,11 +91,11 @@ def _plan(params: Params) -> ProbePlan:
 
     solved = params.head == "linear"
     return ProbePlan(
-        params.backbone,
-        params.px,
-        params.view,
-        params.pooling,
-        params.views,
+        backbone=params.backbone,
+        px=params.px,
+        view=params.view,
+        pooling=params.pooling,
+        views=params.views,
         c=params.c if solved else 0.0,
         hidden=0 if solved else params.hidden,
         learning_rate=params.learning_rate,

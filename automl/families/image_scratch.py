@@ -51,11 +51,11 @@ class Params:
 
 def _plan(params: Params) -> NetTraining:
     return NetTraining(
-        "",
-        params.px,
-        params.view,
-        params.learning_rate,
-        params.epochs,
+        backbone="",
+        px=params.px,
+        view=params.view,
+        learning_rate=params.learning_rate,
+        epochs=params.epochs,
         c=0.0,
         weight_decay=params.weight_decay,
         dropout=params.dropout,

@@ -143,5 +143,7 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
         name = f"custom_{name}" if name in metrics() else "custom"
     better = bool(getattr(function, "greater_is_better", True))
     reads = {Answer.CLASSES: "labels", Answer.NUMBERS: "values"}[task.answer]
-    metric = Metric(name, better, reads, frozenset({task.name}), call)
+    metric = Metric(
+        name=name, greater_is_better=better, reads=reads, tasks=frozenset({task.name}), function=call
+    )
     return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")

@@ -193,7 +193,12 @@ def ticket(
     **params: ParamValue,
 ) -> Ticket:
     """A trial of a family, with its scratch folder below ``folder``."""
-    return Ticket(number, Candidate(family, dict(params)), str(folder / f"trial-{number}"), seconds)
+    return Ticket(
+        number=number,
+        candidate=Candidate(family=family, params=dict(params)),
+        folder=str(folder / f"trial-{number}"),
+        seconds=seconds,
+    )
 
 
 def _one(executor: Executor, work: Ticket) -> Result:

@@ -35,8 +35,8 @@ from automl.problem.preparation import prepare
 from automl.problem.settings import Settings
 
 ROWS = 24
-LINEAR = Candidate("linear")
-FEW_TREES = Candidate("extra_trees", {"n_estimators": 8})
+LINEAR = Candidate(family="linear")
+FEW_TREES = Candidate(family="extra_trees", params={"n_estimators": 8})
 BOUNDED = settings(
     deadline=None,
     derandomize=True,
@@ -62,7 +62,9 @@ def trained(
     )
     scratch = folder / "trial"
     scratch.mkdir()
-    result = evaluate(Ticket(0, candidate, str(scratch), 60.0), prepared.problem, Control())
+    result = evaluate(
+        Ticket(number=0, candidate=candidate, folder=str(scratch), seconds=60.0), prepared.problem, Control()
+    )
     if currently_in_test_context():
         assume("All features are either constant" not in result.error)  # CatBoost, where a fold has it so
     assert result.status.value == "done", f"{result.error}\n{result.traceback}"
@@ -438,6 +440,6 @@ def test_any_frame_trains_in_every_family(family: str) -> None:
     @given(frames, targets)
     def check(frame: pd.DataFrame, target: list[Any]) -> None:
         assume("y" not in frame.columns)
-        assert_trains_or_is_refused(frame, target, Candidate(family))
+        assert_trains_or_is_refused(frame, target, Candidate(family=family))
 
     check()

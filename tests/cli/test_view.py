@@ -32,14 +32,16 @@ def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
     ended = []
     for number in range(trials):
         failed = number == 11
-        result = Result(Status.FAILED if failed else Status.DONE, seconds=1.5, error="[bold]no[/]")
+        result = Result(status=Status.FAILED if failed else Status.DONE, seconds=1.5, error="[bold]no[/]")
         scores = None if failed else Scores(0.9 + number / 1000, 0.004, ())
         ended.append(
-            Trial(number, Candidate("[red]x" if number == 3 else "catboost")).finished(result, scores)
+            Trial(number, Candidate(family="[red]x" if number == 3 else "catboost")).finished(result, scores)
         )
     workers = [
         Running(
-            Trial(50 + n, Candidate("tabular_net")), time.monotonic(), Progress(50 + n, 0.4, "epoch 3 of 9")
+            Trial(50 + n, Candidate(family="tabular_net")),
+            time.monotonic(),
+            Progress(50 + n, 0.4, "epoch 3 of 9"),
         )
         for n in range(running)
     ]
@@ -80,8 +82,8 @@ def test_the_picture_fits_the_terminal_and_says_everything(width):
 @pytest.mark.parametrize("width", [80, 160])
 def test_long_names_push_no_figure_off_the_screen(width):
     ended = [
-        Trial(n, Candidate("my_own_gradient_boosted_family_with_a_name")).finished(
-            Result(Status.DONE, seconds=1.5), Scores(0.91, 0.004, ())
+        Trial(n, Candidate(family="my_own_gradient_boosted_family_with_a_name")).finished(
+            Result(status=Status.DONE, seconds=1.5), Scores(0.91, 0.004, ())
         )
         for n in (17, 18)
     ]
@@ -201,14 +203,16 @@ def test_off_a_terminal_a_line_every_ten_seconds_says_how_far_the_search_is(monk
     stream = io.StringIO()
     view = PlainView(stream)
     view.metric, view._seconds = "accuracy", 60.0
-    view.started(Trial(0, Candidate("lightgbm")))
-    view.started(Trial(1, Candidate("linear")))
+    view.started(Trial(0, Candidate(family="lightgbm")))
+    view.started(Trial(1, Candidate(family="linear")))
     for second in range(1, 25):
         now[0] = 100.0 + second
         view.ticked()
         if second == 12:
-            trial = Trial(0, Candidate("lightgbm"))
-            view.finished(trial.finished(Result(Status.DONE, seconds=9.0), Scores(0.971, 0.01, ())), None)
+            trial = Trial(0, Candidate(family="lightgbm"))
+            view.finished(
+                trial.finished(Result(status=Status.DONE, seconds=9.0), Scores(0.971, 0.01, ())), None
+            )
     lines = [line for line in stream.getvalue().splitlines() if "·" in line]
     assert lines == [
         "  10s of 60s · 0 trials · 2 running",
@@ -220,8 +224,10 @@ def test_a_line_tells_the_score_of_a_trial_from_that_of_an_ensemble():
     stream = io.StringIO()
     view = PlainView(stream)
     for number, (score, ensemble) in enumerate([(0.9, None), (0.8, 0.95), (0.97, 0.96)]):
-        trial = Trial(number, Candidate("linear"))
-        view.finished(trial.finished(Result(Status.DONE, seconds=1.0), Scores(score, 0.01, ())), ensemble)
+        trial = Trial(number, Candidate(family="linear"))
+        view.finished(
+            trial.finished(Result(status=Status.DONE, seconds=1.0), Scores(score, 0.01, ())), ensemble
+        )
     marks = [re.search(r"(best|ensemble) [\d.]+$", line.rstrip()) for line in stream.getvalue().splitlines()]
     assert [mark.group() for mark in marks if mark] == ["best 0.9", "ensemble 0.95", "best 0.97"]
 
@@ -271,7 +277,7 @@ def test_events_that_nobody_can_take_any_more_are_a_fault_of_storage(tmp_path: P
     pipe = tmp_path / "events"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    view = View(EventLog(str(pipe)))
+    view = View(backbone=EventLog(str(pipe)))
     os.close(reader)
     with pytest.raises(StorageError, match=r"--events .*events cannot be written"), view:
-        view.started(Trial(0, Candidate("dummy")))
+        view.started(Trial(0, Candidate(family="dummy")))

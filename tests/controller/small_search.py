@@ -71,5 +71,7 @@ def proposals(
 def done(number: int, candidate: Candidate, *, error: float = 0.1, seconds: float = 1.0) -> Trial:
     """A trial that came back with predictions that are off by about ``error``."""
     noise = np.random.default_rng(number).normal(scale=error, size=len(TARGET))
-    trial = Trial(number, candidate, Result(Status.DONE, seconds=seconds, held_out=(TARGET + noise)[:, None]))
+    trial = Trial(
+        number, candidate, Result(status=Status.DONE, seconds=seconds, held_out=(TARGET + noise)[:, None])
+    )
     return trial.finished(trial.result, scores_of(trial, PROBLEM)) if trial.result else trial

@@ -179,7 +179,7 @@ def test_a_printed_result_is_a_few_lines_and_no_trial_stands_for_an_ensemble(kep
     assert "version 2: Kept version 1 as champion" in repr(kept.second)
     assert len(lines) < 10
     weights = {0: 0.6, 1: 0.4}
-    trials = {number: Trial(number, Candidate("linear")) for number in weights}
+    trials = {number: Trial(number, Candidate(family="linear")) for number in weights}
     best = best_of(SimpleNamespace(kind="ensemble", weights=weights, validation=0.9), trials, {})
     assert (best.trial, best.run_id, best.family) == (-1, "", "ensemble")
     assert str(best) == "ensemble of #0 linear 60%, #1 linear 40%"

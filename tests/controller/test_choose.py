@@ -40,7 +40,7 @@ def chosen(
     for number, (scale, milliseconds) in errors.items():
         held_out = (target + common + generator.normal(scale=scale, size=ROWS))[:, None].astype(np.float32)
         result = Result(
-            Status.DONE,
+            status=Status.DONE,
             held_out=held_out,
             fold_seconds=(1.0,) * 5,
             predict_ms_per_1000_rows=milliseconds,
@@ -48,7 +48,9 @@ def chosen(
             model_bytes=1000,
         )
         score = TASK.metric.score(target, held_out)
-        trials[number] = Trial(number, Candidate("linear", {}, 0), result, Scores(score, 0.01, (score,) * 5))
+        trials[number] = Trial(
+            number, Candidate(family="linear", params={}, seed=0), result, Scores(score, 0.01, (score,) * 5)
+        )
         builder.add(number, f"family{number}", held_out)
     builder.rebuild()
     builder.forget(gone)
@@ -83,8 +85,10 @@ def test_of_a_label_metric_the_leader_of_the_leaderboard_is_not_given_up_for_bet
         held_out = np.where(target == 1, of_truth, 1 - of_truth)
         held_out = np.column_stack([1 - held_out, held_out])
         score = task.metric.score(target, held_out)
-        result = Result(Status.DONE, held_out=held_out, fold_seconds=(1.0,) * 5, model_bytes=1000)
-        trials[number] = Trial(number, Candidate("linear", {}, 0), result, Scores(score, 0.01, (score,) * 5))
+        result = Result(status=Status.DONE, held_out=held_out, fold_seconds=(1.0,) * 5, model_bytes=1000)
+        trials[number] = Trial(
+            number, Candidate(family="linear", params={}, seed=0), result, Scores(score, 0.01, (score,) * 5)
+        )
         builder.add(number, f"family{number}", held_out)
     assert builder.loss_of(0) < builder.loss_of(1)
     champion = choose_champion(problem, builder, trials)

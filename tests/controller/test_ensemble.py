@@ -46,7 +46,11 @@ def test_a_target_in_billionths_is_weighed_like_any_other():
 def test_a_trial_without_a_score_is_no_member():
     rows = np.arange(40.0)
     own = Metric(
-        "own", False, "values", frozenset({"regression"}), lambda t, p: float(np.mean(np.sqrt(t - p[:, 0])))
+        name="own",
+        greater_is_better=False,
+        reads="values",
+        tasks=frozenset({"regression"}),
+        function=lambda t, p: float(np.mean(np.sqrt(t - p[:, 0]))),
     )
     builder = EnsembleBuilder(own, rows)
     with np.errstate(invalid="ignore"):

@@ -58,8 +58,8 @@ class Closed(HTMLParser):
 
 
 def ended(number: int, score: float, family: str = "linear") -> Trial:
-    return Trial(number, Candidate(family)).finished(
-        Result(Status.DONE, seconds=1.0), Scores(score, 0.01, (score,))
+    return Trial(number, Candidate(family=family)).finished(
+        Result(status=Status.DONE, seconds=1.0), Scores(score, 0.01, (score,))
     )
 
 
@@ -84,7 +84,7 @@ def test_a_search_is_drawn_from_reading_to_its_champion(tmp_path: Path) -> None:
 def test_what_runs_and_how_far_it_is_stands_there_and_nothing_of_it_remains() -> None:
     cell = Cell()
     with suppress(KeyboardInterrupt), NotebookView(cell) as view:
-        view.started(Trial(7, Candidate("<b>own")))
+        view.started(Trial(7, Candidate(family="<b>own")))
         view.progressed(Progress(7, 0.4, "fold 2 & 3"))
         view.finished(ended(6, 0.5), 0.5)
         time.sleep(1.1 * UPDATE_SECONDS)

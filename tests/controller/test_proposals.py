@@ -20,9 +20,9 @@ def test_so_many_trials_as_were_asked_for_are_proposed() -> None:
 
 def test_a_retry_goes_first_and_counts_as_a_trial() -> None:
     asked = proposals(trials=2)
-    failed = Candidate("lightgbm", {"num_leaves": 200})
+    failed = Candidate(family="lightgbm", params={"num_leaves": 200})
     for number in range(2):
-        asked.retries.consider(Trial(number, failed, Result(Status.OOM)))
+        asked.retries.consider(Trial(number, failed, Result(status=Status.OOM)))
     candidate = asked.next(1, {})
     assert candidate is not None
     assert candidate.origin == ORIGIN
@@ -32,7 +32,7 @@ def test_a_retry_goes_first_and_counts_as_a_trial() -> None:
 
 def test_past_the_cap_the_members_are_repeated_once() -> None:
     asked = proposals(cap=1)
-    history = {0: done(0, Candidate("linear"))}
+    history = {0: done(0, Candidate(family="linear"))}
     asked.learner.hold(history[0])
     asked.learner.learn(0)
     repeat = asked.next(1, history)

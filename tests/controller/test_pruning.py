@@ -33,7 +33,7 @@ def pruned(judge: Pruner, number: int, *, error: float, repeat: int = 0) -> bool
     rows = judge.problem.split.folds[0].valid
     noise = np.random.default_rng(number).normal(scale=error, size=len(rows))
     progress = Progress(number, 0.3, "fold 1 of 3", 0, (TARGET[rows] + noise)[:, None])
-    return judge.prunes(Trial(number, Candidate("net", repeat=repeat)), progress)
+    return judge.prunes(Trial(number, Candidate(family="net", repeat=repeat)), progress)
 
 
 def test_nothing_is_pruned_while_the_familys_first_trial_is_running() -> None:
@@ -65,7 +65,7 @@ def test_a_worse_first_fold_that_makes_the_ensemble_better_goes_on() -> None:
     judge.builder.add(0, "net", (TARGET + 1.0)[:, None])
     rows = judge.problem.split.folds[0].valid
     opposite = Progress(1, 0.3, "fold 1 of 3", 0, (TARGET[rows] - 1.0)[:, None])
-    assert not judge.prunes(Trial(1, Candidate("net")), opposite)
+    assert not judge.prunes(Trial(1, Candidate(family="net")), opposite)
 
 
 def test_beside_a_first_fold_without_any_loss_nothing_is_extrapolated() -> None:

@@ -97,7 +97,7 @@ def readiness() -> Readiness:
 
 def test_one_trial_at_a_time_computes_for_the_others() -> None:
     ready = readiness()
-    sharp, mild = Candidate("linear", {"C": 2.0}), Candidate("linear", {"C": 0.5})
+    sharp, mild = Candidate(family="linear", params={"C": 2.0}), Candidate(family="linear", params={"C": 0.5})
     before = ready.terms("linear", usual=60, left=600)
     assert before is not None
     assert before.may_compute
@@ -114,7 +114,7 @@ def test_one_trial_at_a_time_computes_for_the_others() -> None:
 
 def test_what_nobody_foresees_begins_at_once() -> None:
     ready = Readiness(problem=PROBLEM, scope=Scope(40, 3, 10.0, "cpu"))
-    trial = Trial(0, Candidate("linear"))
+    trial = Trial(0, Candidate(family="linear"))
     ready.began(trial)
     assert ready.terms("linear", usual=60, left=600) is None
     assert ready.limit(trial.candidate, usual=60, left=600) == 60

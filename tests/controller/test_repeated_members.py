@@ -6,7 +6,7 @@ from automl.controller.strategy.fold_repeats import next_repeat
 from automl.core.trial import Candidate, Trial
 
 TRIALS = [
-    Trial(number, Candidate(family, {"size": number}, seed=number))
+    Trial(number, Candidate(family=family, params={"size": number}, seed=number))
     for number, family in enumerate(("dummy", "net", "forest", "linear"))
 ]
 WEIGHTS = {0: 0.5, 3: 0.1, 2: 0.2, 1: 0.2}
@@ -31,5 +31,5 @@ def test_a_member_that_would_not_end_in_time_is_passed_over() -> None:
 
 
 def test_repeats_in_the_ensemble_are_not_repeated() -> None:
-    repeat = Trial(4, Candidate("net", {"size": 1}, seed=2, origin="repeat", repeat=1))
+    repeat = Trial(4, Candidate(family="net", params={"size": 1}, seed=2, origin="repeat", repeat=1))
     assert next_repeat([*TRIALS, repeat], {4: 0.6, 1: 0.4}, can_finish=lambda family: True) is None

@@ -305,15 +305,15 @@ def test_results_come_back_as_they_were_kept(table: Path) -> None:
     (folder,) = unfinished_folders(table.parent / "mlruns")
     generator = np.random.default_rng(0)
     result = Result(
-        Status.DONE,
-        1.25,
+        status=Status.DONE,
+        seconds=1.25,
         held_out=generator.random((20, 3), dtype=np.float32),
         untouched=generator.random((2, 5, 3), dtype=np.float32),
         fold_seconds=(0.1, 0.2),
         curves=(Curve("fold_0/loss", (1, 2), (0.5, 0.25)),),
         facts={"rounds": 7.0},
     )
-    trial = Trial(1, Candidate("linear", {"C": 0.1}, seed=5)).finished(result, None)
+    trial = Trial(1, Candidate(family="linear", params={"C": 0.1}, seed=5)).finished(result, None)
     folder.begin(trial)
     folder.keep(trial)
     back = SearchFolder.open(folder.path).trials()[1].trial

@@ -8,11 +8,11 @@ from automl.core.trial import Candidate, Result, Status, Trial
 from automl.families import families
 
 SPACES = {"lightgbm": load_space("lightgbm", families()["lightgbm"].params).for_task("binary", 5000)}
-LEAVES = Candidate("lightgbm", {"num_leaves": 200}, seed=7)
+LEAVES = Candidate(family="lightgbm", params={"num_leaves": 200}, seed=7)
 
 
 def ended(candidate: Candidate, status: Status, number: int = 0) -> Trial:
-    return Trial(number, candidate, Result(status))
+    return Trial(number, candidate, Result(status=status))
 
 
 def test_a_trial_out_of_memory_is_tried_again_smaller_and_no_third_time() -> None:
@@ -36,14 +36,14 @@ def test_other_ends_and_unknown_families_get_no_second_try() -> None:
     retries = Retries(SPACES)
     for status in (Status.DONE, Status.FAILED, Status.PRUNED):
         retries.consider(ended(LEAVES, status))
-    retries.consider(ended(Candidate("gone", {"num_leaves": 200}), Status.OOM))
+    retries.consider(ended(Candidate(family="gone", params={"num_leaves": 200}), Status.OOM))
     retries.consider(Trial(0, LEAVES))
     assert retries.first is None
 
 
 def test_a_resumed_search_queues_only_what_was_not_begun_again() -> None:
-    other = Candidate("lightgbm", {"num_leaves": 300}, seed=8)
-    begun = Candidate("lightgbm", {"num_leaves": 100}, seed=7, origin=ORIGIN)
+    other = Candidate(family="lightgbm", params={"num_leaves": 300}, seed=8)
+    begun = Candidate(family="lightgbm", params={"num_leaves": 100}, seed=7, origin=ORIGIN)
     retries = Retries(SPACES)
     retries.restore([ended(LEAVES, Status.OOM), ended(other, Status.OOM, 1), Trial(2, begun)])
     assert retries.pop().seed == 8

@@ -49,7 +49,7 @@ def test_a_trial_that_the_end_cut_off_is_recorded_with_the_time_it_took(tmp_path
             watcher=NOBODY,
             folder=folder,
         )
-        loop._start(Trial(0, Candidate("linear")), executor, 60)
+        loop._start(Trial(0, Candidate(family="linear")), executor, 60)
         time.sleep(0.05)
         loop.end()
         (kept,) = folder.trials()

@@ -14,11 +14,11 @@ def near(target: npt.NDArray[np.generic], predictions: Predictions) -> npt.NDArr
 
 
 METRIC = Metric(
-    "near_enough",
-    True,
-    "values",
-    frozenset({"regression"}),
-    lambda target, predictions: float(np.mean(near(target, predictions))),
+    name="near_enough",
+    greater_is_better=True,
+    reads="values",
+    tasks=frozenset({"regression"}),
+    function=lambda target, predictions: float(np.mean(near(target, predictions))),
     absolute=True,
     right=near,
 )

@@ -27,11 +27,11 @@ def deviances(target: npt.NDArray[np.generic], predictions: Predictions) -> npt.
 
 
 METRIC = Metric(
-    "tally_deviance",
-    False,
-    "values",
-    frozenset({"tallies"}),
-    lambda target, predictions: float(np.mean(deviances(target, predictions))),
+    name="tally_deviance",
+    greater_is_better=False,
+    reads="values",
+    tasks=frozenset({"tallies"}),
+    function=lambda target, predictions: float(np.mean(deviances(target, predictions))),
 )
 
 

@@ -4,7 +4,9 @@ from automl.core.trial import Candidate
 
 
 def test_a_candidate_comes_back_from_its_json() -> None:
-    candidate = Candidate("linear", {"C": 2.0}, seed=3, log_target=True, origin="sampler", repeat=1)
+    candidate = Candidate(
+        family="linear", params={"C": 2.0}, seed=3, log_target=True, origin="sampler", repeat=1
+    )
     assert Candidate.from_json(candidate.to_json()) == candidate
 
 
@@ -12,5 +14,5 @@ def test_candidates_of_earlier_versions_are_read_and_have_the_keys_of_then() -> 
     """They state the share of the full effort, which was 1 in every trial."""
     then = {"family": "linear", "params": {"C": 2.0}, "seed": 3, "fidelity": 1.0, "log_target": False}
     candidate = Candidate.from_json({**then, "origin": "sampler", "repeat": 0})
-    assert candidate == Candidate("linear", {"C": 2.0}, seed=3, origin="sampler")
+    assert candidate == Candidate(family="linear", params={"C": 2.0}, seed=3, origin="sampler")
     assert candidate.key == "d281ed668d9c7b48"

@@ -54,7 +54,7 @@ def test_libraries_are_waited_for_where_nothing_runs_without_them():
 
 
 def test_a_limit_counts_from_when_the_worker_is_up_as_far_as_there_is_time():
-    ticket = Ticket(0, Candidate("linear"), "", seconds=10.0, spare=4.0)
+    ticket = Ticket(number=0, candidate=Candidate(family="linear"), folder="", seconds=10.0, spare=4.0)
     running = _Running(ticket=ticket, began=100.0)
     assert running.kill_at >= 116  # not before it was given its trial
     running.begin(103.0)
@@ -65,7 +65,10 @@ def test_a_limit_counts_from_when_the_worker_is_up_as_far_as_there_is_time():
 
 
 def test_more_of_a_limit_is_kept_for_its_end_where_the_trial_has_to_wait():
-    free, starved = (Ticket(0, Candidate("linear"), "", 20.0, share=share) for share in (1.0, 0.2))
+    free, starved = (
+        Ticket(number=0, candidate=Candidate(family="linear"), folder="", seconds=20.0, share=share)
+        for share in (1.0, 0.2)
+    )
     assert free.closing_seconds() == pytest.approx(1.0)
     assert starved.closing_seconds() == pytest.approx(1.0 + 1.2)
     assert starved.closing_seconds(2.0) == pytest.approx(1.0 + 3.2)

@@ -123,7 +123,12 @@ def test_a_repeat_runs_on_its_own_folds(tmp_path: Path) -> None:
     halves = tuple(Fold(np.flatnonzero(other != i), np.flatnonzero(other == i)) for i in range(2))
     problem = replace(problem, repeats=(Split(halves, "folds", "halves"),))
     for number, repeat, folds in ((1, 0, 3), (2, 1, 2)):
-        work = Ticket(number, Candidate("dummy", repeat=repeat), str(tmp_path / str(number)), 30.0)
+        work = Ticket(
+            number=number,
+            candidate=Candidate(family="dummy", repeat=repeat),
+            folder=str(tmp_path / str(number)),
+            seconds=30.0,
+        )
         result = evaluate(work, problem, Control(cache=cache))
         assert len(result.fold_seconds) == folds
         assert result.held_out is not None
@@ -152,7 +157,12 @@ def test_a_trial_finds_weights_in_the_problem_s_folder_and_leaves_no_trace(tmp_p
 def test_log_target_is_undone_in_predictions_and_recorded(tmp_path: Path) -> None:
     problem = prices()
     plain = evaluate(ticket(tmp_path, 1, "lightgbm"), problem, Control())
-    work = Ticket(2, Candidate("lightgbm", log_target=True), str(tmp_path / "2"), 30.0)
+    work = Ticket(
+        number=2,
+        candidate=Candidate(family="lightgbm", log_target=True),
+        folder=str(tmp_path / "2"),
+        seconds=30.0,
+    )
     logged = evaluate(work, problem, Control())
     assert logged.held_out is not None
     assert plain.held_out is not None
@@ -167,7 +177,12 @@ def test_log_target_is_undone_in_predictions_and_recorded(tmp_path: Path) -> Non
 
 def test_a_log_of_negative_values_fails_with_its_reason(tmp_path: Path) -> None:
     problem = replace(prices(), target=prices().target - 50)
-    work = Ticket(2, Candidate("dummy", log_target=True), str(tmp_path / "2"), 30.0)
+    work = Ticket(
+        number=2,
+        candidate=Candidate(family="dummy", log_target=True),
+        folder=str(tmp_path / "2"),
+        seconds=30.0,
+    )
     result = evaluate(work, problem, Control())
     assert result.status is Status.FAILED
     assert "above -1" in result.error

@@ -257,8 +257,8 @@ def test_a_regression_predicts_values_and_has_no_probabilities(tmp_path: Path) -
     from automl.core.trial import Candidate
 
     candidates = [
-        Candidate("random_forest", {"n_estimators": 10}, seed=1),
-        Candidate("random_forest", {"n_estimators": 10}, seed=1, log_target=True),
+        Candidate(family="random_forest", params={"n_estimators": 10}, seed=1),
+        Candidate(family="random_forest", params={"n_estimators": 10}, seed=1, log_target=True),
     ]
     finished = finish_trials(flowers(regression=True), "petal length", candidates, tmp_path / "work")
     for number in finished.trials:

@@ -25,7 +25,7 @@ def test_a_fold_that_stopped_early_has_no_say_later() -> None:
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
-    result = Result(Status.DONE, seconds=1.0, facts={"worst": math.inf, "best": 2.0})
+    result = Result(status=Status.DONE, seconds=1.0, facts={"worst": math.inf, "best": 2.0})
     metrics = record.trial_metrics(result, Scores(math.nan, 0.1, (1.0, 2.0)), "rmse")
     assert "worst" not in metrics
     assert "val_rmse" not in metrics
@@ -35,7 +35,7 @@ def test_values_that_are_not_finite_are_left_out() -> None:
 
 def test_names_that_mlflow_would_refuse_are_mended() -> None:
     assert record.plain_params({"a*b": 1, "list": [1]}) == {"a_b": "1"}
-    params = record.trial_params(Candidate("net", {"width": 8, "note": "x" * 9000}))
+    params = record.trial_params(Candidate(family="net", params={"width": 8, "note": "x" * 9000}))
     assert params["net.width"] == "8"
     assert len(params["net.note"]) < 6000
 

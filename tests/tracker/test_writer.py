@@ -486,7 +486,7 @@ def test_attached_files_and_folders_lie_with_the_search(finished_trials: Any, tm
 
 
 def test_a_trial_without_scores_or_model_is_written(finished_trials: Any, tmp_path: Path) -> None:
-    timeout = Result(Status.TIMEOUT, 12.0, error="no model within the time limit")
+    timeout = Result(status=Status.TIMEOUT, seconds=12.0, error="no model within the time limit")
     with Tracker(open_store(None, tmp_path / "mlruns")) as tracker:
         tracker.begin_search(finished_trials.record())
         tracker.finish_trial(Trial(9, finished_trials.trials[1].candidate).finished(timeout, None))

@@ -121,7 +121,9 @@ class Optimizer:
         fixed = portfolio.pop(place)
         trial, _, _ = self._asked(family, number, fixed)
         values, log_target = self._entry_values(family, fixed), bool(fixed.get(_LOG_TARGET, False))
-        candidate = Candidate(family, values, seed, log_target=log_target, origin="portfolio")
+        candidate = Candidate(
+            family=family, params=values, seed=seed, log_target=log_target, origin="portfolio"
+        )
         return self._suggestion(trial, candidate)
 
     def can_ask(self, family: str, terms: Terms) -> bool:
@@ -159,7 +161,9 @@ class Optimizer:
                 return None
             fixed = ready[int(np.random.default_rng([abs(self._seed), number]).integers(len(ready)))]
             trial, values, log_target = self._asked(family, number, fixed, partly=True)
-        candidate = Candidate(family, values, seed, log_target=log_target, origin="sampler")
+        candidate = Candidate(
+            family=family, params=values, seed=seed, log_target=log_target, origin="sampler"
+        )
         return self._suggestion(trial, candidate)
 
     def _suggestion(self, trial: optuna.trial.Trial, candidate: Candidate) -> Suggestion:

@@ -61,7 +61,7 @@ class FoldMatrix:
         return context.cached(("forest", digest, inputs.rows, context.valid is None), build)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forest(Saved):
     """Trees as flat arrays, one tree after another; node numbers count from the tree's own first node.
 
@@ -115,7 +115,7 @@ class Forest(Saved):
             starts.append(starts[-1] + tree.node_count)
         arrays = {name: np.concatenate(part) for name, part in parts.items()}
         columns = int(trees[0].n_features)
-        return cls(np.array(starts), leaves=np.concatenate(leaves), columns=columns, **arrays)
+        return cls(starts=np.array(starts), leaves=np.concatenate(leaves), columns=columns, **arrays)
 
     @staticmethod
     def _node_arrays() -> tuple[str, ...]:

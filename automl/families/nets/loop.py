@@ -47,7 +47,7 @@ class Objective(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to train.
 
@@ -113,7 +113,7 @@ class History:
     rates: list[float] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a training ended; the model holds each net's best weights by then.
 
@@ -306,12 +306,12 @@ class Trainer:
             )
         self.objective.model.eval()
         return Outcome(
-            tuple(self.best_epochs),
-            tuple(self.best_losses),
-            self.step,
-            self.planned_steps,
-            self.step / self.source.steps,
-            self.history,
+            best_epochs=tuple(self.best_epochs),
+            best_losses=tuple(self.best_losses),
+            steps=self.step,
+            planned_steps=self.planned_steps,
+            epochs=self.step / self.source.steps,
+            history=self.history,
         )
 
     def _affordable_steps(self) -> int:

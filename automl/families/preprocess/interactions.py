@@ -38,7 +38,7 @@ _RANKED_ROWS, _RANKING_ROUNDS = 20_000, 40
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interactions(Saved):
     """The chosen features of two columns.
 
@@ -99,7 +99,15 @@ class Interactions(Saved):
         if len(c):
             crossed = _crossed(table.codes, first[c], second[c], sizes[c])
             encoding, kept = TargetEncoding.fit_transform(crossed, target, task, seed=seed)
-        made = cls(left[a], right[a], operation[a], first[c], second[c], sizes[c], encoding)
+        made = cls(
+            left=left[a],
+            right=right[a],
+            operation=operation[a],
+            first=first[c],
+            second=second[c],
+            sizes=sizes[c],
+            encoding=encoding,
+        )
         return made, np.hstack([arithmetic[:, a], kept])
 
     def transform(self, table: Table) -> Float32:

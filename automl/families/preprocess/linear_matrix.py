@@ -26,7 +26,7 @@ _FEW_LEVELS = 10
 _FURTHEST = 1e100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearMatrix(Saved):
     """The fitted transformation of a table to a matrix without missing values and with scaled dense columns.
 
@@ -77,10 +77,30 @@ class LinearMatrix(Saved):
             encoding, held_out = TargetEncoding.fit_transform(codes[:, encoded], target, task, seed=seed)
         terms = TextTerms.fit(table.texts) if table.texts else None
         nothing = Standard(np.zeros(0), np.zeros(0))
-        matrix = cls(impute, squash, quantile, splines, nothing, shown, encoded, merge, encoding, terms)
+        matrix = cls(
+            impute=impute,
+            squash=squash,
+            quantile=quantile,
+            splines=splines,
+            scale=nothing,
+            shown=shown,
+            encoded=encoded,
+            merge=merge,
+            encoding=encoding,
+            terms=terms,
+        )
         dense = matrix._dense(table, held_out)
         matrix = cls(
-            impute, squash, quantile, splines, Standard.fit(dense), shown, encoded, merge, encoding, terms
+            impute=impute,
+            squash=squash,
+            quantile=quantile,
+            splines=splines,
+            scale=Standard.fit(dense),
+            shown=shown,
+            encoded=encoded,
+            merge=merge,
+            encoding=encoding,
+            terms=terms,
         )
         return matrix, matrix._join(dense, table)
 

@@ -43,7 +43,7 @@ class NetInput:
     codes: npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetMatrix(Saved):
     """The fitted transformation of a table to :class:`NetInput`.
 

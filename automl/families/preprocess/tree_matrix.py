@@ -38,7 +38,7 @@ class TreeData:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TreeMatrix(Saved):
     """The fitted transformation of a table to :class:`TreeData`.
 

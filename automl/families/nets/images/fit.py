@@ -97,19 +97,19 @@ def _built(plan: NetTraining, side: int, columns: int, scale: OutputScale) -> tu
         trunk = frozen_trunk(plan.backbone, view.weights)
         features = backbone_named(plan.backbone).channels
     else:
-        view = View("", "", plan.px, side, plan.view)
+        view = View(backbone="", weights="", px=plan.px, side=side, view=plan.view)
         trunk, features = SmallNet(plan.width), 8 * plan.width
     assert isinstance(trunk, Trunk)
     if plan.from_maps:
         view = replace(view, cut=max(1, plan.first_stage(len(trunk.stages))))
     features = (features or _channels(trunk, plan.px)) * (2 if plan.pooling == "both" else 1)
     shape = NetShape(
-        plan.backbone,
-        view.cut,
-        plan.pooling,
-        columns,
-        features,
-        scale.outputs,
+        backbone=plan.backbone,
+        cut=view.cut,
+        pooling=plan.pooling,
+        columns=columns,
+        features=features,
+        outputs=scale.outputs,
         dropout=plan.dropout,
         width=plan.width,
     )

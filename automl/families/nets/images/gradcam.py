@@ -79,7 +79,7 @@ def _forward(model: Any, view: View, shown: torch.Tensor) -> tuple[torch.Tensor,
         backbone = backbone_named(view.backbone)
         trunk: Any = frozen_trunk(view.backbone, view.weights).eval().requires_grad_(False)
         handle = trunk.stages[-1].register_forward_hook(keep)
-        images = normalised(shown, backbone.mean, backbone.deviation, torch.float32)
+        images = normalised(shown, backbone.pixels.mean, backbone.pixels.deviation, torch.float32)
         average, maximum, levels = trunk.summaries(images)
         handle.remove()
         parts = {"avg": [average], "both": [average, maximum], "all": [average, maximum, levels]}

@@ -30,7 +30,7 @@ _BATCH = 64
 _LARGEST_HALF = 60_000.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetShape:
     """A net as plain data.
 
@@ -107,7 +107,7 @@ def pixel_scale(shape: NetShape) -> tuple[tuple[float, ...], tuple[float, ...]]:
     if not shape.backbone:
         return (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
     backbone = backbone_named(shape.backbone)
-    return backbone.mean, backbone.deviation
+    return backbone.pixels.mean, backbone.pixels.deviation
 
 
 class NetModel:

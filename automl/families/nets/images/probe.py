@@ -36,7 +36,7 @@ _WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
 _TESTED = 60  # steps of a range test
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProbePlan:
     """How a head is made.
 

@@ -41,7 +41,7 @@ _HIGHEST_RATE = 0.05
 _EVALUATION_SHARE = 0.15
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetPlan:
     """How a family wants its net trained.
 
@@ -130,7 +130,7 @@ def fit_nets(
         return _train(plan, prepared, task, contexts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Fold:
     """One fold's arrays."""
 
@@ -161,7 +161,15 @@ def _prepare(plan: NetPlan, inputs: Table, target: Encoded, task: Task, context:
     matrix, scores, train, valid = context.cached(key, build)
     scale = OutputScale.fit(task, target)
     valid_target = scale.encode(context.valid[1]) if context.valid is not None else None
-    return _Fold(matrix, scores, train, scale.encode(target), scale, valid, valid_target)
+    return _Fold(
+        matrix=matrix,
+        text_scores=scores,
+        train=train,
+        target=scale.encode(target),
+        scale=scale,
+        valid=valid,
+        valid_target=valid_target,
+    )
 
 
 def _with_matrix(fold: _Fold, matrix: NetMatrix, inputs: Table, context: FitContext) -> _Fold:

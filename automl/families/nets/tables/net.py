@@ -28,7 +28,7 @@ _FACTS = "net.json"
 _CHUNK = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InputShape:
     """What the input layer of a net reads, as plain data.
 
@@ -61,12 +61,12 @@ class InputShape:
     def from_json(cls, data: dict[str, Any]) -> InputShape:
         """The shape that ``dataclasses.asdict`` turned into plain data."""
         return cls(
-            data["numbers"],
-            data["bins"],
-            data["number_size"],
-            tuple(data["dense_sizes"]),
-            tuple(data["levels"]),
-            tuple(data["embedding_sizes"]),
+            numbers=data["numbers"],
+            bins=data["bins"],
+            number_size=data["number_size"],
+            dense_sizes=tuple(data["dense_sizes"]),
+            levels=tuple(data["levels"]),
+            embedding_sizes=tuple(data["embedding_sizes"]),
         )
 
 
