@@ -36,6 +36,7 @@ REVISED = (
     "problem/options.py",
     "problem/search_command.py",
     "problem/settings.py",
+    "report/sections",
 )
 _COMPARED = "longer|more|less|fewer|better|worse|larger|smaller"
 # Phrases that a reader has to translate, with what to write instead.

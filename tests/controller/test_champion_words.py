@@ -188,7 +188,7 @@ def test_a_printed_result_is_a_few_lines_and_no_trial_stands_for_an_ensemble(kep
 def test_a_report_of_a_result_that_was_not_taken_says_so_on_top(kept: Kept, tmp_path: Path) -> None:
     for result, word, other in ((kept.first, "champion", "result"), (kept.second, "result", "champion")):
         text = write_report(result.run_id, out=tmp_path / "page.html", store=kept.store).read_text()
-        said = "This is version 2 of the model flowers, which is not its champion: that is version 1."
+        said = "This is version 2 of the model flowers, which is not the champion: the champion is version 1."
         assert (said in text) == (result is kept.second)
         assert f"<b>{word}</b>" in text
         assert f"<b>{other}</b>" not in text

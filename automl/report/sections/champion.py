@@ -1,4 +1,4 @@
-"""The report's middle: the champion, where it errs, and what drives it."""
+"""The middle sections of the report: the champion, where it is wrong, and what drives it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GROUPS, _NAMED = 10, 4
 
 
 def champion_section(subject: Subject) -> Markup:
-    """Members and weights, then how it predicts held-out rows."""
+    """The champion's members and weights, then plots and tables of its held-out predictions."""
     if not subject.members:
         return Markup("")
     rows = {trial.row.trial: trial.row for trial in subject.material.trials}
@@ -60,9 +60,8 @@ def champion_section(subject: Subject) -> Markup:
         )
         return section("champion", "The champion", *parts)
     source = (
-        "The plots and figures below are of held-out predictions: every row was predicted by models that "
-        "did not train on it. The untouched rows, if there were any, were used only for the one score "
-        "above."
+        "The plots and figures below show held-out predictions: every row was predicted by models that were "
+        "not trained on it. The untouched rows, if any, were used only for the single score above."
     )
     parts.append(tag("p", source, class_="muted"))
     parts += _PARTS[subject.evidence.task.answer](subject.evidence)
@@ -83,32 +82,34 @@ def _classes(evidence: Evidence) -> list[Markup]:
     if len(names) == 2:
         plots.append(_threshold(evidence, names))
     elif evidence.story.class_weights:
-        told = ", ".join(
+        factors = ", ".join(
             f"{name} {weight:.2f}" for name, weight in zip(names, evidence.story.class_weights, strict=True)
         )
-        text = "Before the most probable class is taken, probabilities are multiplied by"
+        text = "Before the most probable class is chosen, the probabilities are multiplied by"
         if len(names) > figures.MOST_CURVES:
-            parts.append(tag("details", tag("summary", f"{text} a weight per class"), tag("p", f"{told}.")))
+            parts.append(
+                tag("details", tag("summary", f"{text} a weight per class"), tag("p", f"{factors}."))
+            )
         else:
-            parts.append(tag("p", f"{text}: {told}."))
+            parts.append(tag("p", f"{text}: {factors}."))
     return [tag("div", *plots, class_="plots"), *parts, *_class_table(evidence, names)]
 
 
 def _confusion(evidence: Evidence, names: tuple[str, ...]) -> Markup:
-    found = curves.confusion(evidence.target, evidence.predictions)
-    wrong = int(found.sum() - np.trace(found))
-    confused = found - np.diag(np.diag(found))
+    counts = curves.confusion(evidence.target, evidence.predictions)
+    wrong = int(counts.sum() - np.trace(counts))
+    confused = counts - np.diag(np.diag(counts))
     worst = np.unravel_index(int(confused.argmax()), confused.shape)
-    told = f"{int(found.sum()):,} rows, {wrong:,} of them wrong"
+    summary = f"{int(counts.sum()):,} rows, {wrong:,} of them wrong"
     if confused[worst]:
         times = int(confused[worst])
-        told += (
+        summary += (
             f"; most often {names[worst[0]]} taken for {names[worst[1]]} ({times:,} time{'s' * (times != 1)})"
         )
     many = len(names) > figures.MOST_CLASSES
     some = f" The {figures.MOST_CLASSES} most confused classes are shown." if many else ""
     plot = figures.confusion_plot(evidence)
-    alt = f"Confusion matrix: {told}."
+    alt = f"Confusion matrix: {summary}."
     return picture(plot, "confusion", alt=alt, caption=f"{alt}{some}")
 
 
@@ -118,11 +119,11 @@ def _rates(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
     areas = np.array([curves.rates(evidence.target, evidence.predictions, code).area for code in codes])
     mean = f", area {np.nanmean(areas):.3f}" if np.isfinite(areas).any() else ""
     against = f"class {names[1]}" if len(names) == 2 else "each class against the rest"
-    price = f"ROC curve of {against}: how many are found at what price in false alarms."
-    guess = "Precision over recall; the dashed line is what guessing gives."
+    price = f"ROC curve of {against}: the share that is found against the share of false alarms."
+    guess = "Precision against recall; the dashed line is the precision of guessing."
     return [
         picture(roc, "roc", alt=f"ROC curve of {against}{mean}.", caption=price),
-        picture(recall, "recall", alt=f"Precision over recall of {against}.", caption=guess),
+        picture(recall, "recall", alt=f"Precision against recall of {against}.", caption=guess),
     ]
 
 
@@ -130,8 +131,8 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     code = 1 if len(names) == 2 else None
     error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
     caption = (
-        f"Calibration: does it happen as often as it says? On average the two differ by "
-        f"{share_text(error, 1)}; the bars are 95 % intervals of what happened."
+        f"Calibration: predicted probability against observed frequency. On average they differ by "
+        f"{share_text(error, 1)}; the bars are 95 % intervals of the observed frequency."
     )
     plot = figures.calibration_plot(evidence)
     return picture(plot, "calibration", alt=f"Calibration plot. {caption}", caption=caption)
@@ -143,10 +144,10 @@ def _threshold(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     how = (
         "chosen on held-out rows for the metric"
         if chosen
-        else "the usual one: another would not improve the metric"
+        else "the default: no other threshold would improve the metric"
     )
-    caption = f"A row counts as {names[1]} from a probability of {used:.3f} on ({how})."
-    alt = f"Precision, recall and F1 over the threshold. {caption}"
+    caption = f"A row is predicted as {names[1]} at a probability of {used:.3f} or more ({how})."
+    alt = f"Precision, recall and F1 against the threshold. {caption}"
     return picture(figures.threshold_plot(evidence), "threshold", alt=alt, caption=caption)
 
 
@@ -164,7 +165,7 @@ def _class_table(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
         for row in rows[:_CLASS_ROWS]
     ]
     parts = [
-        tag("h3", "By class, the hardest first"),
+        tag("h3", "By class, hardest first"),
         table(("class", "rows", "precision", "recall", "its 95 % interval", "F1"), body),
     ]
     if len(rows) > _CLASS_ROWS:
@@ -189,7 +190,7 @@ def _numbers(evidence: Evidence) -> list[Markup]:
     errors = evidence.predictions[:, 0] - truth
     middle = float(np.median(np.abs(errors)))
     fitted, residuals = figures.residual_plots(evidence)
-    told = (
+    summary = (
         f"half of the predictions are off by less than {score_text(middle)}, the mean error is "
         f"{score_text(float(errors.mean()))}"
     )
@@ -197,14 +198,14 @@ def _numbers(evidence: Evidence) -> list[Markup]:
         picture(
             fitted,
             "fitted",
-            alt=f"Scatter plot of predicted against true values: {told}.",
-            caption=f"Predicted against true: {told}.",
+            alt=f"Scatter plot of predicted against true values: {summary}.",
+            caption=f"Predicted against true: {summary}.",
         ),
         picture(
             residuals,
             "residuals",
-            alt="Scatter plot of errors over the predicted value.",
-            caption="Errors over the prediction: a slope or a funnel here is structure that was missed.",
+            alt="Scatter plot of errors against the predicted value.",
+            caption="Errors against the prediction: a slope or a funnel here is structure that was missed.",
         ),
     ]
     rows = [
@@ -224,14 +225,14 @@ def _numbers(evidence: Evidence) -> list[Markup]:
 
 
 _PARTS = {Answer.CLASSES: _classes, Answer.NUMBERS: _numbers}
-"""Plots and tables of held-out predictions, by what these say."""
+"""Plots and tables of held-out predictions, by the kind of prediction."""
 
 
 def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
     """The metric by the groups of some columns."""
     note = (
-        "Held-out rows by the values of a column. A group differs where its 95 % interval does not reach the "
-        f"score of all rows; of many groups some do so by chance. {subject.caution}"
+        "Held-out rows by the values of a column. A group differs where its 95 % interval does not contain "
+        f"the score of all rows; among many groups, some differ by chance. {subject.caution}"
     )
     parts: list[Markup] = [tag("p", note, class_="muted")]
     for item in slices:
@@ -250,43 +251,43 @@ def groups_section(subject: Subject, slices: Sequence[Slice]) -> Markup:
             tag("h3", f"By {item.column}; all rows: {score_text(item.overall)}"),
             table(head, rows, words=(0, 4)),
         ]
-    return section("groups", "How good is it for whom?", *parts)
+    return section("groups", "Scores by group", *parts)
 
 
 def drivers_section(subject: Subject) -> Markup:
     """Permutation importance and partial dependence."""
     title = "What drives it"
-    found, evidence = subject.explanation, subject.evidence
-    if found is None or evidence is None or not (found.importances or found.groups):
-        if subject.pictures:  # they show it in their own section
+    explanation, evidence = subject.explanation, subject.evidence
+    if explanation is None or evidence is None or not (explanation.importances or explanation.groups):
+        if subject.pictures:  # the section of the images shows it
             return Markup("")
         return section("drivers", title, tag("p", f"Not computed: {_unexplained(subject)}.", class_="muted"))
-    told = headline(found)
+    leading = headline(explanation)
     how = (
-        f"Each feature's values are shuffled among {found.rows:,} held-out rows; by how much "
-        f"{subject.measured} gets worse is how much the champion needs that feature, given all the others. "
-        f"The lines are 95 % intervals over rows drawn again and shuffles. {compared(found)}"
+        f"Each feature's values are shuffled among {explanation.rows:,} held-out rows; the loss in "
+        f"{subject.measured} shows how much the champion relies on that feature, given all the others. "
+        f"The lines are 95 % intervals over resampled rows and shuffles. {compared(explanation)}"
     ).strip()
-    plot = tag("p", told)
-    if found.importances:
+    plot = tag("p", leading)
+    if explanation.importances:
         plot = picture(
-            figures.importance_plot(found.importances, subject.measured),
+            figures.importance_plot(explanation.importances, subject.measured),
             "importance",
-            alt=f"Bar chart of permutation importance. {told}",
-            caption=told,
+            alt=f"Bar chart of permutation importance. {leading}",
+            caption=leading,
         )
     head = ("feature", "kind", f"{subject.measured} worse by", "95 % interval")
     rows = [
         (item.feature, item.kind, score_text(item.value, 3), interval_words(item))
-        for item in found.importances
+        for item in explanation.importances
     ]
     rows += [
         (_together(group.features), "group", score_text(group.value, 3), interval_words(group))
-        for group in found.groups[:_GROUPS]
+        for group in explanation.groups[:_GROUPS]
     ]
     numbers = tag("details", tag("summary", "As a table"), table(head, rows, words=(0, 1)))
     parts: list[Markup] = [tag("p", how, class_="muted"), plot, numbers]
-    if found.dependences:
+    if explanation.dependences:
         shown = [
             picture(
                 figures.dependence_plot(item, evidence),
@@ -294,18 +295,18 @@ def drivers_section(subject: Subject) -> Markup:
                 alt=f"Partial dependence of the prediction on {item.feature}, from {item.grid[0]} "
                 f"to {item.grid[-1]}.",
             )
-            for place, item in enumerate(found.dependences)
+            for place, item in enumerate(explanation.dependences)
         ]
         note = (
-            "The mean prediction over held-out rows while one feature takes each value and the others stay "
-            "as they are. Where features go together, it also shows combinations that do not occur."
+            "The mean prediction over held-out rows when one feature is set to each value and the others are "
+            "left as they are. Where features are correlated, this includes combinations that do not occur."
         )
-        if len(found.dependences) < len(found.importances):
-            note += f" Shown for the first {len(found.dependences)} of the features above."
+        if len(explanation.dependences) < len(explanation.importances):
+            note += f" Shown for the first {len(explanation.dependences)} of the features above."
         if len(evidence.task.labels) > figures.MOST_MOVING:
-            note += f" Of the classes, the {figures.MOST_MOVING} whose probabilities move most."
+            note += f" The {figures.MOST_MOVING} classes whose probabilities change most are shown."
         parts += [
-            tag("h3", "How the prediction moves"),
+            tag("h3", "How the prediction changes"),
             tag("p", note, class_="muted"),
             tag("div", *shown, class_="plots small"),
         ]
@@ -313,7 +314,7 @@ def drivers_section(subject: Subject) -> Markup:
 
 
 def _unexplained(subject: Subject) -> str:
-    """Why there is no importance."""
+    """The reason why there is no importance."""
     if subject.explanation is not None:
         return f"in {duration(subject.explanation.seconds)} the champion could not predict enough rows"
     return (subject.rows.reason or "there are no features to shuffle").rstrip(".")

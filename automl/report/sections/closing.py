@@ -1,4 +1,4 @@
-"""The report's last sections: hyperparameters, data, failures, and how to use and repeat all of it."""
+"""The last sections of the report: hyperparameters, data, failures, and how to use and repeat the search."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from automl.report.sections.markup import Markup, code, prose, section, table, t
 
 _COLUMNS = 60
 _STOPPED = (
-    "Stopped early: part of the way it was already so far behind the best model of its kind that it could "
-    "hardly have caught up. The time went to others."
+    "Stopped early: it was so far behind the best model of its family that it was unlikely to catch up. The "
+    "time went to other trials."
 )
-_FUNCTION = "The metric was a function, which no command takes: automl.search(…, metric=…) does."
+_FUNCTION = "The metric was a function, which a command cannot take: use automl.search(…, metric=…)."
 _EXACT = (
-    "With a number of trials the same seed gives the same trials and scores again; with a time budget, how "
-    "many there are depends on the machine."
+    "With a fixed number of trials, the same seed gives the same trials and scores; with a time budget, the "
+    "number of trials depends on the machine."
 )
 
 
 def parameters_section(subject: Subject) -> Markup:
-    """Which hyperparameters mattered, per family; nothing where none has trials enough to say."""
+    """The hyperparameters that mattered, by family; empty where no family has enough trials to tell."""
     rows = [trial.row for trial in subject.material.trials]
-    found = parameter_shares(rows, greater_is_better=subject.greater_is_better)
+    by_family = parameter_shares(rows, greater_is_better=subject.greater_is_better)
     title = "Which hyperparameters mattered"
-    if not found:
+    if not by_family:
         return Markup("")
     note = (
-        "How much of the difference between a family's trials each parameter explains by itself (epsilon "
-        "squared over thirds of its values, on ranks), and where the better third of the trials had it. "
-        "The search looked where scores were good, so this is about that region; what matters only in "
-        "combination is not seen."
+        "The share of the differences between a family's trials that each parameter explains by itself "
+        "(epsilon squared over thirds of its values, on ranks), and its values in the best third of the "
+        "trials. The search concentrated on regions with good scores, so this describes those regions; "
+        "effects of combinations are not included."
     )
     parts: list[Markup] = [tag("p", note, class_="muted")]
-    for family, (trials, shares) in found.items():
+    for family, (trials, shares) in by_family.items():
         body = [(item.name, share_text(item.share), item.best) for item in shares]
         parts += [
             tag("h3", f"{family}, {trials} trials"),
-            table(("parameter", "explains", "better third"), body, words=(0, 2)),
+            table(("parameter", "explains", "best third"), body, words=(0, 2)),
         ]
     return section("parameters", title, *parts)
 
 
 def data_section(subject: Subject) -> Markup:
-    """What was read and how it was understood."""
+    """The data that was read, and how it was interpreted."""
     search = subject.material.search
     parts: list[Markup] = []
     if subject.evidence is None:
@@ -72,23 +72,21 @@ def data_section(subject: Subject) -> Markup:
         ]
         parts += [
             tag("h3", "Findings"),
-            table(("severity", "column", "what was seen", "what to do"), body, words=(0, 1, 2, 3)),
+            table(("severity", "column", "evidence", "what to do"), body, words=(0, 1, 2, 3)),
         ]
     elif not subject.doubted:
-        parts.append(tag("p", "The checks found nothing to worry about."))
+        parts.append(tag("p", "The checks found no problems."))
     if story.notes:
         parts += [tag("h3", "Notes"), tag("ul", *[tag("li", note) for note in story.notes])]
     listed = [(column["name"], column["kind"], column["reason"]) for column in story.columns[:_COLUMNS]]
     more = f" (the first {_COLUMNS} of {len(story.columns)})" if len(story.columns) > _COLUMNS else ""
     columns = table(("column", "kind", "why"), listed, words=(0, 1, 2))
-    parts.append(
-        tag("details", tag("summary", f"All columns, and why each was read as it was{more}"), columns)
-    )
+    parts.append(tag("details", tag("summary", f"All columns, and why each has its kind{more}"), columns))
     return section("data", "The data", *parts)
 
 
 def failures_section(subject: Subject) -> Markup:
-    """What did not work, grouped by reason; nothing where all did."""
+    """Trials that failed or were stopped, grouped by reason; empty where all succeeded."""
     groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for trial in subject.material.trials:
         if trial.row.validation is None:
@@ -104,7 +102,7 @@ def failures_section(subject: Subject) -> Markup:
                 state,
                 f"{len(numbers)}",
                 listed,
-                _STOPPED if state == Status.PRUNED else error or "No reason is on record.",
+                _STOPPED if state == Status.PRUNED else error or "No reason was recorded.",
             )
         )
     head = ("family", "state", "trials", "which", "reason")
@@ -112,12 +110,12 @@ def failures_section(subject: Subject) -> Markup:
 
 
 def use_section(subject: Subject) -> Markup:
-    """Commands to load, predict, serve and repeat."""
+    """Commands that load the model, predict, serve it and repeat the search."""
     search, name = subject.material.search, subject.name
     uri = subject.summary.get("tracking_uri", "")
     parts: list[Markup] = []
     if subject.summary.get("model_uri"):
-        # By its name one gets the champion, which may be an earlier search's.
+        # The name alone loads the champion, which may come from an earlier search.
         model = name if search.is_champion else search.run_id
         parts += [tag("p", note)] if (note := subject.summary.get("succession")) else []
         kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
@@ -156,9 +154,9 @@ def use_section(subject: Subject) -> Markup:
     if subject.evidence is not None:
         facts.append(("data digest", subject.evidence.story.data_digest[:16]))
     facts += sorted(subject.versions.items())
-    known = [(what, value) for what, value in facts if value]
+    listed = [(name, value) for name, value in facts if value]
     parts.append(
-        tag("details", tag("summary", "Ids and versions"), table(("what", "which"), known, words=(0, 1)))
+        tag("details", tag("summary", "Ids and versions"), table(("name", "value"), listed, words=(0, 1)))
     )
     return section("use", "Use it and repeat it", *parts)
 

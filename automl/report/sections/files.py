@@ -1,4 +1,4 @@
-"""Sections on files, one for each modality: sheets that show the result on some of them."""
+"""Sections on files, one for each modality: sheets of files with the results on them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from automl.report.sections.markup import Markup, photo, section
 
 
 def files_sections(subject: Subject) -> dict[Modality, Markup]:
-    """The sheets that the search left, by their modality; none for tables."""
-    found = {}
+    """The sheets that the search recorded, by modality; empty for tables."""
+    sections = {}
     for modality in modalities().values():
-        said = modality.captions
+        captions = modality.captions
         sheets = [
-            photo(content, alt=said[name]) for name, content in subject.pictures.items() if name in said
+            photo(content, alt=captions[name])
+            for name, content in subject.pictures.items()
+            if name in captions
         ]
         if sheets:
-            found[modality] = section(modality.name, modality.name.capitalize(), *sheets)
-    return found
+            sections[modality] = section(modality.name, modality.name.capitalize(), *sheets)
+    return sections

@@ -15,20 +15,20 @@ from automl.report.figures.style import svg
 from automl.report.palette import NARROW
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-_PERCENT = re.compile(r"(\d) %")  # not broken over two lines
+_PERCENT = re.compile(r"(\d) %")  # kept on one line
 _VOID = {"meta", "br", "hr"}
-# Marks that turn the direction of what follows could make a page read otherwise than its text is.
+# Marks that change the direction of text could make a page read differently from its text.
 _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 def text(value: object) -> Markup:
-    """Anything as escaped text, without control characters."""
+    """Any value as escaped text, without control characters."""
     if isinstance(value, Markup):
         return value
     kept = "".join(
@@ -44,7 +44,7 @@ def text(value: object) -> Markup:
 
 
 def prose(value: object) -> Markup:
-    """Sentences in which an option such as ``--test`` is not broken over two lines."""
+    """Sentences in which an option such as ``--test`` stays on one line."""
     return Markup(_OPTION.sub(r"<code>\g<0></code>", text(value)))
 
 
@@ -61,7 +61,7 @@ def tag(name: str, *children: object, **attributes: str | None) -> Markup:
 
 
 def joined(parts: Iterable[object], between: str = "\n") -> Markup:
-    """Parts one after the other, each escaped where it is not HTML."""
+    """The parts in order, each escaped unless it is HTML."""
     return Markup(between.join(text(part) for part in parts))
 
 
@@ -77,9 +77,9 @@ def table(
     Parameters
     ----------
     words:
-        The columns set left.
+        Columns that are aligned left.
     spare:
-        Columns that phones leave out.
+        Columns that are hidden on phones.
     """
 
     def row(cells: Sequence[object], kind: str) -> Markup:
@@ -98,9 +98,9 @@ def table(
 def picture(
     figure: Figure, name: str, *, alt: str, caption: object = "", narrow: Figure | None = None
 ) -> Markup:
-    """A plot with what it shows in words, for those who cannot see it, and a caption.
+    """A plot with a caption, and a description in words for readers who cannot see it.
 
-    A wide one comes with another of its kind for phones, ``narrow``, whose letters are as large.
+    A wide plot comes with a second one for phones, ``narrow``, with letters of the same size.
     """
     drawn = [Markup(svg(figure, name))] + ([] if narrow is None else [Markup(svg(narrow, f"{name}{NARROW}"))])
     plot = tag("div", *drawn, role="img", aria_label=alt, class_="plot")
@@ -109,9 +109,9 @@ def picture(
 
 
 def photo(content: bytes, *, alt: str) -> Markup:
-    """A sheet of photographs inside the page, with its description below it.
+    """A sheet of photographs embedded in the page, with its description below it.
 
-    As JPEG, a fifth of the PNG file that is passed: two of those alone would be 3 MB of a page.
+    It is encoded as JPEG, a fifth of the size of the PNG file that is passed: two PNG files would add 3 MB.
     """
     from PIL import Image
 
@@ -124,7 +124,7 @@ def photo(content: bytes, *, alt: str) -> Markup:
 
 
 def section(place: str, title: str, *children: object) -> Markup:
-    """A part of the page that its list of contents can point to."""
+    """A part of the page that the table of contents can link to."""
     return tag("section", tag("h2", title), *children, id=place)
 
 

@@ -1,4 +1,4 @@
-"""The report's first sections: the result in three sentences, the honest score, leaderboard and search."""
+"""The first sections of the report: the result in three sentences, honest score, leaderboard and search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROWS = 15
 
 
 def result_section(subject: Subject) -> Markup:
-    """What was found, how good it is, what it costs: for a reader who stops here."""
+    """The model that was found, its score and its cost, for a reader who stops here."""
     if not subject.summary:
         state, error = subject.material.search.status, subject.material.search.error
         reason = f" ({error})" if error else ""
@@ -31,20 +31,20 @@ def result_section(subject: Subject) -> Markup:
 
 
 def _is_champion(subject: Subject) -> bool:
-    """Whether the version that the search registered had the alias when the page was made."""
+    """True if the version that the search registered had the alias when the page was made."""
     search = subject.material.search
     return bool(search.model_version) and search.model_version == search.champion_version
 
 
 def _another_champion(subject: Subject) -> list[Markup]:
-    """Says on top that this page is not of the model that predictions by name use."""
+    """A warning where this page does not describe the model that predictions by name use."""
     search = subject.material.search
     if _is_champion(subject) or not search.model_version:
         return []
     held = f"version {search.champion_version}" if search.champion_version else "no version"
     text = (
-        f"This is version {search.model_version} of the model {search.name}, which is not its champion: that "
-        f"is {held}. Load this one by its run, {search.run_id[:8]}."
+        f"This is version {search.model_version} of the model {search.name}, which is not the champion: the "
+        f"champion is {held}. Load this version by its run, {search.run_id[:8]}."
     )
     return [tag("p", text, class_="warning")]
 
@@ -81,8 +81,8 @@ def _how_good(subject: Subject) -> str:
             f"{score_text(score.value)} (95 % interval {score.interval_words}){against}."
         )
     return (
-        f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen by "
-        "these rows, so expect it to be a little worse on new ones."
+        f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen on "
+        "these rows, so expect a slightly worse score on new ones."
     )
 
 
@@ -108,7 +108,7 @@ def _tiles(subject: Subject) -> Markup:
     ]
     return tag(
         "div",
-        *[tag("div", tag("b", value), tag("span", what), class_="tile") for value, what in tiles],
+        *[tag("div", tag("b", value), tag("span", name), class_="tile") for value, name in tiles],
         class_="tiles",
     )
 
@@ -118,7 +118,7 @@ def _trials(subject: Subject) -> str:
 
 
 def honest_section(subject: Subject) -> Markup:
-    """How far the score can be trusted, and against what it stands."""
+    """Scores with their intervals and baselines, and how far they can be trusted."""
     rows: list[tuple[object, ...]] = []
     for name, score in (
         ("untouched rows, scored once", subject.test),
@@ -142,8 +142,8 @@ def honest_section(subject: Subject) -> Markup:
             f"{story.metric_reason}."
         )
         test = f"Untouched rows: {story.test_source}." if story.test_source else ""
-        told = " ".join(part for part in (judged, subject.unmeasured, test) if part)
-        parts.append(tag("p", told, class_="muted"))
+        explanation = " ".join(part for part in (judged, subject.unmeasured, test) if part)
+        parts.append(tag("p", explanation, class_="muted"))
     return section("honest", "How good is it, honestly?", *parts)
 
 
@@ -153,27 +153,26 @@ def _verdict(subject: Subject) -> str:
         return ""
     worst = score.low if subject.greater_is_better else score.high
     if subject.beats(score.value, baseline) and worst is None:
-        text = "It is better than the baseline; by how much more than chance, no interval says."
+        text = "It is better than the baseline; without an interval, the difference may be chance."
     elif subject.beats(score.value, baseline) and worst is not None and subject.beats(worst, baseline):
         text = "Even the unfavourable end of its interval is better than the baseline"
-        text += "." if subject.doubted else ": the features do tell something about the target."
+        text += "." if subject.doubted else ": the features do carry information about the target."
     elif subject.beats(score.value, baseline):
         text = "The interval reaches the baseline: with this many rows the advantage may be chance."
     elif {member["family"] for member in subject.members} == {"dummy"}:
-        text = "It is the baseline itself: no model that looks at the features was finished or better."
+        text = "It is the baseline itself: no model that uses the features finished and was better."
     else:
-        text = "It is no better than the baseline: the features tell nothing that these models could use."
+        text = "It is no better than the baseline: these models found nothing useful in the features."
     if subject.test is None and worst is not None:
         text += (
-            " The interval covers which rows happened to be there, but not that the best of many models "
-            "was picked by these same rows. Pass rows of your own with --test FILE for a score without "
-            "that doubt."
+            " The interval accounts for the sampling of the rows, but not for the choice of the best of many "
+            "models on these same rows. Pass rows of your own with --test FILE for a score without this bias."
         )
     return text
 
 
 def leaderboard_section(subject: Subject) -> Markup:
-    """The best trials and what each costs, and the front of score, latency and size."""
+    """The best trials with their costs, and the front of score, latency and size."""
     trials = [trial.row for trial in subject.material.trials]
     shown = [row for place, row in enumerate(trials) if place < _ROWS or row.trial in subject.weights]
     rows = [*_champion_cells(subject), *(_trial_cells(subject, row) for row in shown)]
@@ -206,8 +205,8 @@ def leaderboard_section(subject: Subject) -> Markup:
         )
         named = ", ".join(f"#{row.trial} {row.family}" for row in front[:8])
         caption = (
-            "Score against prediction time; the larger a point, the larger the model. No trial beats these "
-            f"in both: {named}.{_without_baseline(subject)}"
+            "Score against prediction time; the larger the point, the larger the model. No trial is better "
+            f"than these in both: {named}.{_without_baseline(subject)}"
         )
         parts += [
             tag("h3", "What the score costs"),
@@ -223,7 +222,7 @@ def leaderboard_section(subject: Subject) -> Markup:
 
 
 def _champion_cells(subject: Subject) -> list[tuple[object, ...]]:
-    """The row on top, which all others are there to be compared with; none without a champion."""
+    """The champion's row, at the top for comparison; empty without a champion."""
     if not subject.members:
         return []
     milliseconds, size = subject.cost
@@ -259,7 +258,7 @@ def _trial_cells(subject: Subject, row: LeaderboardRow) -> tuple[object, ...]:
 
 
 def search_section(subject: Subject) -> Markup:
-    """How the search went, and where its seconds went."""
+    """The course of the search, and how its time was spent."""
     trials, clock = subject.material.trials, subject.clock
     if not trials:
         return section("search", "How the search went", tag("p", "No trial was run."))
@@ -276,22 +275,23 @@ def search_section(subject: Subject) -> Markup:
             colours=subject.colours,
         )
         alt = (
-            f"Line plot of {subject.metric} over the search's seconds: every trial, the best so far of each "
-            "family, and of the ensemble."
+            f"Line plot of {subject.metric} over the time of the search: every trial, the best so far of "
+            "each family, and of the ensemble."
         )
         caption = (
-            "Every point is a trial; the steps are each family's best so far, the thick line the ensemble's."
+            "Every point is a trial; the thin lines are each family's best so far, the thick line is the "
+            "ensemble."
         )
         caption += _without_baseline(subject)
         if len(scored) > 10:
             caption += " The worst tenth is off the scale."
         parts.append(picture(draw(), "history", alt=alt, caption=caption, narrow=draw(narrow=True)))
     spent = seconds_by_part(trials, clock)
-    told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
-    caption = f"Where every second of {duration(clock.seconds)} went"
+    summary = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
+    caption = f"How the {duration(clock.seconds)} were spent"
     if clock.slots > 1:
         caption += (
-            f"; trials ran {clock.slots} at once, so a family's part is its trials' time divided by "
+            f"; {clock.slots} trials ran at once, so a family's share is its trials' time divided by "
             f"{clock.slots}"
         )
     caption += "."
@@ -299,7 +299,7 @@ def search_section(subject: Subject) -> Markup:
         picture(
             seconds_plot(trials, clock, subject.colours),
             "seconds",
-            alt=f"Bar chart of wall time: {told}.",
+            alt=f"Bar chart of wall time: {summary}.",
             caption=caption,
             narrow=seconds_plot(trials, clock, subject.colours, narrow=True),
         )
@@ -308,9 +308,9 @@ def search_section(subject: Subject) -> Markup:
 
 
 def _without_baseline(subject: Subject) -> str:
-    """A sentence where the plots leave out the trial that looks at no feature."""
+    """A sentence where the plots leave out the trial that uses no features."""
     left_out = any(trial.row.family == "dummy" for trial in subject.material.trials)
-    return " The baseline, which looks at no feature, is not shown." if left_out else ""
+    return " The baseline, which uses no features, is not shown." if left_out else ""
 
 
 def _counted(subject: Subject) -> str:
@@ -331,20 +331,17 @@ def _counted(subject: Subject) -> str:
 
 
 def _why_ended(reason: str) -> str:
-    """Why no further trial was begun, for a reader who has never seen a search."""
+    """The reason why the search ended, for a reader who has never seen one."""
     if not reason:
         return ""
     if reason == "interrupted":
-        return "It ended because somebody stopped it."
+        return "It ended because it was interrupted."
     if "time is used up" in reason:
-        return "It ended because the time it was given was used up."
+        return "It ended because its time was used up."
     if "finish in the time" in reason:
-        return "It ended a little early: no other model could have been made in the time that was left."
+        return "It ended slightly early: no other model could have been trained in the time that was left."
     if "tell apart" in reason:
-        return (
-            f"It ended early: {reason}. Among still more tries the best one would be the luckiest, not the "
-            "best."
-        )
+        return f"It ended early: {reason}. With more trials, the winner would be the luckiest, not the best."
     return f"It ended because {reason}."
 
 
