@@ -136,7 +136,7 @@ class View:
             ),
             ENSEMBLE,
         )
-        self.say(f"Resumed: {len(trials)} trials are there already, {duration(spent)} used.")
+        self.say(f"Resumed: {len(trials)} trials are done already, {duration(spent)} used.")
 
     def preparing(self, fraction: float, message: str) -> None:
         """Images are being decoded."""

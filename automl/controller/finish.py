@@ -41,7 +41,7 @@ class Ended:
     Attributes
     ----------
     families:
-        Those that were asked for; a budget of a few seconds leaves all but the quickest out.
+        Those that the user asked for; a budget of a few seconds leaves all but the quickest out.
     fitting:
         Those that the search had on its list, as they suit the data and the budget.
     """
@@ -71,15 +71,15 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     loop.builder.forget(tracker.dropped)
     champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
     tracker.protect(champion.weights)
-    tracker.best_so_far(len(loop.history), champion.validation)  # the last trials were not told till now
-    known = _known_rows(ended, champion)
-    test = _test_score(prepared, champion, known, loop.history)
-    if known is not None and prepared.test is not None and ended.settings.test is None:
-        # Those that equal no training row: the score of new rows stays what it was.
+    tracker.best_so_far(len(loop.history), champion.validation)  # includes the last trials
+    known_rows = _known_rows(ended, champion)
+    test = _test_score(prepared, champion, known_rows, loop.history)
+    if known_rows is not None and prepared.test is not None and ended.settings.test is None:
+        # Only rows that equal no training row: the score of new rows stays as it was.
         unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
         table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
-        known = known.extended(table, target, prepared.task)
-    predictor = _built(work / "champion", ended, champion, known)
+        known_rows = known_rows.extended(table, target, prepared.task)
+    predictor = _built(work / "champion", ended, champion, known_rows)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
         prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.limits.slots
@@ -159,19 +159,19 @@ def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[st
     if predictor.known is not None:
         warnings.append(
             "Training rows repeat and the repeats agree: where a new row equals one, its known target counts "
-            "too. No score here shows that gain, since copies were kept on one side."
+            "too. No score here shows that gain, since equal rows were kept on one side of every split."
         )
     return warnings
 
 
 def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:
-    """A sentence where other families were asked for than have a score, and the budget is why; or nothing."""
+    """A warning where the budget was too short for the families that were asked for; else an empty text."""
     if ended.interrupted:
         return ""
     trials = ended.loop.history.values()
     scored = {trial.candidate.family for trial in trials if trial.scores is not None}
     failed = {trial.candidate.family for trial in trials if trial.result and trial.result.status in broken}
-    for simple, said in (
+    for simple, warning in (
         (
             {BASELINE},
             "The budget was too short for any model: the result is the baseline.",
@@ -180,7 +180,7 @@ def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:
     ):
         others = {*ended.fitting} - simple
         if scored <= simple and {*ended.families} - simple and (not others or others - failed):
-            return said
+            return warning
     return ""
 
 
@@ -192,7 +192,7 @@ def _more(settings: Settings) -> str:
 
 
 def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
-    """What copies are worth, where the user did not say which rows belong together."""
+    """Known targets of repeated rows, unless the user said which rows belong together or they do not help."""
     problem = ended.prepared.problem
     if ended.settings.names_folds:
         return None
@@ -201,7 +201,7 @@ def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
     return KnownRows.measured(problem.table, problem.target, problem.task, problem.split, champion.held_out)
 
 
-def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | None) -> Predictor:
+def _built(folder: Path, ended: Ended, champion: Champion, known_rows: KnownRows | None) -> Predictor:
     prepared, trials, name = ended.prepared, ended.loop.history, ended.settings.name
     facts: dict[str, str | int | float | bool | None] = {
         "validation": champion.validation,
@@ -215,14 +215,14 @@ def _built(folder: Path, ended: Ended, champion: Champion, known: KnownRows | No
         members=tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
         folds=tuple(champion.folds[number] for number in champion.weights),
         class_weights=champion.class_weights,
-        known=known,
+        known=known_rows,
         facts=facts,
     )
     return build_predictor(folder, source)
 
 
 def _test_score(
-    prepared: Prepared, champion: Champion, known: KnownRows | None, trials: Mapping[int, Trial]
+    prepared: Prepared, champion: Champion, known_rows: KnownRows | None, trials: Mapping[int, Trial]
 ) -> Interval | None:
     """The champion's score on the untouched rows, from what its members' deployed models predicted."""
     if prepared.test is None:
@@ -232,8 +232,8 @@ def _test_score(
         for number in champion.weights
         if (result := trials[number].result) is not None and result.untouched is not None
     )
-    if known is not None:
-        predictions = known.join(prepared.test.table, predictions)
+    if known_rows is not None:
+        predictions = known_rows.join(prepared.test.table, predictions)
     decided = apply_weights(predictions, champion.class_weights)
     return score_interval(prepared.task.metric, prepared.test.target, decided)
 

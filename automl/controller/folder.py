@@ -1,4 +1,4 @@
-"""A search on disk while it is unfinished: its outset, its candidates, its results, the time it used.
+"""A search on disk while it is unfinished: its setup, its candidates, its results, the time it used.
 
 ``<store>/searches/<name>-<time>-<key>/`` holds ``search.json``, ``lock``, ``spent.json``, ``problem/`` and
 ``trials/00012/`` with ``candidate.json`` (there before the trial starts), ``model/`` (the worker's),
@@ -45,7 +45,7 @@ class KeptTrial:
     ended:
         Milliseconds since 1970, 0 without a result.
     pruned_loss:
-        The loss that a pruned trial was told with.
+        The loss that the sampler learned of a pruned trial.
     """
 
     trial: Trial
@@ -84,7 +84,7 @@ class SearchFolder:
         try:
             text = place.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise StorageError(f"{path} is no unfinished search: {error}.") from error
+            raise StorageError(f"{path} is not an unfinished search: {error}.") from error
         return cls(path, Outset.from_json(text, place))
 
     def claim(self) -> None:
@@ -118,7 +118,7 @@ class SearchFolder:
         self._lock = file
 
     def release(self) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -134,7 +134,7 @@ class SearchFolder:
 
     @property
     def in_use(self) -> bool:
-        """Whether a process runs this search now."""
+        """True while a process runs this search."""
         if self._lock is not None:
             return True
         try:
@@ -145,7 +145,7 @@ class SearchFolder:
 
     @property
     def description(self) -> str:
-        """What it is and how far it came, for people."""
+        """Name, start and progress of the search, for people."""
         settings = self.outset.settings
         trials, seconds = settings.get("trials"), settings.get("seconds")
         done = f"{self.finished_trials}{f' of {trials}' if trials else ''} trials"
@@ -187,12 +187,12 @@ class SearchFolder:
             write_whole(folder / _RESULT, json.dumps(_plain_result(result, pruned_loss)).encode())
 
     def trials(self) -> list[KeptTrial]:
-        """What is there of the trials, by number.
+        """The trials on disk, by number.
 
         Raises
         ------
         StorageError
-            When one is missing in between, or damaged.
+            When one in between is missing or damaged.
         """
         folders = sorted(path for path in (self.path / "trials").iterdir() if (path / _CANDIDATE).is_file())
         if [int(path.name) for path in folders] != list(range(len(folders))):
@@ -201,7 +201,7 @@ class SearchFolder:
 
     @property
     def finished_trials(self) -> int:
-        """How many trials have a result."""
+        """Number of trials that have a result."""
         return sum((path / _RESULT).is_file() for path in (self.path / "trials").glob("*"))
 
     @property
@@ -241,15 +241,15 @@ class SearchFolder:
 def unfinished_folders(root: Path, name: str | None = None) -> list[SearchFolder]:
     """Searches that can be resumed, or are running, the newest first; ``root`` is the store's folder.
 
-    One that this version cannot read stands in nobody's way.
+    Folders that this version cannot read are skipped.
     """
-    found = []
+    folders = []
     for path in (root / SEARCHES).glob("*"):
         with suppress(StorageError):
             folder = SearchFolder.open(path)
             if name is None or folder.outset.name == name:
-                found.append(folder)
-    return sorted(found, key=lambda folder: folder.outset.created, reverse=True)
+                folders.append(folder)
+    return sorted(folders, key=lambda folder: folder.outset.created, reverse=True)
 
 
 def tidy(root: Path) -> None:
@@ -260,7 +260,7 @@ def tidy(root: Path) -> None:
 
 
 def _held(lock: Path) -> bool:
-    """Whether a lock is held; one that is not there yet is about to be taken, for a moment."""
+    """Tell whether a lock is held; a missing one counts as held for a moment, as it is about to be taken."""
     try:
         with lock.open("r+", encoding="utf-8") as file:
             return not _try_lock(file)
@@ -273,7 +273,7 @@ def _try_lock(file: IO[str]) -> bool:
         import msvcrt
 
         try:
-            file.seek(1 << 20)  # beyond the text, which others are to read
+            file.seek(1 << 20)  # beyond the text, which other processes read
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         except OSError:
             return False
@@ -288,7 +288,7 @@ def _try_lock(file: IO[str]) -> bool:
 
 
 class _disk_errors:
-    """Turns what the disk says into a StorageError that tells how to go on."""
+    """Turns an error of the disk into a StorageError that says how to continue."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
@@ -338,12 +338,12 @@ def _kept(folder: Path) -> KeptTrial:
             return KeptTrial(trial)
         body = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
         with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files if name in _ARRAY_FIELDS}
+            fields = {name: arrays[name] for name in arrays.files if name in _ARRAY_FIELDS}
         result = Result(
             status=Status(body["status"]),
             seconds=body["seconds"],
             share=body.get("share", 1.0),
-            **found,
+            **fields,
             fold_seconds=tuple(body["fold_seconds"]),
             fit_seconds=body["fit_seconds"],
             predict_ms_per_1000_rows=body["predict_ms_per_1000_rows"],

@@ -1,4 +1,4 @@
-"""The loop: a free slot asks, a candidate goes out, a result comes back, is told, tracked and weighed."""
+"""The loop: a free slot asks for a candidate; its result is learned from, tracked and weighed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ GRACE_SECONDS = 1.5
 
 
 class Watcher(Protocol):
-    """What the loop tells while it runs; all of it comes from the controller's own thread."""
+    """Events of a running loop; all of them come from the controller's own thread."""
 
     def started(self, trial: Trial) -> None:
         """A trial was handed to a worker."""
 
     def progressed(self, progress: Progress) -> None:
-        """A running trial said how far it is."""
+        """A running trial reported its progress."""
 
     def weighed(self, weights: Mapping[int, float]) -> None:
-        """Before a trial is said to have ended: the best ensemble so far, by trial number."""
+        """Weights of the best ensemble so far, by trial number; comes before ``ended``."""
 
     def finished(self, trial: Trial, best: float | None) -> None:
         """A trial ended; ``best`` is the validation score of the best ensemble so far."""
@@ -102,9 +102,9 @@ class Loop:
         return self.history
 
     def restore(self, kept: Sequence[KeptTrial]) -> None:
-        """Take in what an earlier process left: its results are told again, its interrupted trials run again.
+        """Take in what an earlier process left: learn its results again, run its interrupted trials again.
 
-        Everything is asked and told in the order of then, so that what follows is suggested as it would
+        Everything happens in the order of then, so that what follows is suggested as it would
         have been.
         """
         learner = self.proposals.learner
@@ -146,7 +146,7 @@ class Loop:
         until = time.monotonic() + GRACE_SECONDS
         while interrupted and self._running and time.monotonic() < until:
             self._receive(0.1)
-        # All workers at once, and none in their place: one by one, hanging ones would cost seconds each.
+        # All workers at once, without new ones: one by one, hanging ones would cost seconds each.
         now = time.monotonic()
         self.executor.close()
         for number in (*self._running, *self._again):
@@ -173,7 +173,7 @@ class Loop:
 
     @property
     def _has_model(self) -> bool:
-        """Whether a trial has a score that is not the baseline's."""
+        """True once a trial other than the baseline has a score."""
         trials = self.history.values()
         return any(trial.scores is not None and trial.candidate.family != "dummy" for trial in trials)
 

@@ -1,4 +1,4 @@
-"""What a notebook shows while a search runs: one display, updated in place; lines where there is no HTML."""
+"""The view of a running search in a notebook: one display, updated in place; lines where HTML is missing."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _FAINT = "opacity:.7;"
 
 
 class Screen(Protocol):
-    """Where the display is: a cell of a notebook, or a prompt."""
+    """The place of the display: a cell of a notebook, or a prompt."""
 
     def draw(self, page: str, line: str) -> None:
         """Show this HTML in place of what was shown; ``line`` says the same in few words."""
 
     def say(self, line: str) -> None:
-        """Show one more line, where there is no place for HTML."""
+        """Show one more line, where HTML cannot be shown."""
 
 
 def notebook_view(trials: int | None = None) -> NotebookView | None:
@@ -102,7 +102,7 @@ class NotebookView:
         self.ticked()
 
     def prepared(self, prepared: Prepared, name: str, seconds: float | None, elapsed: float) -> None:
-        """The data was read: what it is."""
+        """The data was read: show its size, task and metric."""
         self._began = time.monotonic() - elapsed
         self._seconds, self._name = seconds, name
         metric = prepared.task.metric
@@ -121,7 +121,7 @@ class NotebookView:
         self._state, self._changed = "", True
 
     def progressed(self, progress: Progress) -> None:
-        """A running trial said how far it is."""
+        """A running trial reported its progress."""
         if progress.number in self._running:
             trial, since, _ = self._running[progress.number]
             self._running[progress.number] = (trial, since, progress)
@@ -148,7 +148,7 @@ class NotebookView:
             self._take(trial)
         self._ensemble = best
         self._better(best)
-        self._note(f"Resumed: {len(trials)} trials are there already, {duration(spent)} used.")
+        self._note(f"Resumed: {len(trials)} trials are done already, {duration(spent)} used.")
 
     def placed(self, capacity: Capacity) -> None:
         """Ignored: the display shows no memory."""
@@ -160,7 +160,7 @@ class NotebookView:
             self._draw()
 
     def warned(self, message: str) -> None:
-        """Something goes wrong that the search survives."""
+        """Show a problem that the search survives."""
         self._note(f"Warning: {message}")
 
     def stop_requested(self) -> bool:
@@ -175,7 +175,7 @@ class NotebookView:
         return False
 
     def delivered(self, result: SearchResult) -> None:
-        """The search is over: the champion's members are what has a weight."""
+        """The search is over: the champion's members are the trials with a weight."""
         best = result.best
         self._weights = {member.trial: member.weight for member in best.members}
         self._ensemble = best.validation if best.kind == "ensemble" else None
@@ -297,7 +297,7 @@ class NotebookView:
         return (_table(heads, rows) + _part(more, _FAINT)) if rows else ""
 
     def _workers(self) -> str:
-        """What runs now, since when and how far."""
+        """The running trials, with their times and progress."""
         rows = []
         for trial, since, progress in list(self._running.values())[:_RUNNING]:
             share, message = (0.0, "") if progress is None else (progress.fraction, progress.message)

@@ -48,8 +48,8 @@ class Proposals:
             return self.retries.pop()
         if self.trials is not None:
             if number >= self.trials:
-                asked = f"{self.trials} trials were" if self.trials > 1 else "one trial was"
-                self.end_reason = f"{asked} asked for"
+                amount = f"{self.trials} trials were" if self.trials > 1 else "one trial was"
+                self.end_reason = f"{amount} asked for"
                 return None
             if not self.learner.learn_before(number):
                 return None

@@ -1,4 +1,4 @@
-"""Which trials can begin now: what fits in the time, and one at a time that computes what others share."""
+"""Trials that can begin now: those that fit in the time, and one at a time that computes for others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from automl.problem.problem import Problem
 
 Suited = Callable[[Mapping[str, Any]], bool]
 MARGIN = 1.3
-"""By how much a trial may take longer than what was measured, and still end in time."""
+"""Factor by which a trial may take longer than measured and still end in time."""
 _NET = "backbone"
 _LOOK_SECONDS = 1.0
 _LEAST_LIMIT = 5.0
@@ -47,28 +47,28 @@ class Readiness:
     _computing: set[int] = field(default_factory=set)
 
     def foresees(self, family: str) -> bool:
-        """Whether trials of a family are begun by their outlook."""
+        """Tell whether trials of a family are begun by their outlook."""
         return family in self.families
 
     def outlook(self, family: str, params: Mapping[str, Any]) -> Outlook | None:
-        """What a trial will take; None while nothing is known."""
+        """Time that a trial will take; None while nothing was measured."""
         look = self.families[family].outlook
         assert look is not None
         key = json.dumps([family, dict(params)], sort_keys=True, default=str)
-        at, found = self._seen.get(key, (-1e9, None))
+        at, outlook = self._seen.get(key, (-1e9, None))
         now = time.monotonic()
         if now - at > _LOOK_SECONDS:
             tables = [self.problem.table, *([self.problem.untouched] if self.problem.untouched else [])]
-            found = look(self.families[family].params(**params), tables, self.scope)
-            self._seen[key] = now, found
-        return found
+            outlook = look(self.families[family].params(**params), tables, self.scope)
+            self._seen[key] = now, outlook
+        return outlook
 
     def computes(self, candidate: Candidate) -> bool:
-        """Whether a trial that begins now has to compute what folds share, on all cores."""
+        """Tell whether a trial that begins now has to compute what folds share, on all cores."""
         if not self.foresees(candidate.family):
             return False
-        found = self.outlook(candidate.family, candidate.params)
-        return found is None or found.prepare > 0
+        outlook = self.outlook(candidate.family, candidate.params)
+        return outlook is None or outlook.prepare > 0
 
     def terms(self, family: str, *, usual: float, left: float) -> Terms | None:
         """Terms on which a trial of a family can begin now; None where all can.
@@ -94,7 +94,7 @@ class Readiness:
         )
 
     def suits(self, family: str, *, seconds: float, computing: bool) -> Suited:
-        """Whether a trial with given parameters can begin now.
+        """Tell whether a trial with given parameters can begin now.
 
         Parameters
         ----------
@@ -105,13 +105,13 @@ class Readiness:
         """
 
         def suited(params: Mapping[str, Any]) -> bool:
-            found = self.outlook(family, params)
-            if found is None or found.prepare > 0:
+            outlook = self.outlook(family, params)
+            if outlook is None or outlook.prepare > 0:
                 if computing:
                     return False
-                if found is None:  # the first one of all measures, and is tried in any case
+                if outlook is None:  # the very first one measures, and is always tried
                     return not self._measured
-            return MARGIN * (found.prepare + found.fit) <= seconds
+            return MARGIN * (outlook.prepare + outlook.fit) <= seconds
 
         return suited
 
@@ -119,13 +119,13 @@ class Readiness:
         """Seconds for a trial: more than usual where what it computes may be slower than foreseen."""
         if not self.foresees(candidate.family):
             return usual
-        found = self.outlook(candidate.family, candidate.params)
-        if found is None:
+        outlook = self.outlook(candidate.family, candidate.params)
+        if outlook is None:
             return max(usual, COMPUTING_SHARE * left)
-        return min(left, max(usual, _LEAST_LIMIT + 2 * (found.prepare + found.fit)))
+        return min(left, max(usual, _LEAST_LIMIT + 2 * (outlook.prepare + outlook.fit)))
 
     def began(self, trial: Trial) -> None:
-        """A trial is about to run: no second one computes beside it where it does."""
+        """Note that a trial is about to run: if it computes, no second one does at the same time."""
         if self.computes(trial.candidate):
             self._computing.add(trial.number)
 
@@ -134,20 +134,20 @@ class Readiness:
         return number in self._computing
 
     def ended(self, trial: Trial) -> None:
-        """A trial ended: more is kept now."""
+        """Note that a trial ended: more is computed now."""
         self._computing.discard(trial.number)
         self._seen.clear()
         self._measured = self._measured or self.foresees(trial.candidate.family)
 
 
 def readiness_for(problem: Problem, outset: Outset, *, timed: bool) -> Readiness:
-    """Which trials can begin: all of them at once, but for families with an outlook in searches by time."""
+    """Rules for the trials of a problem: all begin at once, except those of families with an outlook."""
     folds = problem.split.folds
     scope = Scope(len(folds[0].train), len(folds), math.inf, outset.device, outset.slots)
     if not timed:
         return Readiness(problem=problem, scope=scope)
-    known = {name: family for name, family in families().items() if family.outlook is not None}
-    return Readiness(problem=problem, scope=scope, families=known)
+    with_outlook = {name: family for name, family in families().items() if family.outlook is not None}
+    return Readiness(problem=problem, scope=scope, families=with_outlook)
 
 
 def nets_of(spaces: Iterable[SearchSpace]) -> tuple[str, ...]:

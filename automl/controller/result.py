@@ -1,4 +1,4 @@
-"""What a search returns: the champion, the honest score, the record's addresses, as values and as JSON."""
+"""The result of a search: the champion, the honest score, the record's addresses, as values and as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MemberSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """What was found.
+    """The champion of a search and its scores.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class SearchResult:
 
     @property
     def nothing_succeeded(self) -> bool:
-        """Whether models were tried, none but the baseline has a score, and failures are the reason."""
+        """True where models were tried, only the baseline has a score, and failures are the reason."""
         others = [row for row in self.rows if row.family != "dummy"]
         failed = {Status.FAILED.value, Status.OOM.value}
         return any(row.state in failed for row in others) and all(row.validation is None for row in others)
@@ -149,7 +149,7 @@ class SearchResult:
         return history(self.ids.run_id, self.ids.tracking_uri, self.evidence)
 
     def plot_importance(self) -> Figure:
-        """How much worse the metric gets when each feature is shuffled, with 95 % intervals."""
+        """Importance of each feature: the loss of score when it is shuffled, with 95 % intervals."""
         from automl.report.notebook import importance
 
         return importance(self.explanation, self.metric)
@@ -167,7 +167,7 @@ class SearchResult:
         return confusion(self.evidence)
 
     def plot_front(self) -> Figure:
-        """What the score costs: score over prediction time, a point's area is the model's size."""
+        """The price of a score: score over prediction time; a point's area is the model's size."""
         from automl.report.notebook import front
 
         return front(self.ids.run_id, self.ids.tracking_uri)
@@ -180,7 +180,7 @@ class SearchResult:
         return explained(self.predictor, self.evidence)
 
     def __repr__(self) -> str:
-        """A few lines: what was found, its scores, and where the rest is."""
+        """A few lines: the champion, its scores, and the place of the rest."""
         lines = [
             f"Search {self.name!r}: {self.task}, {counted(sum(self.trials.values()), 'trial')} "
             f"in {duration(self.seconds)}",
@@ -194,8 +194,8 @@ class SearchResult:
         if self.baseline.validation is not None:
             lines.append(f"  baseline    {self.metric} {score_text(self.baseline.validation)}")
         if self.ids.model_version:
-            said = "it is the champion" if self.ids.is_champion else self.ids.succession
-            lines.append(f"  model       version {self.ids.model_version}: {said}")
+            standing = "it is the champion" if self.ids.is_champion else self.ids.succession
+            lines.append(f"  model       version {self.ids.model_version}: {standing}")
         if self.warnings:
             lines.append(f"  warnings    {len(self.warnings)}, see .warnings")
         lines.append("  next        .predictor.predict(frame), .leaderboard, .plot_importance()")
@@ -204,7 +204,7 @@ class SearchResult:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """HTML for notebooks."""
         from automl.report import notebook
 
         best = self.best
@@ -278,14 +278,14 @@ def best_of(champion: Champion, trials: Mapping[int, Trial], run_ids: Mapping[in
 
 def counts(trials: Mapping[int, Trial]) -> dict[str, int]:
     """Trials by status, all of them named."""
-    found = {status.value: 0 for status in Status}
+    numbers = {status.value: 0 for status in Status}
     for trial in trials.values():
         if trial.result is not None:
-            found[trial.result.status.value] += 1
-    return found
+            numbers[trial.result.status.value] += 1
+    return numbers
 
 
 def model_folder(trial: Trial) -> Path:
-    """Where a finished trial's models lie."""
+    """Folder of a finished trial's models."""
     assert trial.result is not None
     return Path(trial.result.model_folder)

@@ -50,7 +50,7 @@ _BUSY = 0.6
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    """What a search works with once the data is read."""
+    """A search's data and plan, once the data is read."""
 
     prepared: Prepared
     spaces: dict[str, SearchSpace]
@@ -115,7 +115,7 @@ class RunningSearch:
         return result
 
     def _offer(self, folder: SearchFolder | None) -> None:
-        """Let the user go on with the same search where it was left, instead of starting again."""
+        """Offer to resume the same search where it was left, instead of starting again."""
         used = self.clock.elapsed
         if folder is None or not self.watcher.unfinished(folder.outset.name, folder.description):
             return

@@ -1,4 +1,4 @@
-"""Who follows a search: the user's view, nobody, and the tracker beside either; a trial in one line."""
+"""Followers of a search: the user's view, none, and the tracker beside either; a trial in one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPENING_SECONDS = 2.5
 
 
 class SearchWatcher(Watcher, Protocol):
-    """What follows a search from outside, e.g. the command line's view."""
+    """A follower of a search from outside, e.g. the command line's view."""
 
     def placed(self, capacity: Capacity) -> None:
         """An executor is there, with these cores and this limit of memory for the trials."""
@@ -33,13 +33,13 @@ class SearchWatcher(Watcher, Protocol):
         """The data was read and everything decided."""
 
     def warned(self, message: str) -> None:
-        """Something goes wrong that the search survives."""
+        """A problem that the search survives."""
 
     def stop_requested(self) -> bool:
-        """Whether to end now and keep the best so far."""
+        """True to end now and keep the best so far."""
 
     def unfinished(self, name: str, description: str) -> bool:
-        """The same search is there unfinished: whether to go on with it instead of starting again."""
+        """Ask whether to resume the same search, which is unfinished, instead of starting again."""
 
 
 class _Nobody:
@@ -104,7 +104,7 @@ class Recording:
         self._watcher.ticked()
 
     def _owed(self) -> float:
-        """What is left of opening the store."""
+        """Time that is left of opening the store."""
         if self._tracker.begun:
             return 0.0
         done = _THREAD_SHARE * self._clock.pace.share * (time.monotonic() - self._began)

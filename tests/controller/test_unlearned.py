@@ -37,7 +37,7 @@ def test_a_baseline_that_wins_over_models_that_fit_names_both_scores_and_both_ca
     assert result.best.family == "dummy"
     said = next(text for text in result.warnings if "looks at no feature" in text)
     assert "on rows that it trained on and" in said
-    assert "learn noise by heart" in said
+    assert "memorise noise" in said
     assert "--group COLUMN" in said
     assert said in json.loads(json.dumps(result.to_json()))["warnings"]
 

@@ -94,7 +94,7 @@ def test_enter_goes_on_with_it(unfinished: Path) -> None:
     code, shown = asked(unfinished, "\n")
     assert code == 0, shown
     assert "Unfinished: things: 2 of 5 trials" in shown
-    assert "Resumed: 2 trials are there already" in shown
+    assert "Resumed: 2 trials are done already" in shown
     assert unfinished_folders(unfinished / "mlruns") == []
 
 

@@ -1,1 +1,1 @@
-"""What runs next, with which settings, and which models are chosen in the end."""
+"""Choices of a search: the next family, its settings, and the models that are kept in the end."""

@@ -1,4 +1,4 @@
-"""Which family runs next: a fixed opening of diverse defaults, then expected ensemble gain per second."""
+"""Choice of the next family: a fixed opening of diverse defaults, then expected ensemble gain per second."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CAPS = (
 
 
 def trial_cap(rows: int) -> int:
-    """How many configurations to try at most: on few rows, more of them over-fit the validation score.
+    """Most configurations to try: on few rows, more of them over-fit the validation score.
 
     Log-log interpolation of 100 rows → 4 … 100,000 rows → 100, straight on beyond both ends.
     """
@@ -51,13 +51,13 @@ def opening_of(names: Sequence[str]) -> list[str]:
     in the background and no trial has to wait for it. On images, two sizes of pictures come at once, then
     deeper training.
     """
-    known = families()
+    by_name = families()
     places: dict[str, list[tuple[int, str]]] = {}
     for name in names:
-        if name in known and name != BASELINE:
-            own = min(known[name].kinds - TABLE_KINDS, default="")
-            places.setdefault(own, []).extend((place, name) for place in known[name].opening)
-    in_turn = sorted((own for own, found in places.items() if found), key=lambda own: (own == "", own))
+        if name in by_name and name != BASELINE:
+            own = min(by_name[name].kinds - TABLE_KINDS, default="")
+            places.setdefault(own, []).extend((place, name) for place in by_name[name].opening)
+    in_turn = sorted((own for own, entries in places.items() if entries), key=lambda own: (own == "", own))
     queues = [[name for _, name in sorted(places[own])] for own in in_turn] or [[]]
     if BASELINE in names:
         queues[0].insert(0, BASELINE)
@@ -138,15 +138,15 @@ class Allocator:
         return open_families[int(generator.choice(len(open_families), p=share / share.sum()))]
 
     def recall(self, family: str) -> None:
-        """An earlier process chose ``family`` at this point: be as if it had been chosen here."""
+        """An earlier process chose ``family`` at this point: continue as if it had been chosen here."""
         self._asked += 1
         if family in self._opening:
             self._opening.remove(family)
 
     def learn(self, family: str, gain: float) -> None:
         """The ensemble's loss fell by ``gain`` (≥ 0) with a trial of ``family``; a moving average is kept."""
-        known = self._gain.get(family)
-        self._gain[family] = max(gain, 0.0) if known is None else 0.7 * known + 0.3 * max(gain, 0.0)
+        average = self._gain.get(family)
+        self._gain[family] = max(gain, 0.0) if average is None else 0.7 * average + 0.3 * max(gain, 0.0)
 
     def _startable(self) -> list[str]:
         """The families whose trials could begin now; all where that is none but the baseline."""

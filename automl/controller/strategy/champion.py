@@ -38,7 +38,7 @@ def choose_champion(
     ``best`` takes the lowest loss, less members that cost time and change next to nothing. ``fast`` and
     ``small`` take the quickest or smallest of all single trials and short ensembles whose score is within
     one standard error of the best (Breiman's rule), with one fold's model per member. Trials that the
-    builder was told to forget are no members, as their models are gone.
+    builder was told to forget are not members, as their models are gone.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def choose_champion(
 
 
 def grouped_causes(trials: Mapping[int, Trial]) -> str:
-    """Why trials ended without a score, most frequent first, in one sentence."""
+    """Reasons why trials ended without a score, most frequent first, in one sentence."""
     causes: dict[str, list[int]] = {}
     for number, trial in trials.items():
         if trial.result is not None and trial.result.status is not Status.DONE:
@@ -167,7 +167,7 @@ def _fold_count(trial: Trial) -> int:
 
 
 def _milliseconds(deployed: Mapping[int, tuple[int, ...]], done: Mapping[int, Trial]) -> float:
-    """What these folds of the members take for 1000 rows; what a frozen net sees is seen once for all."""
+    """Milliseconds that these folds take for 1000 rows; a frozen net's output counts once for all of them."""
     own, frozen = 0.0, dict[str, float]()
     for number, folds in deployed.items():
         result = done[number].result

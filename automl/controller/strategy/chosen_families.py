@@ -33,11 +33,11 @@ def chosen_families(settings: Settings) -> tuple[str, ...]:
     UsageError
         When there is no such family, or none is left.
     """
-    known = known_families()
+    by_name = known_families()
     for name in (*settings.families, *settings.without):
-        if name not in known:
-            raise UsageError(f"There is no family {name!r}. {did_you_mean(name, known)}")
-    wanted = [name for name in known if not settings.families or name in settings.families]
+        if name not in by_name:
+            raise UsageError(f"There is no family {name!r}. {did_you_mean(name, by_name)}")
+    wanted = [name for name in by_name if not settings.families or name in settings.families]
     chosen = [name for name in wanted if name not in settings.without]
     if not chosen:
         raise UsageError("--families and --without leave no family to try.")
@@ -54,7 +54,7 @@ def fitting_families(
     UsageError
         When none but the baseline is left, and others were chosen.
     """
-    known = known_families()
+    by_name = known_families()
     present = prepared.layout.features.kinds
     spaces: dict[str, SearchSpace] = {}
     absent_weights: dict[Value, str] = {}
@@ -62,11 +62,11 @@ def fitting_families(
     circumstances = prepared.problem.modality.circumstances(prepared.problem.table)
     notes = [*circumstances.notes]
     for name in chosen:
-        family = known[name]
+        family = by_name[name]
         if not family.handles(prepared.task) or not (family.kinds & present or name == BASELINE):
             continue
         if name not in settings.families and (why := family.unsuited(scope)):
-            notes.append(f"{name} is left out: {why} (--families {name} tries it all the same).")
+            notes.append(f"{name} is left out: {why} (--families {name} tries it anyway).")
             continue
         at_hand = _with_weights_at_hand(family, load_space(name, family.params, path=settings.spaces))
         absent_weights |= at_hand.absent
@@ -112,4 +112,4 @@ def absent_nets(missing: Mapping[Value, str]) -> str:
     """Nets whose weights are not on this machine, in one line."""
     (net, file), count = next(iter(missing.items())), len(missing)
     which = f"{count} nets, such as {net}, are" if count > 1 else f"{net} is"
-    return f"{which} left out: no file of weights such as {file} is here. --weights-dir FOLDER brings one."
+    return f"{which} left out: no weights file such as {file} was found. Name its folder with --weights-dir."

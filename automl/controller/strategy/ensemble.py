@@ -86,7 +86,7 @@ class EnsembleBuilder:
         self.best = Ensemble()
 
     def add(self, number: int, family: str, predictions: Predictions) -> Ensemble:
-        """Take a finished trial in, unless its loss is no number; returns the best ensemble so far."""
+        """Take a finished trial in, unless its loss is not a number; returns the best ensemble so far."""
         kept = predictions if self._rows is None else predictions[self._rows]
         self._losses[number] = self._objective(kept)
         if not math.isfinite(self._losses[number]):
@@ -112,7 +112,7 @@ class EnsembleBuilder:
         return self.best
 
     def forget(self, numbers: Collection[int]) -> None:
-        """Trials whose models are gone are no members any more."""
+        """Remove trials whose models are gone: they cannot be members any more."""
         gone = [number for number in numbers if number in self._predictions]
         for number in gone:
             del self._predictions[number], self._losses[number], self._families[number]
@@ -121,7 +121,7 @@ class EnsembleBuilder:
             self.rebuild()
 
     def knows(self, number: int) -> bool:
-        """Whether a trial was taken in and not forgotten."""
+        """Tell whether a trial was taken in and not forgotten."""
         return number in self._predictions
 
     def build(self, steps: int, *, among: Collection[int] = ()) -> Ensemble:
@@ -140,7 +140,7 @@ class EnsembleBuilder:
         return self._objective(weighted_mean((self._predictions[n], w) for n, w in weights.items()))
 
     def gain_of(self, predictions: Predictions, rows: npt.NDArray[np.int64]) -> float:
-        """How much one greedy step with a partial trial lowers the loss on ``rows`` (positions).
+        """Loss that one greedy step with a partial trial saves on ``rows`` (positions).
 
         Returns infinity where that cannot be told: before there is an ensemble, or when the ensemble is
         built on a subsample.

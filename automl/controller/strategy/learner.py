@@ -1,4 +1,4 @@
-"""Learning from outcomes: ensemble, allocator, time model, optimizer, told in an order that repeats."""
+"""Learning from outcomes: ensemble, allocator, time model, optimizer, updated in an order that repeats."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Learner:
         self._suggestions[number] = suggestion
 
     def recall(self, number: int, candidate: Candidate) -> None:
-        """An earlier process asked for this candidate: be as if it had been asked for here."""
+        """An earlier process asked for this candidate: continue as if it had been asked for here."""
         self.allocator.recall(candidate.family)
         self._suggestions[number] = self.optimizer.recall(candidate, number=number)
 
@@ -84,12 +84,12 @@ class Learner:
         self._learn_time(family, result)
         suggestion = self._suggestions.pop(number, None)
         if suggestion is not None:
-            known = loss if loss is not None and np.isfinite(loss) else None
-            self.optimizer.tell(suggestion, known, result.facts)
+            finite_loss = loss if loss is not None and np.isfinite(loss) else None
+            self.optimizer.tell(suggestion, finite_loss, result.facts)
 
     def _learn_time(self, family: str, result: Result) -> None:
         foreseen = self.foresees(family)
         if result.status is Status.DONE or (result.status is Status.TIMEOUT and not foreseen):
-            # What was computed for others as well is no trial's own, and is foreseen by other means.
+            # Time spent on what others share is not a trial's own, and is foreseen by other means.
             own = result.seconds - (result.facts.get(PREPARE_SECONDS, 0.0) if foreseen else 0.0)
             self.times.learn(family, own * result.share)

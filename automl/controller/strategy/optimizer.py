@@ -28,7 +28,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Terms:
-    """What can begin now.
+    """Conditions on the candidates that can begin now.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class Optimizer:
         return self._suggestion(trial, candidate)
 
     def can_ask(self, family: str, terms: Terms) -> bool:
-        """Whether a candidate of the family can begin now."""
+        """Tell whether a candidate of the family can begin now."""
         return self._suited_entry(family, terms) is not None or self._may_draw(family, terms)
 
     def _suited_entry(self, family: str, terms: Terms) -> int | None:
@@ -138,21 +138,21 @@ class Optimizer:
         return next(iter([*first, *(place for place, _ in suited)]), None)
 
     def _may_draw(self, family: str, terms: Terms) -> bool:
-        """Whether the sampler has anything to vary on what is computed already, or may ask for more."""
+        """Tell whether the sampler has anything to vary on what is computed already, or may ask for more."""
         if any(terms.suits(values) for values in self._shared_seen(family, terms)):
             return True
         return not self._portfolio[family] and terms.may_compute
 
     def _shared_seen(self, family: str, terms: Terms) -> list[dict[str, ParamValue]]:
         """The values of shared parameters that were tried, each once."""
-        found: dict[str, dict[str, ParamValue]] = {}
+        distinct: dict[str, dict[str, ParamValue]] = {}
         for values in self._tried.get(family, ()):
             shared = {name: values[name] for name in terms.shared if name in values}
-            found.setdefault(repr(sorted(shared.items())), shared)
-        return list(found.values())
+            distinct.setdefault(repr(sorted(shared.items())), shared)
+        return list(distinct.values())
 
     def _drawn(self, family: str, number: int, seed: int, terms: Terms | None) -> Suggestion | None:
-        """What the sampler draws; where that cannot begin now, a draw on what is computed already."""
+        """A draw of the sampler; where it cannot begin now, one on what is computed already."""
         trial, values, log_target = self._asked(family, number, None)
         if terms is not None and not terms.suits(values):
             self._withdraw(family, trial)
@@ -185,7 +185,7 @@ class Optimizer:
         return {key: bound[key] for key in (*(param.name for param in space.params), *entry)}
 
     def recall(self, candidate: Candidate, *, number: int) -> Suggestion:
-        """An earlier process asked at this point and got ``candidate``: be as if it had been asked here."""
+        """Continue as if ``candidate`` had been asked for here, as an earlier process did at this point."""
         family = candidate.family
         portfolio = self._portfolio[family]
         if candidate.origin == "portfolio" and portfolio:
@@ -209,8 +209,8 @@ class Optimizer:
             seed=int(seed), multivariate=True, constant_liar=True, n_startup_trials=6
         )
         if fixed is not None:
-            known = _within(space, fixed)
-            study.enqueue_trial({name: known[name] for name in fixed if name in known} if partly else known)
+            entry = _within(space, fixed)
+            study.enqueue_trial({name: entry[name] for name in fixed if name in entry} if partly else entry)
         trial = study.ask()
         self._running[family, trial.number] = trial
         values = _suggest(trial, space.params)
@@ -248,7 +248,7 @@ class Optimizer:
             )
 
     def _measured(
-        self, candidate: Candidate, told: Mapping[str, Any], facts: Mapping[str, float]
+        self, candidate: Candidate, values: Mapping[str, Any], facts: Mapping[str, float]
     ) -> dict[str, float]:
         """Parameters that the study has at the edge of their range and the trial measured within it."""
         return {
@@ -256,8 +256,8 @@ class Optimizer:
             for param in self._spaces[candidate.family].params
             if param.kind == "float"
             and param.name in facts
-            and param.name in told
-            and candidate.params.get(param.name, told[param.name]) != told[param.name]
+            and param.name in values
+            and candidate.params.get(param.name, values[param.name]) != values[param.name]
         }
 
 
@@ -282,7 +282,7 @@ def _draw(trial: optuna.trial.Trial, param: Param) -> ParamValue:
 
 
 def _within(space: SearchSpace, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the sampler learns of a portfolio entry: every searched value, inside its range."""
+    """The values of a portfolio entry for the sampler: every searched one, inside its range."""
     bound = asdict(space.bind({key: value for key, value in values.items() if key != _LOG_TARGET}))
     kept: dict[str, Any] = {_LOG_TARGET: bool(values.get(_LOG_TARGET, False))}
     for param in space.params:

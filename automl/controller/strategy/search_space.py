@@ -1,4 +1,4 @@
-"""What is searched for one family: ranges, the settings to try first, and how values bind to parameters."""
+"""The search space of a family: ranges, settings to try first, and the binding of values to parameters."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ class Param:
     kinds: tuple[str, ...] = ()
 
     def active(self, values: Mapping[str, Any]) -> bool:
-        """Whether its conditions hold for these values of the other parameters."""
+        """Tell whether its conditions hold for these values of the other parameters."""
         return all(values.get(name) in allowed for name, allowed in self.when.items())
 
     def problem_with(self, value: Value) -> str:
-        """Why ``value`` lies outside of the range, or ``""``."""
+        """The reason why ``value`` lies outside the range, or ``""``."""
         if self.kind == "choice":
             return "" if value in self.choices else f"{value!r} is none of {list(self.choices)!r}"
         if not isinstance(value, int | float) or not self.low <= value <= self.high:
-            return f"{value!r} is outside of {self.low:g} … {self.high:g}"
+            return f"{value!r} is outside {self.low:g} … {self.high:g}"
         if self.step and abs((value - self.low) / self.step - round((value - self.low) / self.step)) > 1e-9:
             return f"{value!r} is not {self.low:g} plus a multiple of {self.step:g}"
         return ""
@@ -107,7 +107,7 @@ class PortfolioEntry:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What is searched for one family.
+    """The search space of one family.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class SearchSpace:
     def bind(self, values: Mapping[str, Any]) -> Any:
         """The family's parameters with these values; absent ones take their defaults.
 
-        Numbers may lie outside of the searched range, as those of a portfolio may.
+        Numbers may lie outside the searched range, as those of a portfolio may.
 
         Raises
         ------

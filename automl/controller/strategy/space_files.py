@@ -68,11 +68,11 @@ class SpaceFile:
 def list_spaces() -> list[SpaceFile]:
     """The space files that a search would use, one per family, by name."""
     shipped = _shipped_folder()
-    found = {file.family: file for file in _plug_in_files()}
-    found |= {path.stem: SpaceFile(path.stem, path, True) for path in shipped.glob("*.yaml")}
+    files = {file.family: file for file in _plug_in_files()}
+    files |= {path.stem: SpaceFile(path.stem, path, True) for path in shipped.glob("*.yaml")}
     if _LOCAL.resolve() != shipped.resolve():
-        found |= {path.stem: SpaceFile(path.stem, path, False) for path in _LOCAL.glob("*.yaml")}
-    return [found[name] for name in sorted(found)]
+        files |= {path.stem: SpaceFile(path.stem, path, False) for path in _LOCAL.glob("*.yaml")}
+    return [files[name] for name in sorted(files)]
 
 
 def read_space_text(name: str) -> str:
@@ -126,11 +126,11 @@ def _find(family: str, params_type: type[Any], path: Path | None) -> Path:
     elif path is not None:
         reader = _Reader.of(path)
         stated = reader.stated_family()
-        known = sorted({file.family for file in list_spaces()} | {family})
+        names = sorted({file.family for file in list_spaces()} | {family})
         if stated == family:
             return path
-        if stated not in known:
-            raise reader.error(f"there is no family {stated!r}. {did_you_mean(stated, known)}", "family")
+        if stated not in names:
+            raise reader.error(f"there is no family {stated!r}. {did_you_mean(stated, names)}", "family")
     for candidate in candidates:
         if candidate.is_file():
             return candidate
@@ -142,11 +142,11 @@ def _plug_in_files() -> Iterator[SpaceFile]:
     """The files that stand beside the modules of installed plug-ins, none of which is imported."""
     for point in entry_points(group=FAMILY_GROUP):
         package, *inner = point.module.split(".")
-        found = find_spec(package)
-        if found is None or found.origin is None:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
             continue
         for place in (inner, inner[:-1]):  # a package within it, or a module
-            path = Path(found.origin).parent.joinpath(*place, f"{point.name}.yaml")
+            path = Path(spec.origin).parent.joinpath(*place, f"{point.name}.yaml")
             if path.is_file():
                 yield SpaceFile(point.name, path, True)
                 break
@@ -161,7 +161,7 @@ def _shipped_folder() -> Path:
 
 @dataclass(frozen=True)
 class _Reader:
-    """One file's content with the line of every key, so that each complaint can say where."""
+    """One file's content with the line of every key, so that each error can name the place."""
 
     path: Path
     body: Mapping[str, Any]
@@ -179,7 +179,7 @@ class _Reader:
         except OSError as error:
             raise SpaceError(f"{path} cannot be read: {error.strerror or error}.") from error
         except (yaml.YAMLError, ValueError) as error:  # a key twice, a date or letters that there are not
-            raise SpaceError(f"{path} is no valid YAML: {error}") from error
+            raise SpaceError(f"{path} is not valid YAML: {error}") from error
         if not isinstance(body, dict):
             raise SpaceError(f"{path} must hold the keys family, params and portfolio.")
         return cls(path, body, lines)
@@ -330,8 +330,8 @@ class _Reader:
             raise self.error(f"must be a list of {', '.join(allowed)}", *key, name)
         for word in stated:
             if word not in allowed:
-                known = did_you_mean(str(word), allowed)
-                raise self.error(f"there is no {name[:-1]} {word!r}. {known}", *key, name)
+                hint = did_you_mean(str(word), allowed)
+                raise self.error(f"there is no {name[:-1]} {word!r}. {hint}", *key, name)
         return tuple(stated)
 
     def _flag(self, body: Mapping[str, Any], name: str, *key: str | int) -> bool:
@@ -356,14 +356,14 @@ class _Reader:
             raise self.error(f"should hold names and values, not {value!r}", *key)
         return value
 
-    def _known(self, body: Mapping[str, Any], known: Sequence[str], *key: str | int) -> None:
+    def _known(self, body: Mapping[str, Any], allowed: Sequence[str], *key: str | int) -> None:
         for name in body:
-            if name not in known:
-                raise self.error(f"unknown key {name!r}. {did_you_mean(str(name), known)}", *key, str(name))
+            if name not in allowed:
+                raise self.error(f"unknown key {name!r}. {did_you_mean(str(name), allowed)}", *key, str(name))
 
 
 class _DuplicateKey(ValueError):
-    """A key stands twice in one mapping; PyYAML would keep the last without a word."""
+    """A key stands twice in one mapping; PyYAML would silently keep the last."""
 
 
 def _lines(node: Any, key: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], int]]:

@@ -1,4 +1,4 @@
-"""What it may mean that the champion learned nothing, or that it knows everything."""
+"""Warnings on a champion that learned nothing, and on one that makes no errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEAR = 2.0
 INVERTED = 5.0
 """Standard errors below zero from which held-out predictions are worse than chance ..."""
 STRONGLY = 0.1
-"""... and the correlation with the truth, below zero, from which that is worth a word."""
+"""... and the correlation with the truth, below zero, from which that is worth a warning."""
 MANY_ROWS = 500
 NO_ERROR = 1e-8
 """Mean squared error by the variance of the target, below which nothing is left to explain."""
@@ -32,7 +32,7 @@ STEADY = 3.0
 
 @dataclass(frozen=True)
 class Agreement:
-    """How predictions go with the truth.
+    """Agreement of predictions with the truth.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Agreement:
 
     @property
     def is_inverted(self) -> bool:
-        """Whether predictions run against the truth by more than noise, in fold after fold."""
+        """True where predictions run against the truth by more than noise, in fold after fold."""
         beyond = -INVERTED / float(np.sqrt(max(self.rows, 1)))
         return self.correlation < min(-STRONGLY, beyond) and self.steadiness < -STEADY
 
@@ -58,7 +58,7 @@ class Agreement:
 def unlearned_warnings(problem: Problem, champion: Champion, trials: Mapping[int, Trial]) -> list[str]:
     """Sentences on a champion that looks at no feature; none where another one was chosen.
 
-    Flexible models learn noise by heart, too, so that a good score on training rows alone proves nothing:
+    Flexible models memorise noise, too, so that a good score on training rows alone proves nothing:
     both numbers and both causes are named. Predictions that are wrong more often than chance are another
     matter, as noise does not make them.
     """
@@ -66,28 +66,28 @@ def unlearned_warnings(problem: Problem, champion: Champion, trials: Mapping[int
         return []
     others = [trial for trial in trials.values() if trial.candidate.family != BASELINE]
     learned = _best_on_training_rows(problem.task, others)
-    said = []
+    warnings = []
     if learned is not None and (gap := _told(problem.task, learned, champion.validation)):
-        said.append(gap)
+        warnings.append(gap)
     agreements = {trial.number: held_out_correlation(problem, trial) for trial in others if trial.scores}
     inverted = [number for number, agreement in agreements.items() if agreement.is_inverted]
     if inverted:
         worst = min(inverted, key=lambda number: agreements[number].correlation)
-        said.append(
+        warnings.append(
             f"Held-out predictions of trial #{worst} ({trials[worst].candidate.family}) are worse than "
             "chance, beyond noise: they run against the truth (correlation "
-            f"{agreements[worst].correlation:.2f}). Rows of pure noise that are independent do not do that: "
-            "the rows that judge contradict those that train, by what sets them apart or, with few groups, "
-            "by the chance of these. Look for groups (--group COLUMN) or an order (--time-column COLUMN), or "
-            "deal the rows otherwise (--folds)."
+            f"{agreements[worst].correlation:.2f}). Independent rows of pure noise do not do that: "
+            "the rows that judge contradict those that train, because of what separates them or, with few "
+            "groups, by chance. Look for groups (--group COLUMN) or an order (--time-column COLUMN), or "
+            "divide the rows differently (--folds)."
         )
-    return said
+    return warnings
 
 
 def too_good_warnings(problem: Problem, champion: Champion) -> list[str]:
-    """A sentence on held-out predictions without an error worth the name; none for all others.
+    """A warning on held-out predictions with next to no error; none for all others.
 
-    Few rows may be told apart without a mistake, so that classes are spoken of from 500 rows on.
+    Few rows may be classified without a mistake, so classes are judged from 500 rows on.
     """
     rows = problem.split.scored
     truth = np.asarray(problem.target)[rows]
@@ -104,7 +104,7 @@ def _all_right(truth: npt.NDArray[np.generic], champion: Champion) -> str:
     decided = apply_weights(champion.held_out, champion.class_weights).argmax(axis=1)
     if len(truth) < MANY_ROWS or not (decided == truth).all():
         return ""
-    return f"All {len(truth):,} held-out rows are predicted right."
+    return f"All {len(truth):,} held-out rows are predicted correctly."
 
 
 def _to_within_rounding(truth: npt.NDArray[np.generic], champion: Champion) -> str:
@@ -140,14 +140,14 @@ def _told(task: Task, trial: Trial, baseline: float) -> str | None:
         "The champion looks at no feature, as no model did better on held-out rows. Yet trial "
         f"#{trial.number} ({trial.candidate.family}) has {name} {score_text(_train(trial))} on rows that it "
         f"trained on and {score_text(trial.scores.validation)} on held-out rows, where the baseline has "
-        f"{score_text(baseline)}. Either the features say nothing of new rows (flexible models learn noise "
-        "by heart, too), or the rows that judge differ from the rows that train: groups of rows that belong "
+        f"{score_text(baseline)}. Either the features say nothing of new rows (flexible models memorise "
+        "noise, too), or the rows that judge differ from the rows that train: groups of rows that belong "
         "together (--group COLUMN), or a change over time (--time-column COLUMN)."
     )
 
 
 def held_out_correlation(problem: Problem, trial: Trial) -> Agreement:
-    """How a trial's held-out predictions go with the truth, both less the mean that its models trained on.
+    """Agreement of held-out predictions with the truth, both less the mean that the models trained on.
 
     Without that, folds of a high mean, which leave a low one to the rows that train, would look like errors
     of the models. Of classes it is the correlation of their probabilities with their indicators.

@@ -1,4 +1,4 @@
-"""What a trial of a family takes, learnt while the search runs, and how much of the budget one may take."""
+"""Times of trials by family, learnt while the search runs, and the share of the budget that one may take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trial_seconds(seconds: float, rows: int, modality: Modality = TABLES) -> flo
 
 @dataclass
 class TimeModel:
-    """What a trial of a family takes, learnt from those that ran.
+    """Times of a family's trials, learnt from those that ran.
 
     It learns what trials take on a free machine, and predicts what they take at the pace of now: the 80 %
     quantile of the family's last 20, so that four of five trials that are started come back in time. Trials
@@ -41,7 +41,7 @@ class TimeModel:
         self._seconds[family].append(seconds)
 
     def knows(self, family: str) -> bool:
-        """Whether a trial of the family ran already."""
+        """Tell whether a trial of the family ran already."""
         return bool(self._seconds[family])
 
     def predict(self, family: str) -> float:
