@@ -34,6 +34,15 @@ REVISED = (
     "problem/options.py",
     "problem/search_command.py",
     "problem/settings.py",
+    "report/build.py",
+    "report/card.py",
+    "report/champion_gain.py",
+    "report/compare.py",
+    "report/figures",
+    "report/notebook.py",
+    "report/page.py",
+    "report/palette.py",
+    "report/run_pages.py",
     "report/sections",
 )
 _COMPARED = "longer|more|less|fewer|better|worse|larger|smaller"

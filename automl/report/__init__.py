@@ -1,1 +1,1 @@
-"""The report of a search, its plots and its model card: from what is on record, never from a live search."""
+"""The report of a search, its plots and its model card: made from the record, never from a live search."""

@@ -1,4 +1,4 @@
-"""From a search's name to its report: read the record, the champion and the data, explain, render."""
+"""The way from a search's name to its report: read the record, the champion and the data, explain, render."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
     Parameters
     ----------
     data:
-        The file that was searched, where it is no longer at its place.
+        The file that was searched, if it was moved.
     explained:
-        Whether importance and dependence are computed, which takes up to 20 s.
+        Compute importance and dependence, which takes up to 20 s.
 
     Raises
     ------
     UsageError
-        When there is no such search, or ``data`` is not what was searched.
+        If there is no such search, or ``data`` is not the data that was searched.
     """
     material = search_material(record, name)
     evidence = read_evidence(record, material)
@@ -69,7 +69,7 @@ def slices_of(
     Raises
     ------
     UsageError
-        When a column is not there, or the data is not.
+        If a column or the data does not exist.
     """
     if not columns:
         return []
@@ -77,27 +77,27 @@ def slices_of(
     if rows.files and evidence is not None:
         rows = read_rows_of_files(subject.material, evidence, data, record.location.root)
     if rows.frame is None or evidence is None:
-        raise UsageError(f"--slice needs the data that was searched: {rows.reason}.")
+        raise UsageError(f"--slice needs the data of the search: {rows.reason}.")
     return [slice_by(evidence, rows.frame, column) for column in columns]
 
 
 def read_evidence(record: Record, material: Material) -> Evidence | None:
-    """What the search's end left for reports, or None."""
+    """The evidence that the search recorded when it ended, or None."""
     run_id = material.search.run_id
     arrays, story = read_file(record, run_id, ARRAYS), read_file(record, run_id, STORY)
     return None if arrays is None or story is None else Evidence.load(arrays, story)
 
 
 def read_pictures(record: Record, material: Material) -> dict[str, bytes]:
-    """Sheets of files that the search left on its run; none for tables."""
-    found = {name: read_file(record, material.search.run_id, name) for name in captions()}
-    return {name: content for name, content in found.items() if content is not None}
+    """The sheets of files that the search recorded on its run; empty for tables."""
+    sheets = {name: read_file(record, material.search.run_id, name) for name in captions()}
+    return {name: content for name, content in sheets.items() if content is not None}
 
 
 def versions_of(predictor: Predictor) -> dict[str, str]:
-    """Of the libraries that made the champion."""
-    found = read_json(predictor.folder / "predictor.json").get("versions", {})
-    return {str(name): str(version) for name, version in found.items()}
+    """Versions of the libraries that made the champion."""
+    versions = read_json(predictor.folder / "predictor.json").get("versions", {})
+    return {str(name): str(version) for name, version in versions.items()}
 
 
 def write_report(
@@ -109,21 +109,21 @@ def write_report(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> Path:
-    """Make the report of a search; put it on its run and into a file.
+    """Make the report of a search; store it on its run and in a file.
 
     Parameters
     ----------
     out:
-        The file; default ``<name>-report.html`` here.
+        The file; by default ``<name>-report.html`` in the working directory.
     data:
-        The file that was searched, where it is no longer at its place.
+        The file that was searched, if it was moved.
     slices:
         Columns to score by group.
 
     Raises
     ------
     UsageError
-        When there is no such search, ``data`` is not what was searched, or a column is not there.
+        If there is no such search, ``data`` is not the data that was searched, or a column does not exist.
     """
     from automl.report.page import render
 
@@ -143,14 +143,14 @@ def write_card(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> Path:
-    """Make the model card of a search's champion; put it on its run, its model and into a file.
+    """Make the model card of a search's champion; store it on its run, its model and in a file.
 
     Parameters and errors as in :func:`write_report`; the default file is ``<name>-card.md``.
     """
     record = Record(locate_store(tracking_uri, store))
     subject = open_search(record, name, data=data)
     if not subject.summary:
-        raise UsageError(f"The search {name!r} has no champion yet, so there is no card of it.")
+        raise UsageError(f"The search {name!r} has no champion yet, so it has no model card.")
     content = model_card(subject, slices_of(record, subject, slices, data=data))
     describe_model(record, subject.material.search, content)
     return _written(record, subject, CARD, content, out=out)

@@ -1,4 +1,4 @@
-"""The model card: what a search's result is, what it was made from, how well it does, its limits."""
+"""The model card: a search's result, the data it was made from, its scores and its limits."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         parts += ["### By class", _by_class(subject.evidence)]
     for item in slices:
         parts += [f"### By {escaped(item.column)}", _by_group(item, subject)]
-    found = subject.explanation
-    if found is not None and (found.importances or found.groups):
+    explanation = subject.explanation
+    if explanation is not None and (explanation.importances or explanation.groups):
         parts += ["### What drives it", _drivers(subject)]
     parts += [
         "## Limits",
@@ -59,7 +59,7 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
 
 
 def escaped(value: object) -> str:
-    """Text from data as one line of Markdown that means only itself."""
+    """Text from data as one line of Markdown, all of whose special characters are escaped."""
     line = " ".join(str(value).split())
     return re.sub(r"([\\`*_\[\]<>|#&~$])", r"\\\1", line)
 
@@ -70,7 +70,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _which(subject: Subject) -> str:
-    """The version and the run that the card is of, and whether that is the champion."""
+    """The version and the run that the card describes, and whether it is the champion."""
     search = subject.material.search
     name, version, held = escaped(search.name), search.model_version, search.champion_version
     if not version:
@@ -79,7 +79,7 @@ def _which(subject: Subject) -> str:
     day = time.strftime("%Y-%m-%d")
     if version == held:
         return f"{text} It is the champion (on {day}), which the name alone loads."
-    now = f"that was version {held} on {day}, which the name alone loads" if held else "no version was that"
+    now = f"on {day} that was version {held}, which the name alone loads" if held else "no version is"
     return f"{text}\n\n**It is not the champion of {name}**: {now}."
 
 
@@ -92,7 +92,7 @@ def _overview(subject: Subject) -> str:
         on = (
             "untouched rows"
             if subject.test is not None
-            else "held-out rows that it was chosen by (optimistic)"
+            else "held-out rows that it was chosen on (optimistic)"
         )
         reached = f" It reaches {subject.metric} {score.words} on {on}."
     against = (
@@ -122,7 +122,7 @@ def _what(subject: Subject) -> str:
         )
     milliseconds, size_bytes = subject.cost
     text = (
-        f"The weighted average of {len(listed)} trials, each the average of models of its folds."
+        f"The weighted average of {len(listed)} trials, each the average of the models of its folds."
         if len(listed) > 1
         else "One trial: the average of its folds' models."
     )
@@ -179,14 +179,14 @@ def _scores(subject: Subject) -> str:
                 )
             )
     if subject.evidence is not None:
-        found = subject.evidence
+        evidence = subject.evidence
         for metric in metrics().values():
-            shown = found.task.takes(metric) and metric.is_telling(found.target)
+            shown = evidence.task.takes(metric) and metric.is_telling(evidence.target)
             if shown and metric.name != subject.metric:
-                value = metric.score(found.target, found.predictions)
+                value = metric.score(evidence.target, evidence.predictions)
                 if np.isfinite(value):
                     rows.append(
-                        ("held-out rows", metric.name, score_text(value), "", f"{len(found.target):,}")
+                        ("held-out rows", metric.name, score_text(value), "", f"{len(evidence.target):,}")
                     )
     return _table(("rows", "metric", "score", "95 % interval", "number"), rows)
 
@@ -230,31 +230,33 @@ def _by_group(item: Slice, subject: Subject) -> str:
 
 
 def _drivers(subject: Subject) -> str:
-    found = subject.explanation
-    assert found is not None
+    explanation = subject.explanation
+    assert explanation is not None
     rows = [
         (escaped(item.feature), score_text(item.value, 3), interval_words(item))
-        for item in found.importances[:10]
+        for item in explanation.importances[:10]
     ]
     listed = _table(("feature", f"{subject.measured} worse by, when shuffled", "95 % interval"), rows)
-    shuffled = f"Values were shuffled among {counted(found.rows, 'held-out row')}." if rows else ""
-    words = escaped(" ".join(part for part in (headline(found), compared(found), shuffled) if part))
+    shuffled = f"Values were shuffled among {counted(explanation.rows, 'held-out row')}." if rows else ""
+    words = escaped(
+        " ".join(part for part in (headline(explanation), compared(explanation), shuffled) if part)
+    )
     return f"{words}\n\n{listed}" if rows else words
 
 
 def _limits(subject: Subject) -> str:
     lines = [
-        "It knows the kind of rows it was made from; where new ones come from elsewhere or later, measure "
-        "again.",
-        f"A category that it has not seen counts as missing. {_beyond(subject)}".strip(),
+        "Its scores hold for rows like those it was trained on; measure again on rows from another source or "
+        "a later time.",
+        f"A category that was not in the training data counts as missing. {_beyond(subject)}".strip(),
         "Importance and groups describe this model, not causes.",
     ]
     evidence = subject.evidence
     if evidence is not None:
         if evidence.story.data_rows < _SMALL:
             lines.append(
-                f"It was made from {evidence.story.data_rows:,} rows: the intervals are wide, small groups "
-                "say little."
+                f"It was trained on {evidence.story.data_rows:,} rows: the intervals are wide, and scores of "
+                "small groups are uncertain."
             )
         if evidence.task.answer is Answer.CLASSES:
             code = 1 if len(evidence.task.labels) == 2 else None
@@ -264,7 +266,7 @@ def _limits(subject: Subject) -> str:
                 "held-out rows)."
             )
     lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
-    lines.append("Intended use, and what it must not decide on its own: for you to write here.")
+    lines.append("Intended use, and decisions that it must not make alone: please add them here.")
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -279,13 +281,13 @@ def _beyond(subject: Subject) -> str:
 
 
 def _versions(subject: Subject) -> str:
-    used, known = {member["family"] for member in subject.members}, families()
-    pretrained = sorted(name for name in used if name in known and known[name].pretrained)
+    used, registered = {member["family"] for member in subject.members}, families()
+    pretrained = sorted(name for name in used if name in registered and registered[name].pretrained)
     weights = (
-        f"Weights trained elsewhere are part of {', '.join(pretrained)}; their licence and source stand in "
-        "each model's folder."
+        f"{', '.join(pretrained)} contain pretrained weights; their licence and source are in each model's "
+        "folder."
         if pretrained
-        else "All weights were trained on the data above; nothing pretrained is in it."
+        else "All weights were trained on the data above; it contains nothing pretrained."
     )
     listed = ", ".join(f"{name} {version}" for name, version in sorted(subject.versions.items()))
     return f"{weights}\n\n{listed}"

@@ -27,31 +27,31 @@ _Z = 1.96
 def gain_over(
     location: StoreLocation, run_id: str, evidence: Evidence, test: Interval | None, test_digest: str
 ) -> Gain | str:
-    """Compare the champion of an earlier search with the one that this evidence is of.
+    """Compare the champion of an earlier search with the one of this evidence.
 
-    On the held-out rows of both where they searched the same data, pair by pair; else by the scores on the
-    same untouched rows, whose errors are then taken for independent, which asks for more than is needed.
+    Where both searched the same data, they are compared in pairs on the rows that both held out; otherwise
+    by their scores on the same untouched rows, taking the errors as independent, which is conservative.
 
     Parameters
     ----------
     run_id:
-        Of the earlier search.
+        Run of the earlier search.
     test, test_digest:
-        The new champion's score on untouched rows, and which ones they are.
+        The new champion's score on untouched rows, and the digest of these rows.
 
     Returns
     -------
     Gain or str
-        A text says why no score belongs to both.
+        A text gives the reason why the two cannot be compared.
     """
     record = Record(location)
     material = search_material(record, run_id)
     before, metric = read_evidence(record, material), evidence.task.metric
     tags = record.run(run_id).data.tags
     if before is not None and before.story.data_digest == evidence.story.data_digest:
-        found = _paired(metric, before, evidence)
-        if found is not None:
-            return found
+        gain = _paired(metric, before, evidence)
+        if gain is not None:
+            return gain
     if test is not None and test_digest and tags.get(TEST_DIGEST) == test_digest:
         return _untouched(metric, material.search.metrics, test)
     if before is None:
@@ -60,7 +60,7 @@ def gain_over(
 
 
 def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
-    """By the predictions of both for the rows that both held out; None where there are hardly any."""
+    """Gain by the predictions of both for the rows that both held out; None if there are too few."""
     if before.task.labels != after.task.labels:
         return None
     _, left, right = np.intersect1d(before.rows, after.rows, return_indices=True)
@@ -76,7 +76,7 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
     low = gain
     if gain > 0:
         gains = resampled_gains(metric, target, old, new, draws=_DRAWS, generator=rng)
-        # A gain that few draws confirm is none that chance could not explain.
+        # With too few draws, chance cannot be excluded as the explanation of the gain.
         low -= _Z * float(np.std(gains, ddof=1)) if len(gains) >= LEAST_DRAWS else math.inf
     return Gain(
         metric=metric.name,
@@ -89,7 +89,7 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
 
 
 def _untouched(metric: Metric, recorded: Mapping[str, float], test: Interval) -> Gain | str:
-    """By two scores with their intervals."""
+    """Gain by two scores with their intervals."""
     value = recorded.get(f"test_{metric.name}")
     low, high = (recorded.get(f"test_{metric.name}_{end}") for end in ("low", "high"))
     if value is None or low is None or high is None:

@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs in their settings, and whether their scores do."""
+"""Two runs side by side: the differences of their settings and of their scores."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Side:
     Attributes
     ----------
     title:
-        ``wine, version 2`` or ``wine #4``; with ``(champion)`` where that is what predictions by name use.
+        ``wine, version 2`` or ``wine #4``; with ``(champion)`` if predictions by name use it.
     settings:
         A search's options, or a trial's family and parameters.
     model:
-        Family and parameters; of an ensemble its members.
+        Family and parameters, or the members of an ensemble.
     """
 
     run_id: str
@@ -54,16 +54,16 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Both runs by one metric.
+    """Scores of both runs by one metric.
 
     Attributes
     ----------
     first, second:
-        On the rows that both were judged on; without such rows each on its own, and None where that is not
-        on record.
+        Scores on the rows that both were judged on; without such rows, each on its own rows, or None if that
+        score was not recorded.
     gain, low, high:
-        The second's score minus the first's, turned so that more is better, with its 95 % interval; the
-        interval is None without shared rows.
+        The second's score minus the first's, with the sign such that more is better, and its 95 % interval;
+        the interval is None without shared rows.
     """
 
     metric: str
@@ -76,7 +76,7 @@ class Scored:
 
     @property
     def verdict(self) -> str:
-        """In one sentence; an empty text without an interval."""
+        """The verdict in one sentence; an empty text without an interval."""
         if self.gain is None or self.low is None or self.high is None:
             return ""
         if self.low == self.high == 0:
@@ -87,22 +87,23 @@ class Scored:
             return "The second is better, by more than chance explains."
         if self.high < 0:
             return "The first is better, by more than chance explains."
-        return "The difference may well be chance."
+        return "The difference may be chance."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What differs, and by how much the second is better than the first.
+    """The differences of two runs, and by how much the second is better than the first.
 
     Attributes
     ----------
     changed:
-        ``(name, first's value, second's value)``; None where a run does not have the setting. Searches are
-        compared by their options, and a search with a trial by their models.
+        ``(name, first's value, second's value)``; None if a run does not have the setting. Searches are
+        compared by their options, a search and a trial by their models.
     scored:
-        By the metric of both, or by those of the first and the second.
+        Scores by the metric of both, or by those of the first and the second.
     rows:
-        How many both were judged on; 0 where there are none, and ``note`` says why and what is compared.
+        Number of rows that both were judged on; 0 if there are none, and ``note`` gives the reason and what
+        is compared instead.
     """
 
     first: Side
@@ -114,12 +115,12 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        """Of the first run."""
+        """Metric of the first run."""
         return self.scored[0].metric
 
     @property
     def gain(self) -> float | None:
-        """By the first run's metric, and so are ``low`` and ``high``."""
+        """Gain by the first run's metric, like ``low`` and ``high``."""
         return self.scored[0].gain
 
     @property
@@ -129,12 +130,12 @@ class Comparison:
 
     @property
     def high(self) -> float | None:
-        """The upper end."""
+        """The upper end of the gain's interval."""
         return self.scored[0].high
 
     @property
     def costs(self) -> str:
-        """Which is quicker and which smaller, and by how much; empty where that is not on record."""
+        """The quicker and the smaller one, and by how much; empty if that was not recorded."""
         times = [side.predict_ms_per_1000_rows for side in (self.first, self.second)]
         sizes = [side.model_bytes for side in (self.first, self.second)]
         quicker = _less("quicker", times, [score_text(time or 0.0, 3) for time in times], " ms per 1000 rows")
@@ -144,24 +145,24 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """In a sentence per metric, and what could not be compared."""
+        """A sentence per metric, and what could not be compared."""
         if len(self.scored) == 1:
-            said = [self.scored[0].verdict]
+            sentences = [self.scored[0].verdict]
         else:
-            said = [f"By {item.metric}: {item.verdict}" for item in self.scored if item.verdict]
-        return " ".join(part for part in (*said, self.note) if part)
+            sentences = [f"By {item.metric}: {item.verdict}" for item in self.scored if item.verdict]
+        return " ".join(part for part in (*sentences, self.note) if part)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; ``metric``, ``gain``, ``low`` and ``high`` are those of the first metric."""
         first = {name: getattr(self, name) for name in ("metric", "gain", "low", "high")}
         better = {"greater_is_better": self.scored[0].greater_is_better}
         changed = [list(item) for item in self.changed]
-        said = {"costs": self.costs, "verdict": self.verdict}
-        return {**asdict(self), **first, **better, "changed": changed, **said}
+        words = {"costs": self.costs, "verdict": self.verdict}
+        return {**asdict(self), **first, **better, "changed": changed, **words}
 
 
 def _less(word: str, values: Sequence[float | None], texts: Sequence[str], unit: str = "") -> str:
-    """``the second is smaller (1 MB against 2 MB)``; empty within a tenth, which is measured no better."""
+    """``the second is smaller (1 MB against 2 MB)``; empty within a tenth, the precision of measurements."""
     first, second = values
     if not first or not second or max(first, second) < 1.1 * min(first, second):
         return ""
@@ -188,8 +189,8 @@ def compare(
     Raises
     ------
     UsageError
-        When the runs predict different targets, or were judged by different metrics and what they
-        predicted is not on record.
+        If the runs predict different targets, or were judged by different metrics and their predictions
+        were not recorded.
     """
     record = Record(locate_store(tracking_uri, store))
     one, two = (_Judged.read(record, resolve_run(record, given).info.run_id) for given in (first, second))
@@ -199,7 +200,7 @@ def compare(
     tasks = [side.material.search.task for side in (one, two)]
     if tasks[0] != tasks[1]:
         raise UsageError(
-            f"The first run is a {tasks[0]} task, the second a {tasks[1]} task: no metric is for both."
+            f"The first run is a {tasks[0]} task, the second a {tasks[1]} task: no metric applies to both."
         )
     alike = one.is_trial == two.is_trial
     changed = _changed(*(side.settings if alike else side.model for side in (one.side, two.side)))
@@ -220,42 +221,42 @@ def compare(
 
 
 def _paired(one: _Judged, two: _Judged) -> tuple[tuple[Scored, ...], int]:
-    """By every metric of the two that is on record, on the rows that both were judged on."""
+    """Scores by the metrics of the two runs, without functions, on the rows that both were judged on."""
     assert one.evidence is not None
     assert two.evidence is not None
     _, left, right = np.intersect1d(one.evidence.rows, two.evidence.rows, return_indices=True)
     target, scored = one.evidence.target[left], []
     for metric in _known_metrics(one, two):
         first, second = one.predictions(metric)[left], two.predictions(metric)[right]
-        found = gain_interval(metric, target, first, second)
+        gain = gain_interval(metric, target, first, second)
         scored.append(
             Scored(
                 metric=metric.name,
                 greater_is_better=metric.greater_is_better,
                 first=metric.score(target, first),
                 second=metric.score(target, second),
-                gain=found.value,
-                low=found.low,
-                high=found.high,
+                gain=gain.value,
+                low=gain.low,
+                high=gain.high,
             )
         )
     return tuple(scored), len(left)
 
 
 def _apart(one: _Judged, two: _Judged) -> tuple[Scored, ...]:
-    """Each on its own rows: by the one metric as it is on record, by two as far as predictions are there."""
+    """Scores of each on its own rows: a shared metric as recorded, two metrics from the predictions."""
     if one.metric == two.metric:
         better, values = one.material.search.greater_is_better, (one.side.validation, two.side.validation)
         return (_difference(one.metric, better, *values),)
     if one.evidence is None or two.evidence is None or one.raw is None or two.raw is None:
         raise UsageError(
-            f"The first run was judged by {one.metric}, the second by {two.metric}, and what they predicted "
-            "for held-out rows is not on record for both: not comparable."
+            f"The first run was judged by {one.metric}, the second by {two.metric}, and their held-out "
+            "predictions were not both recorded: not comparable."
         )
     metrics = _known_metrics(one, two)
     if not metrics:
         raise UsageError(
-            f"{one.metric} and {two.metric} are functions, which are not on record: not comparable."
+            f"{one.metric} and {two.metric} are functions, which are not recorded: not comparable."
         )
     return tuple(
         _difference(metric.name, metric.greater_is_better, one.own_score(metric), two.own_score(metric))
@@ -270,14 +271,14 @@ def _difference(metric: str, better: bool, first: float | None, second: float | 
 
 def _known_metrics(one: _Judged, two: _Judged) -> list[Metric]:
     """The metrics of both sides, each once, without functions."""
-    found = [metrics().get(name) for name in dict.fromkeys((one.metric, two.metric))]
+    candidates = [metrics().get(name) for name in dict.fromkeys((one.metric, two.metric))]
     task = task_class(one.material.search.task)
-    return [metric for metric in found if metric is not None and task.takes(metric)]
+    return [metric for metric in candidates if metric is not None and task.takes(metric)]
 
 
 def _function_words(one: _Judged, two: _Judged) -> str:
     unknown = [name for name in dict.fromkeys((one.metric, two.metric)) if name not in metrics()]
-    return f"{' and '.join(unknown)}: a function, which is not on record." if unknown else ""
+    return f"{' and '.join(unknown)}: a function, which is not recorded." if unknown else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,14 +293,14 @@ class _Judged:
     raw: npt.NDArray[np.floating] | None
 
     def predictions(self, metric: Metric) -> npt.NDArray[np.floating]:
-        """Held-out predictions as the metric reads them: labels by the champion's class weights."""
+        """Held-out predictions for the metric: with the champion's class weights where it reads labels."""
         assert self.raw is not None
         assert self.evidence is not None
         weights = () if self.is_trial or metric.reads != "labels" else self.evidence.story.class_weights
         return apply_weights(np.asarray(self.raw, dtype=np.float64), weights)
 
     def own_score(self, metric: Metric) -> float:
-        """On all of its own held-out rows."""
+        """Score on all of its own held-out rows."""
         assert self.evidence is not None
         return metric.score(self.evidence.target, self.predictions(metric))
 
@@ -310,8 +311,8 @@ class _Judged:
         evidence = read_evidence(record, material)
         raw: npt.NDArray[np.floating] | None = None
         if evidence is not None and is_trial:
-            found = held_out(record, run_id)
-            raw = None if found is None else found[evidence.positions]
+            predictions = held_out(record, run_id)
+            raw = None if predictions is None else predictions[evidence.positions]
         elif evidence is not None:
             raw = evidence.raw
         champion = champion_holder(record, material.search.name)
@@ -377,20 +378,20 @@ def _changed(first: dict[str, Any], second: dict[str, Any]) -> tuple[tuple[str, 
 
 
 def _unpaired(one: _Judged, two: _Judged) -> str:
-    """Why there are no shared rows to compare on and what is compared instead, or an empty text."""
-    own = "Each score is on its own held-out rows, so how far apart they are may be the rows' doing."
+    """The reason why no shared rows can be compared, and what is compared instead; empty if they can."""
+    own = "Each score is on its own held-out rows, so the difference may come from the rows."
     if one.evidence is None or two.evidence is None:
         return f"No interval: a search did not end, or an earlier version recorded it. {own}"
     if not _known_metrics(one, two):
-        return f"No interval: {one.metric} is a function, which is not on record."
+        return f"No interval: {one.metric} is a function, which is not recorded."
     if one.raw is None or two.raw is None:
         return f"No interval: a trial has no held-out predictions. {own}"
     sizes = [side.evidence.story.data_rows for side in (one, two) if side.evidence is not None]
     if one.evidence.story.data_digest != two.evidence.story.data_digest:
-        told = f" ({sizes[0]:,} and {sizes[1]:,} rows)" if sizes[0] != sizes[1] else ""
+        sizes_words = f" ({sizes[0]:,} and {sizes[1]:,} rows)" if sizes[0] != sizes[1] else ""
         return (
-            f"No interval: the runs were judged on different data{told}. {own} To compare the two models, "
-            "search again with the same data, or score both on one file: automl predict RUN FILE."
+            f"No interval: the runs were judged on different data{sizes_words}. {own} To compare the two "
+            "models, search again with the same data, or score both on one file: automl predict RUN FILE."
         )
     if one.evidence.task.labels != two.evidence.task.labels:
         return f"No interval: the runs have different classes. {own}"

@@ -1,4 +1,4 @@
-"""What a notebook shows of a search's result: a small table, and plots as matplotlib figures."""
+"""The views of a search's result in a notebook: a small table, and plots as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def history(run_id: str, tracking_uri: str, evidence: Evidence | None) -> Figure
 
 
 def front(run_id: str, tracking_uri: str) -> Figure:
-    """Score over latency and size of every trial, and of the champion."""
+    """Score against latency and size of every trial, and of the champion."""
     subject = _subject(run_id, tracking_uri)
     rows = [trial.row for trial in subject.material.trials]
     return front_plot(
@@ -62,30 +62,30 @@ def explained(predictor: Predictor, evidence: Evidence | None) -> Explanation:
     Raises
     ------
     UsageError
-        Where the features are not at hand.
+        If the features are not available.
     """
-    found = None if evidence is None else explain(predictor, evidence, seconds=_EXPLAIN_SECONDS)
-    if found is None:
+    explanation = None if evidence is None else explain(predictor, evidence, seconds=_EXPLAIN_SECONDS)
+    if explanation is None:
         raise UsageError(
-            "The features of the held-out rows are not at hand: `automl report NAME` reads them."
+            "The features of the held-out rows are not available here. Next: `automl report NAME` reads them."
         )
-    return found
+    return explanation
 
 
-def importance(found: Explanation, metric: str) -> Figure:
-    """What the champion needs which feature for.
+def importance(explanation: Explanation, metric: str) -> Figure:
+    """Bars of the importance of the features for the champion.
 
     Raises
     ------
     UsageError
-        Where the time was not enough to shuffle any feature alone.
+        If there was not enough time to shuffle any feature alone.
     """
-    if not found.importances:
+    if not explanation.importances:
         raise UsageError(
-            f"In {duration(found.seconds)} no feature could be shuffled alone. Next: `automl report NAME` on "
-            "a machine with nothing else to do."
+            f"In {duration(explanation.seconds)} no feature could be shuffled alone. Next: `automl report "
+            "NAME` on an idle machine."
         )
-    return importance_plot(found.importances, metric)
+    return importance_plot(explanation.importances, metric)
 
 
 def confusion(evidence: Evidence | None) -> Figure:
@@ -94,7 +94,7 @@ def confusion(evidence: Evidence | None) -> Figure:
     Raises
     ------
     UsageError
-        For a regression, which has none.
+        For a regression, which has no classes.
     """
     if evidence is None or evidence.task.answer is not Answer.CLASSES:
         raise UsageError("There are no classes to confuse: a regression predicts numbers.")

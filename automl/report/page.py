@@ -1,4 +1,4 @@
-"""The page: its sections one below the other in one file that asks nothing of the network."""
+"""The page: its sections in one file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECTIONS = {
     "use": "Use it",
 }
 _AFTER_FILES = "parameters"
-# A browser that obeys it loads nothing, whatever a name in the data may hold.
+# A browser that obeys it loads nothing, whatever the names in the data contain.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -76,8 +76,7 @@ def render(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         tag("main", *made),
         tag(
             "footer",
-            f"Made by automl {__version__} from what is on record; nothing on this page is loaded from "
-            "elsewhere.",
+            f"Made by automl {__version__} from the record; this page loads nothing from the network.",
         ),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"

@@ -1,4 +1,4 @@
-"""The pages that a search leaves on its run once the model is safe: its card, and a report where it fits."""
+"""The pages that a search writes on its run once the model is saved: its card and, given time, a report."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ _log = logging.getLogger(__name__)
 
 
 def state_duration(location: StoreLocation, run_id: str, seconds: float) -> None:
-    """Write how long the search took where all pages and commands read it; a failure is told."""
+    """Record the duration of the search, which all pages and commands read; log a failure."""
     try:
         record_duration(Record(location), run_id, seconds)
     except _FAULTS as error:
-        _log.warning("How long the search took could not be written (%s).", error)
+        _log.warning("The duration of the search could not be recorded (%s).", error)
 
 
 def sheets_of(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
-    """Sheets of the judged rows, made by their modalities: files by their names on the search's run."""
+    """Sheets of the judged rows, made by their modalities, by their file names on the search's run."""
     if evidence.sample is None:
         return {}
-    found: dict[str, bytes] = {}
+    sheets: dict[str, bytes] = {}
     for kind, columns in evidence.sample.table.files.items():
         if columns and (reference := modalities()[kind].sheets):
-            found |= named(reference)(evidence, predictor)
-    return found
+            sheets |= named(reference)(evidence, predictor)
+    return sheets
 
 
 def leave_pages(
     location: StoreLocation, run_id: str, *, evidence: Evidence, predictor: Predictor, clock: Clock
 ) -> None:
-    """Write the model card and, where there is time, the report of a search that has just ended.
+    """Write the model card and, given enough time, the report of a search that has just ended.
 
-    A card takes 0.3 s and a report two or three on a free core (measured), so within a time budget the
-    card needs a second that is left and the report eight, and more as the machine is busy; a report is
-    also no more than a tenth of what the search took. Where it does not fit, ``automl report NAME`` makes
-    it. The model is registered by then, so a page that fails is told and ends nothing.
+    A card takes 0.3 s and a report 2 to 3 s on a free core (measured), so within a time budget the card
+    requires 1 s and the report 8 s, or more if the machine is busy; a report is also allowed at most a tenth
+    of the search's time. If there is not enough, ``automl report NAME`` makes it later. The model is
+    registered by then, so a page that fails is logged and stops nothing.
     """
     share = clock.pace.share
     if clock.left < CARD_SECONDS / share:
@@ -80,4 +80,4 @@ def leave_pages(
         write_file(record, run_id, REPORT, page.encode())
         put_plots(record, run_id, plots_of_page(page))
     except _FAULTS as error:
-        _log.warning("The search's pages could not be made (%s); the model is not affected.", error)
+        _log.warning("The pages of the search could not be made (%s); the model is not affected.", error)

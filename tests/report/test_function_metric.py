@@ -49,12 +49,12 @@ def test_what_is_scored_anew_has_the_name_of_what_scores_it(searched: Searched) 
     for write, out in ((write_report, "page.html"), (write_card, "card.md")):
         path = write("wrong", out=searched.folder / out, slices=["日本語"], store=searched.store)
         text = path.read_text(encoding="utf-8").replace("\\", "")
-        assert "share_wrong is a function, which is not on record" in text
+        assert "share_wrong is a function, which is not recorded" in text
         assert "log_loss worse by" in text
         assert "share_wrong worse by" not in text
     page = (searched.folder / "page.html").read_text(encoding="utf-8")
     assert "--metric" not in page
-    assert "which no command takes" in page
+    assert "which a command cannot take" in page
 
 
 def test_two_of_its_runs_are_compared_by_their_own_scores(searched: Searched) -> None:

@@ -95,8 +95,8 @@ class Subject:
         if self.measured == self.metric:
             return ""
         return (
-            f"{self.metric} is a function, which is not on record: what is scored anew here is scored by "
-            f"{self.measured}."
+            f"{self.metric} is a function, which is not recorded: scores that are computed again here are "
+            f"by {self.measured}."
         )
 
     @property

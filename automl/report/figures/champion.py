@@ -1,4 +1,4 @@
-"""Plots of the champion, each a matplotlib figure: how good it is, where it errs, what drives it."""
+"""Plots of the champion, each a matplotlib figure: how good it is, where it is wrong, what drives it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def labels_of(evidence: Evidence) -> tuple[str, ...]:
 def confusion_plot(evidence: Evidence) -> Plot:
     """Counts of true against predicted classes, shaded by the share of the true class.
 
-    Of more than twelve classes those that are confused most.
+    Of more than twelve classes, those that are confused most.
     """
     names = labels_of(evidence)
     table = curves.confusion(evidence.target, evidence.predictions)
@@ -55,7 +55,7 @@ def confusion_plot(evidence: Evidence) -> Plot:
                 axes.add_patch(_rectangle(j, i, SERIES[0] if i == j else SERIES[1], 0.08 + 0.5 * share[i, j]))
                 text = f"{table[i, j]:,}" + (f"\n{share_text(share[i, j])}" if count <= 4 else "")
                 if count > 6 and not table[i, j]:
-                    continue  # among many zeros the mistakes would not be seen
+                    continue  # among many zeros the mistakes would be hard to see
                 size = 9 if count <= 6 else 6.5
                 axes.text(j, i, text, ha="center", va="center", fontsize=size, color=INK)
         short = labels(names, 12 if count > 4 else 18)
@@ -71,16 +71,16 @@ def confusion_plot(evidence: Evidence) -> Plot:
 
 
 def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
-    """ROC and precision–recall: of class 1, or of every class against the rest (the six hardest)."""
-    found = [
+    """ROC and precision–recall curves of class 1, or of every class against the rest (the six hardest)."""
+    rates = [
         (code, curves.rates(evidence.target, evidence.predictions, code)) for code in _curve_codes(evidence)
     ]
     names = labels_of(evidence)
-    short = labels([names[code] for code, _ in found], 18)
+    short = labels([names[code] for code, _ in rates], 18)
     with drawing():
         roc, axes = plot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-        for series, (_, item) in enumerate(found):
+        for series, (_, item) in enumerate(rates):
             text = f"{short[series]} · {score_text(item.area, 3)}"
             axes.plot(item.false_positive, item.recall, color=SERIES[series % len(SERIES)], label=text)
         axes.set(
@@ -88,7 +88,7 @@ def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
         )
         legend_below(roc, axes, title="area under the curve")
         recall, axes = plot()
-        for series, (_, item) in enumerate(found):
+        for series, (_, item) in enumerate(rates):
             colour = SERIES[series % len(SERIES)]
             text = f"{short[series]} · {score_text(item.average_precision, 3)}"
             axes.plot(item.recall, item.precision, color=colour, label=text)
@@ -99,17 +99,17 @@ def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
 
 
 def calibration_plot(evidence: Evidence) -> Plot:
-    """Observed against predicted probability, with how many rows stand behind each point."""
+    """Observed against predicted probability, with 95 % intervals."""
     binary = len(evidence.task.labels) == 2
-    found = curves.calibration(evidence.target, evidence.predictions, 1 if binary else None)
+    calibration = curves.calibration(evidence.target, evidence.predictions, 1 if binary else None)
     name = labels_of(evidence)[1] if binary else "the predicted class"
     with drawing():
         figure, axes = plot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axes.errorbar(
-            found.predicted,
-            found.observed,
-            yerr=[found.observed - found.low, found.high - found.observed],
+            calibration.predicted,
+            calibration.observed,
+            yerr=[calibration.observed - calibration.low, calibration.high - calibration.observed],
             color=SERIES[0],
             marker="o",
             markersize=4,
@@ -121,9 +121,9 @@ def calibration_plot(evidence: Evidence) -> Plot:
 
 
 def threshold_plot(evidence: Evidence) -> Plot:
-    """Precision, recall and F1 of class 1 over the decision threshold, and the one in use."""
-    found = curves.rates(evidence.target, np.asarray(evidence.raw, dtype=np.float64), 1)
-    recall, precision = found.recall[1:], found.precision[1:]
+    """Precision, recall and F1 of class 1 against the decision threshold, and the threshold in use."""
+    rates = curves.rates(evidence.target, np.asarray(evidence.raw, dtype=np.float64), 1)
+    recall, precision = rates.recall[1:], rates.precision[1:]
     f1 = 2 * recall * precision / np.maximum(recall + precision, 1e-12)
     used = curves.threshold(evidence.story.class_weights)
     with drawing():
@@ -133,7 +133,7 @@ def threshold_plot(evidence: Evidence) -> Plot:
             (recall, "recall", SERIES[1]),
             (f1, "F1", SERIES[2]),
         ):
-            axes.plot(found.thresholds, values, color=colour, label=name)
+            axes.plot(rates.thresholds, values, color=colour, label=name)
         axes.axvline(used, color=INK, linewidth=1, linestyle=(0, (3, 3)))
         axes.annotate(
             f"{used:.2f}", (used, 0.02), xytext=(4, 0), textcoords="offset points", color=INK, fontsize=8.5
@@ -146,7 +146,7 @@ def threshold_plot(evidence: Evidence) -> Plot:
 
 
 def residual_plots(evidence: Evidence) -> tuple[Plot, Plot]:
-    """Predicted against true values, and the errors over the prediction (up to 500 points)."""
+    """Predicted against true values, and the errors against the prediction (up to 500 points)."""
     truth = np.asarray(evidence.target, dtype=np.float64)
     predicted = evidence.predictions[:, 0]
     rows = np.arange(len(truth))
@@ -169,7 +169,7 @@ def residual_plots(evidence: Evidence) -> tuple[Plot, Plot]:
 
 
 def importance_plot(importances: Sequence[Importance], metric: str, most: int = 15) -> Plot:
-    """How much worse the metric gets without each feature, with 95 % intervals."""
+    """Loss in the metric when each feature is shuffled, with 95 % intervals."""
     shown = list(importances)[:most]
     with drawing():
         figure, axes = plot((4.3, 0.9 + 0.24 * max(3, len(shown))))
@@ -183,13 +183,13 @@ def importance_plot(importances: Sequence[Importance], metric: str, most: int = 
         axes.locator_params(axis="x", nbins=4)  # the numbers may be long
         number_axes(axes, most=3)
         category_axis(axes, [item.feature for item in shown])
-        # from the right end: beside long names the axis is shorter than its title
+        # aligned right: beside long names the axis is shorter than its title
         axes.set_xlabel(f"{label(metric, 24)} worse by, when shuffled", loc="right")
         return figure
 
 
 def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
-    """The mean prediction over one feature: of class 1, of up to five classes, or the value."""
+    """The mean prediction against one feature: of class 1, of up to five classes, or the value."""
     names = labels_of(evidence)
     if not names:
         series: list[tuple[str, npt.NDArray[np.float64]]] = [("", item.mean[:, 0])]
@@ -224,7 +224,7 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
             axes.locator_params(axis="x", nbins=5)
         lowest = min(float(values.min()) for _, values in series)
         highest = max(float(values.max()) for _, values in series)
-        if names and highest - lowest < 0.05:  # no drama out of nothing
+        if names and highest - lowest < 0.05:  # tiny differences are not magnified
             middle = (highest + lowest) / 2
             axes.set_ylim(max(-0.01, middle - 0.06), min(1.01, middle + 0.06))
         axes.set(xlabel=label(item.feature, 34))

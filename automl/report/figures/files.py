@@ -22,13 +22,13 @@ _FONT = "DejaVu Sans, Verdana, Noto Sans, system-ui, sans-serif"
 
 
 def plots_of_page(page: str) -> dict[str, str]:
-    """A report's plots by their names, each a whole SVG file in the colours of light pages."""
-    found = _DRAWN.findall(page)
-    return {name: _file(view, body) for name, view, body in found if not name.endswith(NARROW)}
+    """A report's plots by name, each a complete SVG file in the colours of light pages."""
+    drawings = _DRAWN.findall(page)
+    return {name: _file(view, body) for name, view, body in drawings if not name.endswith(NARROW)}
 
 
 def quick_plots(material: Material, evidence: Evidence) -> dict[str, str]:
-    """The most important plots within milliseconds, for a search without the time for a report."""
+    """The most important plots, made in milliseconds, for a search that has no time for a report."""
     began = evidence.story.began
     best = [(at - began, score) for at, score in material.best]
     drawn = champion_sketches(evidence.task, evidence.target, evidence.predictions, best)
@@ -36,7 +36,7 @@ def quick_plots(material: Material, evidence: Evidence) -> dict[str, str]:
 
 
 def put_plots(record: Record, run_id: str, plots: Mapping[str, str]) -> None:
-    """Lay plots beside the other files of a search's run, and show the most important on its page."""
+    """Store plots with the other files of a search's run, and show the most important ones on its page."""
     for name, text in plots.items():
         write_file(record, run_id, f"{PLOTS}/{name}.svg", text.encode())
     note = _SHOWN.sub("", record.run(run_id).data.tags.get(NOTE, ""))

@@ -1,4 +1,4 @@
-"""Sheets of images for the record: the champion's worst mistakes with what it looked at, and each class."""
+"""Sheets of images for the record: the champion's worst mistakes with class maps, and examples per class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INCHES = 1.7
 
 
 def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
-    """Files by their names on the search's run, PNG and a CSV; none for tables without images."""
+    """Files (PNG and a CSV) by their names on the search's run; empty for tables without images."""
     sample = evidence.sample
     if sample is None or not sample.table.images or evidence.task.answer is not Answer.CLASSES:
         return {}
@@ -47,7 +47,7 @@ def _top_losses(
     pictures: Pictures,
     rows: tuple[npt.NDArray[np.int64], npt.NDArray[np.floating]],
 ) -> bytes:
-    """The held-out images with the greatest losses, and what spoke for the predicted class in them."""
+    """The held-out images with the greatest losses, and maps of the evidence for the predicted class."""
     target, predictions = rows
     losses = evidence.task.row_losses(target, predictions)
     worst = np.argsort(-losses, kind="stable")[:_WORST]
@@ -61,8 +61,8 @@ def _top_losses(
     for place, row in enumerate(worst):
         cell = axes[place // columns][place % columns * (2 if maps else 1)]
         cell.imshow(maps[0][place] if maps else stored[0][place])
-        said = f"{names[predicted[place]]} {predictions[row].max():.2f}"
-        cell.set_title(f"{names[target[row]]}\n→ {said}", fontsize=7, loc="left")
+        prediction = f"{names[predicted[place]]} {predictions[row].max():.2f}"
+        cell.set_title(f"{names[target[row]]}\n→ {prediction}", fontsize=7, loc="left")
         _name_below(cell, evidence, int(row))
         if maps:
             beside = axes[place // columns][place % columns * 2 + 1]
@@ -77,13 +77,13 @@ def _maps(
     places: npt.NDArray[np.int64],
     classes: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]] | None:
-    """By the first model of the heaviest member that is a net for images, of which it takes one a row."""
+    """Class maps of the first model of the member with the largest weight that is a net for single images."""
     from automl.families.nets.images.gradcam import class_maps
 
     for member in sorted(predictor.members, key=lambda member: -member.weight):
-        found = class_maps(member.folds[0], pictures, places, classes)
-        if found is not None:
-            return found
+        maps = class_maps(member.folds[0], pictures, places, classes)
+        if maps is not None:
+            return maps
     return None
 
 
@@ -112,7 +112,7 @@ def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(columns * _INCHES, rows * (_INCHES + 0.5)))
-    # Room for two lines above each picture and its path below, which automatic layouts do not see.
+    # Space for two lines above each picture and its path below, which automatic layouts do not account for.
     figure.set_layout_engine("constrained", h_pad=0.1)
     axes = figure.subplots(rows, columns, squeeze=False)
     for cell in axes.flat:
@@ -130,5 +130,5 @@ def _png(figure: Figure) -> bytes:
 
 
 def _plain(label: object) -> str:
-    """A class's name as it is: dollar signs would start a formula."""
+    """The name of a class with escaped dollar signs, which would start a formula."""
     return str(label)[:30].replace("$", r"\$")

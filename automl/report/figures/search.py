@@ -1,4 +1,4 @@
-"""Plots of the search: the best so far over time, where the seconds went, and the front of cost and score."""
+"""Plots of the search: the best so far over time, how the time was spent, and the front of cost and score."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def history_plot(
 def seconds_plot(
     trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[str, str], *, narrow: bool = False
 ) -> Plot:
-    """Where every second went: one bar a part, in shares of the whole search's wall time."""
+    """Bars of the wall time by its use, with shares of the whole search."""
     parts = seconds_by_part(trials, clock)
     shares = whole_percents([seconds for _, seconds in parts])
     with drawing():
@@ -121,12 +121,12 @@ def front_plot(
     colours: Mapping[str, str],
     narrow: bool = False,
 ) -> Plot:
-    """Score over latency; a point's area is the model's size, the line joins those that nothing beats.
+    """Score against latency; a point's area is the model's size, the line joins the Pareto front.
 
-    ``champion`` is its milliseconds per 1000 rows, its score and its bytes.
+    ``champion`` holds its milliseconds per 1000 rows, its score and its size in bytes.
     """
-    known = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows]
-    shown = [row for row in known if row.family != "dummy"] or known
+    judged = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows]
+    shown = [row for row in judged if row.family != "dummy"] or judged
     with drawing():
         figure, axes = plot(_NARROW if narrow else WIDE)
         for row in shown:
@@ -148,7 +148,7 @@ def front_plot(
                 edgecolors=INK,
                 linewidths=1.6,
             )
-            # towards the middle: the legend stands beside the axes
+            # towards the middle: the legend is beside the axes
             latencies = [champion[0], *(float(row.predict_ms_per_1000_rows or 1) for row in shown)]
             right = champion[0] ** 2 > min(latencies) * max(latencies)
             axes.annotate(
@@ -180,7 +180,7 @@ def front_plot(
 
 
 def _log_ticks(axes: Axes) -> None:
-    """Three labels or more, whatever the range: within a decade those of its halves and fifths, or finer."""
+    """Set three tick labels or more, whatever the range: within a decade 1, 2 and 5, or finer."""
     low, high = axes.get_xlim()
     ratio = high / max(low, 1e-12)
     if ratio < _FINE:
@@ -192,7 +192,7 @@ def _log_ticks(axes: Axes) -> None:
 
 
 def _legend(figure: Plot, axes: Axes, narrow: bool) -> None:
-    """Beside the axes, or below them where there is no room."""
+    """Put the legend beside the axes, or below them where there is no room."""
     if narrow:
         legend_below(figure, axes)
     else:
@@ -200,12 +200,12 @@ def _legend(figure: Plot, axes: Axes, narrow: bool) -> None:
 
 
 def _area(size: float) -> float:
-    """Points squared: 10 kB small, 100 MB large, by the logarithm."""
+    """Area in points squared, by the logarithm of the size: 10 kB is small, 200 MB is large."""
     return float(np.interp(np.log10(max(size, 1.0)), [4, 8.3], [18, 260]))
 
 
 def _focus(scores: Sequence[float], best: Sequence[float], greater_is_better: bool) -> tuple[float, float]:
-    """Limits that show all but the worst tenth of the trials: with up to ten of them, all."""
+    """Limits that show all but the worst tenth of the trials; with up to ten trials, all of them."""
     values = np.asarray([*scores], dtype=np.float64)
     if not len(values):
         return 0.0, 1.0

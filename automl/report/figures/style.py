@@ -1,4 +1,4 @@
-"""One look for all plots: their colours, sizes and fonts, and how a figure becomes part of a page."""
+"""The style of all plots: colours, sizes and fonts, and the conversion of a figure to a part of a page."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 HALF, WIDE = (4.3, 3.0), (8.8, 3.2)
 _LABEL = 28
-# From these values on: what they are divided by, and the word for that.
+# Smallest value, divisor, and the suffix for it.
 _UNITS = ((1e10, 1e9, " bn"), (1e7, 1e6, " M"), (1e4, 1.0, ""))
 
 _RC: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "automl",
-    "text.parse_math": False,  # a column may be called "$a"
+    "text.parse_math": False,  # a column may have the name "$a"
     "font.family": ["DejaVu Sans"],
     "font.size": 9.0,
     "text.color": INK,
@@ -73,14 +73,14 @@ class Plot(Figure):
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The style, for as long as a figure is made or written."""
+    """Apply the style while a figure is made or written."""
     import matplotlib
 
     with matplotlib.rc_context(_RC), warnings.catch_warnings():
-        # Text in a script that DejaVu Sans lacks is drawn by the reader's own fonts; only the guess of
-        # its width is off.
+        # Text in a script that DejaVu Sans lacks is drawn with the reader's own fonts; only the estimate of
+        # its width is wrong.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        # A plot of one point, or of constant values, has an axis without an extent.
+        # A plot of one point, or of constant values, has an axis of zero length.
         warnings.filterwarnings("ignore", "Attempting to set identical", UserWarning)
         yield
 
@@ -92,13 +92,13 @@ def plot(size: tuple[float, float] = HALF, **grid: Any) -> tuple[Plot, Any]:
 
 
 def label(text: object, length: int = _LABEL) -> str:
-    """A text from data, for a plot: one line without control characters, cut to a width."""
+    """Text from data for a plot: one line without control characters, cut to a width."""
     safe = _plain(text)
     return safe if _width(safe) <= length else f"{_head(safe, length - 1).rstrip()}…"
 
 
 def labels(names: Sequence[object], length: int = _LABEL) -> list[str]:
-    """Texts from data that stay apart: words that all begin or end with, or the middle, are left out."""
+    """Texts from data that stay distinct: common first and last words, or the middle, are left out."""
     plain = [_plain(name) for name in names]
     for tried in (plain, _without_common_ends(plain)):
         cut = [label(name, length) for name in tried]
@@ -116,7 +116,7 @@ def labels(names: Sequence[object], length: int = _LABEL) -> list[str]:
 
 
 def _without_common_ends(names: Sequence[str]) -> list[str]:
-    """``…7…`` of ``question 7 of the form`` where all names differ in the number alone; whole words go."""
+    """``…7…`` for ``question 7 of the form`` if all names differ only in the number; whole words are cut."""
     words = [name.split() for name in names]
     head = _alike(words)
     rest = [name[head:] for name in words]
@@ -127,12 +127,12 @@ def _without_common_ends(names: Sequence[str]) -> list[str]:
 
 
 def _alike(names: Sequence[Sequence[str]]) -> int:
-    """How many words all begin with."""
+    """Number of first words that all names share."""
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*names, strict=False)))
 
 
 def number_axes(axes: Axes, *, most: int = 5) -> None:
-    """Ticks with separators (``150,000``), or in millions and billions, few enough to stay apart."""
+    """Format ticks with separators (``150,000``), or in millions and billions, few enough to stay apart."""
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
         largest = max(abs(low), abs(high))
         if axis.get_scale() != "linear" or not 1e4 <= largest < 1e14:
@@ -148,7 +148,7 @@ def _tick(value: float, _: object, scale: float, unit: str) -> str:
 
 
 def legend_below(figure: Figure, axes: Axes, *, columns: int = 2, title: str | None = None) -> None:
-    """What the lines are, under the axes, where no line can run through it."""
+    """Put the legend below the axes, where no line can cross it."""
     handles, names = axes.get_legend_handles_labels()
     columns = min(columns, len(names))
     width, height = figure.get_size_inches()
@@ -158,7 +158,7 @@ def legend_below(figure: Figure, axes: Axes, *, columns: int = 2, title: str | N
 
 
 def category_axis(axes: Axes, names: Sequence[object]) -> None:
-    """Names down the left side, the first on top, without a grid between them."""
+    """List names down the left side, the first at the top, without grid lines between them."""
     axes.set_yticks(range(len(names)), [with_room(name) for name in labels(names, 24)])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -166,7 +166,7 @@ def category_axis(axes: Axes, names: Sequence[object]) -> None:
 
 
 def with_room(name: str) -> str:
-    """A label that ends at an axis, with blanks before it for letters that are wider than the layout knows.
+    """A label that ends at an axis, padded for letters that are wider than the layout assumes.
 
     Letters that DejaVu Sans lacks are laid out at 0.6 em; a reader's font draws Chinese ones at 1 em.
     """
@@ -179,19 +179,19 @@ def _plain(text: object) -> str:
 
 
 def _width(text: str) -> int:
-    """In letters; Chinese ones count twice."""
+    """Width in letters; Chinese ones count twice."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _head(text: str, width: int) -> str:
-    """The beginning that is no wider."""
+    """The longest beginning that fits into the width."""
     while _width(text) > width:
         text = text[:-1]
     return text
 
 
 def svg(figure: Figure, name: str) -> str:
-    """The figure as an ``<svg>`` element for a page: colours by the page's variables, fonts its own.
+    """The figure as an ``<svg>`` element with the colours and fonts of the page.
 
     ``name`` makes its ids differ from those of other figures on the page.
     """
@@ -214,7 +214,7 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def _with_own_ids(text: str, name: str) -> str:
-    """Ids that are referred to get the figure's name; the others go."""
+    """Prefix ids that are referenced with the figure's name; remove the others."""
     used = set(re.findall(r'(?:xlink:href="|href="|url\()#([^")]+)', text))
 
     def renamed(match: re.Match[str]) -> str:
