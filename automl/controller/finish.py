@@ -156,7 +156,7 @@ def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[st
     )
     if causes:
         warnings.append(f"Trials failed: {causes}.")
-    if predictor.known is not None:
+    if predictor.known_rows is not None:
         warnings.append(
             "Training rows repeat and the repeats agree: where a new row equals one, its known target counts "
             "too. No score here shows that gain, since equal rows were kept on one side of every split."
@@ -215,7 +215,7 @@ def _built(folder: Path, ended: Ended, champion: Champion, known_rows: KnownRows
         members=tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
         folds=tuple(champion.folds[number] for number in champion.weights),
         class_weights=champion.class_weights,
-        known=known_rows,
+        known_rows=known_rows,
         facts=facts,
     )
     return build_predictor(folder, source)

@@ -88,11 +88,11 @@ class ClassificationTask(Task):
         exact = {label_key(label): code for code, label in enumerate(self.labels)}
         counts = Counter(key.casefold() for key in exact)
         folded = {key.casefold(): code for key, code in exact.items() if counts[key.casefold()] == 1}
-        known = {
+        code_of = {
             value: exact.get(key := label_key(value), folded.get(key.casefold(), -1))
             for value in set(target.tolist())
         }
-        codes = np.array([known[value] for value in target.tolist()], dtype=np.int64)
+        codes = np.array([code_of[value] for value in target.tolist()], dtype=np.int64)
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             raise DataError(

@@ -28,20 +28,20 @@ class Offers(Generic[T]):
 
     Attributes
     ----------
-    known:
-        By name: the built-in ones first, then those of packages.
+    by_name:
+        The built-in ones first, then those of packages.
     broken:
         Plug-ins that could not be imported, hold something else, or take a name that is taken.
     requirements:
         ``DISTRIBUTION==VERSION`` of those that packages bring, by name.
     """
 
-    known: Mapping[str, T]
+    by_name: Mapping[str, T]
     broken: tuple[BrokenPlugIn, ...]
     requirements: Mapping[str, str]
 
     def refuse(self, what: str, name: str, allowed: Iterable[str], ending: str = "") -> NoReturn:
-        """Say that there is no ``what`` of this name, with the cause where its plug-in is broken.
+        """Refuse a name that no ``what`` has, with the cause where its plug-in is broken.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ def offers(
     read:
         What an entry point leads to → the value; raises TypeError or ValueError for anything else.
     """
-    found, broken, requirements = dict(built_in), list[BrokenPlugIn](), dict[str, str]()
+    values, broken, requirements = dict(built_in), list[BrokenPlugIn](), dict[str, str]()
     what = group.rpartition(".")[2]
     for point in sorted(entry_points(group=group), key=lambda item: item.name):
         try:
@@ -82,13 +82,13 @@ def offers(
             broken.append(BrokenPlugIn(point.name, f"{type(error).__name__}: {error}"))
             continue
         name = name_of(value)
-        if name in found:
+        if name in values:
             broken.append(BrokenPlugIn(point.name, f"{name!r} is among the {what} already."))
             continue
-        found[name] = value
+        values[name] = value
         if point.dist is not None:
             requirements[name] = f"{point.dist.name}=={point.dist.version}"
-    return Offers(found, tuple(broken), requirements)
+    return Offers(values, tuple(broken), requirements)
 
 
 def held_by(loaded: Any, name: str, kind: type[T]) -> T:

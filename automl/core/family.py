@@ -39,7 +39,7 @@ class Fitted(Protocol):
 
 @dataclass(kw_only=True)
 class FitContext:
-    """What a fit is given besides its data.
+    """Settings and services of a fit, besides its data.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class FitContext:
         return max(0.0, self.deadline - time.monotonic())
 
     def should_stop(self) -> bool:
-        """Whether to stop now: the deadline has passed or the controller asked."""
+        """True to stop now: the deadline has passed or the controller asked."""
         return time.monotonic() >= self.deadline or self.stop_requested()
 
     def cached(self, key: Hashable, build: Callable[[], T]) -> T:
@@ -103,7 +103,7 @@ class Cache(Protocol):
     """A bounded store of prepared data."""
 
     def get(self, key: Hashable, build: Callable[[], T]) -> T:
-        """What was built for ``key``, building it first if need be."""
+        """The value built for ``key``, building it first if need be."""
         ...
 
 
@@ -113,7 +113,7 @@ FitFolds = Callable[[Any, Sequence[tuple[Table, Encoded]], Task, Sequence[FitCon
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a trial will take, by what was measured on this machine.
+    """Times that a trial will take, by measurements on this machine.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A model family: what it is called, what it can handle, how it is fitted and loaded.
+    """A model family: its name, the data it can handle, and the functions that fit and load it.
 
     Attributes
     ----------
@@ -226,5 +226,5 @@ class Family:
     pretrained: bool = False
 
     def handles(self, task: Task) -> bool:
-        """Whether it can fit models for the task."""
+        """Tell whether it can fit models for the task."""
         return bool({task.name, task.kin} & self.tasks) and (self.losses is None or task.loss in self.losses)

@@ -1,4 +1,4 @@
-"""How sure a score is: intervals of fixed predictions, exact for shares, else over resamples of the rows."""
+"""Intervals of scores for fixed predictions: exact for shares, else over resamples of the rows."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def resampled_gains(
     for _ in range(draws):
         drawn = generator.integers(0, rows, rows)
         gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
-    found = np.array(gains, dtype=np.float64)
-    return found[np.isfinite(found)]
+    differences = np.array(gains, dtype=np.float64)
+    return differences[np.isfinite(differences)]
 
 
 def standard_error(
@@ -166,11 +166,11 @@ def standard_error(
 
     Where that is zero, for metrics of labels that of a share with half a mistake more (Jeffreys' prior).
     """
-    found = _spread(metric, target, predictions, fold_scores, seed)
-    if found == 0.0 and metric.reads == "labels" and len(target):
+    error = _spread(metric, target, predictions, fold_scores, seed)
+    if error == 0.0 and metric.reads == "labels" and len(target):
         share = (float(right_rows(target, predictions).sum()) + 0.5) / (len(target) + 1)
         return float(np.sqrt(share * (1 - share) / (len(target) + 1)))
-    return found
+    return error
 
 
 def _spread(

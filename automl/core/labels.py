@@ -44,10 +44,10 @@ class RawTarget:
     @cached_property
     def counts(self) -> Counter[str]:
         """Rows by the key of a label."""
-        found = Counter[str]()
+        rows = Counter[str]()
         for value, count in self._counter.items():
-            found[label_key(value)] += count
-        return found
+            rows[label_key(value)] += count
+        return rows
 
     @cached_property
     def _counter(self) -> Counter[Any]:

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a process holds alone, and the most that it held."""
+"""Memory: how much there is, how much a process holds alone, and the most that it held."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores by name: what each needs, which direction is better, and how it is computed.
+"""Scores by name: their inputs, their direction, and their formulas.
 
 All take the encoded target (class codes or values) and predictions of shape ``(rows, n_outputs)``:
 class probabilities, or one column of values. Formulas follow scikit-learn's metrics of the same names;
@@ -383,7 +383,7 @@ METRICS: dict[str, Metric] = {
 
 def metrics() -> Mapping[str, Metric]:
     """Every usable metric by name: the built-in ones, then those of packages."""
-    return metric_offers().known
+    return metric_offers().by_name
 
 
 def broken_metrics() -> tuple[BrokenPlugIn, ...]:
@@ -417,12 +417,12 @@ def metric_by_name(name: str, *tasks: str) -> Metric:
     UsageError
         When no metric has the name, when its plug-in is broken, or when it is not defined for the task.
     """
-    found = metric_offers()
-    allowed = tuple(known for known, metric in found.known.items() if metric.tasks & set(tasks))
-    if name not in found.known:
-        found.refuse("metric", name, allowed, f" for a {tasks[0]} task")
+    available = metric_offers()
+    allowed = tuple(item for item, metric in available.by_name.items() if metric.tasks & set(tasks))
+    if name not in available.by_name:
+        available.refuse("metric", name, allowed, f" for a {tasks[0]} task")
     if name not in allowed:
         raise UsageError(
             f"Metric {name!r} is not defined for a {tasks[0]} task. Allowed: {', '.join(allowed)}."
         )
-    return found.known[name]
+    return available.by_name[name]

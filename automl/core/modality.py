@@ -39,12 +39,12 @@ class OpenedFiles(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found, for people."""
+        """Sentences on the files, for people."""
         ...
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was left aside."""
+        """Sentences on files that were left aside."""
         ...
 
     def refer(self, table: Table) -> Table:
@@ -115,7 +115,7 @@ class FolderTable:
 
 @dataclass(frozen=True)
 class FileNumbers:
-    """How files become numbers for families that read none.
+    """The way from files to numbers, for families that read no files.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class FileNumbers:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a search space depends on besides kinds and task: names of what holds, and notes for people."""
+    """Facts that a search space depends on besides kinds and task: names of those that hold, and notes."""
 
     hold: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a process gets of the processor, of the time in which it could have run on one."""
+"""The share of the processor that a process gets of the time in which it could have run on one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Meter:
         for pid, threads in now.items():
             before = self._seen.get(pid)
             for thread, (total_ran, total_waited) in threads.items():
-                if before is not None:  # else nobody knows in how long a time it was
+                if before is not None:  # else the length of time is unknown
                     earlier_ran, earlier_waited = before.get(thread, (0.0, 0.0))
                     ran += max(0.0, total_ran - earlier_ran)
                     waited += max(0.0, total_waited - earlier_waited)
@@ -68,7 +68,7 @@ class Meter:
 
 
 class TrialPace:
-    """What this process gets of the processor from now on."""
+    """The share of the processor that this process gets from now on."""
 
     def __init__(self) -> None:
         self._meter = Meter()
@@ -97,14 +97,14 @@ def share_of(ran: float, waited: float) -> float:
 
 def _threads(pid: int) -> dict[int, tuple[float, float]]:
     """Per thread of a process: seconds run and seconds waited for a processor; empty when it is gone."""
-    found = {}
+    threads = {}
     folder = Path(f"/proc/{pid}/task")
     with suppress(OSError):
         for name in os.listdir(folder):
             with suppress(OSError, ValueError):  # it has just ended, or the kernel keeps no count
                 ran, waited, _ = (folder / name / "schedstat").read_text(encoding="ascii").split()
-                found[int(name)] = int(ran) / 1e9, int(waited) / 1e9
-    return found or _whole(pid)
+                threads[int(name)] = int(ran) / 1e9, int(waited) / 1e9
+    return threads or _whole(pid)
 
 
 def _whole(pid: int) -> dict[int, tuple[float, float]]:

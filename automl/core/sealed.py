@@ -45,7 +45,7 @@ def verify(folder: Path, *, kind: str) -> dict[str, str]:
     """
     path = folder / MANIFEST
     if path.is_symlink() or not path.is_file():
-        raise ModelFileError(f"{folder} is no automl model: it has no {MANIFEST}.")
+        raise ModelFileError(f"{folder} is not an automl model: it has no {MANIFEST}.")
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         stated, found_kind, files = body["format"], body["kind"], dict(body["files"])
@@ -82,7 +82,7 @@ def confirm(folder: Path, hashes: Mapping[str, str]) -> None:
     for name, expected in hashes.items():
         path = folder / name
         if path.is_symlink() or not path.is_file():
-            raise ModelFileError(f"{path} is no plain file any more: the model was changed.")
+            raise ModelFileError(f"{path} is not a plain file any more: the model was changed.")
         if _sha256(path) != expected:
             raise ModelFileError(f"{path} has another SHA-256 than the manifest: it was changed.")
 
@@ -93,16 +93,16 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _files_within(folder: Path) -> set[str]:
-    found: set[str] = set()
+    paths: set[str] = set()
     for root, folders, files in os.walk(folder, followlinks=False):
         for name in (*folders, *files):
             path = Path(root) / name
             if path.is_symlink():
                 raise ModelFileError(f"{path} is a link: model folders hold plain files only.")
             if not stat.S_ISREG(path.lstat().st_mode) and name in files:  # a pipe would wait for ever
-                raise ModelFileError(f"{path} is no plain file: the model was changed after it was saved.")
-        found |= {(Path(root) / name).relative_to(folder).as_posix() for name in files}
-    return found - {MANIFEST}
+                raise ModelFileError(f"{path} is not a plain file: the model was changed after it was saved.")
+        paths |= {(Path(root) / name).relative_to(folder).as_posix() for name in files}
+    return paths - {MANIFEST}
 
 
 def _sha256(path: Path) -> str:

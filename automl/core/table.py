@@ -1,4 +1,4 @@
-"""The values of the data layer: what a column holds, and the arrays that families are given."""
+"""The values of the data layer: kinds of columns, and the arrays that families are given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Strings = npt.NDArray[np.object_]
 
 
 class Kind(StrEnum):
-    """What a column holds. ``id`` and ``constant`` columns are not used as inputs.
+    """The content of a column. ``id`` and ``constant`` columns are not used as inputs.
 
     Plug-ins bring further kinds of files (see :mod:`automl.core.modality`), which are plain words.
     """
@@ -135,7 +135,7 @@ class Table:
 
     @property
     def words(self) -> tuple[Strings, ...]:
-        """All columns that are no numbers and no codes: texts, then files by kind."""
+        """All columns that are neither numbers nor codes: texts, then files by kind."""
         return (*self.texts, *(column for columns in self.files.values() for column in columns))
 
     @property

@@ -1,4 +1,4 @@
-"""The choice of a task for a target: the one that was asked for, else what it looks like, with the reason.
+"""The choice of a task for a target: the one that was asked for, else the one that fits, with the reason.
 
 The tasks are those of :mod:`automl.core.tasks`, then those of installed packages.
 """
@@ -41,7 +41,7 @@ class TaskChoice:
 
 def task_classes() -> Mapping[str, type[Task]]:
     """Every usable task by name: the built-in ones, then those of packages."""
-    return task_offers().known
+    return task_offers().by_name
 
 
 def broken_tasks() -> tuple[BrokenPlugIn, ...]:
@@ -73,10 +73,10 @@ def task_class(name: str) -> type[Task]:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    found = task_offers()
-    if name not in found.known:
-        found.refuse("task", name, (_CLASSIFICATION, *found.known))
-    return found.known[name]
+    available = task_offers()
+    if name not in available.by_name:
+        available.refuse("task", name, (_CLASSIFICATION, *available.by_name))
+    return available.by_name[name]
 
 
 def asked_answer(requested: str | None) -> Answer | None:
@@ -138,13 +138,13 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
     ModelFileError
         When the task comes from a package that is not installed.
     """
-    known = task_classes()
-    if data["name"] not in known:
+    classes = task_classes()
+    if data["name"] not in classes:
         raise ModelFileError(
             f"The task {data['name']!r} is not installed here. Next: install the package that brings it; "
             "`automl tasks` lists what is there."
         )
-    kind = known[data["name"]]
+    kind = classes[data["name"]]
     labels = tuple(_CASTS[written](value) for written, value in data["labels"])
     metric = metrics().get(data["metric"])
     if metric is None or not kind.takes(metric):  # a callable may have the name of another task's
@@ -156,22 +156,22 @@ def _chosen(target: RawTarget, requested: str | None, metric: str | Metric | Non
     """The task; of two classes and of several it may be the other one."""
     if requested is not None:
         return (MulticlassTask if requested == _CLASSIFICATION else task_class(requested)), "asked for"
-    asked = metrics().get(metric) if isinstance(metric, str) else None
-    if asked is not None and (kind := _told_by(asked, target)) is not None:
+    by_metric = metrics().get(metric) if isinstance(metric, str) else None
+    if by_metric is not None and (kind := _told_by(by_metric, target)) is not None:
         what = f"scores {kind.answer}" if kind.name in TASKS else f"judges the task {kind.name}"
-        return kind, f"metric {asked.name} {what}"
+        return kind, f"metric {by_metric.name} {what}"
     of_packages = [kind for name, kind in sorted(task_classes().items()) if name not in TASKS]
     asked_in_turn: list[type[Task]] = [*of_packages, MulticlassTask, RegressionTask]
     for kind in asked_in_turn:
         if reason := kind.recognised(target):
             return kind, reason
-    raise DataError("The target is of no known task. Next: name one with --task; `automl tasks` lists them.")
+    raise DataError("No task fits the target. Next: name one with --task; `automl tasks` lists them.")
 
 
 def _told_by(metric: Metric, target: RawTarget) -> type[Task] | None:
     """The task that a metric is for, where it says which; None where the target decides."""
-    known = task_classes()
-    kinds = [known[name] for name in sorted(metric.tasks) if name in known]
+    classes = task_classes()
+    kinds = [classes[name] for name in sorted(metric.tasks) if name in classes]
     own = [kind for kind in kinds if kind.name not in TASKS]
     if len(kinds) == len(own) == 1:
         return own[0]

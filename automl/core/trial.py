@@ -21,7 +21,7 @@ _CLOSING_MOST = 0.25
 
 
 class Status(StrEnum):
-    """How a trial ended."""
+    """The way a trial ended."""
 
     DONE = "done"
     FAILED = "failed"
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """What to try. With the data digest and the split it determines the trial.
+    """A configuration to try. With the data digest and the split it determines the trial.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """A digest of family, parameters and target; equal keys are the same model but for the seed."""
+        """A digest of family, parameters and target; equal keys are the same model except for the seed."""
         # The 1.0 stood for a share of the full effort: with it, the keys of earlier records are still equal.
         body = json.dumps([self.family, self.params, 1.0, self.log_target], sort_keys=True)
         return hashlib.sha256(body.encode()).hexdigest()[:16]
@@ -105,7 +105,7 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came back.
+    """The outcome of a trial.
 
     Attributes
     ----------
@@ -182,7 +182,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a running trial says: ``fraction`` in [0, 1] of its work, ``message`` for people."""
+    """Progress of a running trial: ``fraction`` in [0, 1] of its work, ``message`` for people."""
 
     number: int
     fraction: float
@@ -229,7 +229,7 @@ class Ticket:
     spare: float = 0.0
 
     def closing_seconds(self, predicting: float = 0.0) -> float:
-        """What to keep of the limit for the work after the last fit: a twentieth, more where it waits.
+        """Seconds of the limit to keep for the work after the last fit: a twentieth, more where it waits.
 
         ``predicting`` is what the predictions will take that follow, as far as it is known.
         """

@@ -15,7 +15,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class FieldType:
-    """What one field may hold: plain types, or the values of a ``Literal``."""
+    """Types that one field may hold: plain types, or the values of a ``Literal``."""
 
     plain: frozenset[type]
     literals: tuple[Value, ...] = ()
@@ -44,7 +44,7 @@ class FieldType:
             return float(number)
         if number is not None and int in self.plain and float(number).is_integer():
             return int(number)
-        raise SpaceError(f"{where}: {value!r} is no {self}.{_quote_hint(self, value)}")
+        raise SpaceError(f"{where}: {value!r} is not {self}.{_quote_hint(self, value)}")
 
     def _boolean(self, value: bool, where: str) -> Value:
         if bool in self.plain:
@@ -52,13 +52,13 @@ class FieldType:
         hint = ""
         if str in self.plain or any(isinstance(literal, str) for literal in self.literals):
             hint = " YAML reads yes, no, on, off, true and false as booleans: put the word in quotes."
-        raise SpaceError(f"{where}: {value!r} is no {self}.{hint}")
+        raise SpaceError(f"{where}: {value!r} is not {self}.{hint}")
 
     def __str__(self) -> str:
-        words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+        words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
         named = [words[kind] for kind in (float, int, bool, str) if kind in self.plain]
-        if "number" in named and "whole number" in named:
-            named.remove("whole number")
+        if "a number" in named and "a whole number" in named:
+            named.remove("a whole number")
         shown = [repr(literal) for literal in self.literals] + named
         return " or ".join(shown + (["null"] if types.NoneType in self.plain else []))
 

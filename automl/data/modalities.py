@@ -19,7 +19,7 @@ from automl.data.images.modality import MODALITY as IMAGES
 
 def modalities() -> dict[str, Modality]:
     """Every usable kind of files, by the kind of its columns; images first."""
-    return dict(_discovered().known)
+    return dict(_discovered().by_name)
 
 
 def broken_modalities() -> tuple[BrokenPlugIn, ...]:

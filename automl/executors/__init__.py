@@ -17,7 +17,7 @@ _BUILT_IN = ("local", "inline")
 
 def executor_types() -> dict[str, ExecutorType]:
     """Every usable kind of executor by name: the built-in ones, then plug-ins."""
-    return dict(_discovered().known)
+    return dict(_discovered().by_name)
 
 
 def broken_executors() -> tuple[BrokenPlugIn, ...]:
@@ -33,10 +33,10 @@ def executor_type(name: str) -> ExecutorType:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    there = _discovered()
-    if name not in there.known:
-        there.refuse("executor", name, there.known)
-    return there.known[name]
+    available = _discovered()
+    if name not in available.by_name:
+        available.refuse("executor", name, available.by_name)
+    return available.by_name[name]
 
 
 def refresh_executors() -> None:

@@ -51,7 +51,7 @@ class Capacity:
 
 
 def settled(result: Result) -> Result:
-    """The result once the disk has its models: what is told must outlive a crash of the machine."""
+    """The result once the disk has its models: a reported result must outlive a crash of the machine."""
     if not result.model_folder:
         return result
     try:
@@ -93,12 +93,12 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many trials can run at the same time; before :meth:`start`, the most that can."""
+        """Number of trials that can run at the same time; before :meth:`start`, the most that can."""
         ...
 
     @property
     def idle(self) -> int:
-        """How many tickets :meth:`submit` takes now."""
+        """Number of tickets that :meth:`submit` takes now."""
         ...
 
     def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
@@ -110,7 +110,7 @@ class Executor(Protocol):
         ...
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Whether a trial that needs these libraries finds them loaded, as far as that can be had."""
+        """Tell whether a trial that needs these libraries finds as many of them loaded as can be."""
         ...
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One trial, in a worker: a candidate goes in, a result comes out, and nothing is ever raised.
+"""One trial, in a worker: a candidate goes in, a result comes out, and no exception leaves it.
 
 Layout of a saved trial, ``ticket.folder/model``: ``fold_<i>/`` as ``Fitted.save`` wrote it, and
 ``member.json`` with ``format`` (1), ``family``, ``params``, ``seed``, ``repeat``, ``folds``
@@ -202,7 +202,7 @@ class _Run:
         )
 
     def _prepare(self, family: Family, params: Any) -> None:
-        """What all folds share."""
+        """Inputs that all folds share."""
         assert family.prepare is not None
         tables = [self.problem.table, *([self.problem.untouched] if self.problem.untouched else [])]
         context = FitContext(
@@ -218,7 +218,7 @@ class _Run:
         began = time.monotonic()
         family.prepare(params, tables, context)
         self._prepared = time.monotonic() - began
-        # Bars that run back say nothing: what the fits take beside it is a guess.
+        # A bar must not run back: the time of the fits beside it is a guess.
         self._behind = _PREPARING_SHARE if self._prepared > _REPORT_SECONDS else 0.0
         self._said += context.notes
 
@@ -227,9 +227,9 @@ class _Run:
         return {PREPARE_SECONDS: self._prepared} if self._prepared else {}
 
     def _notes(self) -> tuple[str, ...]:
-        """What the fits said, each sentence once."""
-        said = [*self._said, *(note for fold in self.finished for note in fold.context.notes)]
-        return tuple(dict.fromkeys(said))
+        """Notes of the fits, each sentence once."""
+        notes = [*self._said, *(note for fold in self.finished for note in fold.context.notes)]
+        return tuple(dict.fromkeys(notes))
 
     def _fit_one(self, family: Family, params: Any, fold: tuple[int, Fold], *, left: int) -> None:
         """One fold, with its share of the time that is left."""
@@ -313,7 +313,7 @@ class _Run:
         times: tuple[float, float],
         left: int,
     ) -> None:
-        """Predict the held-out rows, check them, save the model and say so."""
+        """Predict the held-out rows, check them, save the model and report it."""
         began, fit_seconds = times
         predictions = model.predict(data.valid)
         if data.log is not None:
@@ -386,7 +386,7 @@ class _Run:
         return rows[chosen].astype(np.int64), checked
 
     def _untouched(self) -> npt.NDArray[np.floating] | None:
-        """What each fold's model predicts for the test part."""
+        """Predictions of each fold's model for the test part."""
         inputs = self.problem.untouched
         if inputs is None:
             return None
@@ -414,12 +414,12 @@ class _Run:
         return best * 1000 * _STATED_ROWS / timed
 
     def _frozen_ms(self) -> dict[str, float]:
-        """What frozen nets take for 1000 rows: they saw the timed ones before, and serve all folds."""
-        found: dict[str, float] = {}
+        """Milliseconds of frozen nets for 1000 rows: they saw the timed rows before, and serve all folds."""
+        times: dict[str, float] = {}
         for fold in self.finished:
             for name, milliseconds in getattr(fold.model, "frozen_ms", {}).items():
-                found[name] = max(found.get(name, 0.0), milliseconds * _STATED_ROWS)
-        return found
+                times[name] = max(times.get(name, 0.0), milliseconds * _STATED_ROWS)
+        return times
 
 
 def _in_row_order(folds: Sequence[_FittedFold]) -> npt.NDArray[np.floating]:

@@ -59,7 +59,7 @@ def main(arguments: str) -> NoReturn:
 
 
 def _takes_too_long(work: float, patience: float | None) -> bool:
-    """Whether the next stage would be loaded too late, at the pace at which this process went so far.
+    """Tell whether the next stage would be loaded too late, at the pace of this process so far.
 
     ``work`` is the next stage's, by what this process has done.
     """
@@ -76,7 +76,7 @@ def _load(modules: Sequence[str]) -> None:
 
 
 def _serve(control: socket.socket) -> NoReturn:
-    """Fork a worker for every descriptor that comes; tell of those that end; end with the controller."""
+    """Fork a worker for every descriptor that comes; report those that end; end with the controller."""
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)

@@ -53,14 +53,14 @@ class InlineExecutor:
 
     @property
     def idle(self) -> int:
-        """One while no ticket waits."""
+        """1 while no ticket waits, else 0."""
         return 0 if self._waiting else 1
 
     def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
-        """Nothing: libraries are loaded by the first trial that needs them."""
+        """Do nothing: libraries are loaded by the first trial that needs them."""
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Always, for want of anybody who could load them before."""
+        """Always true: nothing could load them earlier."""
         return True
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:

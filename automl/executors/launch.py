@@ -53,7 +53,7 @@ _CODE = (
     "from automl.executors.fork_server import main; main(sys.argv[2])"
 )
 _HOME = str(Path(__file__).resolve().parents[2])
-# A file of the working directory, such as random.py, is not to stand for a library in a child or in its own
+# A file of the working directory, such as random.py, must not replace a library in a child or in its own
 # children: multiprocessing's resource tracker, whatever a library starts with `python -c`.
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 _MOST_FAILURES = 3
@@ -76,14 +76,14 @@ class WorkerProcess:
 
     @property
     def killed(self) -> bool:
-        """Whether it was ended from outside: by SIGKILL, or with the server that forked it."""
+        """True if it was ended from outside: by SIGKILL, or with the server that forked it."""
         return self.exit_code is None or self.exit_code == -_KILLED
 
     @property
     def ending(self) -> str:
-        """How it ended, for people: ``killed by SIGSEGV``, ``exited with code 3``."""
+        """The way it ended, for people: ``killed by SIGSEGV``, ``exited with code 3``."""
         if self.exit_code is None:
-            return "ended without a word"
+            return "ended without an exit code"
         if self.exit_code >= 0:
             return f"exited with code {self.exit_code}"
         try:
@@ -123,15 +123,15 @@ class Launcher(Protocol):
         ...
 
     def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:
-        """Whether no worker that could be launched now has more of these libraries loaded."""
+        """Tell whether no worker that could be launched now has more of these libraries loaded."""
         ...
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Whether a worker that is launched now need not wait for these libraries."""
+        """Tell whether a worker that is launched now need not wait for these libraries."""
         ...
 
     def waitables(self) -> list[Any]:
-        """What becomes readable when :meth:`listen` has something to learn."""
+        """Connections that become readable when :meth:`listen` has something to learn."""
         ...
 
     def listen(self, readable: list[Any]) -> None:
@@ -231,14 +231,14 @@ class ForkLauncher:
         return worker
 
     def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:
-        """Whether it came from as late a server as has to load any of them."""
+        """Tell whether it came from as late a server as has to load any of them."""
         wanted = self._stage(libraries)
         if worker.stage >= wanted:
             return True
         return not any(server.alive for server in self._servers[worker.stage + 1 : wanted + 1])
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Whether the server that has them is ready, or will be and is not the last and slowest one."""
+        """Tell whether the server that has them is ready, or will be and is not the last and slowest one."""
         wanted = self._stage(libraries)
         if not self._servers:
             return True
@@ -353,14 +353,14 @@ class SpawnLauncher:
         self._count = 0
 
     def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
-        """Nothing is shared, so nothing can be loaded ahead."""
+        """Do nothing: processes share nothing, so nothing can be loaded ahead."""
 
     def suits(self, worker: WorkerProcess, libraries: Sequence[str]) -> bool:
-        """Always: each loads what it needs."""
+        """Always true: each loads what it needs."""
         return True
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Always: no worker has more than another."""
+        """Always true: no worker has more than another."""
         return True
 
     def launch(self, libraries: Sequence[str] = ()) -> WorkerProcess:
@@ -378,11 +378,11 @@ class SpawnLauncher:
         return worker
 
     def waitables(self) -> list[Any]:
-        """Nothing: the workers' pipes tell all."""
+        """None: the workers' pipes are enough."""
         return []
 
     def listen(self, readable: list[Any]) -> None:
-        """Nothing to learn."""
+        """Do nothing: there is nothing to learn."""
 
     def end(self, worker: WorkerProcess) -> None:
         """Kill and join the process."""

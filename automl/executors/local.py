@@ -55,7 +55,7 @@ class _Running:
 
     @property
     def share(self) -> float:
-        """What it got of the processor time that it wanted."""
+        """Share that it got of the processor time that it wanted."""
         return share_of(self.ran, self.waited)
 
     @property
@@ -115,7 +115,7 @@ class LocalExecutor:
 
     @property
     def slots(self) -> int:
-        """How many trials can run at the same time."""
+        """Number of trials that can run at the same time."""
         return self._count
 
     @property
@@ -128,7 +128,7 @@ class LocalExecutor:
         self._launcher.warm(libraries, patience)
 
     def loaded(self, libraries: Sequence[str]) -> bool:
-        """Whether a worker that has them can be had at once, or soon."""
+        """Tell whether a worker that has them is available at once, or soon."""
         return self._launcher.loaded(libraries)
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
@@ -156,7 +156,7 @@ class LocalExecutor:
             _send(slot)
 
     def wait(self, seconds: float) -> list[Event]:
-        """Take in what workers say, and hold them to their limits."""
+        """Take in the workers' messages, and enforce their limits."""
         until = time.monotonic() + seconds
         while True:
             self._receive(max(0.0, min(until - time.monotonic(), self._next_check())))
@@ -247,7 +247,7 @@ class LocalExecutor:
             slot.running = None
 
     def _take_death(self, slot: _Slot) -> None:
-        """A worker ended by itself: say why, and put another in its place."""
+        """Report why a worker ended by itself, and start another in its place."""
         worker, running = slot.worker, slot.running
         libraries = () if running is None else _libraries(running.ticket)
         self._launcher.end(worker)
@@ -255,7 +255,9 @@ class LocalExecutor:
         if not worker.ready:
             self._failed_starts += 1
             if self._failed_starts > _MOST_FAILED_STARTS:
-                raise AutoMLError(f"Worker processes die before they are up (it {worker.ending}): {words}")
+                raise AutoMLError(
+                    f"Worker processes end before they are ready (the last one {worker.ending}): {words}"
+                )
         self._replace(slot, libraries)
         if running is None:
             return
@@ -337,7 +339,7 @@ class LocalExecutor:
 
 
 def _libraries(ticket: Ticket) -> tuple[str, ...]:
-    """What its family imports; a family that is not there fails in the worker, as any trial may."""
+    """Imports of its family; a family that is not installed fails in the worker, as any trial may."""
     family = families().get(ticket.candidate.family)
     return () if family is None else family.libraries
 

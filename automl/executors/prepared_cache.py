@@ -44,7 +44,7 @@ class PreparedCache:
         return self._bytes
 
     def get(self, key: Hashable, build: Callable[[], T]) -> T:
-        """What was built for ``key``, building it first if need be."""
+        """The value built for ``key``, building it first if need be."""
         if key in self._entries:
             self._entries.move_to_end(key)
             value: T = self._entries[key][0]
@@ -123,5 +123,5 @@ class RepeatCache:
         self._repeat = repeat
 
     def get(self, key: Hashable, build: Callable[[], T]) -> T:
-        """What was built for ``key`` in this deal, building it first if need be."""
+        """The value built for ``key`` in this deal, building it first if need be."""
         return self._cache.get((self._repeat, key), build)

@@ -16,7 +16,7 @@ from automl.core.family import FAMILY_GROUP, Family
 
 def families() -> dict[str, Family]:
     """Every usable family by name: the built-in ones in alphabetical order, then plug-ins."""
-    return dict(_discovered().known)
+    return dict(_discovered().by_name)
 
 
 def quick_families() -> frozenset[str]:
@@ -38,9 +38,9 @@ def family(name: str) -> Family:
         When there is none; with the cause if a plug-in of that name is broken.
     """
     there = _discovered()
-    if name not in there.known:
-        there.refuse("family", name, there.known)
-    return there.known[name]
+    if name not in there.by_name:
+        there.refuse("family", name, there.by_name)
+    return there.by_name[name]
 
 
 def plug_in_requirement(name: str) -> str | None:

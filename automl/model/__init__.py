@@ -1,1 +1,1 @@
-"""What people keep: a predictor, its members, and what they need beside the fitted models."""
+"""Models that people keep: a predictor, its members, and what they need beside the fitted models."""

@@ -1,4 +1,4 @@
-"""The champion: which trials are deployed, with which weights, and how well they did on held-out rows."""
+"""The champion: the trials that are deployed, their weights, and their score on held-out rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from automl.core.predictions import Predictions
 
 @dataclass(frozen=True, kw_only=True)
 class Champion:
-    """What is deployed.
+    """The model that is deployed.
 
     Attributes
     ----------

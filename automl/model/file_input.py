@@ -70,8 +70,8 @@ def file_columns(layout: Layout) -> dict[str, str]:
 
 def unreadable(cells: Sequence[Any], kind: str) -> Mapping[int, str]:
     """Reasons why some of these cells of a column of files cannot be read, by their place."""
-    found = modalities()[kind].unreadable
-    return {} if found is None else found(cells)
+    reasons = modalities()[kind].unreadable
+    return {} if reasons is None else reasons(cells)
 
 
 def modality_of_rows(layout: Layout) -> Modality:

@@ -14,14 +14,14 @@ Learnt = Mapping[str, Mapping[str, Any]]
 
 
 def learn_file_numbers(table: Table, report: Report = lambda fraction, message: None) -> Learnt:
-    """What turns the table's files into a few numbers each, as plain data by their kind."""
-    found = {}
+    """Learn to turn the table's files into a few numbers each; returns plain data by their kind."""
+    by_kind = {}
     for kind in table.files:
         reference = modalities()[kind].numbers
         learnt = _numbers(reference).learn(table, report) if reference else None
         if learnt is not None:
-            found[kind] = learnt
-    return found
+            by_kind[kind] = learnt
+    return by_kind
 
 
 def with_file_numbers(table: Table, learnt: Learnt) -> Table:

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 def learn_image_numbers(
     table: Table, report: Callable[[float, str], None] = lambda fraction, message: None
 ) -> dict[str, Any] | None:
-    """What turns a table's images into a few numbers each, as plain data; None where nothing could.
+    """Learn to turn a table's images into a few numbers each: plain data, or None without a net for it.
 
     Components are learnt from all rows but from no target: a fold's held-out rows shape them no more than
     they shape the scale of a picture.
@@ -72,8 +72,8 @@ def _features(images: Strings, view: Mapping[str, Any]) -> Floats:
     from automl.families.nets.images.features import Surroundings, View, frozen_outputs
 
     seen = View(**view)
-    found = frozen_outputs(pictures_of(images, seen.side), seen, Surroundings())
-    return found[:, : backbone_named(seen.backbone).channels].astype(np.float32)
+    outputs = frozen_outputs(pictures_of(images, seen.side), seen, Surroundings())
+    return outputs[:, : backbone_named(seen.backbone).channels].astype(np.float32)
 
 
 def _components(features: Floats) -> tuple[Floats, Floats]:

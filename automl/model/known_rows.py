@@ -1,9 +1,9 @@
-"""New rows that equal training rows: what is known of them joins what the models predict.
+"""New rows that equal training rows: their known targets are blended with the models' predictions.
 
 Copies stay on one side of every fold, so that no score profits from rows that a model has seen, and the
 models are chosen for rows that are new. Where a table repeats itself and the repeats agree, new data will
 repeat it too: a row equal to a training row is then answered mostly with that row's target, the nearest
-neighbour at distance zero. How much its twins count is measured on the training rows themselves: each row's
+neighbour at distance zero. The weight of its twins is measured on the training rows themselves: each row's
 twins without the row, against the held-out predictions that were made without any of them. Rows whose twins
 stood on the other side (combinations of few values, see :mod:`automl.data.repeats`, or folds that were given)
 measure nothing and are not kept: the models have learned from their twins already.
@@ -46,7 +46,7 @@ class KnownRows(Saved):
     evidence:
         Weight of one twin where the models have weight 1.
     gain:
-        By how much the twins lower the mean loss of the training rows that have any, as a share.
+        Share by which the twins lower the mean loss of the training rows that have any.
     """
 
     hashes: npt.NDArray[np.uint64]
@@ -64,7 +64,7 @@ class KnownRows(Saved):
         split: Split,
         held_out: Predictions,
     ) -> KnownRows | None:
-        """What twins are worth on these training rows, or None where they do not clearly help.
+        """The known rows of a training table, or None where twins do not clearly help.
 
         Parameters
         ----------
@@ -86,11 +86,11 @@ class KnownRows(Saved):
         np.add.at(sums, group, answers)
         rows = scored[twins]
         others = counts[group[rows]] - 1
-        known = (sums[group[rows]] - answers[rows]) / others[:, None]
+        targets = (sums[group[rows]] - answers[rows]) / others[:, None]
         alone = task.row_losses(target[rows], held_out[twins])
         best: tuple[float, float] | None = None
         for evidence in EVIDENCE:
-            both = _blend(held_out[twins], known, others * evidence)
+            both = _blend(held_out[twins], targets, others * evidence)
             saved = alone - task.row_losses(target[rows], both)
             if _is_clear(saved, group[rows]) and (best is None or saved.mean() > best[0]):
                 best = float(saved.mean()), evidence
@@ -116,13 +116,13 @@ class KnownRows(Saved):
         return replace(self, hashes=hashes, means=means, counts=counts.astype(np.int32))
 
     def join(self, table: Table, predictions: Predictions) -> npt.NDArray[np.float64]:
-        """Predictions ``(rows, n_outputs)`` of models, with what is known of the rows that are known."""
+        """Predictions ``(rows, n_outputs)`` of models, blended with the known targets of equal rows."""
         joined = np.array(predictions, dtype=np.float64)
         wanted = row_hashes(table)
         at = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
-        found = self.hashes[at] == wanted
-        place = at[found]
-        joined[found] = _blend(joined[found], self.means[place], self.counts[place] * self.evidence)
+        equal = self.hashes[at] == wanted
+        place = at[equal]
+        joined[equal] = _blend(joined[equal], self.means[place], self.counts[place] * self.evidence)
         return joined
 
 
@@ -139,14 +139,14 @@ def _stood_apart(group: npt.NDArray[np.int64], split: Split) -> npt.NDArray[np.b
 
 
 def _blend(
-    predictions: Predictions, known: npt.NDArray[np.floating], weight: npt.NDArray[np.floating]
+    predictions: Predictions, targets: npt.NDArray[np.floating], weight: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
     share = (weight / (weight + 1))[:, None]
-    return np.asarray((1 - share) * predictions + share * known, dtype=np.float64)
+    return np.asarray((1 - share) * predictions + share * targets, dtype=np.float64)
 
 
 def _is_clear(saved: npt.NDArray[np.float64], group: npt.NDArray[np.int64]) -> bool:
-    """Whether the mean loss falls by more than its error; rows of one group stand or fall together."""
+    """Tell whether the mean loss falls by more than its error; rows of one group count as one."""
     _, index = np.unique(group, return_inverse=True)
     by_group = np.bincount(index, saved)
     if len(by_group) < 2:

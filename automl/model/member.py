@@ -118,13 +118,13 @@ class Member:
         """The fitted models, one per fold."""
         from automl.families import families
 
-        known = families()
-        if self.family not in known:
+        by_name = families()
+        if self.family not in by_name:
             raise ModelFileError(
                 f"The model needs the family {self.family!r}, which is not installed here. "
                 "Install the package that brings it; `automl families` lists what is there."
             )
-        load = known[self.family].load
+        load = by_name[self.family].load
         confirm(self.folder, self.hashes)
         try:
             return tuple(load(self.folder / f"fold_{number}") for number in self.numbers)
@@ -140,7 +140,7 @@ class Member:
 
 
 def _unreadable() -> tuple[type[BaseException], ...]:
-    """What reading a damaged model may raise; of the libraries that are loaded: none is for its error."""
+    """Exceptions of reading a damaged model; only of loaded libraries: none is imported for its errors."""
     loaded = ((sys.modules.get(module), name) for module, name in _FOREIGN)
     return (*_UNREADABLE, *(getattr(module, name) for module, name in loaded if module is not None))
 
@@ -158,5 +158,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read ({error}): the model is damaged.") from error
     if not isinstance(body, dict):
-        raise ModelFileError(f"{path} holds no JSON object: the model is damaged.")
+        raise ModelFileError(f"{path} does not hold a JSON object: the model is damaged.")
     return body

@@ -1,4 +1,4 @@
-"""What people keep: a model that predicts from raw data, and its folder."""
+"""The model that people keep: it predicts from raw data, and lies in a folder."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class Predictor:
         The trials it averages.
     class_weights:
         Multipliers of the class probabilities before the most probable class is taken; empty for none.
-    known:
-        What is known of rows that equal training rows, or None.
+    known_rows:
+        Known targets of rows that equal training rows, or None.
     facts:
         What is worth knowing about it: scores, when it was made, by which versions.
     folder:
@@ -89,7 +89,7 @@ class Predictor:
         layout: Layout,
         members: Sequence[Member],
         class_weights: tuple[float, ...] = (),
-        known: KnownRows | None = None,
+        known_rows: KnownRows | None = None,
         facts: Facts | None = None,
     ) -> None:
         self.folder = folder
@@ -98,7 +98,7 @@ class Predictor:
         self.layout = layout
         self.members = tuple(members)
         self.class_weights = class_weights
-        self.known = known
+        self.known_rows = known_rows
         self.facts = dict(facts or {})
 
     def __repr__(self) -> str:
@@ -211,7 +211,7 @@ class Predictor:
                     for number, item in enumerate(body["members"])
                 ],
                 class_weights=tuple(body["class_weights"]),
-                known=KnownRows.load(path) if body["known_rows"] else None,
+                known_rows=KnownRows.load(path) if body["known_rows"] else None,
                 facts=body["facts"],
             )
         except AutoMLError:
@@ -270,17 +270,17 @@ class Predictor:
                 jobs.append(partial(_fold_predictions, fitted, log_target, table))
                 weights.append(share)
         together = modality_of(table.features.kinds).side_by_side
-        found = _in_threads(jobs) if together else [job() for job in jobs]
+        answers = _in_threads(jobs) if together else [job() for job in jobs]
         total = np.zeros((table.rows, self.task.n_outputs))
-        for predictions, weight in zip(found, weights, strict=True):
+        for predictions, weight in zip(answers, weights, strict=True):
             total += np.asarray(predictions, dtype=np.float64) * weight
         mean = total / sum(weights)
-        return mean if self.known is None else self.known.join(table, mean)
+        return mean if self.known_rows is None else self.known_rows.join(table, mean)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictorSource:
-    """What a predictor is built from.
+    """The parts that a predictor is built from.
 
     Attributes
     ----------
@@ -290,7 +290,7 @@ class PredictorSource:
         Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
     folds:
         Per member the positions of the folds whose models are taken; empty for all of them.
-    class_weights, known:
+    class_weights, known_rows:
         See :class:`Predictor`.
     facts:
         Numbers and words worth keeping with the model.
@@ -302,7 +302,7 @@ class PredictorSource:
     members: tuple[tuple[Path, float], ...]
     folds: tuple[tuple[int, ...], ...] = ()
     class_weights: tuple[float, ...] = ()
-    known: KnownRows | None = None
+    known_rows: KnownRows | None = None
     facts: Facts = field(default_factory=dict)
 
 
@@ -328,13 +328,13 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         "layout": source.layout.to_json(),
         "members": described,
         "class_weights": list(source.class_weights),
-        "known_rows": source.known is not None,
+        "known_rows": source.known_rows is not None,
         "facts": dict(source.facts),
         "versions": library_versions(),
     }
     (folder / _BODY).write_text(json.dumps(body, indent=1), encoding="utf-8")
-    if source.known is not None:
-        source.known.save(folder)
+    if source.known_rows is not None:
+        source.known_rows.save(folder)
     seal(folder, kind=KIND)
     place = folder.absolute()
     return Predictor(
@@ -347,7 +347,7 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
             for number, (_, weight) in enumerate(source.members)
         ],
         class_weights=source.class_weights,
-        known=source.known,
+        known_rows=source.known_rows,
         facts=source.facts,
     )
 
@@ -355,9 +355,9 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
 def _hashes_of(number: int, hashes: Mapping[str, str]) -> dict[str, str]:
     """Of a member's files, by their paths from its folder; the first one answers for the frozen nets."""
     own = f"{_MEMBERS}/{number}/"
-    found = {name.removeprefix(own): value for name, value in hashes.items() if name.startswith(own)}
+    own_files = {name.removeprefix(own): value for name, value in hashes.items() if name.startswith(own)}
     shared = [name for name in hashes if name.startswith(f"{FROZEN}/")] if number == 0 else []
-    return {**found, **{f"../../{name}": hashes[name] for name in shared}}
+    return {**own_files, **{f"../../{name}": hashes[name] for name in shared}}
 
 
 def _share_frozen(member: Path, place: Path) -> None:

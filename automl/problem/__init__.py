@@ -1,1 +1,1 @@
-"""What a search is asked and what it becomes: settings, preparation, checks, folds."""
+"""The question of a search and its preparation: settings, columns, checks, folds."""

@@ -1,4 +1,4 @@
-"""What a search uses of what it has: workers, libraries, the time that loading them may take."""
+"""Resources of a search: workers, libraries, the time that loading them may take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LEAST_SHARE = 0.5
 
 
 def workers_at(share: float, workers: int, processors: int) -> int:
-    """How many of the workers to use where each gets this share of a processor.
+    """Number of workers to use where each gets this share of a processor.
 
     Fewer where they would starve each other: each should get half a processor, as far as that is for this
     search to decide. What others run is estimated as on a fair scheduler; where that is the larger part,
@@ -30,14 +30,14 @@ def patience(settings: Settings, families: Sequence[str]) -> float | None:
 
     Where nothing but the baseline could be tried without them, they are waited for.
     """
-    known = known_families()
-    light = [name for name in families if name != "dummy" and not known[name].libraries]
+    by_name = known_families()
+    light = [name for name in families if name != "dummy" and not by_name[name].libraries]
     if settings.seconds is None or is_folder(settings.source) or not light:
         return None
     return _LOADING_SHARE * settings.seconds
 
 
 def libraries(families: Sequence[str]) -> tuple[str, ...]:
-    """What the fits of these families import."""
-    known = known_families()
-    return tuple({library: None for name in families for library in known[name].libraries})
+    """Modules that the fits of these families import."""
+    by_name = known_families()
+    return tuple({library: None for name in families for library in by_name[name].libraries})

@@ -35,7 +35,7 @@ def plan_split(
     settings: Settings,
     parts: npt.NDArray[Any] | None = None,
 ) -> SplitPlan:
-    """What decides the folds of these rows; ``table`` is their encoding, ``repeats`` its equal rows.
+    """The plan of the folds of these rows; ``table`` is their encoding, ``repeats`` its equal rows.
 
     ``parts`` are those of a split that the data brings (see :func:`given_parts`): what is left of the rows to
     be dealt is dealt as usual.
@@ -67,7 +67,7 @@ def given_parts(frame: pd.DataFrame, settings: Settings) -> npt.NDArray[Any] | N
 
 
 def ask_about_parts(frame: pd.DataFrame, settings: Settings) -> None:
-    """Ask what a column is for that says which rows train and which test; nobody wants it learned.
+    """Refuse a column that says which rows train and which test, unless its use is named.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _times(frame: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
     bad = np.flatnonzero(~np.isfinite(times))
     if len(bad):
         raise DataError(
-            f"--time-column {column!r}: {len(bad)} values are no time (first in row "
+            f"--time-column {column!r}: {len(bad)} values are not times (first in row "
             f"{row_number(frame, bad[0])}: {values.iloc[int(bad[0])]!r}). Fill or remove them."
         )
     return times

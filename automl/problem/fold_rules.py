@@ -1,4 +1,4 @@
-"""Which rows train and which judge: folds made once per search and shared by all its trials."""
+"""Rules of the folds: which rows train and which judge, once per search, shared by all its trials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WEIGHTY = 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPlan:
-    """What decides the folds.
+    """Everything that decides the folds.
 
     Attributes
     ----------
@@ -187,7 +187,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
 def _leave_every_class_in_training(
     task: Task, target: Encoded, groups: GroupCodes | None, dealt: npt.NDArray[np.int64]
 ) -> None:
-    """Judge nowhere what no other fold has of a class: its only row or group, or rows that are alike."""
+    """Judge nowhere the rows whose class is in no other fold: its only row or group, or equal rows."""
     for number in np.unique(dealt[dealt >= 0]):
         dealt[_needed_to_train(task, target, groups, dealt == number)] = -1
 

@@ -61,7 +61,7 @@ class Prepared:
 
     @property
     def task(self) -> Task:
-        """What the target means."""
+        """The task: the meaning of the target."""
         return self.problem.task
 
     def noted(self, *notes: str) -> Prepared:

@@ -1,4 +1,4 @@
-"""What every trial shares: table, target, task, splits; on disk once, memory-mapped by workers."""
+"""The data that every trial shares: table, target, task, splits; on disk once, memory-mapped by workers."""
 
 from __future__ import annotations
 

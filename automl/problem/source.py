@@ -1,4 +1,4 @@
-"""What a search reads: a table, a folder of files, or a table with paths of files, which it opens."""
+"""The source of a search: a table, a folder of files, or a table with paths of files, which it opens."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".
 
 @dataclass(frozen=True)
 class Source:
-    """What was read.
+    """The data as it was read.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Source:
 
     @property
     def split_given(self) -> bool:
-        """Whether the folder has a split of its own."""
+        """True where the folder has a split of its own."""
         return is_folder(self.settings.source) and PART in self.read.frame.columns
 
     def paths(
@@ -86,13 +86,13 @@ class Source:
         first = next(iter(self.files.values()), None)
         if first is None:
             return None
-        found = frame[first.columns[0]].astype(str).to_numpy(dtype=object)
-        return found if kept is None else found[kept]
+        names = frame[first.columns[0]].astype(str).to_numpy(dtype=object)
+        return names if kept is None else names[kept]
 
     def findings_on(self, frame: pd.DataFrame, labels: npt.NDArray[Any]) -> list[Finding]:
         """Findings on the files of these rows."""
         copies = (opened.copies(frame, labels, self.parts(frame)) for opened in self.files.values())
-        return [*self.findings, *(finding for found in copies for finding in found)]
+        return [*self.findings, *(finding for several in copies for finding in several)]
 
 
 def read_data(
@@ -181,7 +181,7 @@ def _columns(
     frame: pd.DataFrame, settings: Settings, root: Path
 ) -> tuple[dict[str, tuple[str, ...]], tuple[Finding, ...]]:
     """The columns of files by kind, and findings on those whose files are not there, which are left out."""
-    found: dict[str, tuple[str, ...]] = {}
+    by_kind: dict[str, tuple[str, ...]] = {}
     findings: list[Finding] = []
     for kind, modality in modalities().items():
         names = path_columns(modality, frame, settings.kinds)
@@ -191,8 +191,8 @@ def _columns(
             findings += [_absent(name, modality, root) for name in absent]
             names = tuple(name for name in names if name not in absent)
         if names:
-            found[kind] = names
-    return found, tuple(findings)
+            by_kind[kind] = names
+    return by_kind, tuple(findings)
 
 
 def _refuse_archive(source: Any) -> None:

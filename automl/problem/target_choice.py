@@ -39,7 +39,7 @@ class ChosenTarget:
 
     @property
     def task(self) -> Task:
-        """What the target means."""
+        """The task: the meaning of the target."""
         return self.choice.task
 
     @property
@@ -97,10 +97,9 @@ def _refuse_weights(frame: pd.DataFrame, column: str) -> None:
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(bad):
         raise DataError(
-            f"--weight {column!r}: {len(bad)} of {len(values)} weights are negative, missing or no finite "
-            f"number (first in row {row_number(frame, bad[0])}: {frame[column].iloc[int(bad[0])]}). A weight "
-            "is 0 or more. "
-            "Next: mend these rows."
+            f"--weight {column!r}: {len(bad)} of {len(values)} weights are negative, missing or not "
+            f"finite (first in row {row_number(frame, bad[0])}: {frame[column].iloc[int(bad[0])]}). A weight "
+            "is 0 or more. Next: fix these rows."
         )
     if not values.any():
         raise DataError(
@@ -139,7 +138,7 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
             ) from None
 
     name = getattr(function, "__name__", "")
-    if not name.isidentifier() or name in metrics():  # a lambda; "f1" on record means the one built in
+    if not name.isidentifier() or name in metrics():  # a lambda; "f1" on record means the built-in metric
         name = f"custom_{name}" if name in metrics() else "custom"
     better = bool(getattr(function, "greater_is_better", True))
     reads = {Answer.CLASSES: "labels", Answer.NUMBERS: "values"}[task.answer]

@@ -168,7 +168,7 @@ def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, writ
         assert shuffled["day"].iloc[fold.train].max() < shuffled["day"].iloc[fold.valid].min()
     shuffled.loc[11, "day"] = "someday"
     done = search(cli, write(shuffled), "price", "--time-column", "day")
-    done.refused(3, "1 values are no time (first in row 12: 'someday')", "remove them")
+    done.refused(3, "1 values are not times (first in row 12: 'someday')", "remove them")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, writ
     [
         (np.where(np.arange(60) == 7, -1.0, 1.0), ("1 of 60 weights are negative", "first in row 8: -1.0")),
         (np.where(np.arange(60) > 57, np.nan, 1.0), ("2 of 60 weights", "missing", "first in row 59: nan")),
-        (np.where(np.arange(60) == 3, np.inf, 1.0), ("no finite number", "first in row 4: inf")),
+        (np.where(np.arange(60) == 3, np.inf, 1.0), ("missing or not finite", "first in row 4: inf")),
         (np.zeros(60), ("all 60 weights are 0",)),
         (np.repeat(["heavy", "light"], 30), ("60 of 60 weights", "first in row 1: heavy")),
     ],

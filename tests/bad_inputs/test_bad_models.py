@@ -193,7 +193,7 @@ def test_case_76_a_pipe_that_the_manifest_names_is_refused_without_waiting_for_i
     target = files(model)[-1]
     target.unlink()
     os.mkfifo(target)
-    refused("is no plain file")
+    refused("is not a plain file")
 
 
 def test_case_76_a_file_that_changes_after_the_model_was_loaded_is_refused(model, frame):

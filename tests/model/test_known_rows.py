@@ -137,7 +137,7 @@ def test_a_predictor_keeps_what_it_knows(finished_trials: Any, tmp_path: Path):
         np.full((twice.rows, task.n_outputs), 1 / 3),
     )
     source = PredictorSource(
-        name="known", task=task, layout=finished_trials.layout, members=(member,), known=known
+        name="known", task=task, layout=finished_trials.layout, members=(member,), known_rows=known
     )
     build_predictor(tmp_path / "known", source)
     predicted = Predictor.load(tmp_path / "known").predict(finished_trials.frame)

@@ -52,7 +52,7 @@ def test_a_folder_loads_too(recorded: Any, tmp_path: Path) -> None:
     history.load(recorded.champion).save(tmp_path / "kept")
     assert history.load(tmp_path / "kept").name == "flowers"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelFileError, match="no automl model"):
+    with pytest.raises(ModelFileError, match="is not an automl model"):
         history.load(tmp_path / "empty")
 
 
