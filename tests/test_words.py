@@ -30,16 +30,7 @@ REVISED = (
     "families/preprocess",
     "model",
     "problem",
-    "report/build.py",
-    "report/card.py",
-    "report/champion_gain.py",
-    "report/compare.py",
-    "report/figures",
-    "report/notebook.py",
-    "report/page.py",
-    "report/palette.py",
-    "report/run_pages.py",
-    "report/sections",
+    "report",
 )
 _COMPARED = "longer|more|less|fewer|better|worse|larger|smaller"
 # Phrases that a reader has to translate, with what to write instead.
@@ -61,11 +52,8 @@ NOT_NOUNS = {"asked", "found", "known", "said", "there", "told"}
 SHARED_NAMES = {"Params"}
 # Two classes of one name each, until the one in this module gets this name; nothing may be added.
 TO_RENAME = {
-    "Clock": ("report.facts.timeline", "SearchTimes"),
-    "Column": ("report.facts.shuffling", "ShuffledColumn"),
     "Control": ("families.nets.loop", "TrainingControl"),
     "Outcome": ("families.nets.loop", "TrainingOutcome"),
-    "Pace": ("report.facts.shuffling", "PredictionPace"),
     "Settings": ("families.nets.loop", "TrainingSettings"),
     "Subject": ("tracker.names", "SearchedTable"),
     "View": ("families.nets.images.features", "FeatureView"),

@@ -13,8 +13,10 @@ from automl.report.facts.extrapolation import beyond_the_range
 def test_each_kind_of_part_is_told_with_its_weight():
     members = [("linear", 0.5, {}), ("xgboost", 0.2, {}), ("random_forest", 0.1, {}), ("tabm", 0.2, {})]
     text = beyond_the_range(members, classes=False)
-    assert text.startswith("Beyond the range of a number seen, its linear part (50%) goes on in a straight")
-    assert "its trees (30%) predict what the nearest value seen gets" in text
+    assert text.startswith(
+        "Beyond the training range of a number, its linear part (50%) continues in a straight"
+    )
+    assert "its trees (30%) predict as for the nearest training value" in text
     assert "its nets (20%) soon stop changing" in text
     squashed = beyond_the_range([("linear", 1.0, {"numeric": "squash"})], classes=False)
     assert squashed.endswith("its linear part on levelled numbers (100%) soon stops changing.")
@@ -32,4 +34,4 @@ def test_a_linear_model_goes_on_as_the_card_says(regression):
 def test_the_card_of_a_linear_champion_does_not_say_that_it_levels_off(regression):
     subject = open_search(regression.record, regression.name, explained=False)
     assert {member["family"] for member in subject.members} & {"linear"}
-    assert "goes on in a straight line" in model_card(subject)
+    assert "continues in a straight line" in model_card(subject)

@@ -11,7 +11,7 @@ from slow_models import SlowChampion
 
 from automl.data.layout import Layout
 from automl.report.facts.driver_words import compared, headline, leaning
-from automl.report.facts.shuffling import Pace, Shuffler, columns_of, piece_name
+from automl.report.facts.shuffling import PredictionPace, Shuffler, columns_of, piece_name
 
 
 @pytest.mark.parametrize(("columns", "driver"), [(80, 79), (80, 0), (300, 299), (300, 150), (12, 11)])
@@ -42,7 +42,7 @@ def test_no_driver_is_named_where_a_group_that_was_not_split_matters_more(tmp_pa
     assert found.leaders == ()
     assert "most" not in leaning(found)
     assert "most important" not in headline(found)
-    assert "shuffled only together" in headline(found) or "cannot be told" in headline(found)
+    assert "shuffled only together" in headline(found) or "is unclear" in headline(found)
 
 
 def test_two_features_within_chance_of_each_other_are_named_together_and_neither_most(tmp_path, monkeypatch):
@@ -119,7 +119,7 @@ def test_all_that_was_made_of_a_column_is_shuffled_together_under_its_name():
         predict=lambda made, _: asked.append(made) or np.zeros((made.rows, 1)),
         table=table,
         places=np.arange(60),
-        pace=Pace(1e-6),
+        pace=PredictionPace(1e-6),
         seed=0,
     )
     shuffler.shuffled([(ticket,)], float("inf"))

@@ -1,1 +1,1 @@
-"""What a report states: evidence, importance, slices, curves, each computed from the record."""
+"""The facts of a report: evidence, importance, slices and curves, each computed from the record."""

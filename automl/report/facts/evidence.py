@@ -1,4 +1,4 @@
-"""What a report needs of a search's end and no run's metrics hold: kept as two small files on its run."""
+"""The evidence for a report that no run's metrics hold, kept as two small files on the search's run."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What was decided and noticed, in words and numbers, as plain data.
+    """The decisions and observations of a search, in words and numbers, as plain data.
 
     Attributes
     ----------
     began:
         Unix time at which the search's clock began.
     trials_to, ended:
-        Seconds after that: the last trial was over, the champion was chosen.
+        Seconds from then until the last trial was over, and until the champion was chosen.
     slots:
         Trials that ran at once.
     members:
@@ -73,7 +73,7 @@ class Story:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some of the judged rows with their features: ``places`` are positions in the evidence's arrays."""
+    """A sample of the judged rows with their features; ``places`` are positions in the evidence's arrays."""
 
     places: Rows
     table: Table
@@ -81,7 +81,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The champion's held-out predictions beside the truth; at most 200,000 rows of it.
+    """The champion's held-out predictions with the true values, for at most 200,000 rows.
 
     Attributes
     ----------
@@ -90,16 +90,16 @@ class Evidence:
     raw:
         The champion's held-out predictions ``(rows, n_outputs)``, class weights not applied.
     positions:
-        Where these rows stand in the held-out predictions of a trial.
+        Positions of these rows in the held-out predictions of a trial.
     rows:
         Their numbers among the usable rows of the data.
     folds:
         ``(deals, rows)``: the fold that held each row out, for every deal of the folds.
     sample:
-        Features of some rows, while the search's process lives or once the data was read again.
+        Features of some rows, in the search's own process or after the data was read again.
     paths, same_as:
-        Of rows that are images: their paths, and that of an earlier judged row with the very same image (or
-        an empty text). None for tables without images.
+        For rows that are images: their paths, and the path of an earlier judged row with the identical image
+        (or an empty text). None for tables without images.
     """
 
     task: Task
@@ -115,11 +115,11 @@ class Evidence:
 
     @property
     def predictions(self) -> Predictions:
-        """Held-out predictions as decisions are made by: class weights applied."""
+        """Held-out predictions with the class weights applied, as used for decisions."""
         return apply_weights(np.asarray(self.raw, dtype=np.float64), self.story.class_weights)
 
     def files(self) -> dict[str, bytes]:
-        """The files that :meth:`load` reads, by their names on the search's run."""
+        """Contents of the files that :meth:`load` reads, by their names on the search's run."""
         buffer = io.BytesIO()
         arrays: dict[str, npt.NDArray[Any]] = {
             "target": self.target,
@@ -134,7 +134,7 @@ class Evidence:
 
     @classmethod
     def load(cls, arrays: bytes, story: bytes) -> Evidence | None:
-        """What :meth:`files` wrote, or None for a format of another version."""
+        """Read what :meth:`files` wrote; None for the format of another version."""
         body = json.loads(story)
         if body.pop("format") != FORMAT:
             return None
@@ -154,11 +154,11 @@ class Evidence:
             )
 
     def with_sample(self, sample: Sample) -> Evidence:
-        """The same with features of some rows."""
+        """A copy with features of some rows."""
         return replace(self, sample=sample)
 
     def sample_places(self, seed: int = 0) -> Rows:
-        """Which rows a sample takes: the same ones each time, in ascending order."""
+        """Positions of the rows of a sample: the same each time, in ascending order."""
         rows = len(self.target)
         if rows <= SAMPLE_ROWS:
             return np.arange(rows)
@@ -176,7 +176,7 @@ def gather(
 ) -> Evidence:
     """The evidence at the end of a search, from what is in memory; it takes milliseconds.
 
-    ``trials_to`` is the second at which the last trial was over, ``slots`` how many ran at once.
+    ``trials_to`` is the second at which the last trial was over, ``slots`` the number that ran at once.
     """
     problem = prepared.problem
     scored = problem.split.scored
@@ -207,18 +207,18 @@ def gather(
 
 
 def _same_files(prepared: Prepared, rows: Rows) -> npt.NDArray[np.str_] | None:
-    """Per row the path of an earlier one whose file is the same, byte for byte."""
+    """The path of an earlier row with the same file, byte for byte; empty where there is none."""
     if prepared.paths is None:
         return None
     files = prepared.problem.table.files
-    # Equal files, equal references; the first kind is the one whose paths are told.
+    # Equal files have equal references; the paths are those of the first kind.
     references = next(files[kind][0] for kind in modalities() if files.get(kind))
     first: dict[str, int] = {}
     for row in rows:
         first.setdefault(str(references[row]), int(row))
-    found = [first[str(references[row])] for row in rows]
+    earliest = [first[str(references[row])] for row in rows]
     names = [
-        "" if place == row else str(prepared.paths[place]) for place, row in zip(found, rows, strict=True)
+        "" if place == row else str(prepared.paths[place]) for place, row in zip(earliest, rows, strict=True)
     ]
     return np.array(names, dtype=np.str_)
 

@@ -1,8 +1,8 @@
-"""What drives the champion: permutation importance with intervals, and partial dependence.
+"""Permutation importance of the champion's features with intervals, and partial dependence.
 
 Both use held-out rows only: each row is predicted by the models of the folds that did not train on it,
-so a feature that was merely memorised gets no credit. With many features or a slow champion all are
-compared first, on few rows and where need be in groups; only the strongest are then looked at closely.
+so a feature that was merely memorised gets no credit. With many features or a slow champion, all are
+compared first, on few rows and if necessary in groups; only the strongest are then measured closely.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from automl.report.facts.importance import (
 )
 from automl.report.facts.shuffling import (
     Array,
-    Column,
     Group,
-    Pace,
     Piece,
     Predict,
+    PredictionPace,
     Rows,
+    ShuffledColumn,
     Shuffler,
     columns_of,
     piece_name,
@@ -52,8 +52,8 @@ _LEAST_SECONDS = 1.0
 _SCREEN_ROWS = (60, 250)
 _FEWEST_ROWS = 20
 _LEAST_SHUFFLES = 8
-# What parts of the time are over once all were compared alone, or in groups, and the strongest measured;
-# where few shuffles are to be had, most of the time goes into the groups.
+# The shares of the time after which all were compared alone, or in groups, and the strongest measured; if
+# only few shuffles are affordable, most of the time goes into the groups.
 _ALONE, _GROUPED, _FEW_GROUPED, _MEASURED = 0.4, 0.55, 0.75, 0.85
 _FEW_SHUFFLES = 30
 _QUICK_WEIGHT, _QUICKER = 0.05, 3.0
@@ -65,7 +65,7 @@ _DEPENDENCE_ROWS, _LEAST_DEPENDENCE_ROWS = 200, 40
 
 @dataclass(frozen=True)
 class Dependence:
-    """The mean prediction while one feature takes each value of a grid, the others as they are.
+    """The mean prediction with one feature set to each value of a grid and the others unchanged.
 
     Attributes
     ----------
@@ -82,23 +82,23 @@ class Dependence:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What was found, on how many rows, and what it was compared with.
+    """Importances and dependences, with the numbers of rows and of features that were compared.
 
     Attributes
     ----------
     importances:
-        Of the features that were looked at closely, the strongest first. A feature is a column of the
-        user's data: what was made of one column is shuffled together.
+        Importances of the features that were measured closely, the strongest first. A feature is a column of
+        the user's data: everything made from one column is shuffled together.
     features, compared, screen_rows:
-        How many there are, how many of them were shuffled alone, and the rows that this was done on.
+        Number of features, number of those that were shuffled alone, and rows that were used for this.
     groups:
-        Those that were shuffled only together with others.
+        Features that were shuffled only together with others.
     stand_in:
-        The family of the member that was asked in the champion's place to find the strongest, or empty.
+        The family of the member that selected the strongest features instead of the champion, or empty.
     leaders:
-        The one to three features that are beyond chance above each other one; empty where none are.
+        The one to three features that are above all others beyond chance; empty if there are none.
     seconds:
-        The time that there was for all of it.
+        The time that was available for everything.
     """
 
     importances: tuple[Importance, ...]
@@ -126,9 +126,9 @@ def explain(
     Parameters
     ----------
     seconds:
-        Where they are not enough for all features at once, these are screened first: each alone, or in
-        groups of which the strongest are halved again and again, by the champion's quickest member where
-        the whole of it is slow. The 20 strongest then get intervals.
+        If they are not enough for all features at once, these are screened first: each alone, or in groups
+        of which the strongest are halved again and again, by the champion's quickest member if the whole
+        champion is slow. The 20 strongest then get intervals.
     """
     sample = evidence.sample
     if sample is None or not len(sample.places):
@@ -145,10 +145,10 @@ def explain(
 
 
 def blind_rows(members: Sequence[Member], evidence: Evidence) -> Rows:
-    """Places in the sample that held-out predictions can be made of.
+    """Positions in the sample of the rows for which held-out predictions can be made.
 
-    A champion may have kept the models of some folds only. Rows that every member has a blind model for are
-    taken, or, where they are few, those that some member has one for.
+    A champion may have kept the models of some folds only. The rows are those for which every member has a
+    blind model or, if they are few, those for which some member has one.
     """
     shares = [np.isin(folds, member.numbers) for member, folds in _folds_of(members, evidence)]
     whole = np.flatnonzero(np.all(shares, axis=0))
@@ -167,25 +167,25 @@ def _folds_of(members: Sequence[Member], evidence: Evidence) -> list[tuple[Membe
 
 
 def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict:
-    """A function of a table and its rows' places in the sample, that predicts by models blind to them.
+    """A function of a table and its rows' positions in the sample that predicts with models blind to them.
 
-    Where a member has none, the others predict alone.
+    If a member has none, the others predict alone.
     """
-    known = _folds_of(members, evidence)
+    member_folds = _folds_of(members, evidence)
 
     def predict(table: Table, places: Rows) -> Array:
         total = np.zeros((table.rows, evidence.task.n_outputs))
         weights = np.zeros((table.rows, 1))
-        for member, of_sample in known:
+        for member, of_sample in member_folds:
             folds = of_sample[places]
             for number, fitted, log_target in zip(
                 member.numbers, member.folds, member.log_targets, strict=True
             ):
                 blind = np.flatnonzero(folds == number)
                 if len(blind):
-                    found = np.asarray(fitted.predict(table.take(blind)), dtype=np.float64)
-                    found = found if log_target is None else log_target.restore(found)
-                    total[blind] += found * member.weight
+                    predicted = np.asarray(fitted.predict(table.take(blind)), dtype=np.float64)
+                    predicted = predicted if log_target is None else log_target.restore(predicted)
+                    total[blind] += predicted * member.weight
                     weights[blind] += member.weight
         return total / np.where(weights > 0, weights, 1.0)
 
@@ -194,7 +194,7 @@ def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict
 
 @dataclass(frozen=True)
 class _Screen:
-    """All columns compared on few rows; ``stand_in`` is the family of the member that was asked, or empty."""
+    """All columns compared on few rows; ``stand_in`` is the family of the member that predicted, or empty."""
 
     shuffler: Shuffler | None = None
     predictions: Mapping[Group, Array] = field(default_factory=dict)
@@ -206,20 +206,20 @@ class _Screen:
         return 0 if self.shuffler is None else self.shuffler.table.rows
 
     @property
-    def alone(self) -> list[Column]:
+    def alone(self) -> list[ShuffledColumn]:
         """Columns that were shuffled alone, the strongest first."""
         ranked = sorted(self.drops, key=lambda group: -self.drops[group].value)
         return [group[0] for group in ranked if len(group) == 1]
 
 
 class _Explainer:
-    """One explanation in the making: the rows, the models and the time that there is."""
+    """The computation of one explanation: its rows, models and time."""
 
     def __init__(
         self,
         members: Sequence[Member],
         evidence: Evidence,
-        columns: list[Column],
+        columns: list[ShuffledColumn],
         *,
         seconds: float,
         seed: int,
@@ -229,17 +229,17 @@ class _Explainer:
         self.table, self.seed = evidence.sample.table, seed
         self.predict = held_out_predictor(members, evidence)
         self.seconds = max(seconds, _LEAST_SECONDS)
-        self.pace = Pace.measured(self.predict, self.table, self.seconds)
+        self.pace = PredictionPace.measured(self.predict, self.table, self.seconds)
         self.began = time.monotonic()
 
     def explanation(self, top: int) -> Explanation:
-        """Screen where the time asks for it, measure the strongest, then move them over their values."""
+        """Screen if the time requires it, measure the strongest, then compute their dependences."""
         finalists, screen = list(self.columns), _Screen()
         rows = self.pace.affords(self._until(_MEASURED)) / (len(self.columns) * _PERMUTATIONS + 1)
         if len(self.columns) > FINALISTS or rows < min(_LEAST_ROWS, self.table.rows):
             screen = self._screen()
             finalists = screen.alone[:FINALISTS]
-        shuffler, found = self._shuffles(finalists, screen)
+        shuffler, shuffles = self._shuffles(finalists, screen)
         if shuffler is None:
             return Explanation(
                 importances=(),
@@ -249,7 +249,7 @@ class _Explainer:
                 compared=0,
                 seconds=self.seconds,
             )
-        measured = Measured.of(self._judge(shuffler), shuffler.base, found, self.seed)
+        measured = Measured.of(self._judge(shuffler), shuffler.base, shuffles, self.seed)
         others = self._others(shuffler, measured, screen)
         groups = [
             GroupImportance(_names(group), item.value, item.low, item.high)
@@ -261,7 +261,7 @@ class _Explainer:
             dependences=self._dependences(measured, shuffler, top),
             rows=shuffler.table.rows,
             features=len(self.columns),
-            compared=len(found) + sum(len(group) == 1 for group in others),
+            compared=len(shuffles) + sum(len(group) == 1 for group in others),
             screen_rows=screen.rows,
             groups=tuple(sorted(groups, key=lambda item: -item.value)),
             stand_in=screen.stand_in,
@@ -270,7 +270,7 @@ class _Explainer:
         )
 
     def _screen(self) -> _Screen:
-        """All columns on few rows: alone, or in groups where that takes too long."""
+        """Compare all columns on few rows: alone, or in groups if that takes too long."""
         predict, pace, stand_in = self.predict, self.pace, ""
         least, most = (min(rows, self.table.rows) for rows in _SCREEN_ROWS)
         if pace.affords(self._until(_ALONE)) < least * (len(self.columns) + 1):
@@ -285,25 +285,27 @@ class _Explainer:
         shuffler = self._shuffler(min(rows, most), predict, pace)
         judge = self._judge(shuffler)
         before = judge.score(shuffler.base)
-        found = screened(shuffler, self.columns, lambda made: before - judge.score(made), until)
-        return _Screen(shuffler, found, screened_drops(judge, shuffler.base, found, self.seed), stand_in)
+        predictions = screened(shuffler, self.columns, lambda made: before - judge.score(made), until)
+        return _Screen(
+            shuffler, predictions, screened_drops(judge, shuffler.base, predictions, self.seed), stand_in
+        )
 
-    def _quickest(self) -> tuple[Predict, Pace, str]:
-        """The member that stands in for a slow champion: one of weight, and much quicker; or all of it."""
+    def _quickest(self) -> tuple[Predict, PredictionPace, str]:
+        """The member that replaces a slow champion: of enough weight and much quicker; else the champion."""
         least = _QUICK_WEIGHT * sum(member.weight for member in self.members)
-        found = (self.predict, self.pace, "")
+        best = (self.predict, self.pace, "")
         for member in self.members if len(self.members) > 1 else ():
             if member.weight >= least:
                 predict = held_out_predictor([member], self.evidence)
-                pace = Pace.measured(predict, self.table, self.seconds)
-                if pace.each < min(found[1].each, self.pace.each / _QUICKER):
-                    found = (predict, pace, member.family)
-        return found
+                pace = PredictionPace.measured(predict, self.table, self.seconds)
+                if pace.each < min(best[1].each, self.pace.each / _QUICKER):
+                    best = (predict, pace, member.family)
+        return best
 
     def _shuffles(
-        self, finalists: list[Column], screen: _Screen
-    ) -> tuple[Shuffler | None, dict[Column, list[Array]]]:
-        """Every finalist once, then every one again and so on; or what the screening has of them."""
+        self, finalists: list[ShuffledColumn], screen: _Screen
+    ) -> tuple[Shuffler | None, dict[ShuffledColumn, list[Array]]]:
+        """Shuffle every finalist once, then again and so on; or reuse the predictions of the screening."""
         left = self.pace.affords(self._until(_MEASURED))
         counts = [(len(finalists), _PERMUTATIONS)]
         if screen.rows:
@@ -313,49 +315,49 @@ class _Explainer:
         count, times = next((c for c in counts if left / (c[0] * c[1] + 1) >= enough), counts[-1])
         rows = _stepped(left / (count * times + 1), self.table.rows)
         if not count or rows <= screen.rows:
-            known = (
+            reused = (
                 {} if screen.stand_in else {column: [screen.predictions[(column,)]] for column in finalists}
             )
-            return (screen.shuffler if known or not screen.stand_in else None), known
+            return (screen.shuffler if reused or not screen.stand_in else None), reused
         shuffler = self._shuffler(rows, self.predict, self.pace)
-        found: dict[Column, list[Array]] = {column: [] for column in finalists[:count]}
+        shuffles: dict[ShuffledColumn, list[Array]] = {column: [] for column in finalists[:count]}
         for _ in range(times):
-            made = shuffler.shuffled([(column,) for column in found], self._until(_MEASURED))
-            if len(made) < len(found) and any(found.values()):
+            made = shuffler.shuffled([(column,) for column in shuffles], self._until(_MEASURED))
+            if len(made) < len(shuffles) and any(shuffles.values()):
                 break
-            for column, predictions in zip(list(found), made, strict=False):
-                found[column].append(predictions)
-            found = {column: known for column, known in found.items() if known}
-        return shuffler, found
+            for column, predictions in zip(list(shuffles), made, strict=False):
+                shuffles[column].append(predictions)
+            shuffles = {column: arrays for column, arrays in shuffles.items() if arrays}
+        return shuffler, shuffles
 
     def _others(self, shuffler: Shuffler, measured: Measured, screen: _Screen) -> dict[Group, Screened]:
-        """What the measured columns are compared with: how the champion does without each other one."""
-        known = {} if screen.stand_in else screen.drops
-        others = {group: item for group, item in known.items() if group[0] not in measured.drops}
+        """Drops without the columns that were not measured, which the measured ones are compared with."""
+        drops = {} if screen.stand_in else screen.drops
+        others = {group: item for group, item in drops.items() if group[0] not in measured.drops}
         covered = {*measured.drops, *(column for group in others for column in group)}
         rest = tuple(column for column in self.columns if column not in covered)
         if rest:
-            found = dict(zip([rest], shuffler.shuffled([rest], float("inf")), strict=True))
-            others |= screened_drops(self._judge(shuffler), shuffler.base, found, self.seed)
+            together = dict(zip([rest], shuffler.shuffled([rest], float("inf")), strict=True))
+            others |= screened_drops(self._judge(shuffler), shuffler.base, together, self.seed)
         return others
 
     def _dependences(self, measured: Measured, shuffler: Shuffler, top: int) -> tuple[Dependence, ...]:
-        """Of the strongest, while there is time."""
+        """Dependences on the strongest columns, while there is time."""
         least = min(_LEAST_DEPENDENCE_ROWS, shuffler.table.rows) * _GRID
         ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])[:top]
         moved = [column for column in ranked if _movable(column) and measured.drops[column] > 0]
         moved = moved[: int(min(top, self.pace.affords(self._until(1.0)) / least))]
-        found: list[Dependence] = []
+        dependences: list[Dependence] = []
         for number, column in enumerate(moved):
             rows = self.pace.affords(self._until(1.0)) / (_GRID * (len(moved) - number))
             if rows < 1:
                 break
             piece = _leading_piece(shuffler, column, self._until(1.0))
-            found.append(_dependence(shuffler, column, piece, int(min(rows, _DEPENDENCE_ROWS))))
-        return tuple(found)
+            dependences.append(_dependence(shuffler, column, piece, int(min(rows, _DEPENDENCE_ROWS))))
+        return tuple(dependences)
 
-    def _shuffler(self, rows: float, predict: Predict, pace: Pace) -> Shuffler:
-        """Of some rows of the sample, drawn by chance: of more rows, those of fewer and others."""
+    def _shuffler(self, rows: float, predict: Predict, pace: PredictionPace) -> Shuffler:
+        """A shuffler of random rows of the sample; a larger number includes the rows of a smaller one."""
         order = np.random.default_rng(self.seed).permutation(self.table.rows)
         places = np.sort(order[: _stepped(rows, self.table.rows)])
         return Shuffler(
@@ -373,34 +375,34 @@ class _Explainer:
 
 
 def _stepped(rows: float, most: int) -> int:
-    """Fewer rows, one of few numbers of them, so that a busy machine seldom changes what comes out."""
+    """Number of rows, rounded down to one of a few steps: a busy machine rarely changes the result."""
     if rows >= most:
         return most
     return max((step for step in _STEPS if step <= rows), default=int(rows))
 
 
-def _names(columns: Sequence[Column]) -> tuple[str, ...]:
+def _names(columns: Sequence[ShuffledColumn]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
 
 
-def _movable(column: Column) -> tuple[Piece, ...]:
-    """The parts that have an order or levels."""
+def _movable(column: ShuffledColumn) -> tuple[Piece, ...]:
+    """The parts of a column that have an order or levels."""
     return tuple(piece for piece in column.pieces if piece[0] != "text")
 
 
-def _leading_piece(shuffler: Shuffler, column: Column, until: float) -> Piece:
-    """The part of a column that moves predictions most when it is shuffled alone; else its first."""
+def _leading_piece(shuffler: Shuffler, column: ShuffledColumn, until: float) -> Piece:
+    """The part of a column that changes predictions most when shuffled alone; else its first part."""
     pieces = _movable(column)
     if len(pieces) == 1:
         return pieces[0]
-    alone = [(Column(column.name, column.kind, (piece,)),) for piece in pieces]
+    alone = [(ShuffledColumn(column.name, column.kind, (piece,)),) for piece in pieces]
     made = shuffler.shuffled(alone, until)
     moves = [float(np.mean(np.abs(one - shuffler.base))) for one in made]
     return pieces[int(np.argmax(moves))] if moves else pieces[0]
 
 
-def _dependence(shuffler: Shuffler, column: Column, piece: Piece, most: int) -> Dependence:
-    """On ``most`` rows or fewer."""
+def _dependence(shuffler: Shuffler, column: ShuffledColumn, piece: Piece, most: int) -> Dependence:
+    """Dependence on a part of a column, on ``most`` rows or fewer."""
     table, rows = shuffler.table, np.arange(shuffler.table.rows)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(shuffler.seed).choice(rows, most, replace=False))

@@ -1,4 +1,4 @@
-"""How much worse the champion gets when columns are shuffled, how sure that is, and which lead the others."""
+"""Loss of the champion's score when columns are shuffled, its uncertainty, and the leading columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automl.core.intervals import unseen_share
 from automl.core.metrics import Metric
 from automl.core.text import range_text
 from automl.model.class_weights import apply_weights
-from automl.report.facts.shuffling import Array, Column, Group
+from automl.report.facts.shuffling import Array, Group, ShuffledColumn
 
 _DRAWS = 120
 _FEW_DRAWS = (12, 60)
@@ -23,7 +23,7 @@ _LEADERS = 3
 
 @dataclass(frozen=True)
 class Importance:
-    """How much worse the metric gets when a feature's values are shuffled; with a 95 % interval."""
+    """Loss in the metric when a feature's values are shuffled, with a 95 % interval."""
 
     feature: str
     kind: str
@@ -34,7 +34,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class GroupImportance:
-    """The same for features that were shuffled together, by one order."""
+    """Loss in the metric when several features are shuffled together, by one permutation."""
 
     features: tuple[str, ...]
     value: float
@@ -49,18 +49,18 @@ def interval_words(item: Importance | GroupImportance) -> str:
 
 @dataclass(frozen=True)
 class Judge:
-    """Scores predictions of some rows."""
+    """Scorer of the predictions of some rows."""
 
     metric: Metric
     target: npt.NDArray[Any]
     class_weights: tuple[float, ...]
 
     def score(self, predictions: Array) -> float:
-        """Turned so that more is better."""
+        """Score with the sign such that more is better."""
         return -self.metric.loss(self.target, apply_weights(predictions, self.class_weights))
 
     def draws(self, predictions: Sequence[Array], count: int, seed: int) -> Array:
-        """Scores of the rows drawn again ``count`` times, each by the next predictions in turn."""
+        """Scores of ``count`` resamples of the rows, each with the next predictions in turn."""
         rng = np.random.default_rng(seed)
         decided = [apply_weights(one, self.class_weights) for one in predictions]
         scores = np.empty(count)
@@ -72,49 +72,51 @@ class Judge:
 
 @dataclass(frozen=True)
 class Measured:
-    """Columns that were shuffled on equal rows: the mean drop of each, and drops over equal draws of rows.
+    """Columns that were shuffled on the same rows: their mean drops, and drops on the same resamples.
 
-    ``unseen`` is the share of rows that a column may matter for although it did for none of these; 0 where
+    ``unseen`` is the share of rows for which a column may matter although it did for none of these; 0 if
     shuffling it changes no prediction at all.
     """
 
-    drops: Mapping[Column, float]
-    draws: Mapping[Column, Array]
-    unseen: Mapping[Column, float]
+    drops: Mapping[ShuffledColumn, float]
+    draws: Mapping[ShuffledColumn, Array]
+    unseen: Mapping[ShuffledColumn, float]
 
     @classmethod
-    def of(cls, judge: Judge, base: Array, found: Mapping[Column, Sequence[Array]], seed: int) -> Measured:
-        """The interval is over rows drawn again and shuffles at once."""
+    def of(
+        cls, judge: Judge, base: Array, shuffles: Mapping[ShuffledColumn, Sequence[Array]], seed: int
+    ) -> Measured:
+        """Measure the drops; the intervals cover both resampled rows and shuffles."""
         before, before_draws = judge.score(base), judge.draws([base], _DRAWS, seed)
         drops, draws = {}, {}
-        for column, made in found.items():
+        for column, made in shuffles.items():
             drops[column] = before - float(np.mean([judge.score(one) for one in made]))
             draws[column] = before_draws - judge.draws(made, _DRAWS, seed)
         used = {
-            column for column, made in found.items() if not all(np.array_equal(base, one) for one in made)
+            column for column, made in shuffles.items() if not all(np.array_equal(base, one) for one in made)
         }
         unseen = unseen_share(len(base)) if judge.metric.reads != "values" else 0.0
-        return cls(drops, draws, {column: unseen if column in used else 0.0 for column in found})
+        return cls(drops, draws, {column: unseen if column in used else 0.0 for column in shuffles})
 
     def importances(self) -> tuple[Importance, ...]:
-        """The strongest first."""
+        """Importances of the columns, the strongest first."""
         made = []
         for column, value in self.drops.items():
             made.append(Importance(column.name, column.kind, value, *self.interval(column)))
         return tuple(sorted(made, key=lambda item: -item.value))
 
-    def interval(self, column: Column) -> tuple[float, float]:
-        """95 % of the draws."""
+    def interval(self, column: ShuffledColumn) -> tuple[float, float]:
+        """Interval of 95 % of the draws."""
         finite = self.draws[column][np.isfinite(self.draws[column])]
         if not len(finite):
             return float("nan"), float("nan")
         low, high = np.quantile(finite, [0.025, 0.975])
-        if low == high:  # no row is judged otherwise, which on so few rows may be chance
+        if low == high:  # no row is scored differently, which may be chance on so few rows
             low, high = low - self.unseen[column], high + self.unseen[column]
         return float(low), float(high)
 
-    def above(self, column: Column, other: Column) -> bool:
-        """Whether a column's drop is greater than another's in all but 2.5 % of the draws."""
+    def above(self, column: ShuffledColumn, other: ShuffledColumn) -> bool:
+        """True if a column's drop is greater than another's in all but 2.5 % of the draws."""
         with np.errstate(invalid="ignore"):
             apart = self.draws[column] - self.draws[other]
         finite = apart[np.isfinite(apart)]
@@ -131,13 +133,13 @@ class Screened:
 
 
 def screened_drops(
-    judge: Judge, base: Array, found: Mapping[Group, Array], seed: int
+    judge: Judge, base: Array, shuffles: Mapping[Group, Array], seed: int
 ) -> dict[Group, Screened]:
-    """Normal intervals over some draws of the rows: of many groups, fewer draws."""
-    count = int(np.clip(_ALL_FEW_DRAWS // max(len(found), 1), *_FEW_DRAWS))
+    """Drops with normal intervals over resampled rows; the more groups, the fewer draws."""
+    count = int(np.clip(_ALL_FEW_DRAWS // max(len(shuffles), 1), *_FEW_DRAWS))
     before, before_draws = judge.score(base), judge.draws([base], count, seed)
     made = {}
-    for group, predictions in found.items():
+    for group, predictions in shuffles.items():
         drops = before_draws - judge.draws([predictions], count, seed)
         finite = drops[np.isfinite(drops)]
         spread = float(np.std(finite, ddof=1)) if len(finite) > 1 else float("inf")
@@ -146,10 +148,10 @@ def screened_drops(
     return made
 
 
-def leading(measured: Measured, others: Iterable[Screened]) -> list[Column]:
-    """The one to three columns each of which is above all others beyond chance, or none.
+def leading(measured: Measured, others: Iterable[Screened]) -> list[ShuffledColumn]:
+    """The one to three columns that are above all others beyond chance, or none.
 
-    ``others`` are columns and groups that were not measured: no column is taken to do more than its group.
+    ``others`` are columns and groups that were not measured: a column counts at most as much as its group.
     """
     ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])
     highest = max((item.high for item in others), default=0.0)

@@ -1,4 +1,4 @@
-"""The searched rows again, from the data's own file: for what needs features, with the digest compared."""
+"""The searched rows, read again from the data's own file for what needs features; the digest is compared."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 
 def columns_words(columns: Iterable[Mapping[str, str]]) -> str:
-    """``10 input columns (8 numbers, 2 categories; 1 left out)``: ids and constants are no inputs."""
+    """``10 input columns (8 numbers, 2 categories; 1 left out)``: ids and constants are not inputs."""
     kinds: Counter[str] = Counter(column["kind"] for column in columns)
     left_out = sum(kinds.pop(str(kind), 0) for kind in (Kind.ID, Kind.CONSTANT))
-    told = ", ".join(counted(count, kind) for kind, count in kinds.items())
-    told += f"{'; ' if told else ''}{left_out} left out" if left_out else ""
-    return f"{counted(sum(kinds.values()), 'input column')}{f' ({told})' if told else ''}"
+    kinds_words = ", ".join(counted(count, kind) for kind, count in kinds.items())
+    kinds_words += f"{'; ' if kinds_words else ''}{left_out} left out" if left_out else ""
+    return f"{counted(sum(kinds.values()), 'input column')}{f' ({kinds_words})' if kinds_words else ''}"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The judged rows of the data as they were read, in the order of the evidence; or why there are none.
+    """The judged rows of the data as they were read, in the order of the evidence; or the reason for none.
 
     Attributes
     ----------
     files:
-        Whether the data names files: :func:`read_rows_of_files` reads its other columns.
+        True if the data names files: :func:`read_rows_of_files` reads its other columns.
     """
 
     frame: pd.DataFrame | None = None
@@ -56,14 +56,14 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
     Raises
     ------
     UsageError
-        When ``data`` was given and is not what was searched.
+        If ``data`` was given and is not the data that was searched.
     """
     modality = modality_of([column["kind"] for column in evidence.story.columns])
     if modality.kind:
-        return Rows(reason=f"it is computed for tables; this data holds {modality.rows}", files=True)
+        return Rows(reason=f"it is only computed for tables; this data holds {modality.rows}", files=True)
     path = Path(data) if data is not None else _found(material)
     if path is None:
-        return Rows(reason="the search had a DataFrame, or its file is gone; pass the file with --data")
+        return Rows(reason="the search read a DataFrame, or its file is gone; pass the file with --data")
     configuration = material.search.configuration
     try:
         labels = LabelColumn(material.search.target)
@@ -77,25 +77,25 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
 
 
 def read_rows_of_files(material: Material, evidence: Evidence, data: str | None, store: Path) -> Rows:
-    """The rows of a table with paths of files, whose digest is of the files' contents.
+    """Read the rows of a table with paths of files, whose digest covers the files' contents.
 
     Parameters
     ----------
     store:
-        Where opened files are kept: only those that changed are read again.
+        The folder where opened files are cached: only those that changed are read again.
 
     Raises
     ------
     UsageError
-        For a folder of files, which has no columns, and when ``data`` is not what was searched.
+        For a folder of files, which has no columns, or if ``data`` is not the data that was searched.
     """
     path = Path(data) if data is not None else _found(material)
     if path is None:
         return Rows(reason="its file is gone; pass it with --data")
     if path.is_dir():
         raise UsageError(
-            "--slice: a folder of files has no columns besides its classes, which the report scores one by "
-            "one. For groups, search a table with a column of paths and one of groups: "
+            "--slice: a folder of files has no columns besides its classes, which the report already scores "
+            "one by one. For groups, search a table with a column of paths and a column of groups: "
             "automl search TABLE.csv --target COLUMN --image-root FOLDER."
         )
     given = material.search.configuration
@@ -116,17 +116,17 @@ def read_rows_of_files(material: Material, evidence: Evidence, data: str | None,
 
 
 def _compared(frame: pd.DataFrame, digest: str, evidence: Evidence, path: Path, *, given: bool) -> Rows:
-    """The judged rows, where this is the data that was searched."""
+    """The judged rows if this is the data that was searched; else the reason."""
     if digest == evidence.story.data_digest:
         return Rows(frame.iloc[evidence.rows])
-    reason = f"{path.name} does not hold the rows that were searched: it was changed since"
+    reason = f"{path.name} does not hold the rows that were searched: it was changed since then"
     if given:
-        raise UsageError(f"--data: {reason}. Pass the file as it was.")
+        raise UsageError(f"--data: {reason}. Pass the original file.")
     return Rows(reason=reason)
 
 
 def _image_root(material: Material, given: str | None) -> Path | None:
-    """The folder that was named, from here or from beside the store."""
+    """The folder that was named, relative to the working directory or to the store's folder."""
     if given is None:
         return None
     places = [folder / given for folder in (Path(), *material.folders)]
@@ -134,7 +134,7 @@ def _image_root(material: Material, given: str | None) -> Path | None:
 
 
 def with_features(evidence: Evidence, rows: Rows, predictor: Predictor) -> Evidence:
-    """The evidence with the features of its sample, or as it was where the rows are not there."""
+    """The evidence with the features of its sample, or unchanged if the rows could not be read."""
     if rows.frame is None or evidence.sample is not None:
         return evidence
     places = evidence.sample_places()
@@ -142,7 +142,7 @@ def with_features(evidence: Evidence, rows: Rows, predictor: Predictor) -> Evide
 
 
 def _found(material: Material) -> Path | None:
-    """The file as the search was given it, from here or from beside the store."""
+    """The file that the search was given, relative to the working directory or to the store's folder."""
     source = material.search.configuration.get("source")
     if not isinstance(source, str):
         return None
@@ -153,5 +153,5 @@ def _found(material: Material) -> Path | None:
 
 
 def _reading(configuration: dict[str, Any]) -> dict[str, Any]:
-    """The way the file is written, as it was stated."""
+    """The stated options for reading the file."""
     return {item.name: configuration[item.name] for item in fields(TextFormat) if item.name in configuration}

@@ -1,7 +1,7 @@
 """Held-out predictions as a table by loss, with labels that are probably wrong first.
 
-Confident learning (Northcutt, Jiang & Chuang 2021): a row is counted where the model gives another class at
-least the probability that it gives, on average, to the rows that carry that class's label.
+Confident learning (Northcutt, Jiang & Chuang 2021): a row is counted if the model gives another class at
+least the probability that it gives, on average, to the rows with that class's label.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def probably_wrong(
     target:
         Codes of the given labels, ``(rows,)``.
     probabilities:
-        Of all classes, ``(rows, classes)``, by models that did not learn from the row.
+        Probabilities of all classes, ``(rows, classes)``, by models that were not trained on the row.
     """
     classes = probabilities.shape[1]
     thresholds = np.full(classes, np.inf)
@@ -42,8 +42,8 @@ def probably_wrong(
         if len(own):
             thresholds[code] = own.mean()
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    found: npt.NDArray[np.bool_] = (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != target)
-    return found
+    wrong: npt.NDArray[np.bool_] = (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != target)
+    return wrong
 
 
 def held_out_table(evidence: Evidence) -> bytes:
@@ -76,7 +76,7 @@ def held_out_table(evidence: Evidence) -> bytes:
 
 
 def short_path(path: str, most: int = 30) -> str:
-    """The end of a path, for below a picture: its folder and its name, as far as there is room."""
+    """The end of a path, to be shown below a picture: its folder and its name, as far as they fit."""
     parts = PurePath(path).parts[-2:]
     text = "/".join(parts)
     return text if len(text) <= most else f"…{text[-most + 1 :]}"

@@ -1,4 +1,4 @@
-"""Which hyperparameters mattered: how much of a family's scores each one explains by itself."""
+"""Shares of a family's scores that each hyperparameter explains by itself."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ParameterShare:
     Attributes
     ----------
     share:
-        In [0, 1]; near 0 also for what only matters together with another parameter.
+        Share in [0, 1]; also near 0 for a parameter that only matters together with another one.
     best:
-        Where the better third of the trials had it, for people.
+        Its values in the best third of the trials, for people.
     """
 
     name: str
@@ -37,17 +37,17 @@ class ParameterShare:
 def parameter_shares(
     rows: Iterable[LeaderboardRow], *, greater_is_better: bool
 ) -> dict[str, tuple[int, list[ParameterShare]]]:
-    """Per family with at least twelve scored trials: their number and its parameters, largest share first.
+    """Number of trials and parameters of each family with at least twelve scored trials, largest share first.
 
     The share is epsilon squared of a one-way analysis of variance (Kelley, 1935) over thirds of a
-    number's values or a choice's levels, on the ranks of the scores: ranks, since one failed setting must
-    not drown what the others say; epsilon, since the plain share is above zero for noise.
+    number's values or a choice's levels, on the ranks of the scores: ranks, so that one failed setting does
+    not mask the others; epsilon, because the plain share is above zero for noise.
     """
     families: dict[str, list[LeaderboardRow]] = defaultdict(list)
     for row in rows:
         if row.validation is not None and row.origin != "repeat":
             families[row.family].append(row)
-    found = {}
+    by_family = {}
     for family, scored in sorted(families.items()):
         if len(scored) < LEAST_TRIALS:
             continue
@@ -64,12 +64,12 @@ def parameter_shares(
                 ]
                 shares.append(ParameterShare(name, _epsilon_squared(ranks, groups), _spoken(better)))
         if shares:
-            found[family] = (len(scored), sorted(shares, key=lambda item: -item.share))
-    return found
+            by_family[family] = (len(scored), sorted(shares, key=lambda item: -item.share))
+    return by_family
 
 
 def _groups(values: list[Any]) -> npt.NDArray[np.int64] | None:
-    """Group numbers of a parameter's values; a value that was not sampled is a group; None for one group."""
+    """Group numbers of a parameter's values; "not sampled" is a group of its own; None for a single group."""
     present = [value for value in values if value is not None]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
     if numeric and len(set(present)) > _BINS:

@@ -1,6 +1,6 @@
-"""The numbers behind the champion's plots: confusion, rates by threshold, calibration, by class, residuals.
+"""The numbers behind the champion's plots: confusion, rates by threshold, calibration, classes, residuals.
 
-Everything takes the encoded truth ``(rows,)`` and predictions ``(rows, n_outputs)`` as metrics do.
+All functions take the encoded truth ``(rows,)`` and predictions ``(rows, n_outputs)``, as metrics do.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _POINTS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """What every threshold on one class's probability does; arrays of equal length, thresholds falling.
+    """Rates for every threshold on one class's probability; arrays of equal length, thresholds descending.
 
     Attributes
     ----------
     area, average_precision:
-        Under the ROC curve, and of precision over recall; NaN where one side has no rows.
+        Areas under the ROC curve and the precision–recall curve; NaN if one side has no rows.
     share:
-        Of rows that are of the class: the precision of guessing.
+        Share of rows of the class: the precision of guessing.
     """
 
     thresholds: Array
@@ -55,7 +55,7 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRow:
-    """How one class is recognised, with the exact 95 % interval of its recall."""
+    """Scores of one class, with the exact 95 % interval of its recall."""
 
     label: str
     rows: int
@@ -68,7 +68,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class PartRow:
-    """How one part of a number's range is predicted."""
+    """Errors in one part of a number's range."""
 
     low: float
     high: float
@@ -78,7 +78,7 @@ class PartRow:
 
 
 def confusion(target: Target, predictions: Predictions) -> npt.NDArray[np.int64]:
-    """Counts ``(classes, classes)``: truth down, most probable class across."""
+    """Counts ``(classes, classes)``: a row per true class, a column per most probable class."""
     classes = predictions.shape[1]
     flat = np.asarray(target, dtype=np.int64) * classes + predictions.argmax(axis=1)
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
@@ -112,7 +112,7 @@ def rates(target: Target, predictions: Predictions, code: int) -> Rates:
 
 
 def calibration(target: Target, predictions: Predictions, code: int | None, bins: int = 10) -> Calibration:
-    """Reliability of one class's probability; ``None`` for the confidence in the most probable class."""
+    """Reliability of one class's probability, or with ``None`` of the most probable class's."""
     if code is None:
         score = predictions.max(axis=1)
         hit = predictions.argmax(axis=1) == target
@@ -130,14 +130,14 @@ def calibration(target: Target, predictions: Predictions, code: int | None, bins
     )
 
 
-def calibration_error(found: Calibration) -> float:
+def calibration_error(curve: Calibration) -> float:
     """Expected calibration error: the mean distance of predicted and observed, weighted by rows."""
-    weights = found.rows / found.rows.sum()
-    return float(np.sum(weights * np.abs(found.predicted - found.observed)))
+    weights = curve.rows / curve.rows.sum()
+    return float(np.sum(weights * np.abs(curve.predicted - curve.observed)))
 
 
 def by_class(target: Target, predictions: Predictions, labels: tuple[str, ...]) -> list[ClassRow]:
-    """Precision, recall and F1 of every class, the hardest first; last those that are not among the rows."""
+    """Precision, recall and F1 of every class, the hardest first; classes without rows last."""
     table = confusion(target, predictions)
     support, chosen, right = table.sum(axis=1), table.sum(axis=0), np.diag(table)
     rows = []
@@ -166,10 +166,10 @@ def by_part(target: Target, predictions: Predictions, parts: int = 5) -> list[Pa
     values = np.asarray(target, dtype=np.float64)
     errors = predictions[:, 0] - values
     order = np.argsort(values, kind="stable")
-    found = []
+    rows = []
     for part in np.array_split(order, min(parts, max(1, len(order) // 10))):
         chosen = errors[part]
-        found.append(
+        rows.append(
             PartRow(
                 float(values[part].min()),
                 float(values[part].max()),
@@ -178,11 +178,11 @@ def by_part(target: Target, predictions: Predictions, parts: int = 5) -> list[Pa
                 float(np.abs(chosen).mean()),
             )
         )
-    return found
+    return rows
 
 
 def threshold(class_weights: tuple[float, ...]) -> float:
-    """The probability of class 1 from which a binary champion decides for it."""
+    """The smallest probability of class 1 at which a binary champion predicts it."""
     if not class_weights:
         return 0.5
     return class_weights[0] / (class_weights[0] + class_weights[1])

@@ -1,7 +1,7 @@
-"""Shuffle columns of held-out rows, alone and in groups: which ones a model needs, within a given time.
+"""Shuffle columns of held-out rows, alone and in groups, to find those a model needs within a given time.
 
-Every column has its turn before any has a second: one by one where the time is enough for that, else in
-groups, of which those that matter most are split again and again (group testing: Dorfman, The Detection of
+Every column has its turn before any has a second: one by one if there is enough time, otherwise in groups,
+of which those that matter most are split again and again (group testing: Dorfman, The Detection of
 Defective Members of Large Populations, 1943; adaptive halving: Hwang, 1972).
 """
 
@@ -27,28 +27,28 @@ Piece = tuple[str, int]
 """Kind and place of a feature of a table."""
 _BLOCK_ROWS = 40_000
 _BLOCK_SECONDS = 0.5
-_BLOCK_CALLS = 4.0  # a block takes as long as so many calls of next to no rows, or longer
+_BLOCK_CALLS = 4.0  # a block takes at least as long as this many calls with almost no rows
 _TIMED = (10, 30, 100, 400)
 _TIMED_SHARE, _SECOND_SHARE = 0.05, 0.2
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the user's data, with the features that were made of it."""
+class ShuffledColumn:
+    """A column of the user's data, with the features that were made from it."""
 
     name: str
     kind: str
     pieces: tuple[Piece, ...]
 
 
-Group = tuple[Column, ...]
+Group = tuple[ShuffledColumn, ...]
 
 
-def columns_of(table: Table, layout: Layout) -> list[Column]:
-    """The user's columns that can be shuffled; images are not among them.
+def columns_of(table: Table, layout: Layout) -> list[ShuffledColumn]:
+    """The user's columns that can be shuffled; images cannot.
 
-    What the layout does not know, such as the difference of two dates, is a column of its own.
+    A feature that the layout does not know, such as the difference of two dates, is a column of its own.
     """
     features, plans = table.features, layout.plans
     kinds = {column.name: str(column.kind) for column in layout.columns}
@@ -57,19 +57,19 @@ def columns_of(table: Table, layout: Layout) -> list[Column]:
         "category": (features.categories, [plan.column for plan in plans for _ in plan.category_names]),
         "text": (features.texts, [plan.column for plan in plans for _ in plan.text_names]),
     }
-    found: dict[tuple[str, bool], list[Piece]] = {}
-    for kind, (names, known) in owners.items():
+    pieces_of: dict[tuple[str, bool], list[Piece]] = {}
+    for kind, (names, columns) in owners.items():
         for place, name in enumerate(names):
-            owned = place < len(known)
-            found.setdefault((known[place] if owned else name, owned), []).append((kind, place))
+            owned = place < len(columns)
+            pieces_of.setdefault((columns[place] if owned else name, owned), []).append((kind, place))
     return [
-        Column(name, kinds.get(name, pieces[0][0]) if owned else pieces[0][0], tuple(pieces))
-        for (name, owned), pieces in found.items()
+        ShuffledColumn(name, kinds.get(name, pieces[0][0]) if owned else pieces[0][0], tuple(pieces))
+        for (name, owned), pieces in pieces_of.items()
     ]
 
 
-def piece_name(table: Table, column: Column, piece: Piece) -> str:
-    """The column's name, and which part of it this is where it has several: ``Ticket, its number part``."""
+def piece_name(table: Table, column: ShuffledColumn, piece: Piece) -> str:
+    """The column's name, with the name of the part if it has several: ``Ticket, its number part``."""
     if len(column.pieces) == 1:
         return column.name
     kind, place = piece
@@ -83,7 +83,7 @@ def piece_name(table: Table, column: Column, piece: Piece) -> str:
 
 
 def piece_values(table: Table, piece: Piece) -> npt.NDArray[Any]:
-    """Numbers, codes or texts, ``(rows,)``."""
+    """Values of a feature: numbers, codes or texts, ``(rows,)``."""
     kind, place = piece
     if kind == "number":
         return np.asarray(table.numbers[:, place])
@@ -104,17 +104,17 @@ def put_values(table: Table, piece: Piece, part: slice, values: Any) -> None:
 
 
 @dataclass
-class Pace:
-    """What predictions take, as last seen: seconds of every call, and of every row in it."""
+class PredictionPace:
+    """Duration of predictions as last measured: seconds per call, and per row in it."""
 
     each: float
     call: float = 0.0
 
     @classmethod
-    def measured(cls, predict: Predict, table: Table, seconds: float) -> Pace:
-        """On ten rows, and on more of them where that is a small part of ``seconds``.
+    def measured(cls, predict: Predict, table: Table, seconds: float) -> PredictionPace:
+        """Measure on ten rows, and on more if that takes a small part of ``seconds``.
 
-        A row before that is not counted: the first call opens the models and imports their libraries.
+        One row is predicted first and not counted: that call opens the models and imports their libraries.
         """
         predict(table.take(np.arange(1)), np.arange(1))
         seen: list[tuple[int, float]] = []
@@ -131,8 +131,8 @@ class Pace:
         return pace
 
     @classmethod
-    def _between(cls, seen: list[tuple[int, float]]) -> Pace:
-        """Of one measurement all is the rows'; of two, what grew with them."""
+    def _between(cls, seen: list[tuple[int, float]]) -> PredictionPace:
+        """Time per row and per call; a single measurement counts entirely as time per row."""
         rows, latest = seen[-1]
         if len(seen) == 1:
             return cls(max(latest / rows, 1e-7))
@@ -142,23 +142,23 @@ class Pace:
 
     @property
     def block(self) -> float:
-        """How many rows a call is given at most."""
+        """Largest number of rows per call."""
         seconds = max(_BLOCK_SECONDS, _BLOCK_CALLS * self.call)
         return min(_BLOCK_ROWS, max(1.0, (seconds - self.call) / self.each))
 
     def takes(self, rows: float) -> float:
-        """Seconds for so many rows in one call."""
+        """Seconds for this number of rows in one call."""
         return self.call + self.each * rows
 
     def affords(self, until: float) -> float:
-        """How many rows can be predicted until then (monotonic seconds), in blocks."""
+        """Number of rows that can be predicted until then (monotonic seconds), in blocks."""
         left = until - time.monotonic()
         if left <= self.takes(self.block):
             return max(0.0, (left - self.call) / self.each)
         return left / (self.each + self.call / self.block)
 
     def saw(self, rows: int, seconds: float) -> None:
-        """Take in what a call took, half."""
+        """Update the pace halfway towards the duration of a call."""
         factor = (1.0 + seconds / self.takes(rows)) / 2
         self.each, self.call = max(self.each * factor, 1e-7), self.call * factor
 
@@ -170,35 +170,35 @@ class Shuffler:
     Attributes
     ----------
     places:
-        Of the table's rows, as ``predict`` takes them.
+        Positions of the table's rows, as ``predict`` takes them.
     """
 
     predict: Predict
     table: Table
     places: Rows
-    pace: Pace
+    pace: PredictionPace
     seed: int
     base: Array = field(init=False, repr=False)
     times: Counter[Group] = field(init=False, default_factory=Counter, repr=False)
 
     def __post_init__(self) -> None:
-        """Predict the rows as they are."""
+        """Predict the unshuffled rows."""
         self.base = self.predict(self.table, self.places)
 
     def affords(self, until: float) -> int:
-        """How many shuffles until then (monotonic seconds), up to a million."""
+        """Number of shuffles that can be made until then (monotonic seconds), up to a million."""
         return int(min(1e6, self.pace.affords(until) / self.table.rows))
 
     def shuffled(self, groups: Sequence[Group], until: float) -> list[Array]:
-        """Predictions with each group's columns shuffled, by one order; fewer where the time ends.
+        """Predictions with each group's columns shuffled, by one permutation; fewer if the time runs out.
 
-        Several groups go into one call, for models that like blocks. The orders depend on the seed, the
-        group, and how often it was shuffled, not on what else was.
+        Several groups go into one call, for models that are faster on blocks. The permutations depend on the
+        seed, the group, and how often it was shuffled, but not on other groups.
         """
-        rows, found = self.table.rows, list[Array]()
-        while len(found) < len(groups):
+        rows, predictions = self.table.rows, list[Array]()
+        while len(predictions) < len(groups):
             most = int(self.pace.block / rows)
-            block = groups[len(found) : len(found) + max(1, most)]
+            block = groups[len(predictions) : len(predictions) + max(1, most)]
             if self.pace.affords(until) < rows * len(block):
                 break
             wide = self.table.take(np.tile(np.arange(rows), len(block)))
@@ -210,8 +210,8 @@ class Shuffler:
             began = time.monotonic()
             predicted = self.predict(wide, np.tile(self.places, len(block)))
             self.pace.saw(rows * len(block), time.monotonic() - began)
-            found += [predicted[number * rows : (number + 1) * rows] for number in range(len(block))]
-        return found
+            predictions += [predicted[number * rows : (number + 1) * rows] for number in range(len(block))]
+        return predictions
 
     def _order(self, group: Group) -> Rows:
         self.times[group] += 1
@@ -221,32 +221,32 @@ class Shuffler:
 
 
 def screened(
-    shuffler: Shuffler, columns: Sequence[Column], drop: Callable[[Array], float], until: float
+    shuffler: Shuffler, columns: Sequence[ShuffledColumn], drop: Callable[[Array], float], until: float
 ) -> dict[Group, Array]:
-    """Groups that are all columns together, each with the predictions when it is shuffled.
+    """Groups that together contain all columns, with the predictions when each group is shuffled.
 
     Parameters
     ----------
     drop:
-        How much worse predictions are than those of the rows as they are.
+        Loss in score of predictions, compared with those of the unshuffled rows.
 
     Returns
     -------
     dict
-        Empty where the time is not enough for a single group.
+        Empty if there is not enough time for a single group.
     """
     count = _first_groups(len(columns), shuffler.affords(until))
     order = np.random.default_rng(shuffler.seed).permutation(len(columns))
     groups: list[Group] = [
         tuple(columns[place] for place in sorted(part)) for part in np.array_split(order, count)
     ]
-    found = dict(zip(groups, shuffler.shuffled(groups, until), strict=False))
-    if not found:
+    results = dict(zip(groups, shuffler.shuffled(groups, until), strict=False))
+    if not results:
         return {}
-    if len(found) < len(groups):  # slower than it seemed: the others have their turn together
-        rest: Group = tuple(column for group in groups[len(found) :] for column in group)
-        found[rest] = shuffler.shuffled([rest], float("inf"))[0]
-    drops = {group: drop(predictions) for group, predictions in found.items()}
+    if len(results) < len(groups):  # slower than expected: the others have their turn together
+        rest: Group = tuple(column for group in groups[len(results) :] for column in group)
+        results[rest] = shuffler.shuffled([rest], float("inf"))[0]
+    drops = {group: drop(predictions) for group, predictions in results.items()}
     while True:
         split = [group for group in sorted(drops, key=lambda group: -drops[group]) if len(group) > 1]
         split = [group for group in split if drops[group] > 0]
@@ -255,11 +255,11 @@ def screened(
         halves = [half for group in chosen for half in _halves(group)]
         made = shuffler.shuffled(halves, until) if left else []
         if not halves or len(made) < len(halves):
-            return found
+            return results
         for group in chosen:
-            del found[group], drops[group]
+            del results[group], drops[group]
         for half, predictions in zip(halves, made, strict=True):
-            found[half], drops[half] = predictions, drop(predictions)
+            results[half], drops[half] = predictions, drop(predictions)
 
 
 def _halves(group: Group) -> tuple[Group, Group]:
@@ -268,7 +268,7 @@ def _halves(group: Group) -> tuple[Group, Group]:
 
 
 def _first_groups(columns: int, affordable: int) -> int:
-    """One per column where that can be afforded, else as many as leave time to halve some to the end."""
+    """One group per column if affordable, else as many as leave time to halve some of them to the end."""
     if affordable >= columns:
         return columns
     counts = [n for n in range(2, columns) if n + 3 * np.log2(columns / n) <= affordable]

@@ -1,4 +1,4 @@
-"""How the champion does by group: the metric on the rows of each value of a column."""
+"""The champion's score by group: the metric on the rows of each value of a column."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _DRAWS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One group: its score with a 95 % interval, NaN where it has too few rows or only one class.
+    """One group: its score with a 95 % interval, NaN if it has too few rows or only one class.
 
     Attributes
     ----------
     differs:
-        ``better`` or ``worse`` where the interval excludes the score of all rows, else empty.
+        ``better`` or ``worse`` if the interval excludes the score of all rows, else empty.
     """
 
     label: str
@@ -60,7 +60,7 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
     Raises
     ------
     UsageError
-        When there is no such column.
+        If there is no such column.
     """
     if column not in frame.columns:
         raise UsageError(f"--slice: there is no column {column!r}. {did_you_mean(column, frame.columns)}")
@@ -70,8 +70,8 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
     for label, rows in _parts(frame[column]):
         score = low = high = float("nan")
         if len(rows) >= LEAST_ROWS:
-            found = score_interval(metric, evidence.target[rows], predictions[rows], draws=_DRAWS)
-            score, low, high = found.value, found.low, found.high
+            interval = score_interval(metric, evidence.target[rows], predictions[rows], draws=_DRAWS)
+            score, low, high = interval.value, interval.low, interval.high
         differs = ""
         if np.isfinite(score) and not low <= overall <= high:
             differs = "better" if metric.is_better(score, overall) else "worse"
@@ -80,14 +80,14 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
 
 
 def _parts(values: pd.Series[Any]) -> list[tuple[str, npt.NDArray[np.int64]]]:
-    """Row numbers by label; what is missing is a group, and so is everything but the 20 largest."""
+    """Row numbers by label; missing values form a group, and so does everything but the 20 largest."""
     import pandas as pd
 
     missing = values.isna().to_numpy()
     absent = [("missing", np.flatnonzero(missing))] if missing.any() else []
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > _MOST_VALUES:
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        missing = ~np.isfinite(numbers)  # infinite ones count as missing in a search, too
+        missing = ~np.isfinite(numbers)  # infinite numbers count as missing in a search, too
         absent = [("missing", np.flatnonzero(missing))] if missing.any() else []
         present = np.flatnonzero(~missing)
         if not len(present):

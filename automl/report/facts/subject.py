@@ -1,4 +1,4 @@
-"""The subject of a report: a search's record, its evidence and explanation, and what follows from them."""
+"""The subject of a report: a search's record, its evidence and explanation, and values derived from them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from automl.data.modalities import modalities
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
 from automl.report.facts.inputs import Rows
-from automl.report.facts.timeline import Clock, clock_of, family_colours
+from automl.report.facts.timeline import SearchTimes, family_colours, search_times
 from automl.tracker.reading.report_material import Material
 
 
 def captions() -> dict[str, str]:
-    """Captions of the sheets that may lie on a search's run, of all modalities, by their names."""
+    """Captions of the sheets that a search's run may have, of all modalities, by their names."""
     return {name: caption for item in modalities().values() for name, caption in item.captions.items()}
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score with its 95 % interval, where there is one, and the rows that it stands on."""
+    """A score with its 95 % interval, if there is one, and the number of rows."""
 
     value: float
     low: float | None = None
@@ -33,12 +33,12 @@ class Score:
 
     @property
     def interval_words(self) -> str:
-        """``0.91 to 0.95``; an empty text where there is none."""
+        """``0.91 to 0.95``; an empty text if there is none."""
         return "" if self.low is None or self.high is None else range_text(self.low, self.high)
 
     @property
     def words(self) -> str:
-        """For people: ``0.93 (0.91 to 0.95)``."""
+        """Score for people: ``0.93 (0.91 to 0.95)``."""
         if self.low is None or self.high is None:
             return score_text(self.value)
         return f"{score_text(self.value)} ({self.interval_words})"
@@ -53,13 +53,13 @@ class Subject:
     evidence:
         None for a search that did not end, or that an earlier version recorded.
     explanation:
-        None where the features of the rows are not at hand; ``rows`` says why.
+        None if the features of the rows are not available; ``rows`` has the reason.
     rows:
-        The judged rows as the data's file has them, where they were read again.
+        The judged rows as the data's file has them, if they were read again.
     versions:
-        Of the libraries that made the champion.
+        Versions of the libraries that made the champion.
     pictures:
-        Sheets (PNG) that the search left on its run, by their names in :func:`captions`.
+        Sheets (PNG) that the search recorded on its run, by their names in :func:`captions`.
     """
 
     material: Material
@@ -71,27 +71,27 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """Of the search."""
+        """Name of the search."""
         return self.material.search.name
 
     @property
     def metric(self) -> str:
-        """What was optimised."""
+        """The metric that was optimised."""
         return self.material.search.metric
 
     @property
     def measured(self) -> str:
-        """What held-out rows can be scored by: the metric, or the task's own where that is a function."""
+        """The metric that can score held-out rows: the search's, or the task's own if that is a function."""
         return self.metric if self.evidence is None else self.evidence.task.metric.name
 
     @property
     def caution(self) -> str:
-        """What to know of that metric's score on a group of rows; empty for most."""
+        """A remark on that metric's scores of groups of rows; empty for most metrics."""
         return "" if self.evidence is None else self.evidence.task.metric.caution
 
     @property
     def unmeasured(self) -> str:
-        """A sentence where that is not what the search was judged by, else an empty text."""
+        """A sentence if that is not the metric that judged the search, else an empty text."""
         if self.measured == self.metric:
             return ""
         return (
@@ -116,13 +116,13 @@ class Subject:
 
     @cached_property
     def weights(self) -> dict[int, str]:
-        """Of the champion's trials: ``52%``; they add up to 100."""
+        """Weights of the champion's trials, as ``52%``; they add up to 100."""
         texts = weight_texts([member["weight"] for member in self.members])
         return {member["trial"]: text for member, text in zip(self.members, texts, strict=True)}
 
     @cached_property
     def validation(self) -> Score | None:
-        """The champion's score on the rows that it was chosen by."""
+        """The champion's score on the rows that it was chosen on."""
         value = self.summary.get("best", {}).get("validation")
         if value is None:
             return None
@@ -130,25 +130,25 @@ class Subject:
             return Score(value)
         if self.unmeasured:
             return Score(value, rows=len(self.evidence.target))
-        found = score_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
-        return Score(value, found.low, found.high, found.rows)
+        interval = score_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
+        return Score(value, interval.low, interval.high, interval.rows)
 
     @cached_property
     def test(self) -> Score | None:
         """The champion's score on untouched rows."""
-        found = self.summary.get("test")
-        return None if not found else Score(found["value"], found["low"], found["high"], found["rows"])
+        score = self.summary.get("test")
+        return None if not score else Score(score["value"], score["low"], score["high"], score["rows"])
 
     @property
     def baseline(self) -> float | None:
-        """The score without looking at any feature, on the same rows as the honest score."""
-        found = self.summary.get("baseline", {})
-        value = found.get("test") if self.test is not None else found.get("validation")
+        """The score of predicting without features, on the same rows as the honest score."""
+        scores = self.summary.get("baseline", {})
+        value = scores.get("test") if self.test is not None else scores.get("validation")
         return None if value is None else float(value)
 
     @property
     def doubted(self) -> bool:
-        """Whether the search warned that its score is too good to be believed."""
+        """True if the search warned that its score is too good to be believed."""
         return any("too good" in warning for warning in self.summary.get("warnings", []))
 
     @property
@@ -165,22 +165,22 @@ class Subject:
     @cached_property
     def seconds(self) -> float:
         """Wall time of the search."""
-        known = self.material.search.seconds
-        if known is not None:
-            return float(known)
+        recorded = self.material.search.seconds
+        if recorded is not None:
+            return float(recorded)
         times = [trial.ended for trial in self.material.trials]
         return max(times, default=self.material.search.started) - self.material.search.started
 
     @cached_property
-    def clock(self) -> Clock:
-        """When things happened."""
+    def clock(self) -> SearchTimes:
+        """The times of the search and of its trials."""
         trials = self.material.trials
         if self.evidence is None:
             start = self.material.search.started
             to = max((trial.ended - start for trial in trials), default=0.0)
-            return clock_of(trials, began=start, to=to, seconds=max(self.seconds, to), slots=1)
+            return search_times(trials, began=start, to=to, seconds=max(self.seconds, to), slots=1)
         story = self.evidence.story
-        return clock_of(
+        return search_times(
             trials,
             began=story.began,
             to=story.trials_to,
@@ -190,9 +190,9 @@ class Subject:
 
     @cached_property
     def colours(self) -> Mapping[str, str]:
-        """Family → colour."""
+        """Colour by family."""
         return family_colours([trial.row for trial in self.material.trials])
 
     def beats(self, score: float, other: float) -> bool:
-        """Whether a score is better than another."""
+        """True if a score is better than another."""
         return score > other if self.greater_is_better else score < other

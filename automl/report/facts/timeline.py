@@ -1,4 +1,4 @@
-"""How a search's seconds divide, which trials nothing beats, and which colour a family has."""
+"""Division of a search's time, the Pareto front of its trials, and the colours of families."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST_FAMILIES = len(SERIES)
 
 
 @dataclass(frozen=True)
-class Clock:
-    """When a search began (Unix seconds), how long it took, and when its trials began and were over.
+class SearchTimes:
+    """Start of a search (Unix seconds), its duration, and the seconds from its start to its trials.
 
-    ``slots`` ran at once.
+    ``slots`` trials ran at once.
     """
 
     began: float
@@ -27,27 +27,27 @@ class Clock:
     trials_to: float
 
 
-def clock_of(
+def search_times(
     trials: Sequence[TimedTrial], *, began: float | None, to: float, seconds: float, slots: int
-) -> Clock:
-    """The clock of a search; where its beginning is not on record, that of its first trial."""
+) -> SearchTimes:
+    """The times of a search, which starts with its first trial if its own start was not recorded."""
     first = min((trial.started for trial in trials), default=began or 0.0)
     start = first if began is None else began
-    return Clock(start, seconds, max(1, slots), max(0.0, first - start), to)
+    return SearchTimes(start, seconds, max(1, slots), max(0.0, first - start), to)
 
 
 def family_colours(rows: Sequence[LeaderboardRow]) -> Mapping[str, str]:
-    """A colour per family, by the order of their best scores; the baseline and the ninth on are grey."""
+    """A colour per family, in the order of their best scores; grey for the baseline and after the eighth."""
     names = [name for name in dict.fromkeys(row.family for row in rows) if name != "dummy"]
     colours = {name: SERIES[number] for number, name in enumerate(names[:_MOST_FAMILIES])}
     return defaultdict(lambda: MUTED, colours)
 
 
-def seconds_by_part(trials: Sequence[TimedTrial], clock: Clock) -> list[tuple[str, float]]:
+def seconds_by_part(trials: Sequence[TimedTrial], clock: SearchTimes) -> list[tuple[str, float]]:
     """Parts that add up to the whole: reading and preparing, each family's trials, idle workers, the end.
 
-    A family's part is the time of its trials divided by the number that ran at once, and no more than there
-    was for all of them together.
+    A family's part is the time of its trials divided by the number that ran at once, and at most the time of
+    all trials together.
     """
     families: dict[str, float] = defaultdict(float)
     for trial in trials:
@@ -64,11 +64,11 @@ def seconds_by_part(trials: Sequence[TimedTrial], clock: Clock) -> list[tuple[st
 
 
 def front_rows(rows: Sequence[LeaderboardRow], greater_is_better: bool) -> list[LeaderboardRow]:
-    """The trials that no other beats in both score and latency, the quickest first."""
+    """The trials that no other trial beats in both score and latency, the quickest first."""
     sign = -1.0 if greater_is_better else 1.0
-    known = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows is not None]
-    known = [row for row in known if row.family != "dummy"] or known
-    ordered = sorted(known, key=lambda row: (row.predict_ms_per_1000_rows, sign * (row.validation or 0.0)))
+    judged = [row for row in rows if row.validation is not None and row.predict_ms_per_1000_rows is not None]
+    judged = [row for row in judged if row.family != "dummy"] or judged
+    ordered = sorted(judged, key=lambda row: (row.predict_ms_per_1000_rows, sign * (row.validation or 0.0)))
     front: list[LeaderboardRow] = []
     for row in ordered:
         if not front or sign * (row.validation or 0.0) < sign * (front[-1].validation or 0.0):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from automl.core.text import whole_percents
-from automl.report.facts.timeline import Clock, front_rows, seconds_by_part
+from automl.report.facts.timeline import SearchTimes, front_rows, seconds_by_part
 from automl.report.figures.style import (
     WIDE,
     Plot,
@@ -31,7 +31,7 @@ _FINE, _DECADES = 6.0, 300.0  # a logarithmic axis of a smaller range has finer 
 def history_plot(
     trials: Sequence[TimedTrial],
     best: Sequence[tuple[float, float]],
-    clock: Clock,
+    clock: SearchTimes,
     *,
     metric: str,
     greater_is_better: bool,
@@ -83,7 +83,7 @@ def history_plot(
 
 
 def seconds_plot(
-    trials: Sequence[TimedTrial], clock: Clock, colours: Mapping[str, str], *, narrow: bool = False
+    trials: Sequence[TimedTrial], clock: SearchTimes, colours: Mapping[str, str], *, narrow: bool = False
 ) -> Plot:
     """Bars of the wall time by its use, with shares of the whole search."""
     parts = seconds_by_part(trials, clock)
