@@ -116,10 +116,10 @@ if TYPE_CHECKING:
     from automl.problem.problem import Problem
 
 _HOMES = {
-    # What a family is
+    # The parts of a family
     "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope TrialStopped",
     "automl.core.table": "Column Features Kind Table",
-    # What a task and a metric are
+    # The parts of a task and of a metric
     "automl.core.tasks": "Encoded Task",
     "automl.core.built_in_tasks": "BinaryTask ClassificationTask MulticlassTask NumberTask RegressionTask",
     "automl.core.task_choice": "TASK_GROUP choose_task refresh_tasks task_classes task_from_json",
@@ -131,7 +131,7 @@ _HOMES = {
     "automl.families": "families refresh_families",
     "automl.controller.strategy.search_space": "SearchSpace",
     "automl.controller.strategy.space_files": "load_space",
-    # What an executor is
+    # The parts of an executor
     "automl.executors.base": "EXECUTOR_GROUP Allowance Capacity Executor ExecutorType settled",
     "automl.executors": "executor_types refresh_executors",
     "automl.executors.evaluate": "Control evaluate",
@@ -140,18 +140,18 @@ _HOMES = {
     "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Result Status Ticket",
     "automl.core.processor_share": "Meter share_of",
     "automl.core.machine": "GIBIBYTE cores",
-    # What a kind of data is
+    # The parts of a kind of data
     "automl.core.modality": (
         "LABEL MODALITY_GROUP NEW_FILE PART TABLES Circumstances FileNumbers FilesToOpen FolderTable "
         "Modality OpenedFiles"
     ),
     "automl.data.modalities": "modalities refresh_modalities",
     "automl.data.named_files": "NamedFiles",
-    # What all of them say and raise
+    # Errors and messages of all of them
     "automl.core.errors": (
         "AutoMLError DataError MissingDependencyError ModelFileError StorageError UsageError did_you_mean"
     ),
-    # What families are made of: each is fitted on training rows and saved without pickle
+    # Building blocks of families: each is fitted on training rows and saved without pickle
     "automl.families.preprocess.saved": "Saved",
     "automl.families.preprocess.constant": "Constant",
     "automl.families.preprocess.numbers": "Impute Quantile Splines Squash Standard",

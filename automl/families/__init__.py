@@ -1,4 +1,4 @@
-"""Which model families there are: the modules of this package, then the plug-ins that are installed.
+"""The model families: the modules of this package, then the plug-ins that are installed.
 
 A plug-in is a package with an entry point in the group ``automl.families`` that leads to a
 :class:`~automl.core.family.Family` or to a module with a ``FAMILY``.
@@ -37,10 +37,10 @@ def family(name: str) -> Family:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    there = _discovered()
-    if name not in there.by_name:
-        there.refuse("family", name, there.by_name)
-    return there.by_name[name]
+    available = _discovered()
+    if name not in available.by_name:
+        available.refuse("family", name, available.by_name)
+    return available.by_name[name]
 
 
 def plug_in_requirement(name: str) -> str | None:

@@ -147,7 +147,7 @@ def _library_params(params: Params, control: RoundControl, task: Task) -> dict[s
 
 
 def _all_alike(values: npt.NDArray[np.float32]) -> bool:
-    """Whether every column holds one value, or none; most tables are told apart by the first rows."""
+    """Tell whether every column holds one value, or none; the first rows decide for most tables."""
     part = values[:100]
     if not np.array_equal(part, np.broadcast_to(values[:1], part.shape), equal_nan=True):
         return False

@@ -72,7 +72,7 @@ def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> Non
 
 
 def outlook(params: Params, tables: Sequence[Table], scope: Scope) -> Outlook | None:
-    """What of the features is still to be computed; the heads take a moment."""
+    """Time of the features that are still to be computed; the heads take a moment."""
     from automl.families.nets.images.needs import outlook
 
     return outlook(_needs(params, tables), tables, scope)
@@ -107,7 +107,7 @@ def _plan(params: Params) -> ProbePlan:
 
 
 def load(folder: Path) -> Fitted:
-    """What ``save`` wrote."""
+    """The model that ``save`` wrote."""
     from automl.families.nets.images.probe import load_probe
 
     return load_probe(folder)

@@ -44,7 +44,7 @@ _LARGEST_LOGARITHM = 30.0
 
 @dataclass(frozen=True)
 class Params:
-    """What is searched.
+    """Parameters of a linear model.
 
     Attributes
     ----------

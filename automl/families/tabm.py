@@ -1,4 +1,4 @@
-"""TabM: many members in one net that share its weights but for cheap scalings; the strongest single net.
+"""TabM: many members in one net that share its weights except for cheap scalings; the strongest single net.
 
 Gorishniy, Kotelnikov, Babenko 2024 (arXiv 2410.24210), with piecewise-linear embeddings of numbers.
 """

@@ -116,7 +116,7 @@ def _library_params(params: Params, data: FoldData, task: Task, context: FitCont
     values = asdict(params)
     del values["n_rounds"], values["interactions"]
     values["colsample_bytree"] = column_share(params.colsample_bytree, data.train.values.shape[1])
-    # Leaves bound a tree that grows by loss, depth one that grows by level; 0 is no bound.
+    # Leaves bound a tree that grows by loss, depth one that grows by level; 0 means unbounded.
     values["max_leaves" if params.grow_policy == "depthwise" else "max_depth"] = 0
     if task.link is Link.SOFTMAX:
         values["num_class"] = task.n_outputs

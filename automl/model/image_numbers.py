@@ -69,9 +69,9 @@ def with_image_numbers(table: Table, learnt: Mapping[str, Any]) -> Table:
 
 def _features(images: Strings, view: Mapping[str, Any]) -> Floats:
     from automl.families.nets.images.backbones import backbone_named
-    from automl.families.nets.images.features import Surroundings, View, frozen_outputs
+    from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs
 
-    seen = View(**view)
+    seen = FeatureView(**view)
     outputs = frozen_outputs(pictures_of(images, seen.side), seen, Surroundings())
     return outputs[:, : backbone_named(seen.backbone).channels].astype(np.float32)
 

@@ -382,7 +382,7 @@ def _read_only(table: Table) -> Table:
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether a file is a pickle, or an archive with one inside (as ``torch.save`` writes)."""
+    """Tell whether a file is a pickle, or an archive with one inside (as ``torch.save`` writes)."""
     from zipfile import BadZipFile, ZipFile, is_zipfile
 
     with path.open("rb") as file:
@@ -403,7 +403,7 @@ def _is_pickle(path: Path) -> bool:
 
 
 def _holds_objects(archive: Any, name: str) -> bool:
-    """Whether a member of an npz file is an array of objects, which numpy pickles."""
+    """Tell whether a member of an npz file is an array of objects, which numpy pickles."""
     with archive.open(name) as file:
         header = file.read(200)
     return b"'descr': '|O'" in header

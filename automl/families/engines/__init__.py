@@ -1,1 +1,1 @@
-"""What families of one kind share: boosted trees, averaged trees, solvers of linear models."""
+"""Code that families of one kind share: boosted trees, averaged trees, solvers of linear models."""

@@ -1,4 +1,4 @@
-"""What the families of averaged trees share: growing in chunks, flat arrays, fast prediction."""
+"""Code of the families of averaged trees: growing in chunks, flat arrays, fast prediction."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _FAR = 1_000.0  # standard deviations from zero
 _SMALL = 1e-3  # a standard deviation
 
 
-def smallest_leaf(asked: int, rows: int) -> int:
+def smallest_leaf(wanted: int, rows: int) -> int:
     """Rows per leaf: what was asked for, more where leaves would pass 10,000 per tree (size and latency)."""
-    return max(asked, math.ceil(rows / _MOST_LEAVES))
+    return max(wanted, math.ceil(rows / _MOST_LEAVES))
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def grow(
 
 
 def _middle(target: Encoded, task: Task) -> float:
-    """What is taken off values: their mean, beside which sums of squares would lose the rest."""
+    """The offset of values: their mean, beside which sums of squares would lose all digits."""
     if task.link is not Link.IDENTITY:
         return 0.0
     mean = float(np.mean(target))
@@ -244,7 +244,7 @@ def _middle(target: Encoded, task: Task) -> float:
 
 
 def _unit(target: Encoded, task: Task) -> float:
-    """What values are counted in: a power of two near its deviation where that is small.
+    """The unit of values: a power of two near their deviation where that is small.
 
     scikit-learn (1.9) splits no node whose variance is below 2·10⁻¹⁶: picofarads in farads would be
     answered by their mean.
@@ -281,7 +281,7 @@ class _Judge:
         self._losses[self._seen] = float(np.mean(losses))
 
     def is_content(self) -> bool:
-        """Whether the last 50 trees past the first 100 brought little."""
+        """Tell whether the last 50 trees past the first 100 gained little."""
         before = [count for count in self._losses if count <= self._seen - 2 * _CHUNK]
         if self._seen < _FIRST_TREES or not before:
             return False

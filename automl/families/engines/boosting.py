@@ -1,4 +1,4 @@
-"""What the families of boosted trees share: the data of a fold, and the control of their rounds."""
+"""Code of the families of boosted trees: the data of a fold, and the control of their rounds."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class BoosterInputs(Saved):
         return (np.asarray(target, dtype=np.float64) - self.mean) / self.deviation
 
     def predictions(self, raw: npt.NDArray[np.floating]) -> Predictions:
-        """What a library answered, ``(rows,)`` or ``(rows, classes)``, as ``(rows, n_outputs)``."""
+        """Scores of a library, ``(rows,)`` or ``(rows, classes)``, as ``(rows, n_outputs)``."""
         if self.n_outputs == 1:
             return raw.reshape(-1, 1).astype(np.float64) * self.deviation + self.mean
         if raw.ndim == 1:
@@ -131,7 +131,7 @@ class FoldData:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a fit wants its data.
+    """The form in which a fit wants its data.
 
     Attributes
     ----------
@@ -223,7 +223,7 @@ class RoundControl:
     learning_rate:
         The rate for the next round.
     best_round:
-        Rounds that the model keeps: those after which the held-out loss was least, but for differences of
+        Rounds that the model keeps: those after which the held-out loss was least, except for differences of
         0.02 %; all of them without held-out rows.
     rounds_possible:
         How many more rounds the time left allows, when this was last looked at.

@@ -274,7 +274,7 @@ class RidgePath:
 
     @staticmethod
     def affordable(matrix: Matrix) -> bool:
-        """Whether the decomposition is a matter of seconds."""
+        """Tell whether the decomposition takes only seconds."""
         return bool(min(matrix.shape) <= _MOST_EIGEN)
 
 
@@ -307,7 +307,7 @@ class Rotation:
 
     @staticmethod
     def pays(matrix: Matrix) -> bool:
-        """Whether there are many more columns than rows, and few enough rows to decompose."""
+        """Tell whether there are many more columns than rows, and few enough rows to decompose."""
         return bool(matrix.shape[1] > 1.5 * matrix.shape[0] and matrix.shape[0] <= _MOST_EIGEN)
 
 

@@ -1,4 +1,4 @@
-"""Where a training's batches come from: tensors in memory, or anything else that can deal epochs."""
+"""Sources of a training's batches: tensors in memory, or anything else that can deal epochs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BatchSource(Protocol):
 
     @property
     def generator(self) -> torch.Generator:
-        """What decides the order; its state is saved with a checkpoint."""
+        """The generator that decides the order of the rows."""
         ...
 
     def epoch(self) -> Iterator[Batch]:
@@ -89,7 +89,7 @@ class TensorBatches:
 
     @property
     def generator(self) -> torch.Generator:
-        """What decides the order."""
+        """The generator that decides the order."""
         return self._generator
 
     def epoch(self) -> Iterator[Batch]:

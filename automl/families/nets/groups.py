@@ -34,7 +34,7 @@ def parameter_groups(
     shares:
         Share of the learning rate per layer group; 1 everywhere by default. A share of 0 freezes.
     """
-    found: list[ParameterGroup] = []
+    groups: list[ParameterGroup] = []
     seen: set[int] = set()
     for layer, share in zip(layers, shares or [1.0] * len(layers), strict=True):
         if share == 0:
@@ -48,10 +48,10 @@ def parameter_groups(
                     seen.add(id(parameter))
                     (decayed if _decays(module, name) else plain).append(parameter)
         if decayed:
-            found.append(ParameterGroup(tuple(decayed), weight_decay, share))
+            groups.append(ParameterGroup(tuple(decayed), weight_decay, share))
         if plain:
-            found.append(ParameterGroup(tuple(plain), 0.0, share))
-    return found
+            groups.append(ParameterGroup(tuple(plain), 0.0, share))
+    return groups
 
 
 def freeze(layer: nn.Module) -> None:

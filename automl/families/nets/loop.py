@@ -26,7 +26,7 @@ _TIMED_STEPS = 3
 
 
 class Objective(Protocol):
-    """What is learnt: a model, its loss on a batch, its loss on held-out rows.
+    """The goal of a training: a model, its loss on a batch, its loss on held-out rows.
 
     Several nets of one shape may be trained in one go (:class:`automl.families.nets.batches.TensorBatches`):
     every tensor of the model then has a leading dimension ``nets``, and losses are ``(nets,)``. Nets do not
@@ -35,7 +35,7 @@ class Objective(Protocol):
 
     @property
     def model(self) -> nn.Module:
-        """What is trained; put into train and eval mode by the loop."""
+        """The model that is trained; the loop puts it into train and eval mode."""
         ...
 
     def losses(self, batch: Batch) -> torch.Tensor:
@@ -48,8 +48,8 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How to train.
+class TrainingSettings:
+    """The settings of a training.
 
     Attributes
     ----------
@@ -85,8 +85,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Control:
-    """The training's surroundings: when to stop, how long is left, whom to tell."""
+class TrainingControl:
+    """The training's surroundings: when to stop, the time left, the callback for progress."""
 
     should_stop: Callable[[], bool] = lambda: False
     seconds_left: Callable[[], float] = lambda: math.inf
@@ -94,8 +94,8 @@ class Control:
 
 
 @dataclass
-class History:
-    """What was measured, one entry per evaluated epoch.
+class LearningCurves:
+    """Measurements of a training, one entry per evaluated epoch.
 
     Attributes
     ----------
@@ -114,8 +114,8 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a training ended; the model holds each net's best weights by then.
+class TrainingOutcome:
+    """The end of a training; the model holds each net's best weights by then.
 
     Attributes
     ----------
@@ -132,11 +132,11 @@ class Outcome:
     steps: int
     planned_steps: int
     epochs: float
-    history: History
+    history: LearningCurves
 
     @property
     def stopped(self) -> bool:
-        """Whether the cycle was cut."""
+        """True if the cycle was cut short."""
         return self.steps < self.planned_steps
 
 
@@ -153,20 +153,20 @@ class Trainer:
         self,
         objective: Objective,
         source: BatchSource,
-        settings: Settings,
-        control: Control | None = None,
+        settings: TrainingSettings,
+        control: TrainingControl | None = None,
         *,
         groups: Sequence[ParameterGroup] | None = None,
     ) -> None:
         self.objective = objective
         self.source = source
         self.settings = settings
-        self.control = control or Control()
+        self.control = control or TrainingControl()
         self.groups = list(groups or parameter_groups([objective.model], weight_decay=settings.weight_decay))
         self.optimizer = make_optimizer(self.groups, settings)
         self.step = 0
         self.planned_steps = 0
-        self.history = History()
+        self.history = LearningCurves()
         self.best_losses: list[float] = []
         self.best_epochs: list[float] = []
         self.best: dict[str, torch.Tensor] = {}
@@ -175,7 +175,7 @@ class Trainer:
         self._parameters = [parameter for group in self.groups for parameter in group.parameters]
         self._schedule = SCHEDULES[settings.schedule]
 
-    def run(self) -> Outcome:
+    def run(self) -> TrainingOutcome:
         """Train to the end of the cycle, or until asked to stop.
 
         Raises
@@ -292,7 +292,7 @@ class Trainer:
             parameter.data.copy_(average)
             average.copy_(kept)
 
-    def _finish(self) -> Outcome:
+    def _finish(self) -> TrainingOutcome:
         if self.best_losses and not all(math.isfinite(loss) for loss in self.best_losses):
             raise FloatingPointError(
                 f"the loss was not finite at learning rate {self.settings.learning_rate:g} before any epoch "
@@ -305,7 +305,7 @@ class Trainer:
                 f"the loss was not finite from the start at learning rate {self.settings.learning_rate:g}"
             )
         self.objective.model.eval()
-        return Outcome(
+        return TrainingOutcome(
             best_epochs=tuple(self.best_epochs),
             best_losses=tuple(self.best_losses),
             steps=self.step,
@@ -355,7 +355,7 @@ class Trainer:
 
 
 def make_optimizer(
-    groups: Sequence[ParameterGroup], settings: Settings, *, rate: float | None = None
+    groups: Sequence[ParameterGroup], settings: TrainingSettings, *, rate: float | None = None
 ) -> torch.optim.Optimizer:
     """Fused AdamW over ``groups``; ``rate`` replaces the settings' learning rate."""
     import torch

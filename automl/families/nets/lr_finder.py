@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from automl.core.trial import TESTED_LOSS, TESTED_RATE, Curve
 from automl.families.nets.batches import BatchSource, first_batches
 from automl.families.nets.groups import ParameterGroup, parameter_groups
-from automl.families.nets.loop import Objective, Settings, clip_gradients, make_optimizer
+from automl.families.nets.loop import Objective, TrainingSettings, clip_gradients, make_optimizer
 from automl.families.nets.runtime import autocast, random_states, restore_random_states
 
 _SMOOTHING = 0.98
@@ -25,7 +25,7 @@ class RateRange:
     Attributes
     ----------
     rates, losses:
-        What was tried, and the smoothed losses.
+        The rates that were tried, and the smoothed losses.
     suggestion:
         The "valley" rate.
     """
@@ -38,7 +38,7 @@ class RateRange:
 def lr_range_test(
     objective: Objective,
     source: BatchSource,
-    settings: Settings,
+    settings: TrainingSettings,
     *,
     low: float = 1e-7,
     high: float = 10.0,
@@ -88,10 +88,10 @@ def lr_range_test(
     return RateRange(tuple(rates), tuple(losses), valley(rates[shown], losses[shown]))
 
 
-def range_curves(found: RateRange) -> list[Curve]:
-    """What a range test measured, to be recorded: the losses and the rates by the number of the step."""
-    steps = tuple(range(len(found.rates)))
-    return [Curve(TESTED_LOSS, steps, found.losses), Curve(TESTED_RATE, steps, found.rates)]
+def range_curves(tested: RateRange) -> list[Curve]:
+    """Curves of a range test for the record: losses and rates by the number of the step."""
+    steps = tuple(range(len(tested.rates)))
+    return [Curve(TESTED_LOSS, steps, tested.losses), Curve(TESTED_RATE, steps, tested.rates)]
 
 
 def valley(rates: list[float], losses: list[float]) -> float:

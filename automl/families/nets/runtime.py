@@ -1,4 +1,4 @@
-"""Where and how a training runs: threads, random states, number format of a device."""
+"""Surroundings of a training: threads, random states, number format of a device."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def autocast(device: str) -> AbstractContextManager[Any]:
 
 @cache
 def computes_bfloat16() -> bool:
-    """Whether the GPU has instructions for bfloat16; older ones than Ampere only emulate it, slowly."""
+    """Tell whether the GPU has instructions for bfloat16; those before Ampere only emulate it, slowly."""
     import torch
 
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -87,7 +87,7 @@ def computes_bfloat16() -> bool:
 
 @cache
 def cpu_computes_bfloat16() -> bool:
-    """Whether the CPU has instructions for bfloat16 and oneDNN may use them.
+    """Tell whether the CPU has instructions for bfloat16 and oneDNN may use them.
 
     ``ONEDNN_MAX_CPU_ISA`` (AVX2, AVX512_CORE …) takes them away; emulated, bfloat16 is slower than float32.
     """
@@ -121,7 +121,7 @@ def keep_large_blocks() -> None:
 
 @dataclass
 class Room:
-    """How large a batch the GPU's memory takes: half of it whenever that runs out, and the CPU at last.
+    """The batch size that fits the GPU's memory: halved whenever that runs out; the CPU at last.
 
     Attributes
     ----------

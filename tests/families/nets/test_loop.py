@@ -9,15 +9,23 @@ import pytest
 import torch
 from torch import nn
 
-from automl.families.nets.loop import Control, Outcome, Settings, Trainer, clip_gradients
+from automl.families.nets.loop import (
+    Trainer,
+    TrainingControl,
+    TrainingOutcome,
+    TrainingSettings,
+    clip_gradients,
+)
 from automl.families.nets.runtime import seeded, threads
 
 
-def train(digits: Any, control: Control | None = None, seed: int = 0, **settings: Any) -> tuple[Any, Outcome]:
+def train(
+    digits: Any, control: TrainingControl | None = None, seed: int = 0, **settings: Any
+) -> tuple[Any, TrainingOutcome]:
     nets = settings.pop("nets", 1)
     with seeded(seed):
         task = digits(nets=nets)
-        chosen = Settings(**{"epochs": 6, "learning_rate": 0.01, **settings})
+        chosen = TrainingSettings(**{"epochs": 6, "learning_rate": 0.01, **settings})
         return task, Trainer(task, task.source(seed), chosen, control).run()
 
 
@@ -51,13 +59,13 @@ def test_the_same_seed_gives_the_same_weights_and_the_global_state_is_left_alone
 
 
 def test_a_late_deadline_changes_no_result(digits: Any) -> None:
-    (free, _), (timed, _) = train(digits), train(digits, Control(seconds_left=lambda: 1e6))
+    (free, _), (timed, _) = train(digits), train(digits, TrainingControl(seconds_left=lambda: 1e6))
     assert torch.equal(free.model[0].weight, timed.model[0].weight)
 
 
 def test_a_cycle_is_shortened_before_it_starts_not_cut(digits: Any) -> None:
     end = time.monotonic() + 2
-    control = Control(lambda: time.monotonic() > end + 60, lambda: end - time.monotonic())
+    control = TrainingControl(lambda: time.monotonic() > end + 60, lambda: end - time.monotonic())
     with threads(1):  # several would wait for each other on busy cores
         task, outcome = train(digits, control, epochs=50_000)
     assert not outcome.stopped
@@ -68,20 +76,20 @@ def test_a_cycle_is_shortened_before_it_starts_not_cut(digits: Any) -> None:
 
 def test_a_stop_keeps_the_best_epoch_so_far(digits: Any) -> None:
     calls = iter(range(10**9))
-    task, outcome = train(digits, Control(should_stop=lambda: next(calls) > 70), epochs=50)
+    task, outcome = train(digits, TrainingControl(should_stop=lambda: next(calls) > 70), epochs=50)
     assert outcome.stopped
     assert 0 < outcome.best_epochs[0] <= 4
     assert task.evaluate() == pytest.approx(outcome.best_losses)
 
 
 def test_a_stop_before_the_first_epoch_leaves_no_best(digits: Any) -> None:
-    _, outcome = train(digits, Control(should_stop=lambda: True))
+    _, outcome = train(digits, TrainingControl(should_stop=lambda: True))
     assert outcome.best_losses == ()
 
 
 def test_a_stop_before_the_first_judgement_is_no_divergence(digits: Any) -> None:
     steps = iter(range(1000))
-    control = Control(should_stop=lambda: next(steps) > 30)  # of 19 in an epoch
+    control = TrainingControl(should_stop=lambda: next(steps) > 30)  # of 19 in an epoch
     _, outcome = train(digits, control, evaluate_every=2)
     assert outcome.best_losses == ()
     assert outcome.stopped
@@ -98,8 +106,8 @@ def test_a_slow_first_step_shortens_no_cycle_of_single_steps(digits: Any) -> Non
             return losses(batch)
 
         task.losses = slow_at_first
-        control = Control(seconds_left=lambda: 15.0)
-        settings = Settings(epochs=20, learning_rate=0.01)
+        control = TrainingControl(seconds_left=lambda: 15.0)
+        settings = TrainingSettings(epochs=20, learning_rate=0.01)
         assert Trainer(task, task.source(batch_size=1200), settings, control).run().epochs == 20
 
 
@@ -118,7 +126,7 @@ def test_nets_trained_together_learn_as_well_as_one(digits: Any) -> None:
 
 def test_reports_grow_to_one(digits: Any) -> None:
     fractions: list[float] = []
-    train(digits, Control(report=lambda fraction, message: fractions.append(fraction)))
+    train(digits, TrainingControl(report=lambda fraction, message: fractions.append(fraction)))
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
 
@@ -144,14 +152,16 @@ class Diverging:
 
 def test_a_net_that_diverges_keeps_its_best_and_spares_the_others(digits: Any) -> None:
     task = Diverging(from_step=60)
-    outcome = Trainer(task, digits(nets=2).source(), Settings(8, 0.01)).run()
+    outcome = Trainer(task, digits(nets=2).source(), TrainingSettings(epochs=8, learning_rate=0.01)).run()
     assert outcome.best_epochs[1] <= 4 < outcome.best_epochs[0]
     assert task.model["weight"].isfinite().all()  # type: ignore[index]
 
 
 def test_a_loss_that_never_is_finite_is_an_error_that_names_the_rate(digits: Any) -> None:
     with pytest.raises(FloatingPointError, match=r"learning rate 0\.01"):
-        Trainer(Diverging(from_step=1), digits(nets=2).source(), Settings(2, 0.01)).run()
+        Trainer(
+            Diverging(from_step=1), digits(nets=2).source(), TrainingSettings(epochs=2, learning_rate=0.01)
+        ).run()
 
 
 def test_clipping_limits_each_net_by_itself() -> None:

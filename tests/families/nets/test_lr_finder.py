@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from automl.families.nets.groups import ParameterGroup
-from automl.families.nets.loop import Settings
+from automl.families.nets.loop import TrainingSettings
 from automl.families.nets.lr_finder import lr_range_test, range_curves, valley
 from automl.families.nets.runtime import seeded
 
@@ -16,7 +16,7 @@ def test_a_sane_rate_is_found_and_nothing_is_changed(digits: Any) -> None:
         source = task.source()
         weights = task.model[0].weight.clone()
         state, order = torch.get_rng_state(), source.generator.get_state()
-        found = lr_range_test(task, source, Settings(1, 0.0))
+        found = lr_range_test(task, source, TrainingSettings(epochs=1, learning_rate=0.0))
         assert torch.equal(torch.get_rng_state(), state)
     assert 1e-3 <= found.suggestion <= 0.3
     assert torch.equal(task.model[0].weight, weights)
@@ -28,7 +28,7 @@ def test_the_same_seed_suggests_the_same_rate(digits: Any) -> None:
     for _ in range(2):
         with seeded(4):
             task = digits()
-            found.append(lr_range_test(task, task.source(4), Settings(1, 0.0)))
+            found.append(lr_range_test(task, task.source(4), TrainingSettings(epochs=1, learning_rate=0.0)))
     assert found[0] == found[1]
 
 
@@ -37,7 +37,9 @@ def test_groups_learn_at_their_share_of_the_rate(digits: Any) -> None:
         with seeded(0):
             task = digits()
             groups = [ParameterGroup(tuple(task.model.parameters()), 0.0, share)]
-            found = lr_range_test(task, task.source(), Settings(1, 0.0), groups=groups)
+            found = lr_range_test(
+                task, task.source(), TrainingSettings(epochs=1, learning_rate=0.0), groups=groups
+            )
         loss, rate = range_curves(found)
         assert loss.steps == rate.steps
         return rate.values[loss.values.index(min(loss.values))]

@@ -113,8 +113,8 @@ def find_weights(backbone: Backbone) -> Path | None:
         if own is not None:
             return own
     if backbone.package:
-        found = importlib.util.find_spec(backbone.package.replace("-", "_"))
-        for place in () if found is None else found.submodule_search_locations or ():
+        spec = importlib.util.find_spec(backbone.package.replace("-", "_"))
+        for place in () if spec is None else spec.submodule_search_locations or ():
             path = Path(place) / "models" / backbone.file
             if path.is_file():
                 return path
@@ -140,17 +140,17 @@ def recognised_weights(folder: Path) -> dict[str, Path]:
 def _recognised(files: tuple[tuple[str, int, int], ...]) -> tuple[tuple[str, Path], ...]:
     import torch
 
-    found: dict[str, Path] = {}
+    by_net: dict[str, Path] = {}
     for name in BACKBONES:
-        left = [path for path, _, _ in files if Path(path) not in found.values() and _shapes(path)]
+        left = [path for path, _, _ in files if Path(path) not in by_net.values() and _shapes(path)]
         if not left:
             break
         with torch.random.fork_rng(devices=[]):  # some nets cannot be made without numbers
             wanted = {key: value.shape for key, value in _untrained(name).state_dict().items()}
         fitting = [path for path in left if _fits(wanted, _shapes(path))]
         if fitting:
-            found[name] = Path(fitting[0])
-    return tuple(found.items())
+            by_net[name] = Path(fitting[0])
+    return tuple(by_net.items())
 
 
 @lru_cache(maxsize=32)
@@ -170,14 +170,14 @@ def _shapes(path: str) -> dict[str, torch.Size]:
 
 
 def _fits(wanted: Mapping[str, torch.Size], given: Mapping[str, torch.Size]) -> bool:
-    """Whether these are the net's tensors, its classifier's aside, which may be for other classes."""
+    """Tell whether these are the net's tensors; the classifier, perhaps for other classes, is ignored."""
     return all(given.get(key) == shape for key, shape in wanted.items() if not key.startswith(_CLASSIFIERS))
 
 
 def missing_weights(names: Sequence[Value]) -> dict[Value, str]:
     """Per backbone whose weights are not on this machine: the file that is missing."""
-    found = {name: backbone_named(str(name)) for name in names}
-    return {name: backbone.file for name, backbone in found.items() if find_weights(backbone) is None}
+    by_name = {name: backbone_named(str(name)) for name in names}
+    return {name: backbone.file for name, backbone in by_name.items() if find_weights(backbone) is None}
 
 
 def weights_of(name: str) -> Path:
@@ -208,8 +208,8 @@ def weights_of(name: str) -> Path:
 
 def weights_digest(path: Path) -> str:
     """The first 16 digits of the SHA-256 of a file of weights."""
-    found = path.stat()
-    return _digest(str(path), found.st_size, found.st_mtime_ns)
+    status = path.stat()
+    return _digest(str(path), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=32)
@@ -218,7 +218,7 @@ def _digest(path: str, size: int, changed: int) -> str:
 
 
 def _weight_folders() -> list[Path]:
-    """Where weights are looked for: ``--weights-dir``, then where torch keeps its own."""
+    """Folders that are searched for weights: ``--weights-dir``, then torch's own."""
     named = [Path(os.environ[WEIGHTS_DIR])] if os.environ.get(WEIGHTS_DIR) else []
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     home = Path(os.environ.get("TORCH_HOME") or cache / "torch")
@@ -280,7 +280,7 @@ def _fill(net: nn.Module, state: dict[str, torch.Tensor]) -> None:
     wanted = net.state_dict()
     shapes = {key: value.shape for key, value in wanted.items()}
     if _fits(shapes, {key: value.shape for key, value in state.items()}):
-        # The classifier is not used, and one of one's own may have other classes.
+        # The classifier is not used, and a custom one may have other classes.
         kept = {key: value for key, value in state.items() if not key.startswith(_CLASSIFIERS)}
         net.load_state_dict({**wanted, **{key: value for key, value in kept.items() if key in wanted}})
         return

@@ -1,4 +1,4 @@
-"""What a picture costs per frozen net and size, measured on this machine and kept beside the features.
+"""Costs of a picture per frozen net and size, measured on this machine and kept beside the features.
 
 The file is read by the process that decides what to start and written by the workers that compute.
 """
@@ -21,7 +21,7 @@ _FILE = "costs-{}.json"
 
 @dataclass(frozen=True)
 class NetCost:
-    """What a net takes on all cores.
+    """The time of a net on all cores.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class NetCost:
 
     @property
     def fresh(self) -> bool:
-        """Whether it was measured lately."""
+        """True if it was measured recently."""
         return time.time() - self.at < _FRESH_SECONDS
 
 
@@ -60,21 +60,21 @@ class Costs:
         self._path = cache / _FILE.format(device)
 
     def of(self, net: str) -> NetCost | None:
-        """What is known of a net (its name and its weights' digest), or None."""
+        """The measured cost of a net (its name and its weights' digest), or None."""
         return self._read().get(net)
 
     def measure(self, nets: Sequence[tuple[str, Callable[[], NetCost]]], *, seconds: float) -> None:
         """Time the nets that are not known, one after the other, until ``seconds`` have passed."""
-        known, until = self._read(), time.monotonic() + seconds
+        costs, until = self._read(), time.monotonic() + seconds
         for name, timed in nets:
-            if name in known and known[name].fresh:
+            if name in costs and costs[name].fresh:
                 continue
             if time.monotonic() > until:
                 return
             self._keep(name, replace(timed(), at=time.time()))
 
     def learn(self, net: str, px: int, images: int, seconds: float) -> None:
-        """A whole pass took so long: what is predicted of the net follows it half of the way."""
+        """Note the time of a whole pass: predictions for the net move half of the way towards it."""
         cost = self.of(net)
         if cost is not None and images:
             ratio = seconds / max(images * cost.seconds(px), 1e-9)

@@ -62,8 +62,8 @@ class EfficientNetLite(nn.Module):
             assert isinstance(group, nn.ModuleList)
             for block in group:
                 maps = block(maps)
-        found: torch.Tensor = self.classifier(self.bn2(self.conv_head(maps)).mean(dim=(2, 3)))
-        return found
+        result: torch.Tensor = self.classifier(self.bn2(self.conv_head(maps)).mean(dim=(2, 3)))
+        return result
 
 
 class _Convolution(nn.Conv2d):
@@ -94,8 +94,8 @@ class _Norm(nn.BatchNorm2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Maps of the same shape."""
-        found: torch.Tensor = self.act(super().forward(input))
-        return found
+        result: torch.Tensor = self.act(super().forward(input))
+        return result
 
 
 class _Plain(nn.Module):
@@ -111,8 +111,8 @@ class _Plain(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps of ``outputs`` channels."""
-        found: torch.Tensor = self.bn2(self.conv_pw(self.bn1(self.conv_dw(maps))))
-        return found + maps if self.beside else found
+        result: torch.Tensor = self.bn2(self.conv_pw(self.bn1(self.conv_dw(maps))))
+        return result + maps if self.beside else result
 
 
 class _Inverted(nn.Module):
@@ -132,11 +132,11 @@ class _Inverted(nn.Module):
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps of ``outputs`` channels."""
         wide = self.bn2(self.conv_dw(self.bn1(self.conv_pw(maps))))
-        found: torch.Tensor = self.bn3(self.conv_pwl(wide))
-        return found + maps if self.beside else found
+        result: torch.Tensor = self.bn3(self.conv_pwl(wide))
+        return result + maps if self.beside else result
 
 
 def _rounded(channels: float) -> int:
     """To a multiple of 8, not below nine tenths of it."""
-    found = max(8, int(channels + 4) // 8 * 8)
-    return found + 8 if found < 0.9 * channels else found
+    width = max(8, int(channels + 4) // 8 * 8)
+    return width + 8 if width < 0.9 * channels else width

@@ -90,7 +90,7 @@ def nothing_missing(parameter: str, values: Sequence[Value]) -> Mapping[Value, s
 
 
 def too_slow(scope: Scope, per_second: float) -> str:
-    """Why a net that trains on ``per_second`` images a second is left alone, or ``""``.
+    """The reason to leave out a net that trains on ``per_second`` images a second, or ``""``.
 
     One that could not see every image three times is.
     """

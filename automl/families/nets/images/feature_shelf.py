@@ -1,8 +1,8 @@
 """Outputs of frozen nets on disk, found by their images' contents, shared by processes and within a bound.
 
 A shelf is a folder per kind of output with pairs of files, ``<name>.keys.npy`` (SHA-256 of the images) and
-``<name>.values.npy`` (float16): whoever computes something new adds a pair. A name is never given twice, and
-a shelf may be removed at any time: a reader then starts over.
+``<name>.values.npy`` (float16): a process that computes something new adds a pair. A name is never used
+twice, and a shelf may be removed at any time: a reader then starts over.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _HEADERS = 1024  # bytes of a pair of files beside its arrays, and of the facts
 
 
 class ShelfGone(Exception):
-    """What was found on a shelf has been removed since."""
+    """Files that were found on a shelf have been removed since."""
 
 
 class NoRoom(Exception):
-    """The cache's bound leaves no room for what was computed."""
+    """The cache's bound leaves no room for the new outputs."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where images are on a shelf.
+    """Places of images on a shelf.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Shelf:
         return tuple(sorted(str(path) for path in self._folder.glob("*.values.npy")))
 
     def find(self, hashes: npt.NDArray[np.object_]) -> Found:
-        """Where these images are."""
+        """Find the places of these images."""
         files = self.files()
         try:
             index = _indexed(files)
@@ -72,7 +72,7 @@ class Shelf:
             files, index = (), {}
         return Found(np.array([index.get(str(digest), -1) for digest in hashes], dtype=np.int64), files)
 
-    def take(self, found: Found) -> Halves:
+    def take(self, entries: Found) -> Halves:
         """The outputs that were found; all of them have to be there.
 
         Raises
@@ -80,10 +80,10 @@ class Shelf:
         ShelfGone
             When they are no longer.
         """
-        places = found.places
+        places = entries.places
         try:
             os.utime(self._folder)
-            parts = [_mapped(path) for path in found.files]
+            parts = [_mapped(path) for path in entries.files]
         except FileNotFoundError as error:
             raise ShelfGone(str(self._folder)) from error
         ends = np.cumsum([len(part) for part in parts])
@@ -142,7 +142,7 @@ class Shelf:
 
     @contextmanager
     def locked(self, should_stop: Callable[[], bool]) -> Iterator[None]:
-        """One process computes, the others wait for what it finds."""
+        """A block in which one process computes, while the others wait for its outputs."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "lock").open("a") as file:
             while not lock_file(file):

@@ -1,4 +1,4 @@
-"""What frozen nets see in images, computed once per image, net and view, and kept between searches."""
+"""Outputs of frozen nets for images, computed once per image, net and view, and kept between searches."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ _TRIES = 3  # of reading outputs that other processes may remove for theirs
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What a frozen net is shown, and where its output is taken.
+class FeatureView:
+    """The view of images that a frozen net is given, and the stage whose output is taken.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class View:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where and how long a net may run, whom to tell how far it is, and when the GPU's memory is too small.
+    """The place and time of a net's run, the callback for its progress, and the GPU's room.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class Surroundings:
 
 def view_of(
     backbone: str, px: int, side: int, view: str = "whole", *, flip: bool = False, cut: int = 0
-) -> View:
+) -> FeatureView:
     """A view by the net whose weights are on this machine.
 
     Raises
@@ -108,7 +108,7 @@ def view_of(
     MissingDependencyError
         When they are not.
     """
-    return View(
+    return FeatureView(
         backbone=backbone,
         weights=weights_digest(weights_of(backbone)),
         px=px,
@@ -119,7 +119,7 @@ def view_of(
     )
 
 
-def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halves:
+def frozen_outputs(pictures: Pictures, view: FeatureView, around: Surroundings) -> Halves:
     """``(rows, …)`` float16 outputs, from the cache as far as it has them.
 
     Raises
@@ -137,36 +137,36 @@ def frozen_outputs(pictures: Pictures, view: View, around: Surroundings) -> Halv
     return _remembered(pictures, view, around)  # the cache's bound is too low to keep them
 
 
-def keep_outputs(pictures: Pictures, view: View, around: Surroundings) -> None:
+def keep_outputs(pictures: Pictures, view: FeatureView, around: Surroundings) -> None:
     """See that the cache, where there is one with room for them, has the outputs of these images."""
     if pictures.cache is not None:
         with suppress(NoRoom):
             _shelved(Shelf(pictures.cache, view.name), pictures, view, around)
 
 
-def _shelved(shelf: Shelf, pictures: Pictures, view: View, around: Surroundings) -> Found:
-    """Where the outputs of these images are, computing those that are not there."""
-    found = shelf.find(pictures.hashes)
-    if (found.places < 0).any():
+def _shelved(shelf: Shelf, pictures: Pictures, view: FeatureView, around: Surroundings) -> Found:
+    """Places of the outputs of these images; missing ones are computed."""
+    entries = shelf.find(pictures.hashes)
+    if (entries.places < 0).any():
         with shelf.locked(around.should_stop):
-            found = shelf.find(pictures.hashes)
-            wanted = np.unique(np.where(found.places < 0, pictures.rows, -1))
+            entries = shelf.find(pictures.hashes)
+            wanted = np.unique(np.where(entries.places < 0, pictures.rows, -1))
             wanted = wanted[wanted >= 0]
             if len(wanted):
                 _fill(shelf, pictures, wanted, (view, around))
-                found = shelf.find(pictures.hashes)
-    if (found.places < 0).any():
+                entries = shelf.find(pictures.hashes)
+    if (entries.places < 0).any():
         raise ShelfGone(view.name)
-    return found
+    return entries
 
 
-def milliseconds(pictures: Pictures, view: View) -> float:
+def milliseconds(pictures: Pictures, view: FeatureView) -> float:
     """Milliseconds and core that one image takes through the net, as measured when the cache was filled."""
     return 0.0 if pictures.cache is None else Shelf(pictures.cache, view.name).milliseconds()
 
 
 def _fill(
-    shelf: Shelf, pictures: Pictures, wanted: npt.NDArray[np.int64], what: tuple[View, Surroundings]
+    shelf: Shelf, pictures: Pictures, wanted: npt.NDArray[np.int64], what: tuple[FeatureView, Surroundings]
 ) -> None:
     """Compute the outputs of these rows of the pixels and put them on the shelf, a part after the other."""
     assert pictures.cache is not None
@@ -185,7 +185,7 @@ def _fill(
     with all_cores(pictures.cache) as mine:
         workers = usable_threads() if mine else around.threads
         for part in _stream(replace(pictures, rows=wanted), view, around, workers):
-            if not count:  # before all are computed for nothing
+            if not count:  # before all are computed in vain
                 shelf.make_room(part.nbytes // len(part) * len(wanted))
             done.append(part)
             count += len(part)
@@ -203,7 +203,9 @@ def _fill(
         raise TrialStopped(_stopped(count, len(wanted)))
 
 
-def _stream(pictures: Pictures, view: View, around: Surroundings, workers: int | None) -> Iterator[Halves]:
+def _stream(
+    pictures: Pictures, view: FeatureView, around: Surroundings, workers: int | None
+) -> Iterator[Halves]:
     """The outputs of all pictures in their order, a batch at a time; ends early when asked to stop.
 
     Several batches are on their way at once, each on a core of its own: threads that share one batch wait for
@@ -232,7 +234,10 @@ def _stream(pictures: Pictures, view: View, around: Surroundings, workers: int |
 
 
 def _timed_outputs(
-    images: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]], view: View, alone: bool, room: runtime.Room
+    images: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]],
+    view: FeatureView,
+    alone: bool,
+    room: runtime.Room,
 ) -> tuple[Halves, float]:
     """The outputs, computed by one thread where others compute beside it, and the seconds."""
     began = time.monotonic()
@@ -252,13 +257,13 @@ def _next_size(size: int, seconds: float) -> int:
 
 @contextmanager
 def all_cores(cache: Path) -> Iterator[bool]:
-    """Whether this process may use every core: one at a time may, whatever it computes."""
+    """True in a process that may use every core: one at a time may, whatever it computes."""
     with (cache / "cores.lock").open("a") as file:
         yield lock_file(file)  # closing the file gives it back, as does the death of the process
 
 
-def time_net(pictures: Pictures, view: View, sizes: tuple[int, int], around: Surroundings) -> NetCost:
-    """What the net of a view takes per image, views cut out of them included, the best of a few rounds.
+def time_net(pictures: Pictures, view: FeatureView, sizes: tuple[int, int], around: Surroundings) -> NetCost:
+    """Time of a view's net per image, cutting out the views included: the best of a few rounds.
 
     Parameters
     ----------
@@ -266,7 +271,7 @@ def time_net(pictures: Pictures, view: View, sizes: tuple[int, int], around: Sur
         A few for every core.
     """
     net, _ = _frozen(view.backbone, view.weights, around.device)
-    found = []
+    times = []
     for px in sizes:
         seconds = []
         for _ in range(1 + _TIMED_ROUNDS):  # the first pass of a size plans its kernels
@@ -274,14 +279,14 @@ def time_net(pictures: Pictures, view: View, sizes: tuple[int, int], around: Sur
             for _part in _stream(pictures, replace(view, px=px), around, None):
                 pass
             seconds.append(time.monotonic() - began)
-        found.append(min(seconds[1:]) / len(pictures))
+        times.append(min(seconds[1:]) / len(pictures))
     trunk: Any = net
-    return NetCost(len(trunk.stages), found[0], found[1])
+    return NetCost(len(trunk.stages), times[0], times[1])
 
 
 def _outputs(
     images: tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]],
-    view: View,
+    view: FeatureView,
     threads: int | None,
     room: runtime.Room,
 ) -> Halves:
@@ -290,14 +295,16 @@ def _outputs(
 
     def step(batch: int, device: str) -> Halves:
         starts = range(0, len(pixels), batch)
-        found = [_run(pixels[i : i + batch], aspects[i : i + batch], view, device) for i in starts]
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        parts = [_run(pixels[i : i + batch], aspects[i : i + batch], view, device) for i in starts]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     with runtime.threads(threads):
         return room.run(step)
 
 
-def _run(pixels: npt.NDArray[np.uint8], aspects: npt.NDArray[np.float32], view: View, device: str) -> Halves:
+def _run(
+    pixels: npt.NDArray[np.uint8], aspects: npt.NDArray[np.float32], view: FeatureView, device: str
+) -> Halves:
     import torch
 
     net, dtype = _frozen(view.backbone, view.weights, device)
@@ -342,11 +349,11 @@ def frozen_type(device: str) -> torch.dtype:
     return torch.bfloat16 if runtime.cpu_computes_bfloat16() else torch.float32
 
 
-_memory: OrderedDict[tuple[View, str], Halves] = OrderedDict()
+_memory: OrderedDict[tuple[FeatureView, str], Halves] = OrderedDict()
 _memory_lock = Lock()
 
 
-def _remembered(pictures: Pictures, view: View, around: Surroundings) -> Halves:
+def _remembered(pictures: Pictures, view: FeatureView, around: Surroundings) -> Halves:
     """Outputs for images that were just passed in; a bag of models asks for the same ones several times."""
     key = (view, hash_of_all(pictures))
     with _memory_lock:

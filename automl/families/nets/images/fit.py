@@ -17,7 +17,7 @@ from automl.core.tasks import Encoded, Task
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named, empty_trunk
-from automl.families.nets.images.features import Surroundings, View, frozen_outputs, view_of
+from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, view_of
 from automl.families.nets.images.heads import solve_linear
 from automl.families.nets.images.needs import net_needs, prepare_needs, views_of
 from automl.families.nets.images.net import ImageNet, NetModel, NetShape, build_net
@@ -90,14 +90,14 @@ def _fit(
     return NetModel(net, shown, scale, threads=context.threads, device=device)
 
 
-def _built(plan: NetTraining, side: int, columns: int, scale: OutputScale) -> tuple[ImageNet, View]:
+def _built(plan: NetTraining, side: int, columns: int, scale: OutputScale) -> tuple[ImageNet, FeatureView]:
     """The net with its first weights, and the plain view it sees."""
     if plan.backbone:
         view = view_of(plan.backbone, plan.px, side, plan.view)
         trunk = frozen_trunk(plan.backbone, view.weights)
         features = backbone_named(plan.backbone).channels
     else:
-        view = View(backbone="", weights="", px=plan.px, side=side, view=plan.view)
+        view = FeatureView(backbone="", weights="", px=plan.px, side=side, view=plan.view)
         trunk, features = SmallNet(plan.width), 8 * plan.width
     assert isinstance(trunk, Trunk)
     if plan.from_maps:
@@ -128,14 +128,14 @@ def _solve_head(
     plan: NetTraining,
     pictures: Sequence[Pictures],
     learned: tuple[npt.NDArray[Any], str],
-    seen: tuple[View, Surroundings],
+    seen: tuple[FeatureView, Surroundings],
 ) -> None:
     """Begin with the best linear head on the published net's features (Kumar et al. 2022, LP-FT)."""
     (target, loss), (view, around) = learned, seen
     width = net.shape.features
     rows = []
     for each in views_of(replace(view, cut=0), 2 if plan.flip else 1):
-        found = [frozen_outputs(column, each, around)[:, :width] for column in pictures]
-        rows.append(np.concatenate(found, axis=1).astype(np.float32))
+        outputs = [frozen_outputs(column, each, around)[:, :width] for column in pictures]
+        rows.append(np.concatenate(outputs, axis=1).astype(np.float32))
     features = np.concatenate(rows)
     solve_linear(net.head, features, np.tile(target, len(rows)), loss, plan.c, around.should_stop)

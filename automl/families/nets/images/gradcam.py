@@ -1,4 +1,4 @@
-"""Where in a picture a net finds its class: the class by the last map (Grad-CAM, Selvaraju et al. 2017)."""
+"""Heat maps of the parts of a picture that speak for a class (Grad-CAM, Selvaraju et al. 2017)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from automl.data.images.pixels import Pictures
 from automl.families.nets import runtime
-from automl.families.nets.images.features import View
+from automl.families.nets.images.features import FeatureView
 from automl.families.nets.images.probe import ProbeModel
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Shown = npt.NDArray[np.uint8]
 def class_maps(
     model: Any, pictures: Pictures, places: npt.NDArray[np.int64], classes: npt.NDArray[np.int64]
 ) -> tuple[Shown, Heat] | None:
-    """What a fitted net saw of these images, and the parts that speak for the given classes.
+    """Images as a fitted net sees them, and heat maps of the parts that speak for the given classes.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def class_maps(
     return seen, heat[:, 0].detach().float().numpy()
 
 
-def _forward(model: Any, view: View, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _forward(model: Any, view: FeatureView, shown: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The last map, and the outputs computed from it."""
     import torch
 

@@ -48,8 +48,8 @@ class Head(nn.Module):
         values = self.dropout((features.float() - self.centre) / self.width)
         if self.hidden is not None and self.norm is not None:
             values = self.dropout(functional.relu(self.norm(self.hidden(values))))
-        found: torch.Tensor = self.last(values)
-        return found
+        outputs: torch.Tensor = self.last(values)
+        return outputs
 
 
 def solve_linear(

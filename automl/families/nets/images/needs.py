@@ -1,4 +1,4 @@
-"""What trials need of frozen nets: computed once and kept, and until then foreseen by what was measured."""
+"""Outputs of frozen nets that trials need: computed once and kept, and foreseen from measurements."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from automl.data.images.pixels import Pictures, pictures_of, stored_side, usable
 from automl.families.nets.images.costs import MEASURED_AT, Costs, NetCost
 from automl.families.nets.images.feature_shelf import Shelf
 from automl.families.nets.images.features import (
+    FeatureView,
     Surroundings,
-    View,
     all_cores,
     keep_outputs,
     time_net,
@@ -51,8 +51,8 @@ class Needs:
         Of rows that are only predicted.
     """
 
-    learnt: tuple[View, ...]
-    shown: tuple[View, ...]
+    learnt: tuple[FeatureView, ...]
+    shown: tuple[FeatureView, ...]
 
 
 def probe_needs(backbone: str, px: int, view: str, views: int, side: int) -> Needs:
@@ -73,7 +73,7 @@ def net_needs(plan: NetTraining, stages: int, side: int) -> Needs:
     return Needs((*start, *views_of(maps, plan.views)), views_of(maps, min(plan.views, 2)))
 
 
-def views_of(view: View, count: int) -> tuple[View, ...]:
+def views_of(view: FeatureView, count: int) -> tuple[FeatureView, ...]:
     """A view alone, mirrored too (2), with the four corners too (6)."""
     if count == 1:
         return (view,)
@@ -94,8 +94,8 @@ def prepare_needs(needs: Needs, tables: Sequence[Table], context: FitContext) ->
     open_jobs = [(pictures, view) for pictures, view in jobs if _missing(pictures, view)]
     _measure(jobs[0][0], context)
     for number, (pictures, view) in enumerate(open_jobs):
-        told = replace(around, report=partial(_report, context, number, len(open_jobs)))
-        keep_outputs(pictures, view, told)
+        reporting = replace(around, report=partial(_report, context, number, len(open_jobs)))
+        keep_outputs(pictures, view, reporting)
 
 
 def outlook(needs: Needs, tables: Sequence[Table], scope: Scope) -> Outlook | None:
@@ -121,17 +121,17 @@ def net_outlook(plan: NetTraining, tables: Sequence[Table], scope: Scope) -> Out
     cost = None if pictures.cache is None else Costs(pictures.cache, scope.device).of(plain.net)
     if cost is None:
         return None
-    found = outlook(net_needs(plan, cost.stages, side), tables, scope)
-    if found is None:
+    frozen = outlook(net_needs(plan, cost.stages, side), tables, scope)
+    if frozen is None:
         return None
     learning = cost.stages - plan.first_stage(cost.stages)
     step = _STAGE_STEP * learning if plan.from_maps else _STEP
     images = _LEAST_EPOCHS * scope.rows * scope.folds
     gain = 1.0 if scope.device != "cpu" else _HALVES_GAIN
-    return replace(found, fit=images * cost.seconds(plan.px) * step * gain * scope.workers)
+    return replace(frozen, fit=images * cost.seconds(plan.px) * step * gain * scope.workers)
 
 
-def _jobs(needs: Needs, tables: Sequence[Table]) -> list[tuple[Pictures, View]]:
+def _jobs(needs: Needs, tables: Sequence[Table]) -> list[tuple[Pictures, FeatureView]]:
     side = stored_side(tables[0].images[0])
     return [
         (_pictures(column, side), view)
@@ -146,8 +146,8 @@ _looked_up: dict[int, tuple[weakref.ref[Strings], Pictures]] = {}
 
 def _pictures(column: Strings, side: int) -> Pictures:
     """As :func:`pictures_of`; the process that foresees trials asks for the same columns again and again."""
-    known, pictures = _looked_up.get(id(column), (None, None))
-    if known is None or pictures is None or known() is not column or pictures.side != side:
+    reference, pictures = _looked_up.get(id(column), (None, None))
+    if reference is None or pictures is None or reference() is not column or pictures.side != side:
         pictures = pictures_of(column, side)
         for key in [key for key, (seen, _) in _looked_up.items() if seen() is None]:
             del _looked_up[key]
@@ -155,8 +155,8 @@ def _pictures(column: Strings, side: int) -> Pictures:
     return pictures
 
 
-def _missing(pictures: Pictures, view: View) -> int:
-    """How many of the images the cache has no output of; 0 without a cache."""
+def _missing(pictures: Pictures, view: FeatureView) -> int:
+    """Number of images that the cache has no output of; 0 without a cache."""
     if pictures.cache is None:
         return 0
     files = Shelf(pictures.cache, view.name).files()
@@ -180,19 +180,19 @@ class _Hashes:
 
 @lru_cache(maxsize=256)
 def _counted(cache: Path, name: str, files: tuple[str, ...], hashes: _Hashes) -> int:
-    found = Shelf(cache, name).find(hashes.values)
-    return len(set(hashes.values[found.places < 0].tolist()))
+    entries = Shelf(cache, name).find(hashes.values)
+    return len(set(hashes.values[entries.places < 0].tolist()))
 
 
 def _measure(pictures: Pictures, context: FitContext) -> None:
-    """Time the search's nets on a few images, those that are not known yet."""
+    """Time the search's nets that were not measured yet, on a few images."""
     if pictures.cache is None or not len(pictures) or not context.nets:
         return
     rows = np.resize(pictures.rows, _TIMED_IMAGES * usable_threads())
     some = replace(pictures, rows=rows)
     around = Surroundings(None, context.device, context.should_stop)
 
-    def timed(view: View) -> NetCost:
+    def timed(view: FeatureView) -> NetCost:
         context.report(0.0, f"measuring {view.backbone}")
         return time_net(some, view, MEASURED_AT, around)
 

@@ -18,7 +18,7 @@ from automl.core.table import Table
 from automl.data.images.pixels import Pictures, pictures_of
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named, empty_trunk
-from automl.families.nets.images.features import Surroundings, View, frozen_outputs, frozen_type
+from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, frozen_type
 from automl.families.nets.images.heads import Head
 from automl.families.nets.images.trunk import Pooling, SmallNet, Trunk
 from automl.families.nets.images.views import normalised, show, still_boxes
@@ -75,8 +75,8 @@ class ImageNet(nn.Module):
         pooled = self.pooling(self.trunk(images)).float()
         rows = len(pooled) // self.shape.columns
         side_by_side = torch.cat(pooled.split(rows), dim=1) if self.shape.columns > 1 else pooled
-        found: torch.Tensor = self.head(side_by_side)
-        return found
+        logits: torch.Tensor = self.head(side_by_side)
+        return logits
 
     def train(self, mode: bool = True) -> ImageNet:
         """Norms stay as they were published where ``norms_learn`` is False: few images would upset them."""
@@ -122,7 +122,7 @@ class NetModel:
     def __init__(
         self,
         net: ImageNet,
-        views: Sequence[View],
+        views: Sequence[FeatureView],
         scale: OutputScale,
         *,
         threads: int | None = None,
@@ -150,10 +150,10 @@ class NetModel:
 
     def outputs(self, images: torch.Tensor) -> torch.Tensor:
         """Logits or values of normalised images, in full precision; for explanations."""
-        found: torch.Tensor = self.net(images)
-        return found
+        logits: torch.Tensor = self.net(images)
+        return logits
 
-    def _inputs(self, pictures: Sequence[Pictures], view: View, place: slice) -> torch.Tensor:
+    def _inputs(self, pictures: Sequence[Pictures], view: FeatureView, place: slice) -> torch.Tensor:
         device, dtype = self._around.device, frozen_type(self._around.device)
         parts = []
         for column in pictures:
@@ -175,8 +175,8 @@ class NetModel:
             runner.eval().to(self._around.device)
             runner.trunk.to(frozen_type(self._around.device))
             self._runner = runner
-        found: torch.Tensor = self._runner(images)
-        return found
+        logits: torch.Tensor = self._runner(images)
+        return logits
 
     def save(self, folder: Path) -> None:
         """Weights in half precision as safetensors, facts as JSON."""
@@ -196,7 +196,7 @@ class NetModel:
 
 
 def load_net(folder: Path) -> NetModel:
-    """What :meth:`NetModel.save` wrote.
+    """The model that :meth:`NetModel.save` wrote.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def load_net(folder: Path) -> NetModel:
     """
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     shape, scale = NetShape(**body["shape"]), OutputScale.from_json(body["scale"])
-    views = [View(**view) for view in body["views"]]
+    views = [FeatureView(**view) for view in body["views"]]
     if shape.cut:
         check_frozen(shape.backbone, views[0].weights, folder)
     with runtime.seeded(0):
@@ -218,7 +218,7 @@ def load_net(folder: Path) -> NetModel:
 
 
 def _rounded(net: ImageNet) -> ImageNet:
-    """The weights as they will be saved, so that what was judged is what is kept."""
+    """The weights as they will be saved, so that the model that was judged is the one that is kept."""
     state = net.state_dict()
     net.load_state_dict(
         {name: value.half().float() if _halved(name, value) else value for name, value in state.items()}
@@ -227,7 +227,7 @@ def _rounded(net: ImageNet) -> ImageNet:
 
 
 def _halved(name: str, value: torch.Tensor) -> bool:
-    """Whether a weight is kept in half precision: those of stages, unless too large for it."""
+    """Tell whether a weight is kept in half precision: those of stages are, unless too large for it."""
     kept = name.startswith("trunk.") and value.is_floating_point()
     return kept and bool(value.abs().max() < _LARGEST_HALF if value.numel() else False)
 

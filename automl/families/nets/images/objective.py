@@ -1,4 +1,4 @@
-"""What a net for images learns: its loss on a batch of pixels or kept maps, changed and mixed at random."""
+"""Objectives of nets for images: the loss on a batch of pixels or kept maps, changed and mixed at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a net for images is trained, as plain data: what the families of nets on images differ in."""
+"""Plans of training nets for images, as plain data: all that the families of such nets differ in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class NetTraining:
-    """How a net for images is trained.
+    """The training of a net for images.
 
     Attributes
     ----------

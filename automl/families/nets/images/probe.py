@@ -21,7 +21,7 @@ from automl.core.trial import Curve
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named
-from automl.families.nets.images.features import Surroundings, View, frozen_outputs, milliseconds
+from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, milliseconds
 from automl.families.nets.images.needs import probe_needs
 from automl.families.nets.images.weights import check_frozen, share_frozen
 from automl.families.nets.outputs import OutputScale, linked, output_losses
@@ -38,7 +38,7 @@ _TESTED = 60  # steps of a range test
 
 @dataclass(frozen=True, kw_only=True)
 class ProbePlan:
-    """How a head is made.
+    """The making of a head.
 
     Attributes
     ----------
@@ -70,9 +70,9 @@ class ProbePlan:
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read off an image: plain data, kept with the model."""
+    """The features that are read off an image: plain data, kept with the model."""
 
-    views: tuple[View, ...]
+    views: tuple[FeatureView, ...]
     pooling: str
     side: int
 
@@ -83,7 +83,9 @@ class Reading:
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Reading:
         """The reading that :meth:`to_json` gave."""
-        return cls(tuple(View(**view) for view in body["views"]), str(body["pooling"]), int(body["side"]))
+        return cls(
+            tuple(FeatureView(**view) for view in body["views"]), str(body["pooling"]), int(body["side"])
+        )
 
 
 def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, context: FitContext) -> ProbeModel:
@@ -113,15 +115,15 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
 
 
 def _features(
-    pictures: Sequence[Pictures], view: View, pooling: str, around: Surroundings
+    pictures: Sequence[Pictures], view: FeatureView, pooling: str, around: Surroundings
 ) -> npt.NDArray[np.float32]:
     """``(rows, features)`` of all image columns, side by side."""
     parts = []
     for column in pictures:
-        found = frozen_outputs(column, view, around)
-        channels = backbone_named(view.backbone).channels or found.shape[1] // 2
-        width = {"avg": channels, "both": 2 * channels, "all": found.shape[1]}[pooling]
-        parts.append(found[:, :width])
+        outputs = frozen_outputs(column, view, around)
+        channels = backbone_named(view.backbone).channels or outputs.shape[1] // 2
+        width = {"avg": channels, "both": 2 * channels, "all": outputs.shape[1]}[pooling]
+        parts.append(outputs[:, :width])
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
@@ -153,7 +155,7 @@ def _trained(
     import torch
 
     from automl.families.nets.batches import TensorBatches
-    from automl.families.nets.loop import Control, Settings, Trainer
+    from automl.families.nets.loop import Trainer, TrainingControl, TrainingSettings
     from automl.families.nets.lr_finder import lr_range_test, range_curves
     from automl.families.nets.tables.fit import batch_size_for
 
@@ -164,14 +166,14 @@ def _trained(
     source = TensorBatches(
         [tensor.to(context.device) for tensor in tensors], batch_size_for(len(target)), generator
     )
-    settings = Settings(
+    settings = TrainingSettings(
         epochs=max(2, plan.epochs),
         learning_rate=plan.learning_rate,
         weight_decay=plan.weight_decay,
         # Without held-out rows, so that the fold's score is not that of the epoch which suited it best.
         device=context.device,
     )
-    control = Control(context.should_stop, lambda: context.seconds_left, context.report)
+    control = TrainingControl(context.should_stop, lambda: context.seconds_left, context.report)
     objective = _HeadObjective(head.to(context.device), plan.smoothing, loss)
     if context.fold == 0:  # for people to look at; it leaves no trace
         tested = lr_range_test(objective, source, settings, steps=_TESTED, should_stop=context.should_stop)
@@ -259,7 +261,7 @@ class ProbeModel:
 
 
 def load_probe(folder: Path) -> ProbeModel:
-    """What :meth:`ProbeModel.save` wrote.
+    """The model that :meth:`ProbeModel.save` wrote.
 
     Raises
     ------

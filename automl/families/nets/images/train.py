@@ -15,7 +15,7 @@ from automl.families.nets.groups import ParameterGroup, parameter_groups
 from automl.families.nets.images.net import ImageNet
 from automl.families.nets.images.objective import NetObjective
 from automl.families.nets.images.plan import NetTraining
-from automl.families.nets.loop import Control, Outcome, Settings, Trainer
+from automl.families.nets.loop import Trainer, TrainingControl, TrainingOutcome, TrainingSettings
 from automl.families.nets.lr_finder import lr_range_test, range_curves
 
 _CYCLE_MARGIN = 1.2
@@ -38,7 +38,7 @@ def train_image_net(objective: NetObjective, plan: NetTraining, context: FitCont
     generator = torch.Generator().manual_seed(context.seed)
     source = TensorBatches([torch.arange(objective.rows)[None]], plan.batch_size, generator)
     epochs = max(1, plan.epochs)
-    settings = Settings(
+    settings = TrainingSettings(
         epochs=math.ceil(epochs / plan.cycles),
         learning_rate=plan.learning_rate,
         schedule=plan.schedule,
@@ -48,7 +48,7 @@ def train_image_net(objective: NetObjective, plan: NetTraining, context: FitCont
     )
     groups = layer_groups(objective.model, plan)
     _test_rates(objective, source, settings, groups, context)
-    outcomes: list[Outcome] = []
+    outcomes: list[TrainingOutcome] = []
     soup: dict[str, torch.Tensor] = {}
     seconds = 0.0
     for _ in range(plan.cycles):
@@ -94,11 +94,11 @@ def stirred(
 def _cycle(
     objective: NetObjective,
     source: TensorBatches,
-    settings: Settings,
+    settings: TrainingSettings,
     groups: Sequence[ParameterGroup],
     context: FitContext,
-) -> Outcome:
-    control = Control(context.should_stop, lambda: context.seconds_left, context.report)
+) -> TrainingOutcome:
+    control = TrainingControl(context.should_stop, lambda: context.seconds_left, context.report)
     trainer = Trainer(objective, source, settings, control, groups=groups)
     # Until the cycle is planned, its steps are timed: on pictures of full size, for no early and smaller ones
     # to promise more than there is time for.
@@ -112,7 +112,7 @@ def _cycle(
 def _test_rates(
     objective: NetObjective,
     source: TensorBatches,
-    settings: Settings,
+    settings: TrainingSettings,
     groups: Sequence[ParameterGroup],
     context: FitContext,
 ) -> None:
@@ -121,7 +121,7 @@ def _test_rates(
     if context.fold or steps < _LEAST_TEST:
         return
     latest = time.monotonic() + _TEST_SHARE * context.seconds_left
-    found = lr_range_test(
+    tested = lr_range_test(
         objective,
         source,
         settings,
@@ -131,11 +131,11 @@ def _test_rates(
         steps=steps,
         should_stop=lambda: context.should_stop() or time.monotonic() > latest,
     )
-    context.curves.extend(range_curves(found))
-    context.facts["learning_rate_valley"] = found.suggestion
+    context.curves.extend(range_curves(tested))
+    context.facts["learning_rate_valley"] = tested.suggestion
 
 
-def _record(outcomes: Sequence[Outcome], plan: NetTraining, context: FitContext) -> None:
+def _record(outcomes: Sequence[TrainingOutcome], plan: NetTraining, context: FitContext) -> None:
     epochs: list[float] = []
     train: list[float] = []
     rates: list[float] = []

@@ -59,8 +59,8 @@ class Whole(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The features before pooling."""
-        found: torch.Tensor = self.net.forward_features(images)
-        return found if found.ndim == 4 else found.transpose(1, 2)[:, :, None]
+        maps: torch.Tensor = self.net.forward_features(images)
+        return maps if maps.ndim == 4 else maps.transpose(1, 2)[:, :, None]
 
 
 class SmallNet(Trunk):

@@ -56,10 +56,10 @@ def check_frozen(backbone: str, digest: str, folder: Path) -> None:
         if (place / _name(digest)).is_file():
             _brought[digest] = place / _name(digest)
             return
-    found = weights_digest(weights_of(backbone))
-    if found != digest:
+    present = weights_digest(weights_of(backbone))
+    if present != digest:
         raise ModelFileError(
-            f"{folder} was trained on the weights {digest} of {backbone}; this machine has {found}. "
+            f"{folder} was trained on the weights {digest} of {backbone}; this machine has {present}. "
             f"Next: bring the file {backbone_named(backbone).file} that it was trained with, or train again."
         )
 

@@ -18,7 +18,7 @@ from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
 from automl.families.nets import runtime
 from automl.families.nets.batches import TensorBatches
-from automl.families.nets.loop import Control, Outcome, Settings, Trainer
+from automl.families.nets.loop import Trainer, TrainingControl, TrainingOutcome, TrainingSettings
 from automl.families.nets.lr_finder import lr_range_test, range_curves
 from automl.families.nets.outputs import OutputScale, averaged, output_losses, prediction_losses
 from automl.families.nets.tables.net import InputShape, TableNet, tensors_of
@@ -43,7 +43,7 @@ _EVALUATION_SHARE = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class NetPlan:
-    """How a family wants its net trained.
+    """The net of a family and its training.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class _Fold:
 
 
 def _similar(folds: Sequence[tuple[Table, Encoded]]) -> bool:
-    """Whether no fold would wait long for another (folds forward in time grow)."""
+    """Tell whether no fold would wait long for another (folds forward in time grow)."""
     rows = [table.rows for table, _ in folds]
     return max(rows) <= 1.1 * min(rows)
 
@@ -200,7 +200,7 @@ def _train(
     batch_size = plan.batch_size or batch_size_for(max(rows))
     order = torch.Generator().manual_seed(context.seed)
     source = TensorBatches(tensors, batch_size, order, rows)
-    settings = Settings(
+    settings = TrainingSettings(
         epochs=epochs_for(max(rows), plan.epochs),
         learning_rate=plan.learning_rate,
         schedule=plan.schedule,
@@ -210,10 +210,10 @@ def _train(
         device=context.device,
     )
     if not plan.learning_rate:
-        found = lr_range_test(objective, source, settings, should_stop=context.should_stop)
-        context.curves.extend(range_curves(found))
-        settings = replace(settings, learning_rate=min(_PEAK_OVER_VALLEY * found.suggestion, _HIGHEST_RATE))
-    control = Control(context.should_stop, lambda: context.seconds_left, context.report)
+        tested = lr_range_test(objective, source, settings, should_stop=context.should_stop)
+        context.curves.extend(range_curves(tested))
+        settings = replace(settings, learning_rate=min(_PEAK_OVER_VALLEY * tested.suggestion, _HIGHEST_RATE))
+    control = TrainingControl(context.should_stop, lambda: context.seconds_left, context.report)
     outcome = Trainer(objective, source, settings, control).run()
     if not outcome.best_losses:
         raise TrialStopped("the time ran out before the first epoch was judged")
@@ -312,7 +312,7 @@ class _TableObjective:
         return losses
 
 
-def _record(context: FitContext, outcome: Outcome, settings: Settings, net: int) -> None:
+def _record(context: FitContext, outcome: TrainingOutcome, settings: TrainingSettings, net: int) -> None:
     history = outcome.history
     stride = max(1, -(-len(history.epochs) // _CURVE_POINTS))
     kept = [*range(stride - 1, len(history.epochs), stride)]

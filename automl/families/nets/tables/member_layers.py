@@ -1,4 +1,4 @@
-"""Layers of TabM: many members that share their weights but for cheap scalings, for several nets at once.
+"""Layers of TabM: many members that share their weights except for cheap scalings, for several nets at once.
 
 Gorishniy, Kotelnikov, Babenko 2024, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
 Ensembling" (arXiv 2410.24210). The authors' package ``tabm`` has layers that hold one net only, and imports

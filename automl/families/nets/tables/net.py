@@ -1,6 +1,6 @@
 """A fitted net on a table: from rows to predictions, and to files and back without pickle.
 
-Only the ``table_`` modules of this package know of tables.
+Only the modules of :mod:`automl.families.nets.tables` know of tables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class InputShape:
-    """What the input layer of a net reads, as plain data.
+    """The inputs of a net's first layer, as plain data.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class InputShape:
 
 
 def tensors_of(arrays: NetInput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What a net on a table takes: numbers, dense and codes."""
+    """The input tensors of a net on a table: numbers, dense and codes."""
     import torch
 
     numbers, dense, codes = arrays.numbers, arrays.dense, arrays.codes
@@ -130,7 +130,7 @@ class TableNet:
 
 
 def load_net(folder: Path, build: Callable[[dict[str, Any], InputShape, int], nn.Module]) -> TableNet:
-    """What :meth:`TableNet.save` wrote; ``build(architecture, shape, outputs)`` makes an untrained net."""
+    """The net that :meth:`TableNet.save` wrote; ``build(architecture, shape, outputs)`` makes a new one."""
     from safetensors.torch import load_file
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
