@@ -76,9 +76,9 @@ if TYPE_CHECKING:
         Finished,
         ParamValue,
         Progress,
-        Result,
         Status,
         Ticket,
+        TrialResult,
     )
     from automl.core.typed_values import field_defaults, field_types
     from automl.data.modalities import modalities, refresh_modalities
@@ -137,7 +137,7 @@ _HOMES = {
     "automl.executors.evaluate": "Control evaluate",
     "automl.executors.prepared_cache": "PreparedCache",
     "automl.problem.problem": "Problem",
-    "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Result Status Ticket",
+    "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Status Ticket TrialResult",
     "automl.core.processor_share": "Meter share_of",
     "automl.core.machine": "GIBIBYTE cores",
     # The parts of a kind of data
@@ -245,7 +245,6 @@ __all__ = [
     "RareMerge",
     "RawTarget",
     "RegressionTask",
-    "Result",
     "RoundControl",
     "Saved",
     "Scope",
@@ -267,6 +266,7 @@ __all__ = [
     "Ticket",
     "TreeData",
     "TreeMatrix",
+    "TrialResult",
     "TrialStopped",
     "UsageError",
     "choose_task",

@@ -25,7 +25,7 @@ import numpy as np
 
 from automl.controller.saved_setup import Outset
 from automl.core.errors import StorageError, UsageError
-from automl.core.trial import Candidate, Curve, Result, Status, Trial
+from automl.core.trial import Candidate, Curve, Status, Trial, TrialResult
 from automl.core.whole_files import FULL, write_whole
 
 SEARCHES = "searches"
@@ -308,7 +308,7 @@ def _full(place: Path, reason: str) -> StorageError:
     return StorageError(f"The disk that holds {place} is full ({reason}). Make room, then continue.")
 
 
-def _plain_result(result: Result, pruned_loss: float | None) -> dict[str, Any]:
+def _plain_result(result: TrialResult, pruned_loss: float | None) -> dict[str, Any]:
     return {
         "status": result.status.value,
         "seconds": result.seconds,
@@ -339,7 +339,7 @@ def _kept(folder: Path) -> KeptTrial:
         body = json.loads((folder / _RESULT).read_text(encoding="utf-8"))
         with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             fields = {name: arrays[name] for name in arrays.files if name in _ARRAY_FIELDS}
-        result = Result(
+        result = TrialResult(
             status=Status(body["status"]),
             seconds=body["seconds"],
             share=body.get("share", 1.0),

@@ -13,7 +13,7 @@ from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.pruning import Pruner
 from automl.controller.strategy.scoring import scores_of
 from automl.controller.time_limits import TimeLimits
-from automl.core.trial import Candidate, Finished, Progress, Result, Status, Ticket, Trial
+from automl.core.trial import Candidate, Finished, Progress, Status, Ticket, Trial, TrialResult
 from automl.executors.base import Executor
 from automl.problem.problem import Problem
 
@@ -153,7 +153,7 @@ class Loop:
             trial = self.history.pop(number)
             if not interrupted:
                 ran = now - self._running[number].at if number in self._running else 0.0
-                cut = Result(status=Status.TIMEOUT, seconds=ran, error="the search's time was used up")
+                cut = TrialResult(status=Status.TIMEOUT, seconds=ran, error="the search's time was used up")
                 trial = trial.finished(cut, None)
                 self.folder.keep(trial)
                 self.history[number] = trial

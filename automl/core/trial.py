@@ -104,7 +104,7 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class TrialResult:
     """The outcome of a trial.
 
     Attributes
@@ -172,10 +172,10 @@ class Trial:
 
     number: int
     candidate: Candidate
-    result: Result | None = None
+    result: TrialResult | None = None
     scores: Scores | None = None
 
-    def finished(self, result: Result, scores: Scores | None) -> Trial:
+    def finished(self, result: TrialResult, scores: Scores | None) -> Trial:
         """This trial with its outcome."""
         return replace(self, result=result, scores=scores)
 
@@ -196,7 +196,7 @@ class Finished:
     """A trial came back."""
 
     number: int
-    result: Result
+    result: TrialResult
 
 
 Event = Progress | Finished

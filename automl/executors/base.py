@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from automl.core.trial import Event, Result, Status, Ticket
+from automl.core.trial import Event, Status, Ticket, TrialResult
 from automl.core.whole_files import settle
 
 EXECUTOR_GROUP = "automl.executors"
@@ -50,14 +50,14 @@ class Capacity:
     memory_bytes: int
 
 
-def settled(result: Result) -> Result:
+def settled(result: TrialResult) -> TrialResult:
     """The result once the disk has its models: a reported result must outlive a crash of the machine."""
     if not result.model_folder:
         return result
     try:
         settle(Path(result.model_folder))
     except OSError as error:
-        return Result(status=Status.FAILED, seconds=result.seconds, error=f"OSError: {error}")
+        return TrialResult(status=Status.FAILED, seconds=result.seconds, error=f"OSError: {error}")
     return result
 
 

@@ -30,7 +30,7 @@ from automl.core.processor_share import TrialPace
 from automl.core.sealed import folder_bytes
 from automl.core.table import Table
 from automl.core.tasks import Encoded
-from automl.core.trial import Curve, Progress, Result, Status, Ticket
+from automl.core.trial import Curve, Progress, Status, Ticket, TrialResult
 from automl.data.modalities import modality_of
 from automl.executors.prepared_cache import RepeatCache
 from automl.families import families
@@ -76,8 +76,8 @@ class Control:
     cache: Cache | None = None
 
 
-def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
-    """Fit and judge a candidate on the folds of its ticket. Whatever happens is a :class:`Result`.
+def evaluate(ticket: Ticket, problem: Problem, control: Control) -> TrialResult:
+    """Fit and judge a candidate on the folds of its ticket. Whatever happens is a :class:`TrialResult`.
 
     A fit that returns early at its deadline makes a finished trial; one that has nothing by then is a
     ``timeout``. A request to stop makes it ``pruned``.
@@ -90,11 +90,11 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> Result:
             done = run.result()
         seconds = time.monotonic() - started
         return replace(done, seconds=seconds, peak_bytes=memory.peak_bytes(), share=pace.share())
-    except Exception as error:  # noqa: BLE001 - the one broad except: a model's failure is a Result
+    except Exception as error:  # noqa: BLE001 - the one broad except: a model's failure is a TrialResult
         status, reason = _failure(error, control)
         trace = "" if isinstance(error, TrialStopped) else traceback.format_exc()[-_TRACEBACK_CHARACTERS:]
     shutil.rmtree(Path(ticket.folder) / "model", ignore_errors=True)
-    return Result(
+    return TrialResult(
         status=status,
         seconds=time.monotonic() - started,
         fold_seconds=tuple(fold.seconds for fold in run.finished),
@@ -164,7 +164,7 @@ class _Run:
         self._said: list[str] = []
         self._modality = TABLES
 
-    def result(self) -> Result:
+    def result(self) -> TrialResult:
         """The whole trial; raises what goes wrong."""
         candidate = self.ticket.candidate
         split = self.problem.split_for(candidate.repeat)
@@ -184,7 +184,7 @@ class _Run:
         self._save_member()
         train_rows, train_predictions = self._train_sample()
         frozen = self._frozen_ms()
-        return Result(
+        return TrialResult(
             status=Status.DONE,
             held_out=_in_row_order(self.finished),
             untouched=self._untouched(),

@@ -10,7 +10,7 @@ from typing import Self
 
 from automl.core.machine import cores, device_here
 from automl.core.memory import usable_bytes
-from automl.core.trial import Event, Finished, Result, Status, Ticket
+from automl.core.trial import Event, Finished, Status, Ticket, TrialResult
 from automl.executors.base import Capacity, ExecutorType, settled
 from automl.executors.evaluate import Control, evaluate
 from automl.executors.prepared_cache import PreparedCache
@@ -100,11 +100,11 @@ class InlineExecutor:
     def stop(self, number: int) -> None:
         """Drop the trial if it has not begun."""
         reason = "stopped early: clearly worse than the best of its family"
-        self._drop(number, Result(status=Status.PRUNED, error=reason))
+        self._drop(number, TrialResult(status=Status.PRUNED, error=reason))
 
     def kill(self, number: int) -> None:
         """Drop the trial if it has not begun."""
-        self._drop(number, Result(status=Status.TIMEOUT, error="ended by the search"))
+        self._drop(number, TrialResult(status=Status.TIMEOUT, error="ended by the search"))
 
     def close(self) -> None:
         """Forget the problem."""
@@ -112,7 +112,7 @@ class InlineExecutor:
         self._cache.clear()
         self._problem = None
 
-    def _drop(self, number: int, result: Result) -> None:
+    def _drop(self, number: int, result: TrialResult) -> None:
         if any(ticket.number == number for ticket in self._waiting):
             self._waiting.clear()
             self._events.append(Finished(number, result))

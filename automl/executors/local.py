@@ -19,7 +19,7 @@ from automl.core.errors import AutoMLError
 from automl.core.machine import GIBIBYTE, cores, device_here
 from automl.core.memory import available_bytes, private_bytes, usable_bytes
 from automl.core.processor_share import Meter, share_of
-from automl.core.trial import Event, Finished, Progress, Result, Status, Ticket
+from automl.core.trial import Event, Finished, Progress, Status, Ticket, TrialResult
 from automl.executors.base import Allowance, Capacity, ExecutorType
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
 from automl.executors.worker import Ready, Setup, Stop, Work
@@ -272,14 +272,16 @@ class LocalExecutor:
         if running.peak:
             reason += f", holding {_size(running.peak)}"
         status = Status.OOM if suspect else Status.FAILED
-        result = Result(status=status, seconds=age, peak_bytes=running.peak, error=reason, traceback=words)
+        result = TrialResult(
+            status=status, seconds=age, peak_bytes=running.peak, error=reason, traceback=words
+        )
         self._events.append(Finished(running.ticket.number, result))
 
     def _end(self, slot: _Slot, status: Status, reason: str) -> None:
         """Kill a slot's worker, report its trial, and put another worker in its place."""
         running = slot.running
         assert running is not None
-        result = Result(
+        result = TrialResult(
             status=status,
             seconds=time.monotonic() - running.began,
             peak_bytes=running.peak,

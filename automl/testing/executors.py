@@ -28,11 +28,11 @@ from automl.plugins import (
     ParamValue,
     Problem,
     Progress,
-    Result,
     Split,
     Status,
     Table,
     Ticket,
+    TrialResult,
     choose_task,
     refresh_families,
 )
@@ -201,14 +201,14 @@ def ticket(
     )
 
 
-def _one(executor: Executor, work: Ticket) -> Result:
+def _one(executor: Executor, work: Ticket) -> TrialResult:
     executor.submit(work)
     ends = [event for event in finish(executor) if isinstance(event, Finished)]
     assert [event.number for event in ends] == [work.number], "a ticket must end in one Finished"
     return ends[0].result
 
 
-def _check_done(result: Result) -> None:
+def _check_done(result: TrialResult) -> None:
     assert result.status is Status.DONE, f"a dummy must succeed: {result.error}\n{result.traceback}"
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from automl.core.trial import Result, Trial
+from automl.core.trial import Trial, TrialResult
 from automl.tracker import record
 
 MODEL_FOLDER, PLOTS = "model", "plots"
 
 
-def write_files(folder: Path, trial: Trial, result: Result, drawn: Mapping[str, str]) -> None:
+def write_files(folder: Path, trial: Trial, result: TrialResult, drawn: Mapping[str, str]) -> None:
     """Of a trial, all but its model."""
     (folder / "candidate.json").write_text(pretty(trial.candidate.to_json()), encoding="utf-8")
     if result.held_out is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from automl.core.trial import Result, Trial
+    from automl.core.trial import Trial, TrialResult
     from automl.model.predictor import Predictor
 
 TRAINING = "workflowType=machine_learning"
@@ -122,7 +122,7 @@ def begun_name(search: SearchRecord) -> str:
     return " · ".join(part for part in (search.name, time.strftime("%Y-%m-%d %H:%M"), search.user) if part)
 
 
-def trial_name(trial: Trial, result: Result, metric: str) -> str:
+def trial_name(trial: Trial, result: TrialResult, metric: str) -> str:
     """``#3 lightgbm · accuracy 0.994``, or how it ended."""
     ended = f"{metric} {score_text(trial.scores.validation, 3)}" if trial.scores else result.status.value
     return f"#{trial.number} {trial.candidate.family} · {ended}"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.text import score_text, size_text, without_password
-from automl.core.trial import Candidate, Curve, Result, Scores, Status, Trial
+from automl.core.trial import Candidate, Curve, Scores, Status, Trial, TrialResult
 from automl.tracker.tags import CANDIDATE, COLOUR, COLUMN_NAMES, COLUMNS, DATA, KEY, NOTE, SPLIT, TEST_DIGEST
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def column_tags(columns: Collection[str]) -> dict[str, str]:
     return {**tags, COLUMN_NAMES: listed} if len(listed) <= _LIMITS["tag"] else tags
 
 
-def trial_tags(trial: Trial, result: Result, search: SearchRecord, version: str) -> dict[str, str]:
+def trial_tags(trial: Trial, result: TrialResult, search: SearchRecord, version: str) -> dict[str, str]:
     """Tags of a trial's run, with everything that the leaderboard needs and no metric holds."""
     candidate = trial.candidate
     tags = {
@@ -248,7 +248,7 @@ def trial_params(candidate: Candidate) -> dict[str, str]:
     }
 
 
-def trial_metrics(result: Result, scores: Scores | None, metric: str) -> dict[str, float]:
+def trial_metrics(result: TrialResult, scores: Scores | None, metric: str) -> dict[str, float]:
     """The numbers of a trial by metric name; those that are not finite are left out."""
     values: dict[str, float] = {"seconds": result.seconds, "peak_bytes": float(result.peak_bytes)}
     if result.status is Status.DONE:
@@ -307,7 +307,7 @@ def plain_params(configuration: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def leaderboard_row(trial: Trial, result: Result, run_id: str) -> LeaderboardRow:
+def leaderboard_row(trial: Trial, result: TrialResult, run_id: str) -> LeaderboardRow:
     """The row of a finished trial."""
     done = result.status is Status.DONE
     return LeaderboardRow(
@@ -331,7 +331,7 @@ def best_first(rows: Iterable[LeaderboardRow], greater_is_better: bool) -> list[
     return sorted(rows, key=lambda row: (row.validation is None, sign * (row.validation or 0.0), row.trial))
 
 
-def trial_note(trial: Trial, result: Result, metric: str) -> str:
+def trial_note(trial: Trial, result: TrialResult, metric: str) -> str:
     """A trial in one or two sentences of markdown."""
     candidate = trial.candidate
     head = f"**{as_markdown(candidate.family)}**, trial {trial.number} ({candidate.origin})"

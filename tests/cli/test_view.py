@@ -23,7 +23,7 @@ from automl.cli.live_picture import HEAD, Running, Snapshot, picture
 from automl.cli.live_view import LiveView
 from automl.cli.view import PlainView, View
 from automl.core.errors import StorageError
-from automl.core.trial import Candidate, Progress, Result, Scores, Status, Trial
+from automl.core.trial import Candidate, Progress, Scores, Status, Trial, TrialResult
 
 _SEARCH = ("search", "wine.csv", "--target", "class", "--families", "linear", "--seed", "3")
 
@@ -32,7 +32,9 @@ def shot(trials: int = 20, running: int = 2, **given: object) -> Snapshot:
     ended = []
     for number in range(trials):
         failed = number == 11
-        result = Result(status=Status.FAILED if failed else Status.DONE, seconds=1.5, error="[bold]no[/]")
+        result = TrialResult(
+            status=Status.FAILED if failed else Status.DONE, seconds=1.5, error="[bold]no[/]"
+        )
         scores = None if failed else Scores(0.9 + number / 1000, 0.004, ())
         ended.append(
             Trial(number, Candidate(family="[red]x" if number == 3 else "catboost")).finished(result, scores)
@@ -83,7 +85,7 @@ def test_the_picture_fits_the_terminal_and_says_everything(width):
 def test_long_names_push_no_figure_off_the_screen(width):
     ended = [
         Trial(n, Candidate(family="my_own_gradient_boosted_family_with_a_name")).finished(
-            Result(status=Status.DONE, seconds=1.5), Scores(0.91, 0.004, ())
+            TrialResult(status=Status.DONE, seconds=1.5), Scores(0.91, 0.004, ())
         )
         for n in (17, 18)
     ]
@@ -211,7 +213,7 @@ def test_off_a_terminal_a_line_every_ten_seconds_says_how_far_the_search_is(monk
         if second == 12:
             trial = Trial(0, Candidate(family="lightgbm"))
             view.finished(
-                trial.finished(Result(status=Status.DONE, seconds=9.0), Scores(0.971, 0.01, ())), None
+                trial.finished(TrialResult(status=Status.DONE, seconds=9.0), Scores(0.971, 0.01, ())), None
             )
     lines = [line for line in stream.getvalue().splitlines() if "·" in line]
     assert lines == [
@@ -226,7 +228,7 @@ def test_a_line_tells_the_score_of_a_trial_from_that_of_an_ensemble():
     for number, (score, ensemble) in enumerate([(0.9, None), (0.8, 0.95), (0.97, 0.96)]):
         trial = Trial(number, Candidate(family="linear"))
         view.finished(
-            trial.finished(Result(status=Status.DONE, seconds=1.0), Scores(score, 0.01, ())), ensemble
+            trial.finished(TrialResult(status=Status.DONE, seconds=1.0), Scores(score, 0.01, ())), ensemble
         )
     marks = [re.search(r"(best|ensemble) [\d.]+$", line.rstrip()) for line in stream.getvalue().splitlines()]
     assert [mark.group() for mark in marks if mark] == ["best 0.9", "ensemble 0.95", "best 0.97"]

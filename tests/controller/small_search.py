@@ -20,7 +20,7 @@ from automl.core.clock import Clock
 from automl.core.family import Scope
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
-from automl.core.trial import Candidate, Result, Status, Trial
+from automl.core.trial import Candidate, Status, Trial, TrialResult
 from automl.families import families
 from automl.problem.fold_rules import SplitPlan, make_split
 from automl.problem.problem import Problem
@@ -72,6 +72,8 @@ def done(number: int, candidate: Candidate, *, error: float = 0.1, seconds: floa
     """A trial that came back with predictions that are off by about ``error``."""
     noise = np.random.default_rng(number).normal(scale=error, size=len(TARGET))
     trial = Trial(
-        number, candidate, Result(status=Status.DONE, seconds=seconds, held_out=(TARGET + noise)[:, None])
+        number,
+        candidate,
+        TrialResult(status=Status.DONE, seconds=seconds, held_out=(TARGET + noise)[:, None]),
     )
     return trial.finished(trial.result, scores_of(trial, PROBLEM)) if trial.result else trial

@@ -12,7 +12,7 @@ from automl.controller.strategy.champion import choose_champion
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.metrics import METRICS
-from automl.core.trial import Candidate, Result, Scores, Status, Trial
+from automl.core.trial import Candidate, Scores, Status, Trial, TrialResult
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.fold_rules import SplitPlan, make_split
 from automl.problem.problem import Problem
@@ -39,7 +39,7 @@ def chosen(
     builder, trials = EnsembleBuilder(TASK.metric, target), {}
     for number, (scale, milliseconds) in errors.items():
         held_out = (target + common + generator.normal(scale=scale, size=ROWS))[:, None].astype(np.float32)
-        result = Result(
+        result = TrialResult(
             status=Status.DONE,
             held_out=held_out,
             fold_seconds=(1.0,) * 5,
@@ -85,7 +85,7 @@ def test_of_a_label_metric_the_leader_of_the_leaderboard_is_not_given_up_for_bet
         held_out = np.where(target == 1, of_truth, 1 - of_truth)
         held_out = np.column_stack([1 - held_out, held_out])
         score = task.metric.score(target, held_out)
-        result = Result(status=Status.DONE, held_out=held_out, fold_seconds=(1.0,) * 5, model_bytes=1000)
+        result = TrialResult(status=Status.DONE, held_out=held_out, fold_seconds=(1.0,) * 5, model_bytes=1000)
         trials[number] = Trial(
             number, Candidate(family="linear", params={}, seed=0), result, Scores(score, 0.01, (score,) * 5)
         )

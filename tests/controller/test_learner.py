@@ -6,7 +6,7 @@ import pytest
 from small_search import done, proposals
 
 from automl.controller.strategy.learner import LAG, Learner
-from automl.core.trial import Candidate, Result, Status, Trial
+from automl.core.trial import Candidate, Status, Trial, TrialResult
 from automl.executors.evaluate import PREPARE_SECONDS
 
 LINEAR = Candidate(family="linear")
@@ -48,7 +48,7 @@ def test_a_pruned_trial_teaches_its_study_what_it_would_have_lost() -> None:
     suggestion = lessons.optimizer.ask("linear", number=0, seed=0)
     assert suggestion is not None
     lessons.suggested(0, suggestion)
-    lessons.hold(Trial(0, suggestion.candidate, Result(status=Status.PRUNED, seconds=3.0)))
+    lessons.hold(Trial(0, suggestion.candidate, TrialResult(status=Status.PRUNED, seconds=3.0)))
     lessons.learn(0)
     assert [trial.value for trial in lessons.optimizer._studies["linear"].trials] == [7.5]
     assert not lessons.times.knows("linear")
@@ -68,6 +68,6 @@ def test_the_time_model_learns_what_is_a_trials_own(
     status: Status, foreseen: bool, learnt: list[float]
 ) -> None:
     lessons = learner(foreseen=foreseen)
-    lessons.hold(Trial(0, LINEAR, Result(status=status, seconds=5.0, facts={PREPARE_SECONDS: 2.0})))
+    lessons.hold(Trial(0, LINEAR, TrialResult(status=status, seconds=5.0, facts={PREPARE_SECONDS: 2.0})))
     lessons.learn(0)
     assert lessons.times._seconds["linear"] == learnt

@@ -16,7 +16,7 @@ import pytest
 import automl
 from automl.cli.examples import write_example
 from automl.controller.notebook_view import UPDATE_SECONDS, NotebookView
-from automl.core.trial import Candidate, Progress, Result, Scores, Status, Trial
+from automl.core.trial import Candidate, Progress, Scores, Status, Trial, TrialResult
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Closed(HTMLParser):
 
 def ended(number: int, score: float, family: str = "linear") -> Trial:
     return Trial(number, Candidate(family=family)).finished(
-        Result(status=Status.DONE, seconds=1.0), Scores(score, 0.01, (score,))
+        TrialResult(status=Status.DONE, seconds=1.0), Scores(score, 0.01, (score,))
     )
 
 

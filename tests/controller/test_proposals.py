@@ -5,7 +5,7 @@ from __future__ import annotations
 from small_search import done, proposals
 
 from automl.controller.strategy.retry import ORIGIN
-from automl.core.trial import Candidate, Result, Status, Trial
+from automl.core.trial import Candidate, Status, Trial, TrialResult
 
 
 def test_so_many_trials_as_were_asked_for_are_proposed() -> None:
@@ -22,7 +22,7 @@ def test_a_retry_goes_first_and_counts_as_a_trial() -> None:
     asked = proposals(trials=2)
     failed = Candidate(family="lightgbm", params={"num_leaves": 200})
     for number in range(2):
-        asked.retries.consider(Trial(number, failed, Result(status=Status.OOM)))
+        asked.retries.consider(Trial(number, failed, TrialResult(status=Status.OOM)))
     candidate = asked.next(1, {})
     assert candidate is not None
     assert candidate.origin == ORIGIN

@@ -22,7 +22,7 @@ from automl.controller.strategy.optimizer import Optimizer
 from automl.controller.strategy.space_files import copy_space
 from automl.controller.watchers import NOBODY
 from automl.core.errors import DataError, SearchInterrupted, SpaceError, StorageError, UsageError
-from automl.core.trial import Candidate, Curve, Result, Status, Trial
+from automl.core.trial import Candidate, Curve, Status, Trial, TrialResult
 from automl.problem.preparation import prepare
 from automl.problem.settings import Settings
 
@@ -304,7 +304,7 @@ def test_results_come_back_as_they_were_kept(table: Path) -> None:
     search(table, watcher=Interrupting(1))
     (folder,) = unfinished_folders(table.parent / "mlruns")
     generator = np.random.default_rng(0)
-    result = Result(
+    result = TrialResult(
         status=Status.DONE,
         seconds=1.25,
         held_out=generator.random((20, 3), dtype=np.float32),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from automl.controller.strategy.retry import ORIGIN, Retries
 from automl.controller.strategy.space_files import load_space
-from automl.core.trial import Candidate, Result, Status, Trial
+from automl.core.trial import Candidate, Status, Trial, TrialResult
 from automl.families import families
 
 SPACES = {"lightgbm": load_space("lightgbm", families()["lightgbm"].params).for_task("binary", 5000)}
@@ -12,7 +12,7 @@ LEAVES = Candidate(family="lightgbm", params={"num_leaves": 200}, seed=7)
 
 
 def ended(candidate: Candidate, status: Status, number: int = 0) -> Trial:
-    return Trial(number, candidate, Result(status=status))
+    return Trial(number, candidate, TrialResult(status=status))
 
 
 def test_a_trial_out_of_memory_is_tried_again_smaller_and_no_third_time() -> None:

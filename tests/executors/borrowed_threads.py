@@ -24,9 +24,9 @@ from automl.plugins import (
     ExecutorType,
     Finished,
     Problem,
-    Result,
     Status,
     Ticket,
+    TrialResult,
     UsageError,
     evaluate,
     settled,
@@ -114,7 +114,7 @@ class Threads:
 
     def kill(self, number: int) -> None:
         self.stop(number)
-        self._events.put(Finished(number, Result(status=Status.TIMEOUT, error="ended by the search")))
+        self._events.put(Finished(number, TrialResult(status=Status.TIMEOUT, error="ended by the search")))
 
     def close(self) -> None:
         for stop in self._stops.values():

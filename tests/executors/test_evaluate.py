@@ -15,13 +15,13 @@ from automl.core.folds import Fold, Split
 from automl.core.sealed import folder_bytes
 from automl.core.table import Features, Table
 from automl.core.task_choice import choose_task
-from automl.core.trial import Candidate, Progress, Result, Status, Ticket
+from automl.core.trial import Candidate, Progress, Status, Ticket, TrialResult
 from automl.executors.evaluate import Control, evaluate
 from automl.executors.prepared_cache import PreparedCache
 from automl.problem.problem import Problem
 from automl.testing.executors import misbehaving_family, small_problem, ticket
 
-Run = Callable[..., Result]
+Run = Callable[..., TrialResult]
 
 
 @pytest.fixture

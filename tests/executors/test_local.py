@@ -13,7 +13,7 @@ import psutil
 import pytest
 from processes import still_running
 
-from automl.core.trial import Finished, Progress, Result, Status
+from automl.core.trial import Finished, Progress, Status, TrialResult
 from automl.executors.launch import SpawnLauncher
 from automl.executors.local import LocalExecutor
 from automl.testing.executors import check_executor, finish, misbehaving_family, small_problem, ticket
@@ -40,7 +40,7 @@ def quick(workers: int, **given: Any) -> LocalExecutor:
     return executor
 
 
-def only_result(executor: LocalExecutor) -> Result:
+def only_result(executor: LocalExecutor) -> TrialResult:
     (end,) = (event for event in finish(executor) if isinstance(event, Finished))
     return end.result
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 
-from automl.core.trial import Candidate, Curve, Result, Scores, Status
+from automl.core.trial import Candidate, Curve, Scores, Status, TrialResult
 from automl.tracker import record
 from automl.tracker.notes import LONGEST, board_views, leaderboard_note, with_plots
 from automl.tracker.record import LeaderboardRow, SearchIds
@@ -25,7 +25,7 @@ def test_a_fold_that_stopped_early_has_no_say_later() -> None:
 
 
 def test_values_that_are_not_finite_are_left_out() -> None:
-    result = Result(status=Status.DONE, seconds=1.0, facts={"worst": math.inf, "best": 2.0})
+    result = TrialResult(status=Status.DONE, seconds=1.0, facts={"worst": math.inf, "best": 2.0})
     metrics = record.trial_metrics(result, Scores(math.nan, 0.1, (1.0, 2.0)), "rmse")
     assert "worst" not in metrics
     assert "val_rmse" not in metrics

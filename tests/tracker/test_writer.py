@@ -21,7 +21,7 @@ from searched import copied, loaded_by_mlflow, write_search
 from automl.controller.watchers import NOBODY, Recording
 from automl.core.clock import Clock
 from automl.core.errors import StorageError
-from automl.core.trial import Result, Status, Trial
+from automl.core.trial import Status, Trial, TrialResult
 from automl.model.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
 from automl.tracker import library as history
@@ -486,7 +486,7 @@ def test_attached_files_and_folders_lie_with_the_search(finished_trials: Any, tm
 
 
 def test_a_trial_without_scores_or_model_is_written(finished_trials: Any, tmp_path: Path) -> None:
-    timeout = Result(status=Status.TIMEOUT, seconds=12.0, error="no model within the time limit")
+    timeout = TrialResult(status=Status.TIMEOUT, seconds=12.0, error="no model within the time limit")
     with Tracker(open_store(None, tmp_path / "mlruns")) as tracker:
         tracker.begin_search(finished_trials.record())
         tracker.finish_trial(Trial(9, finished_trials.trials[1].candidate).finished(timeout, None))

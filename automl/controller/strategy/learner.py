@@ -11,7 +11,7 @@ from automl.controller.strategy.allocator import Allocator
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.optimizer import Optimizer, Suggestion
 from automl.controller.strategy.trial_times import TimeModel
-from automl.core.trial import Candidate, Result, Status, Trial
+from automl.core.trial import Candidate, Status, Trial, TrialResult
 from automl.executors.evaluate import PREPARE_SECONDS
 
 LAG = 4
@@ -87,7 +87,7 @@ class Learner:
             finite_loss = loss if loss is not None and np.isfinite(loss) else None
             self.optimizer.tell(suggestion, finite_loss, result.facts)
 
-    def _learn_time(self, family: str, result: Result) -> None:
+    def _learn_time(self, family: str, result: TrialResult) -> None:
         foreseen = self.foresees(family)
         if result.status is Status.DONE or (result.status is Status.TIMEOUT and not foreseen):
             # Time spent on what others share is not a trial's own, and is foreseen by other means.

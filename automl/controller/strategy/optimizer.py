@@ -227,8 +227,8 @@ class Optimizer:
         loss:
             Less is better; None when there is none.
         facts:
-            What the trial found (:attr:`automl.core.trial.Result.facts`). A parameter that a portfolio entry
-            left to be measured, as a learning rate of 0, is learnt with the value that was used.
+            Measurements of the trial (:attr:`automl.core.trial.TrialResult.facts`). A parameter that a
+            portfolio entry left to be measured, such as a rate of 0, is learnt with the value that was used.
         """
         import optuna
 

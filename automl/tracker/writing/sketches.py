@@ -13,7 +13,7 @@ import numpy.typing as npt
 from automl.core.predictions import Answer
 from automl.core.tasks import Task
 from automl.core.text import label_text
-from automl.core.trial import TESTED_LOSS, TESTED_RATE, Curve, Result, Trial
+from automl.core.trial import TESTED_LOSS, TESTED_RATE, Curve, Trial, TrialResult
 from automl.tracker.record import curve_kind
 
 MOST_CLASSES = 12
@@ -26,7 +26,7 @@ Array = npt.NDArray[np.floating]
 
 
 def sketches(
-    trial: Trial, result: Result, task: Task, truth: npt.NDArray[np.generic] | None
+    trial: Trial, result: TrialResult, task: Task, truth: npt.NDArray[np.generic] | None
 ) -> dict[str, str]:
     """The plots of a trial by file name: of its held-out predictions, and of up to three kinds of curves."""
     drawn: dict[str, str] = {}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 from automl.core.errors import StorageError
-from automl.core.trial import Result, Status, Trial
+from automl.core.trial import Status, Trial, TrialResult
 from automl.core.version import __version__
 from automl.tracker import record
 from automl.tracker.files import MODEL_FOLDER, PLOTS, write_files
@@ -100,7 +100,9 @@ class TrialRuns:
         self.rows.append(record.leaderboard_row(trial, result, run_id))
         return run_id
 
-    def _complete(self, trial: Trial, result: Result, class_weights: tuple[float, ...], ended: int) -> str:
+    def _complete(
+        self, trial: Trial, result: TrialResult, class_weights: tuple[float, ...], ended: int
+    ) -> str:
         """Write a run from its beginning, or to the end of one that was begun."""
         drawn = sketches(trial, result, self._search.task, self._search.truth)
         plots, wanted = [f"{PLOTS}/{name}" for name in drawn], self._run_id(trial.number)
@@ -122,7 +124,7 @@ class TrialRuns:
         self._known[trial.number] = KnownRun(run_id, ended=True)
         return run_id
 
-    def _finished(self, trial: Trial, result: Result, ended: int) -> FinishedRun:
+    def _finished(self, trial: Trial, result: TrialResult, ended: int) -> FinishedRun:
         """The run as it is to be on record."""
         search, metric = self._search, self._search.task.metric.name
         metrics = record.trial_metrics(result, trial.scores, metric)
