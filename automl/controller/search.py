@@ -42,7 +42,7 @@ from automl.tracker import (
     locate_store,
     open_store,
 )
-from automl.tracker.names import Subject, name_for
+from automl.tracker.names import SearchedTable, name_for
 from automl.tracker.record import folder_name
 
 _BUSY = 0.6
@@ -141,7 +141,7 @@ class RunningSearch:
         """Search under a name that no other data has; where that is not the file's, a note says so."""
         if self.resumed is not None:
             return prepared
-        subject = Subject.of(prepared.layout, prepared.task.name, prepared.digest)
+        subject = SearchedTable.of(prepared.layout, prepared.task.name, prepared.digest)
         name, note = name_for(location, self.settings.name, subject, given=self.settings.name_given)
         self.settings = replace(self.settings, name=name)
         return prepared.noted(note) if note else prepared

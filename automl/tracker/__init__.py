@@ -1,4 +1,4 @@
-"""What happened, on record: the only home of MLflow. Importing this package loads none of it, nor pandas."""
+"""The record of searches, the only user of MLflow. Importing this package loads neither it nor pandas."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Names are imported when they are first used: reading a record needs nothing of what writes one."""
+    """Import a name when it is first used: reading a record does not load what writes one."""
     if name not in _HOMES:
         raise AttributeError(f"module 'automl.tracker' has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The files of a run, as they are laid into its folder of artifacts."""
+"""The files of a run in its artifact folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODEL_FOLDER, PLOTS = "model", "plots"
 
 
 def write_files(folder: Path, trial: Trial, result: TrialResult, drawn: Mapping[str, str]) -> None:
-    """Of a trial, all but its model."""
+    """Write the files of a trial except for its model."""
     (folder / "candidate.json").write_text(pretty(trial.candidate.to_json()), encoding="utf-8")
     if result.held_out is not None:
         np.save(folder / "held_out.npy", result.held_out)
@@ -30,7 +30,7 @@ def write_files(folder: Path, trial: Trial, result: TrialResult, drawn: Mapping[
 
 
 def place(target: Path, content: bytes | str | Path) -> None:
-    """Text, bytes, or a copy of a file or a folder."""
+    """Write text, bytes, or a copy of a file or a folder."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, Path):
         if content.is_dir():

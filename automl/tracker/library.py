@@ -1,4 +1,4 @@
-"""What was searched before: load a model, compare trials, describe them, open them in MLflow's pages."""
+"""Functions on earlier searches: load a model, list trials, describe them, open them in MLflow's pages."""
 
 from __future__ import annotations
 
@@ -71,23 +71,23 @@ def load(
     Raises
     ------
     UsageError
-        When there is nothing of this name, or it has no model.
+        If there is nothing of this name, or it has no model.
     ModelFileError
-        When the model's files were changed or damaged; none of them was opened.
+        If the model's files were changed or damaged; none of them was opened.
     """
     return load_described(name, tracking_uri=tracking_uri, store=store).predictor
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model, and what whoever uses it should know.
+    """A model with a description for its user.
 
     Attributes
     ----------
     words:
-        Which one it is: version, search or trial, score.
+        Its description: version, search or trial, score.
     remark:
-        A sentence where no search has the name any more that it was loaded by; else empty.
+        A sentence if no search has the name any more that it was loaded by; else empty.
     """
 
     predictor: Predictor
@@ -108,7 +108,7 @@ def load_described(
     text = os.fspath(name)
     is_place = folder.is_dir() and (os.sep in text or folder.is_absolute())
     if (folder / MANIFEST).is_file() or is_place:
-        predictor = Predictor.load(folder)  # raises, saying what the folder lacks
+        predictor = Predictor.load(folder)  # raises with what the folder lacks
         return LoadedModel(predictor, f"the model in {text}")
     record = _record(tracking_uri, store)
     run = run_of_id(record, text)
@@ -128,7 +128,7 @@ def load_described(
 def _orphaned(name: str) -> str:
     return (
         f"The search {name!r} is no longer on record (it was deleted in MLflow, or renamed); its registered "
-        "model remains, and predicts."
+        "model remains and can predict."
     )
 
 
@@ -144,8 +144,8 @@ def leaderboard_rows(
     Parameters
     ----------
     sort:
-        ``score`` (best first), ``latency``, ``size``, ``time`` (least first) or ``trial``; what has no such
-        value comes last.
+        ``score`` (best first), ``latency``, ``size``, ``time`` (least first) or ``trial``; rows without such
+        a value come last.
     """
     check_order(sort)
     record = _record(tracking_uri, store)
@@ -159,7 +159,7 @@ def read_leaderboard(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> Leaderboard:
-    """The same with the result that the search delivered, and which model is the champion of its name."""
+    """The leaderboard with the result that the search delivered and the champion of its name."""
     check_order(sort)
     record = _record(tracking_uri, store)
     search = record.describe_search(resolve_search(record, name))
@@ -183,9 +183,9 @@ def leaderboard(
     """The leaderboard as a DataFrame: the search's result, then one row per trial.
 
     ``weight`` is a trial's share in the result, in hundredths that add up to 1; the result's own ``trial`` is
-    missing. ``is_champion`` marks what predictions by name use: the result, whose ``state`` is then
-    ``champion`` and else ``result``, or a trial that was promoted; no row where that is of another search.
-    Printed, it shows the short columns, and of ``run_id`` what every command needs.
+    missing. ``is_champion`` marks the model that predictions by name use: the result, whose ``state`` is then
+    ``champion`` (else ``result``), or a promoted trial; no row if it comes from another search. Printed, it
+    shows the short columns, and ``run_id`` cut to the part that every command needs.
     """
     return read_leaderboard(name, sort=sort, tracking_uri=tracking_uri, store=store).frame()
 
@@ -197,7 +197,7 @@ def promote(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> str:
-    """Make a run's model the champion of a search: what :func:`load` and predictions by name use.
+    """Make a run's model the champion of a search, which :func:`load` and predictions by name use.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def promote(
     Raises
     ------
     UsageError
-        When the run is of another search, or has no model.
+        If the run is of another search, or has no model.
     """
     from automl.tracker.models.champion_page import promote as give_alias
 
@@ -223,7 +223,7 @@ def promote(
 def searches(
     *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> list[SearchDescription]:
-    """All searches on record (of each name the latest), the latest first; without their trials."""
+    """The latest search of each name, the latest first, without trials."""
     record = _record(tracking_uri, store)
     return [record.describe_search(run, trials=False) for run in record.latest_search_runs()]
 
@@ -231,7 +231,7 @@ def searches(
 def describe(
     name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> SearchDescription | TrialDescription:
-    """Everything on record about a search (its name or run id) or a trial (its run id)."""
+    """The full record of a search (by name or run id) or of a trial (by run id)."""
     record = _record(tracking_uri, store)
     run = resolve_run(record, name)
     return record.describe_trial(run) if record.is_trial(run) else record.describe_search(run)
@@ -244,11 +244,11 @@ class UiServer:
     Attributes
     ----------
     address:
-        Of the start page.
+        Address of the start page.
     page:
-        Of the search, or the start page.
+        Address of the search's page, or of the start page.
     command, environment:
-        Start the server; empty where a tracking server has the pages already.
+        The command that starts the server; empty if a tracking server has the pages already.
     """
 
     address: str
@@ -257,7 +257,7 @@ class UiServer:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> int:
-        """Serve until Ctrl-C or a termination signal; no process stays behind. Returns an exit code."""
+        """Serve until Ctrl-C or a termination signal; leave no process behind. Returns an exit code."""
         if not self.command:
             return 0
         in_main_thread = threading.current_thread() is threading.main_thread()
@@ -282,18 +282,18 @@ def ui_server(
     store: str | os.PathLike[str] = DEFAULT_ROOT,
     port: int = 5000,
 ) -> UiServer:
-    """How to show the record in the browser, on ``port`` or the next free one.
+    """A server that shows the record in the browser, on ``port`` or the next free one.
 
     Raises
     ------
     UsageError
-        When no port is free, or nothing is on record.
+        If no port is free, or nothing was recorded.
     """
     location = locate_store(tracking_uri, store)
     record = _record(tracking_uri, store)
     if name or location.artifacts is None:
         run = record.search_run(name) if name else None
-    else:  # the latest search is a better beginning than a list of experiments
+    else:  # the latest search is a better start than a list of experiments
         run = next(iter(record.latest_search_runs()), None)
     path = "/"
     if run is not None:
@@ -304,9 +304,9 @@ def ui_server(
     record.bring_up_to_date()
     chosen = _free_port(port)
     address = f"http://{_HOST}:{chosen}"
-    # In the environment: a database's password is not for the list of processes.
+    # In the environment: a database's password must not appear in the list of processes.
     environment = {**_UI_ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": location.uri}
-    # Where uvicorn looks for modules first: the working directory otherwise, also with PYTHONSAFEPATH.
+    # uvicorn looks for modules here first; by default in the working directory, even with PYTHONSAFEPATH.
     environment["UVICORN_APP_DIR"] = str(location.root)
     return UiServer(address, address + path, _ui_command(location, chosen), environment)
 
@@ -324,7 +324,7 @@ def serve_ui(
     Returns
     -------
     int
-        The server's exit code; 0 after Ctrl-C, and at once where a tracking server has the pages.
+        The server's exit code; 0 after Ctrl-C, and immediately if a tracking server has the pages.
     """
     server = ui_server(name, tracking_uri=tracking_uri, store=store, port=port)
     announce(server)
@@ -335,7 +335,7 @@ _UI_ENVIRONMENT = {
     # One worker and no job runner: 0.4 GB of memory instead of 1.6.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # A file of the working directory, such as random.py, is not to stand for a library in the server.
+    # A file of the working directory, such as random.py, must not replace a library in the server.
     "PYTHONSAFEPATH": "1",
 }
 
@@ -353,17 +353,17 @@ def _record(tracking_uri: str | None, store: str | os.PathLike[str]) -> Record:
 
 
 def _free_port(wanted: int) -> int:
-    """The port, or the next free one."""
+    """The wanted port, or the next free one."""
     for port in range(wanted, min(wanted + _PORTS, 65536)):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-            if os.name != "nt":  # where it would let two servers share a port
+            if os.name != "nt":  # Windows would let two servers share a port
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((_HOST, port))
             except OSError:
                 continue
             return port
-    raise UsageError(f"No port from {wanted} on can be used. Choose one between 1024 and 65535 with --port.")
+    raise UsageError(f"No port from {wanted} on is free. Choose one between 1024 and 65535 with --port.")
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -371,7 +371,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server with the workers that it started."""
+    """Stop the server and the workers that it started."""
     import psutil
 
     try:

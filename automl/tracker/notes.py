@@ -1,4 +1,4 @@
-"""What stands on MLflow's pages of a search, as Markdown: its result, how to use it, links to every trial."""
+"""The texts of a search on MLflow's pages, as Markdown: its result, how to use it, links to every trial."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from automl.model.predictor import Predictor
 
 TRAINING = "workflowType=machine_learning"
-"""What makes MLflow's pages those of model training, not of language-model agents."""
+"""Makes MLflow show the pages of model training, not those of language-model agents."""
 _VIEW, _CHARTS, _SEARCHES = "mlflow.sharedViewState.", "-charts", "searches"
 _GAP = "&emsp;"
-LONGEST = 7_900  # a tag's length, with room
+LONGEST = 7_900  # a little less than the longest tag
 
 
 def search_note(
@@ -56,14 +56,14 @@ def search_note(
 
 
 def dated(sentence: str) -> str:
-    """Who is the champion, with the day of which that is true."""
+    """A sentence about the champion, with the day on which it is true."""
     return f"As of {time.strftime('%Y-%m-%d')}: {sentence}" if sentence else ""
 
 
 def note_champion(client: MlflowClient, run_id: str, sentence: str) -> None:
-    """Say on a run who is the champion now: as its tag, and in its description instead of what stood there.
+    """Write the current champion on a run: in its tag, and in its description instead of the earlier text.
 
-    A run that was deleted, or is not on record, is left as it is.
+    A run that was deleted, or does not exist, is left unchanged.
     """
     from mlflow.exceptions import MlflowException
 
@@ -76,9 +76,9 @@ def note_champion(client: MlflowClient, run_id: str, sentence: str) -> None:
     if run.info.lifecycle_stage == "deleted":
         return
     before, note = run.data.tags.get(CHAMPION, ""), run.data.tags.get(NOTE, "")
-    said, now = _with_code(before), _with_code(sentence)
-    if said and said in note:
-        note = note.replace(said, now)
+    old, now = _with_code(before), _with_code(sentence)
+    if old and old in note:
+        note = note.replace(old, now)
     else:
         first, gap, rest = note.partition("\n\n")
         note = f"{first}\n\n{now}{gap}{rest}"
@@ -89,16 +89,16 @@ def note_champion(client: MlflowClient, run_id: str, sentence: str) -> None:
 def note_successor(
     client: MlflowClient, name: str, version: str, before: ModelVersion | None, by: str
 ) -> None:
-    """Say on the run of the version that had the alias before who has it now; ``by`` as in ``by anna``."""
+    """Write the new champion on the run of the version that had the alias before; ``by``: `` by anna``."""
     if before is not None and before.run_id and str(before.version) != version:
-        words = f"Version {version} of {name!r} is the champion{by}; version {before.version} was it before."
+        words = f"Version {version} of {name!r} is the champion{by}; before, it was version {before.version}."
         note_champion(client, before.run_id, dated(words))
 
 
 def with_champion(note: str, name: str, version: str) -> str:
     """An experiment's page with another champion."""
-    said = re.compile(r"The champion is \[[^\]]*\]\([^)]*\), version \d+\.")
-    return said.sub(lambda _: _champion_words(name, version), note)
+    pattern = re.compile(r"The champion is \[[^\]]*\]\([^)]*\), version \d+\.")
+    return pattern.sub(lambda _: _champion_words(name, version), note)
 
 
 def _champion_words(name: str, version: str) -> str:
@@ -106,7 +106,7 @@ def _champion_words(name: str, version: str) -> str:
 
 
 def score_words(search: SearchRecord, summary: SearchSummary) -> str:
-    """``accuracy 0.994``: the score on untouched rows where there are some, else on held-out ones."""
+    """``accuracy 0.994``: the score on untouched rows if there are any, else on held-out rows."""
     body, metric = summary.body, search.task.metric.name
     value = (body.get("test") or {}).get("value", (body.get("best") or {}).get("validation"))
     return "" if value is None else f"{metric} {score_text(value, 3)}"
@@ -118,18 +118,18 @@ def run_name(search: SearchRecord, summary: SearchSummary) -> str:
 
 
 def begun_name(search: SearchRecord) -> str:
-    """The same before there is a score."""
+    """``wine · 2026-11-30 14:05 · anna``, before there is a score."""
     return " · ".join(part for part in (search.name, time.strftime("%Y-%m-%d %H:%M"), search.user) if part)
 
 
 def trial_name(trial: Trial, result: TrialResult, metric: str) -> str:
-    """``#3 lightgbm · accuracy 0.994``, or how it ended."""
+    """``#3 lightgbm · accuracy 0.994``, or the state in which it ended."""
     ended = f"{metric} {score_text(trial.scores.validation, 3)}" if trial.scores else result.status.value
     return f"#{trial.number} {trial.candidate.family} · {ended}"
 
 
 def result_tags(search: SearchRecord, summary: SearchSummary) -> dict[str, str]:
-    """What a list of searches shows as columns: the score, the champion's families, the budget."""
+    """The columns of a list of searches: the score, the champion's families, the budget."""
     members = (summary.body.get("best") or {}).get("members", ())
     tags = {
         "automl.score": score_words(search, summary),
@@ -147,7 +147,7 @@ def budget_words(configuration: Mapping[str, Any]) -> str:
 
 
 def version_line(search: SearchRecord, summary: SearchSummary, champion: Predictor) -> str:
-    """A version of the registered model in one line: its score, what it is made of, whose search it is."""
+    """A version of the registered model in one line: its score, families, date and user."""
     on = "untouched rows" if summary.body.get("test") else "held-out rows"
     score = score_words(search, summary)
     families = ", ".join(dict.fromkeys(member.family for member in champion.members))
@@ -157,7 +157,7 @@ def version_line(search: SearchRecord, summary: SearchSummary, champion: Predict
 
 
 def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds) -> str:
-    """The page of all searches of a name: where the latest one and its champion are."""
+    """The page of all searches of a name, with links to the latest search and to the champion."""
     metric = search.task.metric.name
     latest = f"[the latest search]({_run(ids.experiment_id, ids.run_id)})"
     version = ids.champion_version
@@ -167,8 +167,8 @@ def experiment_note(search: SearchRecord, summary: SearchSummary, ids: SearchIds
         f"[All searches]({_board(ids, key=_SEARCHES)}): start with {latest}, [its trials, the best first]"
         f"({_board(ids)}) or [its charts]({_charts_page(ids)}).{champion}\n\n"
         f"{_result(summary.body, metric)}\n\n"
-        f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; a trial's page has "
-        "its parameters, scores by fold, curves and plots, and its model."
+        f"Each search is a run, its trials are the runs below it. Sort by `val_{metric}`; the page of a "
+        "trial has its parameters, scores by fold, curves, plots and model."
     )
 
 
@@ -177,8 +177,8 @@ def board_views(
 ) -> list[tuple[str, str]]:
     """Views of MLflow's runs as an experiment's tags: a search's trials, the best first, and their charts.
 
-    MLflow's own "save view" writes such tags (3.17): the page's menu "Views" lists them. Without one its
-    table shows no metric at all, and its charts are one bar chart per metric in the order of the alphabet.
+    MLflow's own "save view" writes such tags (3.17): the page's menu "Views" lists them. Without a view, the
+    table shows no metric at all, and the charts are one bar chart per metric in alphabetical order.
     ``created`` is in milliseconds.
     """
     numbers = (f"val_{metric}", f"val_{metric}_se", "predict_ms_per_1000_rows", "model_bytes")
@@ -211,7 +211,7 @@ def board_views(
     sections = (("search", "Search", True), ("all", "Model metrics", False))
     charts = {
         **state,
-        # The baseline is so far off that the others would lie on one another.
+        # The baseline is so far off that the other points would overlap.
         "searchFilter": f"{trials} AND tags.`automl.family` != 'dummy'",
         "runsHiddenMode": "SHOW_ALL",
         "runListHidden": True,
@@ -238,7 +238,7 @@ def board_views(
 
 
 def _charts(metric: str) -> list[dict[str, Any]]:
-    """What the score costs in latency, time and size, every trial's score, and its spread over folds."""
+    """Charts of the score against latency, time and size, of all scores and of their spread over folds."""
     score, folds = f"val_{metric}", f"val_{metric}_by_fold"
     charts: list[dict[str, Any]] = [
         {
@@ -257,9 +257,9 @@ def _charts(metric: str) -> list[dict[str, Any]]:
 
 
 def with_plots(note: str, run_id: str, names: Sequence[str], *, before: str = "") -> str:
-    """A note with plots of the run's own artifacts in it, as many as there is room for.
+    """A note with plots from the run's own artifacts, as many as fit.
 
-    MLflow shows images of a description; the address is that of its own artifact page. They stand at
+    MLflow shows images in a description; the address is that of its own artifact page. They are placed at
     the end, or before the first line that begins with ``before``.
     """
     shown = ""
@@ -277,7 +277,7 @@ def with_plots(note: str, run_id: str, names: Sequence[str], *, before: str = ""
 
 
 def plot_address(run_id: str, name: str) -> str:
-    """Where MLflow's server has an artifact, from its pages."""
+    """The address of an artifact, relative to the pages of MLflow's server."""
     from urllib.parse import quote
 
     return f"get-artifact?path={quote(name, safe='')}&run_uuid={run_id}"
@@ -291,7 +291,7 @@ def leaderboard_note(
     ids: SearchIds | None = None,
     room: int = LONGEST,
 ) -> str:
-    """The leaderboard, each trial a link to its run, as long as there is room for."""
+    """The leaderboard, each trial a link to its run, with as many rows as fit."""
     lines = [
         _table_line(("trial", as_markdown(metric), "±", "seconds", "ms per 1000 rows", "state")),
         "|---|--:|--:|--:|--:|---|",
@@ -312,20 +312,20 @@ def leaderboard_note(
 
 
 def _table_line(cells: Sequence[str]) -> str:
-    """A row of a table; MLflow's pages (3.17) set columns without a gap, so that a space keeps them apart."""
+    """A row of a table; MLflow's pages (3.17) put no gap between columns, so each cell ends with a space."""
     return f"| {' | '.join(f'{cell}{_GAP}' for cell in cells)} |"
 
 
 def _ways(search: SearchRecord, rows: Sequence[LeaderboardRow], ids: SearchIds) -> str:
-    """The first line, all of links: what stands below it cannot be clicked until the page is unfolded."""
+    """The first line, made of links: those below it cannot be clicked until the page is unfolded."""
     ways = [
         f"best trial [#{row.trial} {as_markdown(row.family)}]({_run(ids.experiment_id, row.run_id)})"
         for row in best_first(rows, search.task.metric.greater_is_better)[:1]
         if row.validation is not None
     ]
     if ids.model_version:
-        what = "registered champion" if ids.is_champion else f"registered version {ids.model_version}"
-        ways.append(f"[{what}]({_model_page(search.name, ids.model_version)})")
+        model = "registered champion" if ids.is_champion else f"registered version {ids.model_version}"
+        ways.append(f"[{model}]({_model_page(search.name, ids.model_version)})")
     ways.append(f"[all trials, the best first]({_board(ids)})")
     ways.append(f"[charts]({_charts_page(ids)})")
     return "Go to: " + " · ".join(ways)
@@ -350,7 +350,7 @@ def _trial(row: LeaderboardRow, ids: SearchIds | None) -> str:
 
 
 def _result(body: Mapping[str, Any], metric: str) -> str:
-    """The honest score beside what guessing gets."""
+    """The honest score, compared with the baseline."""
     best, test = body.get("best"), body.get("test")
     if not best:
         return ""
@@ -363,8 +363,8 @@ def _result(body: Mapping[str, Any], metric: str) -> str:
         )
     else:
         text = (
-            f"**{name} {score_text(best['validation'])}** on held-out rows; it was chosen by them, so "
-            "it is optimistic"
+            f"**{name} {score_text(best['validation'])}** on held-out rows; the model was chosen on them, so "
+            "the score is optimistic"
         )
     baseline = body.get("baseline") or {}
     against = baseline.get("test") if test else baseline.get("validation")
@@ -375,26 +375,26 @@ def _champion(body: Mapping[str, Any], rows: Sequence[LeaderboardRow], ids: Sear
     members = (body.get("best") or {}).get("members", ())
     if not members:
         return ""
-    known = {row.trial: row for row in rows}
+    by_trial = {row.trial: row for row in rows}
     weights = weight_texts([member["weight"] for member in members])
     listed = ", ".join(
-        f"{_trial(known[member['trial']], ids)} {weight}"
+        f"{_trial(by_trial[member['trial']], ids)} {weight}"
         for member, weight in zip(members[:12], weights, strict=False)
-        if member["trial"] in known
+        if member["trial"] in by_trial
     )
     more = f" and {len(members) - 12} more" if len(members) > 12 else ""
-    what = "Champion" if ids.is_champion else "Model"
-    return f"{what}: {listed}{more}"
+    head = "Champion" if ids.is_champion else "Model"
+    return f"{head}: {listed}{more}"
 
 
 def _with_code(text: str) -> str:
-    """Plain words as Markdown; what stands in backquotes is code."""
+    """Plain text as Markdown; text in backquotes is code."""
     parts = text.split("`")
     return "`".join(part if place % 2 else _spaced(part) for place, part in enumerate(parts))
 
 
 def _spaced(text: str) -> str:
-    """As Markdown, with the spaces at its ends, which stand before and after code."""
+    """Text as Markdown, with the spaces at its ends, which separate it from code."""
     inner = as_markdown(text)
     if not inner:
         return text
@@ -412,7 +412,7 @@ def _about(search: SearchRecord) -> str:
 
 
 def _use(search: SearchRecord, ids: SearchIds) -> str:
-    from automl.model.file_input import place_of_new_rows  # brings pandas, which reading a record needs not
+    from automl.model.file_input import place_of_new_rows  # imports pandas, not needed to read a record
 
     quoted, place = shlex.quote(search.name), place_of_new_rows(search.layout)
     given = repr(place) if place.endswith("/") else "frame"

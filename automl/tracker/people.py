@@ -1,4 +1,4 @@
-"""Who searches, by the name that MLflow itself writes on a run."""
+"""The user who searches, by the name that MLflow itself writes on a run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _VARIABLE = "MLFLOW_TRACKING_USERNAME"
 
 
 def user_name() -> str:
-    """The name at the tracking server where one was given to MLflow, else that of the system's account.
+    """The name for the tracking server if MLflow was given one, else that of the system's account.
 
-    In the order of MLflow 3.17 (``mlflow.utils.credentials``): ``MLFLOW_TRACKING_USERNAME``, the file
+    The order is that of MLflow 3.17 (``mlflow.utils.credentials``): ``MLFLOW_TRACKING_USERNAME``, the file
     ``~/.mlflow/credentials``, the account; ``unknown`` in a container whose user has no name.
     """
     stated = os.environ.get(_VARIABLE) or _of_file(Path("~/.mlflow/credentials").expanduser())
@@ -28,14 +28,14 @@ def user_name() -> str:
 
 
 def source_tags() -> dict[str, str]:
-    """What MLflow writes on every run: who made it, and with what."""
+    """The tags that MLflow writes on every run: its user and its program."""
     return {USER: user_name(), "mlflow.source.name": "automl search", "mlflow.source.type": "LOCAL"}
 
 
 def _of_file(path: Path) -> str:
-    known = configparser.ConfigParser()
+    credentials = configparser.ConfigParser()
     try:
-        known.read(path, encoding="utf-8")
+        credentials.read(path, encoding="utf-8")
     except (OSError, configparser.Error, UnicodeDecodeError):
-        return ""  # MLflow itself says what is wrong with it, once the server is asked
-    return known.get("mlflow", _VARIABLE.lower(), fallback="")
+        return ""  # MLflow itself reports the error when it connects to the server
+    return credentials.get("mlflow", _VARIABLE.lower(), fallback="")

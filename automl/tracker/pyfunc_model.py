@@ -1,7 +1,7 @@
-"""What MLflow imports to load a champion: it hands over the model's folder and gets something to call.
+"""The module that MLflow imports to load a champion from the folder of its model.
 
-MLflow stores the name of this module in the model (``loader_module``), so no code and no pickle lies
-beside the model, and its manifest is checked here as everywhere.
+MLflow stores the name of this module in the model (``loader_module``), so there is no code and no pickle
+beside the model, and its manifest is checked as everywhere else.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ FOLDER = "predictor"
 
 
 class PyfuncModel:
-    """A predictor in MLflow's clothes."""
+    """A predictor with the interface of MLflow's models."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.Series | pd.DataFrame:
-        """Labels or values; with ``params={"proba": True}`` the probability of each class.
+        """Predict labels or values; with ``params={"proba": True}`` the probability of each class.
 
         Raises
         ------
         MlflowException
-            When the data cannot be used, e.g. for a missing column, with what the predictor says of it. The
-            scoring server answers with that and status 400; other errors it answers with a stack trace.
+            If the data cannot be used, e.g. for a missing column, with the predictor's message. The scoring
+            server answers with that message and status 400; other errors it answers with a stack trace.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            if not len(data.columns):  # MLflow hands over the columns of the signature only
+            if not len(data.columns):  # MLflow passes only the columns of the signature
                 needed = ", ".join(map(repr, self.predictor.layout.inputs))
                 raise DataError(f"The data has none of the columns that the model needs: {needed[:500]}.")
             if params and params.get("proba"):
@@ -48,7 +48,7 @@ class PyfuncModel:
 
 
 def _load_pyfunc(path: str) -> PyfuncModel:
-    """Called by MLflow with the folder of the model."""
+    """Load the model in a folder; MLflow calls this."""
     from automl.model.predictor import Predictor
 
     return PyfuncModel(Predictor.load(Path(path) / FOLDER).preload())

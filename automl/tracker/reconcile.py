@@ -19,7 +19,7 @@ _SAME_START_SECONDS = 2.0
 
 
 def owner_tags() -> dict[str, str]:
-    """Tags that say which process writes a run."""
+    """Tags that identify the process that writes a run."""
     import psutil
 
     return {
@@ -47,31 +47,31 @@ def reconcile(client: MlflowClient) -> list[str]:
 
 @dataclass(frozen=True)
 class KnownRun:
-    """A trial's run that is on record; one that has not ended is to be completed."""
+    """A trial's run in the store; if it has not ended, it is to be completed."""
 
     run_id: str
     ended: bool
 
 
 def find_search(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """The run of the search with this key, or None while there is none; one deleted in MLflow is restored."""
+    """Find the run of the search with this key, or None; a run deleted in MLflow is restored."""
     from mlflow.entities import ViewType
 
     for tag in (KEY, OLD_KEY):
-        found = client.search_runs([experiment_id], f"tags.`{tag}` = '{key}'", ViewType.ALL, max_results=1)
-        if found:
-            if found[0].info.lifecycle_stage == "deleted":
-                client.restore_run(found[0].info.run_id)
-            return found[0]
+        runs = client.search_runs([experiment_id], f"tags.`{tag}` = '{key}'", ViewType.ALL, max_results=1)
+        if runs:
+            if runs[0].info.lifecycle_stage == "deleted":
+                client.restore_run(runs[0].info.run_id)
+            return runs[0]
     return None
 
 
 def take_over(client: MlflowClient, run: Run) -> None:
-    """Make a search's run this process's own, and open again."""
+    """Take ownership of a search's run for this process, and open it again."""
     run_id, tags, owner = run.info.run_id, run.data.tags, owner_tags()
     client.update_run(run_id, status="RUNNING")
     if all(tags.get(name) == value for name, value in owner.items()):
-        return  # this process made it, and was cut off before it knew
+        return  # this process made it, and was interrupted before it noticed
     for name, value in owner.items():
         client.set_tag(run_id, name, value)
     client.set_tag(run_id, "automl.resumed", str(int(tags.get("automl.resumed", "0")) + 1))
@@ -81,27 +81,27 @@ def take_over(client: MlflowClient, run: Run) -> None:
 
 
 def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -> dict[int, KnownRun]:
-    """Trial number → its run, of all that are on record of a search.
+    """Runs of a search's trials in the store, by trial number.
 
-    A run that was begun and not ended was closed as killed by :func:`reconcile`, or is still open. One that
+    A run that was begun and not ended was closed as killed by :func:`reconcile`, or is still open. A run that
     was deleted in MLflow counts too, and stays deleted.
     """
     from mlflow.entities import ViewType
 
     condition = f"tags.`{PARENT}` = '{search_run_id}'"
-    known = {}
+    runs = {}
     for run in all_pages(
         lambda token: client.search_runs([experiment_id], condition, ViewType.ALL, 1000, page_token=token)
     ):
         tags = run.data.tags
         if tags.get("automl.trial", "").isdigit():
             ended = run.info.status != "RUNNING" and tags.get("automl.state") != "killed"
-            known[int(tags["automl.trial"])] = KnownRun(run.info.run_id, ended)
-    return known
+            runs[int(tags["automl.trial"])] = KnownRun(run.info.run_id, ended)
+    return runs
 
 
 def process_is_gone(tags: Mapping[str, str]) -> bool:
-    """Whether the process that writes a run, by the run's tags, ran on this machine and is no more."""
+    """True if the process that writes a run, by its tags, ran on this machine and has ended."""
     import psutil
 
     pid, host, began = (owner_tag(tags, name) for name in (PID, HOST, STARTED))
@@ -126,5 +126,5 @@ def owner_words(tags: Mapping[str, str]) -> str:
 
 
 def owner_tag(tags: Mapping[str, str], name: str) -> str:
-    """A tag about the process that writes a run, also as versions before 0.2 called it."""
+    """A tag about the process that writes a run, also under its name in versions before 0.2."""
     return tags.get(name, tags.get(name.removeprefix("mlflow."), ""))

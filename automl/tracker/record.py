@@ -1,4 +1,4 @@
-"""What is written about a search and its trials: plain values, and the words and numbers made of them."""
+"""The record of a search and its trials: plain values, and the texts and numbers made from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from automl.core.tasks import Task
     from automl.data.layout import Layout
 
-CURVE_POINTS = 40  # a curve as metrics is for a glance; curves.json has all of it
+CURVE_POINTS = 40  # metrics show the shape of a curve; curves.json has all of it
 _CURVES = 6
 _LIMITS = {"tag": 7_900, "param": 5_900, "key": 250, "error": 480}
 # Okabe and Ito's palette, which colour-blind people can tell apart, and three more.
@@ -45,16 +45,16 @@ _FAMILY_COLOURS = {
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRecord:
-    """What was searched on.
+    """The data of a search.
 
     Attributes
     ----------
     source:
         The file, or ``frame``.
     columns:
-        Column name → kind, the target's not among them.
+        Column name → kind, without the target.
     names:
-        All columns of the data, also those that are no inputs; empty where that is not known.
+        All columns of the data, including those that are not inputs; empty if unknown.
     """
 
     name: str
@@ -67,32 +67,32 @@ class DatasetRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRecord:
-    """What is known when a search begins.
+    """The facts of a search when it begins.
 
     Attributes
     ----------
     name:
-        The search's name: of its experiment and of its registered model.
+        The name of the search, of its experiment and of its registered model.
     task, layout:
-        For the predictors that are laid beside every trial.
+        Task and layout for the predictors that are stored with every trial.
     configuration:
         All settings as plain JSON data.
     split_digest, split_reason:
-        Of the folds.
+        Digest and description of the folds.
     key:
-        Names the search among all others: what is on record of it is found by it, and each trial's run
-        gets an id of its own, so that a process that goes on with the search writes nothing twice. Empty
-        for a search that is not continued.
+        Identifies the search: its runs are found by it, and the ids of its trials' runs are derived from it,
+        so that a process that continues the search writes nothing twice. Empty for a search that is not
+        continued.
     truth:
         Encoded target of the rows that trials are judged on, for their plots.
     started:
-        When the search began, in seconds since 1970; 0 for the moment of the first record.
+        Start of the search in seconds since 1970; 0 for the moment of the first record.
     test_digest:
-        Of the rows that are scored once; empty without such rows.
+        Digest of the rows that are scored once; empty without such rows.
     promote:
-        Whether the new version becomes the champion: ``better``, ``always`` or ``never``.
+        Rule by which the new version becomes the champion: ``better``, ``always`` or ``never``.
     user:
-        Who searches.
+        The user who searches.
     """
 
     name: str
@@ -113,7 +113,7 @@ class SearchRecord:
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """What is known when a search ends.
+    """The result of a search when it ends.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class SearchSummary:
     metrics:
         Numbers for the search's run: ``test_accuracy``, ``baseline_accuracy`` …
     note:
-        Markdown that stands above the leaderboard on the run's page.
+        Markdown above the leaderboard on the run's page.
     """
 
     body: Mapping[str, Any]
@@ -132,14 +132,14 @@ class SearchSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchIds:
-    """Where a search is on record; ``model_uri`` and ``model_version`` are empty without a champion.
+    """Ids of a search in the store; ``model_uri`` and ``model_version`` are empty without a champion.
 
     Attributes
     ----------
     champion_version:
         The version of this name that has the alias ``champion`` now: this search's or an earlier one's.
     succession:
-        What was decided about the alias, in one sentence; empty for the first version of a name.
+        The decision about the alias, in one sentence; empty for the first version of a name.
     """
 
     run_id: str
@@ -152,11 +152,11 @@ class SearchIds:
 
     @property
     def is_champion(self) -> bool:
-        """Whether this search's version has the alias."""
+        """True if this search's version has the alias."""
         return bool(self.model_version) and self.model_version == self.champion_version
 
     def fields(self) -> dict[str, str | bool]:
-        """What of it stands in a search's summary, without a password."""
+        """The entries for a search's summary, without a password."""
         return {
             **asdict(self),
             "tracking_uri": without_password(self.tracking_uri),
@@ -182,7 +182,7 @@ class LeaderboardRow:
 
 
 def columns_digest(columns: Collection[str]) -> str:
-    """Of the names, in any order."""
+    """Digest of the column names, in any order."""
     return hashlib.sha256("\n".join(sorted(columns)).encode()).hexdigest()[:16]
 
 
@@ -207,7 +207,7 @@ def search_tags(search: SearchRecord, version: str) -> dict[str, str]:
 
 
 def column_tags(columns: Collection[str]) -> dict[str, str]:
-    """What tells a table from another one that is called alike."""
+    """Tags that distinguish a table from another one of the same name."""
     if not columns:
         return {}
     listed = json.dumps(sorted(columns), ensure_ascii=False)
@@ -216,7 +216,7 @@ def column_tags(columns: Collection[str]) -> dict[str, str]:
 
 
 def trial_tags(trial: Trial, result: TrialResult, search: SearchRecord, version: str) -> dict[str, str]:
-    """Tags of a trial's run, with everything that the leaderboard needs and no metric holds."""
+    """Tags of a trial's run, with everything that the leaderboard needs beside the metrics."""
     candidate = trial.candidate
     tags = {
         "automl.trial": str(trial.number),
@@ -249,7 +249,7 @@ def trial_params(candidate: Candidate) -> dict[str, str]:
 
 
 def trial_metrics(result: TrialResult, scores: Scores | None, metric: str) -> dict[str, float]:
-    """The numbers of a trial by metric name; those that are not finite are left out."""
+    """The finite numbers of a trial by metric name."""
     values: dict[str, float] = {"seconds": result.seconds, "peak_bytes": float(result.peak_bytes)}
     if result.status is Status.DONE:
         values["fit_seconds"] = result.fit_seconds
@@ -267,7 +267,7 @@ def trial_metrics(result: TrialResult, scores: Scores | None, metric: str) -> di
 
 
 def curve_means(curves: Iterable[Curve]) -> dict[str, list[tuple[int, float]]]:
-    """Per kind of curve its mean over the folds, thinned to a few dozen points; ``fold_0/`` is dropped."""
+    """Mean over the folds of each kind of curve, thinned to a few dozen points; ``fold_0/`` is dropped."""
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
         if curve.steps:
@@ -277,7 +277,7 @@ def curve_means(curves: Iterable[Curve]) -> dict[str, list[tuple[int, float]]]:
         longest = max(members, key=lambda curve: curve.steps[-1]).steps
         picked = np.unique(np.linspace(0, len(longest) - 1, min(CURVE_POINTS, len(longest))).astype(int))
         steps = np.asarray(longest)[picked]
-        # A fold that stopped early has no say in what came later.
+        # A fold that stopped early does not count in later steps.
         stacked = np.array([np.interp(steps, curve.steps, curve.values, right=np.nan) for curve in members])
         finite = [
             (int(step), column[np.isfinite(column)]) for step, column in zip(steps, stacked.T, strict=True)
@@ -287,12 +287,12 @@ def curve_means(curves: Iterable[Curve]) -> dict[str, list[tuple[int, float]]]:
 
 
 def curve_kind(name: str) -> str:
-    """What a curve shows, whichever fold it is of: ``valid_loss`` for ``fold_0/valid_loss``."""
+    """The quantity of a curve, without its fold: ``valid_loss`` for ``fold_0/valid_loss``."""
     return re.sub(r"(^|[/_. ])fold[ _]?\d+([/_. ]|$)", "/", name).strip("/") or "curve"
 
 
 def curves_json(curves: Iterable[Curve]) -> str:
-    """All curves of all folds."""
+    """All curves of all folds as JSON."""
     return json.dumps(
         [{"name": item.name, "steps": list(item.steps), "values": list(item.values)} for item in curves]
     )
@@ -326,13 +326,13 @@ def leaderboard_row(trial: Trial, result: TrialResult, run_id: str) -> Leaderboa
 
 
 def best_first(rows: Iterable[LeaderboardRow], greater_is_better: bool) -> list[LeaderboardRow]:
-    """Rows by score; those without one last, by number."""
+    """Rows by score; those without a score last, by number."""
     sign = -1.0 if greater_is_better else 1.0
     return sorted(rows, key=lambda row: (row.validation is None, sign * (row.validation or 0.0), row.trial))
 
 
 def trial_note(trial: Trial, result: TrialResult, metric: str) -> str:
-    """A trial in one or two sentences of markdown."""
+    """A trial in one or two sentences of Markdown."""
     candidate = trial.candidate
     head = f"**{as_markdown(candidate.family)}**, trial {trial.number} ({candidate.origin})"
     if trial.scores is None:
@@ -349,30 +349,30 @@ def trial_note(trial: Trial, result: TrialResult, metric: str) -> str:
 
 
 def as_markdown(text: object) -> str:
-    """Words from outside, such as an error's, that Markdown and HTML show as they are written."""
+    """Text from outside, such as an error's, escaped so that Markdown and HTML show it literally."""
     flat = html.escape(" ".join(str(text).split()), quote=False)
     return re.sub(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w))", r"\\\1", flat)
 
 
 def cut_note(text: str) -> str:
-    """A note as long as a tag may be."""
+    """A note, cut to the length of a tag."""
     return _cut(text, _LIMITS["tag"])
 
 
 def cut_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags whose values are as long as they may be."""
+    """Tags with their values cut to the length of a tag."""
     return {name: cut_note(value) for name, value in tags.items()}
 
 
 def family_colour(family: str) -> str:
-    """A colour that is always the same for a family: its own for those that ship, by its name for others."""
+    """A fixed colour per family: its own for families that ship with automl, by name for others."""
     if family in _FAMILY_COLOURS:
         return _FAMILY_COLOURS[family]
     return _COLOURS[hashlib.sha256(family.encode()).digest()[0] % len(_COLOURS)]
 
 
 def folder_name(name: str) -> str:
-    """A search's name as the name of a folder: no character that means something in a path or a URI."""
+    """A search's name as the name of a folder, without characters that are special in a path or a URI."""
     cleaned = re.sub(r"[^\w.+-]+", "_", name).strip("._")
     if cleaned == name:
         return name
@@ -380,7 +380,7 @@ def folder_name(name: str) -> str:
 
 
 def _key(name: str) -> str:
-    """A name that MLflow takes for a metric or a param."""
+    """A name that MLflow accepts for a metric or a param."""
     return re.sub(r"[^\w\-./ ]", "_", name)[: _LIMITS["key"]]
 
 

@@ -1,4 +1,4 @@
-"""Deleting: a search with all that it left, and what old searches no longer need."""
+"""Deletion of searches with everything that they left, and of what old searches no longer need."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _PAGES = frozenset({"plots", "report.html", "model_card.md", "evidence", "summar
 
 @dataclass(frozen=True, kw_only=True)
 class Leftovers:
-    """What a search has in the store.
+    """Everything that a search has in the store.
 
     Attributes
     ----------
     searches:
-        Its runs that are searches, the latest first; also those deleted in MLflow.
+        Its runs of searches, the latest first, including those deleted in MLflow.
     trials, versions:
-        How many there are.
+        Their numbers.
     bytes:
-        On this disk; 0 where a server keeps the files.
+        Bytes on this disk; 0 if a server keeps the files.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Leftovers:
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing of this name."""
+        """True if there is nothing of this name."""
         return not (self.searches or self.experiments or self.versions)
 
 
 def leftovers(location: StoreLocation, name: str) -> Leftovers:
-    """All that is on record under a name, to be deleted."""
+    """Everything in the store under a name, to be deleted."""
     entries, experiments = search_entries(location, name), experiment_entries(location, name)
     client = connect(location)
     with storage_errors(f"look up {name!r}"):
@@ -78,22 +78,22 @@ def leftovers(location: StoreLocation, name: str) -> Leftovers:
     )
 
 
-def delete_search(location: StoreLocation, found: Leftovers) -> None:
+def delete_search(location: StoreLocation, rest: Leftovers) -> None:
     """Delete a search's experiment with its runs, their files, and the registered model.
 
-    In a database the rows go for good, as by ``mlflow gc``; a server's rows are marked as deleted, and their
-    experiment gives its name up, so that a new search may have it.
+    In a database the rows are removed permanently, as by ``mlflow gc``; a server's rows are marked as
+    deleted, and their experiment is renamed, so that a new search can have its name.
 
     Raises
     ------
     StorageError
-        When the store refuses; what was deleted before stays deleted, and the same call goes on.
+        If the store refuses; what was deleted stays deleted, and calling this again continues.
     """
     client = connect(location)
-    with storage_errors(f"delete the search {found.name!r}"):
-        # First what others would still be served by.
-        _delete_model(client, found.name)
-        for item in found.experiments:
+    with storage_errors(f"delete the search {rest.name!r}"):
+        # First the model, so that nobody loads it any more.
+        _delete_model(client, rest.name)
+        for item in rest.experiments:
             runs = _all_runs(client, item.experiment_id)
             models = client.search_logged_models([item.experiment_id])
             if not item.deleted:
@@ -115,7 +115,7 @@ def delete_search(location: StoreLocation, found: Leftovers) -> None:
 
 
 def give_up_name(client: MlflowClient, experiment: Experiment) -> None:
-    """Rename an experiment that was restored for it, and delete it again: MLflow never frees a name else."""
+    """Rename a restored experiment and delete it again: otherwise MLflow never frees its name."""
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     client.rename_experiment(
         experiment.experiment_id, f"{experiment.name} (deleted {stamp} {experiment.experiment_id})"
@@ -124,13 +124,13 @@ def give_up_name(client: MlflowClient, experiment: Experiment) -> None:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of a folder's files; one that has several names counts once."""
+    """Bytes of a folder's files; a file with several hard links counts once."""
     return sum(size for _, size in _files(folder))
 
 
 @dataclass(frozen=True, kw_only=True)
 class OldRun:
-    """A run with something to remove; ``bytes`` is what its trial measured where a server keeps the files."""
+    """A run with something to remove; ``bytes`` is the trial's own figure if a server keeps the files."""
 
     run_id: str
     family: str
@@ -141,12 +141,13 @@ class OldRun:
 
 
 def trial_models(location: StoreLocation, search: SearchEntry) -> list[OldRun]:
-    """The models of a search's trials that take space of their own; ``uri`` is the model's.
+    """Models of a search's trials that take space of their own; ``uri`` is that of the model.
 
-    A member of the champion lies here under two names and frees nothing; on a server it was sent twice.
+    On this disk the files of a champion's member have two hard links, so deleting one frees nothing; to a
+    server they were sent twice.
     """
     client = connect(location)
-    found = []
+    models = []
     for run in _all_runs(client, search.experiment_id, f"tags.`{PARENT}` = '{search.run_id}'"):
         size, place = 0, local_path(run.info.artifact_uri)
         if place is not None:
@@ -154,8 +155,8 @@ def trial_models(location: StoreLocation, search: SearchEntry) -> list[OldRun]:
         elif MODEL_TAG not in run.data.tags:
             size = round(run.data.metrics.get("model_bytes", 0.0))
         if size:
-            found.append(_old_run(run, f"{run.info.artifact_uri.rstrip('/')}/{MODEL_FOLDER}", size))
-    return found
+            models.append(_old_run(run, f"{run.info.artifact_uri.rstrip('/')}/{MODEL_FOLDER}", size))
+    return models
 
 
 def _old_run(run: Run, uri: str, size: int) -> OldRun:
@@ -172,7 +173,7 @@ def _old_run(run: Run, uri: str, size: int) -> OldRun:
 
 
 def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:
-    """Delete a trial's model; its run says when."""
+    """Delete a trial's model, and note the day on its run."""
     client = connect(location)
     with storage_errors(f"remove the model of {run_id}"):
         _delete_files(location, uri)
@@ -180,34 +181,34 @@ def remove_trial_model(location: StoreLocation, run_id: str, uri: str) -> None:
 
 
 def clear_pages(location: StoreLocation, client: MlflowClient, run: Run) -> None:
-    """Delete what an interrupted search left on its run about a champion that will be another one."""
-    there = {item.path for item in client.list_artifacts(run.info.run_id)}
+    """Delete the pages of an interrupted search, whose champion will change."""
+    paths = {item.path for item in client.list_artifacts(run.info.run_id)}
     pages = _PAGES | {modality.name for modality in modalities().values()}
-    for name in sorted(there & pages):
+    for name in sorted(paths & pages):
         _delete_files(location, f"{run.info.artifact_uri.rstrip('/')}/{name}")
 
 
 def deleted_runs(location: StoreLocation, before: float) -> list[tuple[ExperimentEntry, OldRun]]:
-    """The runs in experiments of searches that were deleted in MLflow before a moment.
+    """Runs in experiments of searches that were deleted in MLflow before a moment.
 
-    A server's, whose rows stay, only as long as they have files.
+    Runs on a server, whose rows stay, are listed only as long as they have files.
     """
     client = connect(location)
-    found = []
+    removable = []
     with storage_errors("list deleted runs"):
         for item in experiment_entries(location):
             for run in _all_runs(client, item.experiment_id, deleted=True):
                 when = item.changed if item.deleted else (run.info.end_time or run.info.start_time) / 1000
                 if when < before and (location.artifacts is not None or _has_files(client, run)):
-                    found.append((item, _with_size(run)))
-    return found
+                    removable.append((item, _with_size(run)))
+    return removable
 
 
 def orphaned_trials(location: StoreLocation, before: float) -> list[tuple[ExperimentEntry, OldRun]]:
-    """The trials that ended before a moment and whose search's run was deleted: MLflow leaves them behind."""
+    """Trials that ended before a moment and whose search's run was deleted: MLflow leaves them behind."""
     client = connect(location)
     alive = {entry.run_id for entry in search_entries(location) if not entry.deleted}
-    found = []
+    trials = []
     with storage_errors("list trials of deleted searches"):
         for item in experiment_entries(location):
             for run in [] if item.deleted else _all_runs(client, item.experiment_id):
@@ -215,8 +216,8 @@ def orphaned_trials(location: StoreLocation, before: float) -> list[tuple[Experi
                 if parent is None or parent in alive or run.info.lifecycle_stage == "deleted":
                     continue
                 if (run.info.end_time or run.info.start_time) / 1000 < before:
-                    found.append((item, _with_size(run)))
-    return found
+                    trials.append((item, _with_size(run)))
+    return trials
 
 
 def _with_size(run: Run) -> OldRun:
@@ -231,7 +232,7 @@ def _has_files(client: MlflowClient, run: Run) -> bool:
 
 
 def purge_run(location: StoreLocation, run_id: str) -> None:
-    """Remove a run for good, with its files; a server's row stays, marked as deleted."""
+    """Remove a run and its files permanently; a server's row stays, marked as deleted."""
     client = connect(location)
     with storage_errors(f"remove the run {run_id}"):
         info = client.get_run(run_id).info
@@ -243,7 +244,7 @@ def purge_run(location: StoreLocation, run_id: str) -> None:
 
 
 def _delete_model(client: MlflowClient, name: str) -> None:
-    """The registered model of a search; one that only is called like it stays."""
+    """Delete the registered model of a search; a model of somebody else with that name stays."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -257,13 +258,13 @@ def _delete_model(client: MlflowClient, name: str) -> None:
 
 
 def _retire(client: MlflowClient, experiment_id: str) -> None:
-    """Free the name of a server's experiment that was deleted."""
+    """Free the name of a deleted experiment on a server."""
     client.restore_experiment(experiment_id)
     give_up_name(client, client.get_experiment(experiment_id))
 
 
 def _purge(client: MlflowClient, experiment_id: str, runs: Sequence[str], models: Sequence[str]) -> None:
-    """What ``mlflow gc`` does."""
+    """Remove rows permanently, as ``mlflow gc`` does."""
     store = _sql_store(client)
     for run_id in runs:
         store._hard_delete_run(run_id)
@@ -292,7 +293,7 @@ def _delete_files(location: StoreLocation, uri: str) -> None:
 
 
 def _remove_empty(folder: Path | None) -> None:
-    """A folder in which nothing but empty folders is left: another search may have its files beside."""
+    """Remove a folder that contains only empty folders: another search may have files there."""
     if folder is None or not folder.is_dir() or any(path.is_file() for path in folder.rglob("*")):
         return
     remove_folder(folder)

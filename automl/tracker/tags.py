@@ -1,4 +1,4 @@
-"""The tags of runs, experiments and models: what each is called on record."""
+"""The names of the tags of runs, experiments and models."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ COLOUR = "mlflow.runColor"
 USER = "mlflow.user"
 
 SEARCH = "automl.search"
-"""Makes a run a search, an experiment that of searches, and a registered model theirs."""
+"""Marks the runs, experiments and registered models of searches."""
 
-# MLflow's pages do not list tags that begin with its own name: what only programs read stands there.
+# MLflow's pages do not list tags that begin with its own name: these are only read by programs.
 KEY, OLD_KEY = "mlflow.automl.search_key", "automl.search_key"
 DATA, OLD_DATA = "mlflow.automl.data_digest", "automl.data_digest"
 SPLIT = "mlflow.automl.split_digest"
@@ -21,20 +21,20 @@ CANDIDATE, OLD_CANDIDATE = "mlflow.automl.candidate", "automl.candidate"
 COLUMNS, COLUMN_NAMES = "mlflow.automl.columns", "mlflow.automl.column_names"
 MODEL_ID, OLD_MODEL_ID = "mlflow.automl.model_id", "automl.model_id"
 PID, HOST, STARTED = "mlflow.automl.pid", "mlflow.automl.host", "mlflow.automl.process_started"
-"""The old ones are those of versions before 0.2, which are still read."""
+"""The old names are those of versions before 0.2, which are still read."""
 
 ALIAS = "champion"
 PROMOTED_BY, PROMOTED_AT, SCORE = "automl.promoted_by", "automl.promoted_at", "automl.score"
 GIVEN = "automl.champion"
-"""Of the registered model: the version that automl gave the alias to last."""
+"""On the registered model: the version that automl gave the alias to last."""
 CHAMPION = "automl.champion"
-"""Of a search's run: who was the champion when its version was registered, or lost or got the alias last."""
+"""On a search's run: the champion when its version was registered, or last got or lost the alias."""
 SETTLED = "mlflow.automl.settled"
-"""Of a search's run: the version for which it was decided who has the alias."""
+"""On a search's run: the version for which the alias was decided."""
 
 
 def recorded_score(metric: str, metrics: Mapping[str, float]) -> tuple[str, float] | None:
-    """``test`` or ``validation`` with its score, the more honest one; None where there is neither."""
+    """``test`` or ``validation`` with its score, the more honest one; None if there is neither."""
     for kind, key in (("test", f"test_{metric}"), ("validation", f"val_{metric}")):
         if key in metrics:
             return kind, metrics[key]

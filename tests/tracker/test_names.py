@@ -10,7 +10,7 @@ import pytest
 
 from automl.core.errors import UsageError
 from automl.tracker import StoreLocation, Tracker, open_store
-from automl.tracker.names import Subject, all_columns, name_for
+from automl.tracker.names import SearchedTable, all_columns, name_for
 from automl.tracker.people import user_name
 
 
@@ -31,9 +31,9 @@ def search(place: StoreLocation, finished: Any, name: str, *, user: str, digest:
         tracker.flush()
 
 
-def flowers(finished: Any, **other: Any) -> Subject:
+def flowers(finished: Any, **other: Any) -> SearchedTable:
     columns = all_columns(finished.layout)
-    return replace(Subject("anna", "species", "multiclass", columns, "0123456789"), **other)
+    return replace(SearchedTable("anna", "species", "multiclass", columns, "0123456789"), **other)
 
 
 def test_new_rows_of_the_same_table_go_on_under_its_name(location: Any, finished_trials: Any) -> None:
@@ -72,7 +72,7 @@ def test_ones_own_name_is_found_again_after_a_search_under_the_others(
     again = flowers(finished_trials, user="bea", data_digest="9876")
     name, note = name_for(place, "flowers", again, given=False)
     assert name == "flowers-bea"
-    assert "by anna is of other rows" in note
+    assert "by anna used other rows" in note
     assert name_for(place, "flowers", replace(again, data_digest="0123456789"), given=False)[0] == "flowers"
 
 
@@ -80,7 +80,7 @@ def test_only_who_searched_alone_is_told_to_delete(location: Any, finished_trial
     for user, told in (("anna", True), ("bea", False)):
         with pytest.raises(UsageError) as error:
             name_for(location, "flowers", flowers(finished_trials, user=user, target="x"), given=True)
-        assert ("your own 1 search: `automl delete flowers`" in str(error.value)) is told
+        assert ("your own 1 search of this name: `automl delete flowers`" in str(error.value)) is told
         assert "by anna predicts 'species', this one 'x'" in str(error.value)
 
 
@@ -88,7 +88,7 @@ def test_only_who_searched_alone_is_told_to_delete(location: Any, finished_trial
     ("other", "name", "words"),
     [
         ({"target": "garden"}, "flowers-garden", "predicts 'species', this one 'garden'"),
-        ({"task": "regression"}, "flowers-regression", "is a multiclass, this one a regression"),
+        ({"task": "regression"}, "flowers-regression", "has the task multiclass, this one regression"),
         ({"columns": ("sepal length", "species", "x")}, "flowers-2", "lacks 'x'"),
     ],
 )
