@@ -48,7 +48,7 @@ def check_data(outset: Outset, prepared: Prepared, settings: Settings) -> None:
         if before != now:
             raise DataError(
                 f"{what}{source} changed since the search began: digest {before[:8]} then, {now[:8]} now. "
-                "Its trials cannot be compared with new ones. Put back what was there, or start again with "
+                "Its trials cannot be compared with new ones. Restore the old data, or start again with "
                 "`automl search`."
             )
 

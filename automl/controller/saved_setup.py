@@ -35,7 +35,7 @@ class Outset:
     slots, threads, device:
         Trials at once and threads of each: more threads can change a sum's last digit.
     tracking_uri:
-        Where the record is; None for the database beside this folder, wherever that was moved.
+        Where the record is; None for the database beside this folder, even if it was moved.
     created:
         Seconds since 1970.
     spaces:

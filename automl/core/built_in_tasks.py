@@ -34,7 +34,7 @@ class ClassificationTask(Task):
         labels = ordered_labels(target.distinct)
         if len(labels) < 2:
             raise DataError(
-                f"The target has one class only ({labels[0] if labels else 'none'}): nothing to learn. "
+                f"The target has only one class ({labels[0] if labels else 'none'}): nothing to learn. "
                 "Choose another --target."
             )
         return cls(metric, labels)

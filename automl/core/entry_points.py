@@ -1,4 +1,4 @@
-"""Offers of installed packages by entry points: found when first asked for; what is broken is listed."""
+"""Offers of installed packages by entry points: looked up on first use; broken ones are listed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BrokenPlugIn:
 
 @dataclass(frozen=True)
 class Offers(Generic[T]):
-    """The values of one kind that there are.
+    """The available values of one kind.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ def lazy_names(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     Parameters
     ----------
     module:
-        The module's own name, for its complaints.
+        The module's own name, for error messages.
     homes:
         The names of each inner module, between blanks: ``{"automl.core.table": "Kind Table"}``.
     """

@@ -1,4 +1,4 @@
-"""Trials in the caller's own process, one after the other: for debuggers and for tests."""
+"""Trials in the caller's own process, one after the other: for debugging and for tests."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class InlineExecutor:
 
 EXECUTOR = ExecutorType(
     name="inline",
-    summary="In the process of the search, one trial after the other: for debuggers and tests.",
+    summary="In the process of the search, one trial after the other: for debugging and tests.",
     make=lambda allowance: InlineExecutor(memory_bytes=allowance.memory_bytes),
     shared_disk=True,
 )

@@ -269,7 +269,7 @@ class ForkLauncher:
         if self._failures > _MOST_FAILURES:
             words = self._log.read_text(encoding="utf-8", errors="replace")[-1000:]
             raise AutoMLError(
-                f"Worker processes cannot be started. Their last words: {words.strip() or 'none'}"
+                f"Worker processes cannot be started. Their last output: {words.strip() or 'none'}"
             )
         self._end_servers()
         return self._server(libraries)

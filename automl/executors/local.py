@@ -60,7 +60,7 @@ class _Running:
 
     @property
     def kill_at(self) -> float:
-        """Some time after it should have stopped: it comes to that later where it has to wait."""
+        """Some time after it should have stopped: later where it has to wait for a processor."""
         seconds = self.ticket.seconds + self.ticket.spare * (not self.sent)
         return self.began + seconds + max(_GRACE_SECONDS / self.share, _GRACE_SHARE * seconds)
 
@@ -263,7 +263,7 @@ class LocalExecutor:
             return
         suspect = worker.killed and running.peak > _SUSPECT_SHARE * self._limit
         if worker.killed and not suspect and running.lost < _MOST_LOST:
-            # Nothing that a model does looks like this: someone else killed it, and the trial runs again.
+            # No model ends like this: something else killed the worker, so the trial runs again.
             running.lost += 1
             slot.running = replace(running, sent=False, meter=Meter())
             return
@@ -336,8 +336,8 @@ class LocalExecutor:
             return
         available = available_bytes()
         if available < _MACHINE_RESERVE:
-            left = f"{_size(available)} of memory were left on this machine"
-            self._end(slot, Status.OOM, f"held {_size(largest)} when {left}, and was killed")
+            left = f"{_size(available)} of memory was left on this machine"
+            self._end(slot, Status.OOM, f"held {_size(largest)} when only {left}, and was killed")
 
 
 def _libraries(ticket: Ticket) -> tuple[str, ...]:

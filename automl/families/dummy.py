@@ -1,4 +1,4 @@
-"""Dummy: the best constant prediction; what every other model must beat."""
+"""Dummy: the best constant prediction, which every other model must beat."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from automl.families.preprocess.constant import Constant
 
 @dataclass(frozen=True)
 class Params:
-    """There is nothing to set."""
+    """Parameters of the baseline: none."""
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Constant:
@@ -28,7 +28,7 @@ def load(folder: Path) -> Constant:
 
 FAMILY = Family(
     name=BASELINE,
-    summary="The best constant prediction; what every other model must beat.",
+    summary="The best constant prediction, which every other model must beat.",
     params=Params,
     fit=fit,
     load=load,

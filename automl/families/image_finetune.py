@@ -97,7 +97,7 @@ def _unsuited(scope: Scope) -> str:
 
 FAMILY = image_family(
     name="image_finetune",
-    summary="Whole pretrained nets (torch), trained on images that are changed at random.",
+    summary="Whole pretrained nets (torch), trained on augmented images.",
     params=Params,
     plan=_plan,
     unsuited=_unsuited,

@@ -115,7 +115,7 @@ def load(folder: Path) -> Fitted:
 
 FAMILY = Family(
     name="image_probe",
-    summary="Heads on what a frozen, pretrained net (torch) sees in images.",
+    summary="Heads on the image features of a frozen, pretrained net (torch).",
     libraries=("torch",),
     params=Params,
     fit=fit,

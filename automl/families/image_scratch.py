@@ -1,4 +1,4 @@
-"""A small residual net from nothing, for many small images or those unlike photos."""
+"""A small residual net trained from scratch, for many small images or those unlike photos."""
 
 from __future__ import annotations
 
@@ -75,13 +75,15 @@ def _plan(params: Params) -> NetTraining:
 
 
 def _unsuited(scope: Scope) -> str:
-    """Nets from nothing need many images: with 160 flowers one reached .35, frozen features .89."""
-    return "" if scope.rows >= _LEAST_ROWS else f"{scope.rows:,} images are few for a net from nothing"
+    """The reason to leave the net out, or ``""``: on 160 flowers it reached .35, frozen features .89."""
+    return (
+        "" if scope.rows >= _LEAST_ROWS else f"{scope.rows:,} images are too few to train a net from scratch"
+    )
 
 
 FAMILY = image_family(
     name="image_scratch",
-    summary="Small residual net on images (torch), trained from nothing.",
+    summary="Small residual net on images (torch), trained from scratch.",
     params=Params,
     plan=_plan,
     unsuited=_unsuited,

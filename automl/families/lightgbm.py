@@ -177,7 +177,7 @@ def _datasets(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
 
 
 def _boost(booster: Any, control: RoundControl) -> None:
-    """Add rounds until the control, or LightGBM for want of a split, ends it."""
+    """Add rounds until the control stops them, or LightGBM finds no split."""
     going_on = True
     while going_on:
         rate = control.learning_rate

@@ -105,7 +105,7 @@ class Member:
         )
 
     def describe(self, folder: Path) -> None:
-        """Rewrite what stands in ``member.json`` of ``folder``, a copy of this member's, of its folds."""
+        """Rewrite the folds in ``member.json`` of ``folder``, a copy of this member's folder."""
         path = folder / _BODY
         body = read_json(path)
         body["folds"] = list(self.numbers)
@@ -134,7 +134,7 @@ class Member:
             # Its hashes were right, so another version of automl or of the library wrote it.
             raise ModelFileError(
                 f"{self.folder} holds a {self.family} model that this installation cannot read "
-                f"({type(error).__name__}: {error}). The versions it was made with stand in predictor.json; "
+                f"({type(error).__name__}: {error}). The versions it was made with are in predictor.json; "
                 "install those, or train again."
             ) from error
 

@@ -149,7 +149,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
         distinct = len(np.unique(plan.groups))
         if distinct < 2:
             raise DataError(
-                "The group column holds one group only: two or more are needed to judge on. "
+                "The group column holds only one group: judging needs two or more. "
                 "Next: choose another --group, or leave it out."
             )
         if distinct < max(count, 2):
@@ -325,7 +325,7 @@ def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:
 def _assigned(target: Encoded, task: Task, assigned: npt.NDArray[np.int64]) -> Split:
     names = np.unique(assigned)
     if len(names) < 2:
-        raise DataError("The fold column holds one value only: two or more are needed.")
+        raise DataError("The fold column holds only one value: two or more are needed.")
     folds = []
     for name in names:
         train, valid = np.flatnonzero(assigned != name), np.flatnonzero(assigned == name)

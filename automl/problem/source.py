@@ -221,7 +221,7 @@ def _root(settings: Settings) -> Path:
 def _any_exists(column: pd.Series[Any], root: Path) -> bool:
     words = [value.strip() for value in column.dropna().iloc[:1000] if isinstance(value, str)]
     step = max(1, len(words) // _PROBED)
-    # Paths that lead elsewhere are not left out in silence: they are refused where they are opened.
+    # Paths that lead elsewhere are not silently left out: they are refused where they are opened.
     # os.path takes words of any length for what they are: no names of files.
     return any(os.path.isabs(word) or ".." in word or os.path.isfile(root / word) for word in words[::step])
 

@@ -90,7 +90,7 @@ def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
 
 
 def _refuse_weights(frame: pd.DataFrame, column: str) -> None:
-    """Rows cannot be weighted in this version; what is wrong with the weights is said first."""
+    """Refuse weights, which this version cannot use; faults of the weights are named first."""
     import pandas as pd
 
     values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

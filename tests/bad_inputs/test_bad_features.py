@@ -141,7 +141,7 @@ def test_case_41_no_usable_feature(cli, write, frame):
 
 def test_case_42_one_group_or_missing_groups(cli, write, frame):
     name = write(frame.assign(one="a", some=[None if i == 7 else i % 5 for i in range(60)]))
-    search(cli, name, "y", "--group", "one").refused(3, "one group only", "Next:")
+    search(cli, name, "y", "--group", "one").refused(3, "only one group", "Next:")
     search(cli, name, "y", "--group", "some").refused(
         3, "'some' has 1 missing values (first in row 8)", "Fill them"
     )

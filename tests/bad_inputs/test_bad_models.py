@@ -172,7 +172,7 @@ def test_case_80_a_member_of_a_library_that_cannot_read_it_names_the_versions(mo
     for path in (model / "members" / "0").rglob("fold_0/*"):
         path.write_bytes(b"{}" if path.suffix == ".json" else b"of another version")
     seal(model, kind="predictor")
-    refused("versions it was made with stand in predictor.json")
+    refused("versions it was made with are in predictor.json")
     assert json.loads((model / "predictor.json").read_text())["versions"]["automl"] == automl.__version__
 
 

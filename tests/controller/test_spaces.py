@@ -132,7 +132,7 @@ def test_defaults_bind_to_the_defaults(garden) -> None:
         ('["no", loss]', "[no, loss]", r"False is not 'no' or 'loss'. YAML reads yes, no, on, off"),
         ('["no", loss]', '["no", lose]', r"'lose' is not 'no' or 'loss'"),
         ("when: {policy: loss}", "when: {polcy: loss}", r"must be a parameter stated above"),
-        ("when: {policy: loss}", "when: {policy: win}", r"'win' is none of"),
+        ("when: {policy: loss}", "when: {policy: win}", r"'win' is not one of"),
         ("tasks: [binary]", "tasks: [binry]", r"there is no task 'binry'. Did you mean 'binary'"),
         ("tasks: [binary]", "kinds: [numbr]", r"there is no kind 'numbr'. Did you mean 'number'"),
         ("name: G1, depth: 4", "name: G1, dept: 4", r"line 9, portfolio.0.dept: unknown key 'dept'"),
@@ -162,7 +162,7 @@ def test_values_bind_by_name_and_type(garden) -> None:
     assert (bound.depth, bound.bag, bound.rate) == (8, None, 0.01)
     with pytest.raises(SpaceError, match=r"no parameter 'dpth'. Did you mean 'depth'"):
         garden().bind({"dpth": 8})
-    with pytest.raises(SpaceError, match=r"bag: 0.7 is none of"):
+    with pytest.raises(SpaceError, match=r"bag: 0.7 is not one of"):
         garden().bind({"bag": 0.7})
     with pytest.raises(SpaceError, match="nan"):
         garden().bind({"rate": math.nan})

@@ -23,7 +23,7 @@ from automl.problem.problem import Problem
 
 PREFIXES = (2, 3, 5, 8, 12)
 HALF_PRICE = 0.03
-"""What halving the prediction time may cost in standard errors of the score: less than folds tell apart."""
+"""What halving the prediction time may cost in standard errors of the score; folds cannot tell it apart."""
 FREE_MS = 20.0
 """Below this many milliseconds per 1000 rows, nothing is given for speed."""
 SAME = 0.25

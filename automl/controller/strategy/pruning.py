@@ -34,7 +34,7 @@ class Pruner:
         """Judge a running trial by the predictions for its first fold: true where it should be stopped.
 
         The loss per row is compared with that of the family's best first fold, in pairs. A trial that would
-        make the ensemble better goes on all the same.
+        make the ensemble better goes on anyway.
         """
         rows = self._judged_rows(trial, progress)
         if rows is None or progress.held_out is None:

@@ -28,7 +28,7 @@ class Param:
     choices:
         Values of a choice.
     default:
-        What it is when nothing chose it.
+        Its value when nothing chose one.
     tasks:
         Tasks in which it is searched.
     when:
@@ -57,7 +57,7 @@ class Param:
     def problem_with(self, value: Value) -> str:
         """The reason why ``value`` lies outside the range, or ``""``."""
         if self.kind == "choice":
-            return "" if value in self.choices else f"{value!r} is none of {list(self.choices)!r}"
+            return "" if value in self.choices else f"{value!r} is not one of {list(self.choices)!r}"
         if not isinstance(value, int | float) or not self.low <= value <= self.high:
             return f"{value!r} is outside {self.low:g} … {self.high:g}"
         if self.step and abs((value - self.low) / self.step - round((value - self.low) / self.step)) > 1e-9:
@@ -193,7 +193,7 @@ class SearchSpace:
         Raises
         ------
         SpaceError
-            For an unknown name, a value of a wrong type, or one that is none of a parameter's choices.
+            For an unknown name, a value of a wrong type, or one that is not among a parameter's choices.
         """
         return self.params_type(**self.complete(values))
 

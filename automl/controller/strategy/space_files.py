@@ -178,14 +178,14 @@ class _Reader:
             raise SpaceError(f"{path} does not exist.") from error
         except OSError as error:
             raise SpaceError(f"{path} cannot be read: {error.strerror or error}.") from error
-        except (yaml.YAMLError, ValueError) as error:  # a key twice, a date or letters that there are not
+        except (yaml.YAMLError, ValueError) as error:  # a repeated key, an impossible date or character
             raise SpaceError(f"{path} is not valid YAML: {error}") from error
         if not isinstance(body, dict):
             raise SpaceError(f"{path} must hold the keys family, params and portfolio.")
         return cls(path, body, lines)
 
     def error(self, message: str, *key: str | int) -> SpaceError:
-        """An error about ``key``, with the nearest line that is known."""
+        """An error about ``key``, with the nearest line number."""
         return SpaceError(f"{self.where(*key)}: {message}")
 
     def where(self, *key: str | int) -> str:

@@ -198,8 +198,8 @@ def weights_of(name: str) -> Path:
         remedy = f"put timm's {backbone.file} into the folder of --weights-dir"
     else:
         remedy = (
-            f"fetch {_TORCH_URL}{backbone.file} into a folder and name it with --weights-dir, or put it into "
-            f"{_weight_folders()[-1]} (TORCH_HOME)"
+            f"download {_TORCH_URL}{backbone.file} into a folder and name it with --weights-dir, or put "
+            f"it into {_weight_folders()[-1]} (TORCH_HOME)"
         )
     raise MissingDependencyError(
         f"The weights of {name} ({backbone.file}) are not on this machine. Next: {remedy}"

@@ -117,7 +117,7 @@ class Shelf:
         arrays = {"keys": np.array(keys, dtype="S64"), "values": values}
         with self._room(sum(array.nbytes for array in arrays.values()) + _HEADERS):
             self._folder.mkdir(parents=True, exist_ok=True)
-            # Times put the files in the order of their arrival; processes are told apart where locks are not.
+            # Times order the files by their arrival; process ids keep names unique where locks do not work.
             name = f"{time.time_ns():020}-{os.getpid()}"
             partial = self._folder / f"{name}.partial"
             for what, array in arrays.items():

@@ -12,7 +12,7 @@ class NetTraining:
     Attributes
     ----------
     backbone:
-        Its name; empty for a small net of ``width`` from nothing.
+        Its name; empty for a small net of ``width``, trained from scratch.
     trained:
         Stages that learn, counted from the end; 0 for all but the share ``frozen``.
     from_maps:

@@ -64,7 +64,7 @@ class Whole(nn.Module):
 
 
 class SmallNet(Trunk):
-    """A residual net of nine layers for images unlike photos, trained from nothing.
+    """A residual net of nine layers for images unlike photos, trained from scratch.
 
     Page's ResNet-9 (2018, "How to train your ResNet"), the fastest published way to 94 % on CIFAR-10.
     """
