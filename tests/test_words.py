@@ -38,6 +38,7 @@ REVISED = (
     "tracker/__init__.py",
     "tracker/files.py",
     "tracker/library.py",
+    "tracker/models",
     "tracker/names.py",
     "tracker/notes.py",
     "tracker/people.py",
@@ -46,6 +47,7 @@ REVISED = (
     "tracker/record.py",
     "tracker/removal.py",
     "tracker/tags.py",
+    "tracker/writing",
 )
 _COMPARED = "longer|more|less|fewer|better|worse|larger|smaller"
 # Phrases that a reader has to translate, with what to write instead.

@@ -241,7 +241,7 @@ def test_the_pages_of_both_runs_say_who_is_the_champion_now(store: Store) -> Non
     second = store.search(BETTER).ids
     assert "Version 2 of 'flowers' is the champion; version 1 was it" in said(store, store.first.run_id)
     promote("flowers", store.first.run_id, store=store.folder / "mlruns")
-    assert "Version 1 of 'flowers', which is of this run, is the champion" in said(store, store.first.run_id)
+    assert "Version 1 of 'flowers', the model of this run, is the champion" in said(store, store.first.run_id)
     now = said(store, second.run_id)
     assert "Version 1 of 'flowers' is the champion, promoted by" in now
     assert "took over" not in now

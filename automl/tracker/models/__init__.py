@@ -1,1 +1,1 @@
-"""Registered models: their wheel, the champion's alias, who follows whom."""
+"""Registered models: their wheel, the champion's alias, and its succession."""

@@ -1,4 +1,4 @@
-"""The champion of a search once it is registered: its page, and which run's model it is."""
+"""The champion of a search after it is registered: its page, and its promotion by a person."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CARD = "model_card.md"
 
 
 def describe_model(record: Record, search: SearchDescription, card: str) -> None:
-    """Put a model card beside a champion's files; its version's page says the same in one line."""
+    """Store a model card with a champion's files; the page of its version has the same in one line."""
     with storage_errors(f"describe the model of {search.name!r}"):
         tags = record.run(search.run_id).data.tags
         model_id = tags.get(MODEL_ID, tags.get(OLD_MODEL_ID))
@@ -45,15 +45,15 @@ def describe_model(record: Record, search: SearchDescription, card: str) -> None
 
 
 def promote(record: Record, name: str, run: Run) -> str:
-    """Give a run's model the alias ``champion``; returns its version, whose tags say who did that and when.
+    """Give a run's model the alias ``champion``; returns its version, whose tags hold the user and the time.
 
-    A search's run has its version already, or gets a new one where that was deleted; a trial's model gets a
-    new one. Later searches leave a version that a person promoted in its place.
+    A search's run has its version already, or gets a new one if that was deleted; a trial's model gets a new
+    one. Later searches do not replace a version that a person promoted.
 
     Raises
     ------
     UsageError
-        When the run is of another search, or has no model.
+        If the run is of another search, or has no model.
     """
     search = record.search_run(run.info.run_id)
     own = search.data.tags.get("automl.search", "")
@@ -87,10 +87,10 @@ def promote(record: Record, name: str, run: Run) -> str:
 
 
 def _give(client: MlflowClient, name: str, version: str, run: Run, user: str) -> None:
-    """Give the alias, and say so on the pages of both runs and of the name."""
+    """Give the alias, and note it on the pages of both runs and of the name."""
     before = find_alias(client, name, ALIAS)
     give_alias(client, name, version, by=user)
-    words = f"Version {version} of {name!r}, which is of this run, is the champion: promoted by {user}."
+    words = f"Version {version} of {name!r}, the model of this run, is the champion: promoted by {user}."
     note_champion(client, run.info.run_id, dated(words))
     if before is None or before.run_id != run.info.run_id:
         note_successor(client, name, version, before, f", promoted by {user}")
@@ -99,7 +99,7 @@ def _give(client: MlflowClient, name: str, version: str, run: Run, user: str) ->
 
 
 def _version_of(record: Record, name: str, run: Run) -> str:
-    """The version of a search's own model, registered again where it was deleted."""
+    """The version of a search's own model, registered again if it was deleted."""
     tags, run_id = run.data.tags, run.info.run_id
     version = tags.get("automl.model_version")
     if not version:
@@ -126,19 +126,19 @@ def _version_of(record: Record, name: str, run: Run) -> str:
 
 
 def _logged_model(client: MlflowClient, model_id: str) -> LoggedModel | None:
-    """With its files; None where either was deleted."""
+    """The logged model with its files; None if either was deleted."""
     from mlflow.exceptions import MlflowException
 
     if not model_id:
         return None
     try:
-        found = client.get_logged_model(model_id)
+        model = client.get_logged_model(model_id)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    folder = local_path(found.artifact_location)
+    folder = local_path(model.artifact_location)
     if folder is not None:
-        return found if (folder / "MLmodel").is_file() else None
+        return model if (folder / "MLmodel").is_file() else None
     names = {item.path for item in client.list_logged_model_artifacts(model_id)}
-    return found if "MLmodel" in names else None
+    return model if "MLmodel" in names else None

@@ -1,4 +1,4 @@
-"""A champion as a model of MLflow: laid out, logged, registered under the search's name, and served."""
+"""A champion as a model of MLflow: its files, log entry, registered version, and environment for serving."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def register_champion(
     Parameters
     ----------
     about, score:
-        The version's description, in one line, and its score, e.g. ``accuracy 0.994``.
+        Description of the version in one line, and its score, e.g. ``accuracy 0.994``.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
@@ -84,7 +84,7 @@ def register_champion(
 def register_logged(
     client: MlflowClient, name: str, logged: LoggedModel, run_id: str, *, about: str, score: str
 ) -> str:
-    """Make a logged model a new version of a name, without an alias; returns its number."""
+    """Register a logged model as a new version of a name, without an alias; returns its number."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -111,7 +111,7 @@ def register_logged(
 
 
 def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, version: str) -> None:
-    """What ``mlflow.pyfunc.save_model`` writes, without its copy of the model and its probing of pip."""
+    """Write what ``mlflow.pyfunc.save_model`` does, without copying the model and running pip."""
     from mlflow import pyfunc
     from mlflow.models import Model
     from mlflow.version import VERSION
@@ -139,13 +139,13 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
 
 
 def _libraries(predictor: Predictor) -> list[str]:
-    """The libraries as they are here, and the packages that the members' families and the task come from."""
+    """The installed versions of the libraries, and the packages of the members' families and of the task."""
     from automl.core.version import library_versions
     from automl.families import plug_in_requirement
 
-    versions = {name: found for name, found in library_versions().items() if name != "automl"}
+    versions = {name: version for name, version in library_versions().items() if name != "automl"}
     # "2.6.0+cu124" is a build that the public index does not have
-    pinned = [f"{name}=={found.partition('+')[0]}" for name, found in versions.items()]
+    pinned = [f"{name}=={version.partition('+')[0]}" for name, version in versions.items()]
     plug_ins = {plug_in_requirement(member.family) for member in predictor.members}
     plug_ins.add(task_requirement(predictor.task.name))
     return [*pinned, *sorted(filter(None, plug_ins))]
@@ -167,10 +167,10 @@ def _write_environment(folder: Path, requirements: list[str]) -> None:
 
 
 def _signature(predictor: Predictor) -> ModelSignature:
-    """Raw columns of any type, none required: the predictor parses cells as it did in training.
+    """Signature of raw columns of any type, none required: the predictor parses cells as in training.
 
-    MLflow's own types would refuse what is harmless: an integer signature a missing value, a float one
-    a column of whole numbers (int64), a string one a category written as numbers.
+    MLflow's own types would refuse harmless input: an integer type a missing value, a float type a column of
+    whole numbers (int64), a string type a category written as numbers.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema

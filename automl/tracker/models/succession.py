@@ -1,4 +1,4 @@
-"""Which version is the champion once another one is registered: the better one, or a person's choice."""
+"""Choice of the champion when another version is registered: the better one, or a person's choice."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _AROUND = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """A score that two champions have on the same rows, and how much better the second is.
+    """Scores of two champions on the same rows, and the gain of the second.
 
     Attributes
     ----------
     before, after:
-        In the metric's own unit.
+        Scores in the metric's own unit.
     low:
-        Lower end of the 95 % interval of the gain, turned so that more is better.
+        Lower end of the 95 % interval of the gain, with the sign such that more is better.
     rows:
-        Which ones, for people: ``178 held-out rows``.
+        Description of the rows: ``178 held-out rows``.
     """
 
     metric: str
@@ -56,21 +56,21 @@ class Gain:
 
 
 Judge = Callable[[str], "Gain | str"]
-"""Compares the champion of the search with this run id with the new one; a text says why that cannot be."""
+"""Compares the champion of the search with this run id with the new one; a text says why it cannot."""
 
 
 @dataclass(frozen=True)
 class Succession:
-    """Who is the champion now.
+    """The decision about the champion.
 
     Attributes
     ----------
     version:
-        That has the alias; empty where none has it.
+        The version that has the alias; empty if none has it.
     taken:
-        Whether that is the new version.
+        True if that is the new version.
     note:
-        What happened, in one sentence for people; empty for the first version of a name.
+        The decision in one sentence for people; empty for the first version of a name.
     before:
         The version that had the alias until now.
     """
@@ -84,14 +84,14 @@ class Succession:
 def settle(
     client: MlflowClient, name: str, version: str, run: Run, *, promote: str, judge: Judge | None
 ) -> Succession:
-    """Give the new version the alias ``champion`` where it is due, and say what was decided.
+    """Give the new version the alias ``champion`` if it is due, and return the decision.
 
-    It is due by ``always``; by ``better`` where no version has the alias, where the one that has it is of
-    the same search before it was resumed, and where the new one is better on a score that both have, beyond
-    what chance explains. A version that a person promoted stays but for ``always``.
+    With ``always`` it is due; with ``better`` it is due if no version has the alias, if the version that has
+    it is of the same search before it was resumed, or if the new one is better on shared rows by more than
+    chance explains. A version that a person promoted stays, except with ``always``.
 
-    Searches that end at once meet here: the lower number goes first, and whoever gave the alias looks again
-    whether another did so at the same moment, and compares then.
+    Searches that end at the same time meet here: the lower number goes first, and a search that gave the
+    alias checks whether another one did so at the same moment, and then compares again.
     """
     rivals = _unsettled(client, name, int(version))
     if rivals:
@@ -100,7 +100,7 @@ def settle(
         before = find_alias(client, name, ALIAS)
         taken, why = _due(client, name, before, version, run, promote=promote, judge=judge, rivals=rivals)
         if _number(find_alias(client, name, ALIAS)) != _number(before):
-            continue  # another search was just as quick
+            continue  # another search changed the alias in the meantime
         if not taken:
             break
         give_alias(client, name, version)
@@ -122,20 +122,20 @@ def _number(held: ModelVersion | None) -> str:
 
 
 def _unsettled(client: MlflowClient, name: str, own: int) -> set[str]:
-    """Numbers of versions around this one whose searches are just deciding who has the alias."""
+    """Numbers of versions around this one whose searches are just deciding about the alias."""
     around = [*range(max(1, own - _AROUND), own), own + 1, own + 2]
-    found = set()
+    unsettled = set()
     for number in map(str, around):
         run = find_run(client, find_version_run(client, name, number))
         if run is None or run.info.status != "RUNNING" or run.data.tags.get(SETTLED) == number:
             continue
         if not process_is_gone(run.data.tags):
-            found.add(number)
-    return found
+            unsettled.add(number)
+    return unsettled
 
 
 def _wait_for_lower(client: MlflowClient, name: str, own: int) -> None:
-    """Until the searches that registered before this one have decided, for two seconds at most."""
+    """Wait until the searches that registered before this one have decided, for at most two seconds."""
     ends = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < ends:
         if all(int(number) > own for number in _unsettled(client, name, own)):
@@ -144,16 +144,16 @@ def _wait_for_lower(client: MlflowClient, name: str, own: int) -> None:
 
 
 def _stays(client: MlflowClient, name: str, version: str) -> bool:
-    """Whether the alias is still here after a moment in which another search may have given it too."""
+    """True if the version still has the alias after a moment in which another search may have moved it."""
     time.sleep(2 * _PAUSE_SECONDS)
     if _number(find_alias(client, name, ALIAS)) != version:
         return False
-    client.set_registered_model_tag(name, GIVEN, version)  # the other one's note may have come last
+    client.set_registered_model_tag(name, GIVEN, version)  # the other search may have set it last
     return True
 
 
 def give_alias(client: MlflowClient, name: str, version: str, *, by: str = "") -> None:
-    """Make a version the champion, and note that automl did it; ``by`` is the person who asked for it."""
+    """Make a version the champion, and record that automl did it; ``by`` is the person who asked for it."""
     if by:
         client.set_model_version_tag(name, version, PROMOTED_BY, by)
         client.set_model_version_tag(name, version, PROMOTED_AT, time.strftime("%Y-%m-%d %H:%M"))
@@ -162,16 +162,16 @@ def give_alias(client: MlflowClient, name: str, version: str, *, by: str = "") -
 
 
 def promoted(client: MlflowClient, name: str, held: ModelVersion) -> str:
-    """``promoted by anna on 2026-11-30``, where a person chose this champion; else an empty text."""
+    """``promoted by anna on 2026-11-30`` if a person chose this champion; else an empty text."""
     by, at = held.tags.get(PROMOTED_BY), str(held.tags.get(PROMOTED_AT, ""))
     if by:
         return f"promoted by {by} on {at[:10]}"
     given = client.get_registered_model(name).tags.get(GIVEN)
     if given is not None and given != str(held.version):
         return "promoted in MLflow"
-    if given is None and held.run_id:  # automl before 0.2 noted nothing, but only people take a trial
-        found = find_run(client, held.run_id)
-        if found is not None and PARENT in found.data.tags:
+    if given is None and held.run_id:  # automl before 0.2 recorded nothing, but only people promote trials
+        run = find_run(client, held.run_id)
+        if run is not None and PARENT in run.data.tags:
             return "a trial that was promoted"
     return ""
 
@@ -187,9 +187,9 @@ def _due(
     judge: Judge | None,
     rivals: Collection[str],
 ) -> tuple[bool, str]:
-    """Whether the new version takes the alias, and why, or what is kept.
+    """Decide whether the new version takes the alias, with the reason.
 
-    ``rivals`` are versions of searches that ended at the same moment: no person had the time to choose one.
+    ``rivals`` are versions of searches that ended at the same moment: nobody had the time to promote one.
     """
     if before is None:
         if promote == "never":
@@ -197,13 +197,13 @@ def _due(
         first = version == "1" or GIVEN not in client.get_registered_model(name).tags
         return True, "" if first else f"Version {version} is the champion: no version had that alias."
     if str(before.version) == version:
-        return True, ""  # an earlier try gave it the alias and was cut off
-    known = _known_score(client, before)
+        return True, ""  # an earlier attempt gave it the alias and was interrupted
+    score = _known_score(client, before)
     chosen = "" if str(before.version) in rivals else promoted(client, name, before)
     if promote == "always":
-        over = f"{known}, {chosen}" if chosen else known
+        over = f"{score}, {chosen}" if chosen else score
         return True, f"Version {version} took over from version {before.version}{over}: --promote always."
-    facts = ", ".join(part for part in (known.strip(" ()"), chosen) if part)
+    facts = ", ".join(part for part in (score.strip(" ()"), chosen) if part)
     if promote == "never":
         return False, ", ".join(part for part in (facts, "--promote never") if part)
     if chosen:
@@ -222,44 +222,47 @@ def _better(
     facts: str,
     judge: Judge | None,
 ) -> tuple[bool, str]:
-    """By a score that both have."""
+    """Decide by scores of both versions on the same rows."""
     old = find_run(client, before.run_id or "")
     if old is None or old.info.lifecycle_stage == "deleted":
         why = f"the search of version {before.version} was deleted in MLflow"
         return True, f"Version {version} is the champion: {why}."
     why = _unlike(old.data.tags, run.data.tags)
-    found = why or ("no score of both is known" if judge is None else judge(old.info.run_id))
-    if isinstance(found, str):
-        return False, ", ".join(part for part in (facts, f"not comparable: {found}") if part)
-    after, earlier = score_text(found.after), score_text(found.before)
-    scores = f"{found.metric} {after} against {earlier} on the same {found.rows}"
-    if found.low > 0:
+    comparison = why or ("no score of both is known" if judge is None else judge(old.info.run_id))
+    if isinstance(comparison, str):
+        return False, ", ".join(part for part in (facts, f"not comparable: {comparison}") if part)
+    after, earlier = score_text(comparison.after), score_text(comparison.before)
+    scores = f"{comparison.metric} {after} against {earlier} on the same {comparison.rows}"
+    if comparison.low > 0:
         return True, f"Version {version} took over from version {before.version}: {scores}."
-    if found.gain == 0:
-        return False, f"the new one is equal: {found.metric} {after} of both on the same {found.rows}"
-    verdict = "no better" if found.gain < 0 else "better by no more than chance explains"
+    if comparison.gain == 0:
+        return (
+            False,
+            f"the new one is equal: {comparison.metric} {after} of both on the same {comparison.rows}",
+        )
+    verdict = "no better" if comparison.gain < 0 else "better by no more than chance explains"
     if after == earlier:
         scores = f"{scores} (rounded)"
     return False, f"the new one is {verdict}: {scores}"
 
 
 def _unlike(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Why scores of two searches mean different things; empty where they do not."""
-    for tag, what in (("automl.target", "target"), ("automl.task", "task"), ("automl.metric", "metric")):
+    """The reason why scores of two searches cannot be compared; empty if they can."""
+    for tag, item in (("automl.target", "target"), ("automl.task", "task"), ("automl.metric", "metric")):
         if old.get(tag) != new.get(tag):
-            return f"its {what} was {old.get(tag)!r}, this one's is {new.get(tag)!r}"
+            return f"its {item} was {old.get(tag)!r}, the {item} of this search is {new.get(tag)!r}"
     if COLUMNS in old and old[COLUMNS] != new.get(COLUMNS):
         return "it has other columns"
     return ""
 
 
 def _known_score(client: MlflowClient, version: ModelVersion) -> str:
-    """`` (accuracy 0.994)`` where that is on record."""
+    """`` (accuracy 0.994)`` if that was recorded."""
     if SCORE in version.tags:
         return f" ({version.tags[SCORE]})"
-    found = find_run(client, version.run_id or "")
-    if found is None:
+    run = find_run(client, version.run_id or "")
+    if run is None:
         return ""
-    metric = found.data.tags.get("automl.metric", "")
-    score = recorded_score(metric, found.data.metrics)
+    metric = run.data.tags.get("automl.metric", "")
+    score = recorded_score(metric, run.data.metrics)
     return "" if score is None else f" ({metric} {score_text(score[1])})"

@@ -1,8 +1,8 @@
-"""The wheel of this installation, which travels with every registered model.
+"""The wheel of this installation, which is stored with every registered model.
 
 A model's requirements must name a package that the reader's index may not have, in exactly the version
-that can read the model. The installed files are all there is to a pure Python package, so they are packed
-again: no build backend, no network. The format is that of the binary distribution specification
+that can read the model. A pure Python package consists of its installed files, so they are packed again
+without a build backend and without a network. The format is that of the binary distribution specification
 (packaging.python.org, "Binary distribution format").
 """
 
@@ -29,26 +29,26 @@ _log = logging.getLogger(__name__)
 def pack_wheel(model: Path) -> str:
     """Write this installation's wheel into a model's folder; returns the line that requires it.
 
-    The file's build tag is made of its content's digest: MLflow keeps one environment per list of
+    The file's build tag is made from its content's digest: MLflow keeps one environment per list of
     requirements, and two states of a checkout must not share one.
 
     Parameters
     ----------
     model:
-        The folder that ``requirements.txt`` will stand in.
+        The folder that will contain ``requirements.txt``.
 
     Returns
     -------
     str
-        ``./wheels/NAME.whl``, relative to the folder; ``automl-on-record==VERSION`` where the package is
-        on the path without being installed, so that nobody knows what it requires.
+        ``./wheels/NAME.whl``, relative to the folder; ``automl-on-record==VERSION`` if the package is on the
+        path without being installed, so that its requirements are unknown.
     """
     try:
         installed = distribution(DISTRIBUTION)
     except PackageNotFoundError:
         _log.warning(
-            "%s is not installed, only on the path: the model's requirements name it without its wheel. "
-            "Next: pip install it, so that models can be served elsewhere.",
+            "%s is on the path but not installed: the model's requirements name it without its wheel. "
+            "Next: install it with pip, so that models can be served elsewhere.",
             DISTRIBUTION,
         )
         return f"{DISTRIBUTION}=={__version__}"
@@ -63,18 +63,18 @@ def pack_wheel(model: Path) -> str:
     target.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in files.items():
-            entry = zipfile.ZipInfo(path)  # of a fixed date: the same files give the same bytes
+            entry = zipfile.ZipInfo(path)  # with a fixed date: the same files give the same bytes
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     return f"./{FOLDER}/{name}"
 
 
 def _files(installed: Distribution) -> Iterator[tuple[str, bytes]]:
-    """Path within the wheel and content of each file, in a fixed order."""
+    """Yield path within the wheel and content of each file, in a fixed order."""
     for path in sorted(_PACKAGE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield path.relative_to(_PACKAGE.parent).as_posix(), path.read_bytes()
-    beside = _PACKAGE.parent / "search_spaces"  # where an editable install has them
+    beside = _PACKAGE.parent / "search_spaces"  # their place in an editable install
     if not (_PACKAGE / "search_spaces").is_dir():
         for path in sorted(beside.glob("*.yaml")):
             yield f"{_PACKAGE.name}/search_spaces/{path.name}", path.read_bytes()

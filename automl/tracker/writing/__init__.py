@@ -1,1 +1,1 @@
-"""The record written: one thread, a search's run, its trials' runs and their files."""
+"""Writing the record: one thread, a search's run, its trials' runs and their files."""

@@ -1,4 +1,4 @@
-"""The data set of a search as MLflow lists it, on the search's run and on every trial's."""
+"""The data set of a search as MLflow lists it, on the run of the search and of every trial."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ if TYPE_CHECKING:
 
 _CONTEXT = "mlflow.data.context"
 _TRAINING = "training"
-_DIGEST = 36  # as long as MLflow lets it be
+_DIGEST = 36  # the longest that MLflow accepts
 
 
 def log_dataset(client: MlflowClient, run_id: str, data: DatasetRecord, target: str) -> None:
-    """Note the data set on a run, by the client."""
+    """Log the data set on a run through the client."""
     from mlflow.entities import DatasetInput, InputTag
     from mlflow.exceptions import MlflowException
 
     inputs = [DatasetInput(_described(data, target), [InputTag(_CONTEXT, _TRAINING)])]
     try:
         client.log_inputs(run_id, inputs)
-    except MlflowException:  # another search of this name is just noting the same data set
+    except MlflowException:  # another search of this name is logging the same data set right now
         client.log_inputs(run_id, inputs)
 
 
 def dataset_rows(session: Session, experiment_id: str, run_id: str, data: DatasetRecord) -> dict[Any, Any]:
-    """The same for a run that is being inserted: rows by MLflow's table class.
+    """Rows that log the data set on a run that is being inserted, by MLflow's table class.
 
-    Empty where the search's own run has not noted the data set.
+    Empty if the search's own run has not logged the data set.
     """
     from mlflow.store.tracking.dbmodels import models
     from sqlalchemy import select
 
-    known = session.execute(
+    dataset = session.execute(
         select(models.SqlDataset.dataset_uuid).where(
             models.SqlDataset.experiment_id == int(experiment_id),
             models.SqlDataset.name == data.name,
             models.SqlDataset.digest == data.digest[:_DIGEST],
         )
     ).scalar()
-    if known is None:
+    if dataset is None:
         return {}
     own = uuid.uuid4().hex
     place = {
         "source_type": "DATASET",
-        "source_id": known,
+        "source_id": dataset,
         "destination_type": "RUN",
         "destination_id": run_id,
     }
@@ -63,7 +63,7 @@ def dataset_rows(session: Session, experiment_id: str, run_id: str, data: Datase
 
 
 def source_uri(source: str) -> str:
-    """Where the data lies: an absolute path, or the address that was given."""
+    """The location of the data: an absolute path, or the address that was given."""
     if source == "frame" or re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", source):
         return source
     return str(Path(source).expanduser().absolute())

@@ -1,4 +1,4 @@
-"""The experiment of a search's name: found, restored, or made where there is none."""
+"""The experiment of a search's name: found, restored or created."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def experiment_for(client: MlflowClient, location: StoreLocation, search: SearchRecord) -> str:
-    """Id of the experiment of this name; made where there is none.
+    """Id of the experiment of this name, which is created if there is none.
 
-    One that was deleted in MLflow stays so and gives its name up, but to the search that goes on in it.
+    An experiment that was deleted in MLflow stays deleted and is renamed, unless this search continues in it.
     """
     from mlflow.exceptions import MlflowException
 
     own = ""
-    found = client.get_experiment_by_name(search.name)
-    if found is not None:
-        if found.lifecycle_stage != "deleted":
-            return str(found.experiment_id)
-        client.restore_experiment(found.experiment_id)
-        if search.key and find_search(client, found.experiment_id, search.key):
-            return str(found.experiment_id)
-        give_up_name(client, found)
-        own = f"-{uuid.uuid4().hex[:6]}"  # the files of the other stay where they are
+    experiment = client.get_experiment_by_name(search.name)
+    if experiment is not None:
+        if experiment.lifecycle_stage != "deleted":
+            return str(experiment.experiment_id)
+        client.restore_experiment(experiment.experiment_id)
+        if search.key and find_search(client, experiment.experiment_id, search.key):
+            return str(experiment.experiment_id)
+        give_up_name(client, experiment)
+        own = f"-{uuid.uuid4().hex[:6]}"  # the files of the deleted one stay where they are
     tags = {
         SEARCH: search.name,
         "mlflow.experimentKind": "custom_model_development",

@@ -1,4 +1,4 @@
-"""A finished run, written at once: in one transaction where the store is a file here, else by calls."""
+"""A finished run, written at once: in one transaction if the store is a local file, else by the client."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class FinishedRun:
 
 
 class RunWriter:
-    """Writes runs into one experiment.
+    """Writer of the runs of one experiment.
 
-    Through the client a run is three calls and six transactions, 20 ms of CPU time; in a SQLite file it
-    is one insert of MLflow's own table classes, which readers see whole or not at all.
+    Through the client, a run takes three calls and six transactions, 20 ms of CPU time; in a SQLite file it
+    is one insert with MLflow's own table classes, which readers see completely or not at all.
     """
 
     def __init__(
@@ -72,25 +72,25 @@ class RunWriter:
 
     @property
     def keeps_folders(self) -> bool:
-        """Whether artifacts are plain folders here, which can also be deleted again."""
+        """True if artifacts are plain local folders, which can also be deleted again."""
         return self._root is not None
 
     def folder_of(self, run_id: str) -> Path | None:
-        """The artifacts' folder of a run that :meth:`writing` wrote, or None where it is not here."""
+        """The artifact folder of a run that :meth:`writing` wrote, or None if it is not local."""
         return None if self._root is None else self._root / run_id / "artifacts"
 
     @contextmanager
     def writing(self, run: FinishedRun, run_id: str = "") -> Iterator[tuple[str, Path]]:
-        """Gives the run's id and a folder to put its artifacts in; the run is written after that.
+        """Yield the run's id and a folder for its artifacts; write the run afterwards.
 
-        ``run_id`` is that of a run which was begun before and is completed now; in a SQLite file also the
-        id that a new run is to have.
+        ``run_id`` is that of a run which was begun before and is completed now; in a SQLite file it may also
+        be the id for a new run.
         """
         if self._root is not None:
             run_id = run_id or uuid.uuid4().hex
             folder = self._root / run_id / "artifacts"
             if folder.exists():
-                shutil.rmtree(folder)  # its run was never written: that is the last thing done
+                shutil.rmtree(folder)  # its run was never written: that is the last step
             folder.mkdir(parents=True)
             yield run_id, folder
             self._insert(run, run_id, folder)
@@ -111,7 +111,7 @@ class RunWriter:
         self._client.set_terminated(run_id, status=run.status, end_time=run.ended)
 
     def _restore_tags(self, run_id: str, run: FinishedRun) -> None:
-        """Undo what was noted of a run that its process had left open."""
+        """Restore the tags of a run that its process had left open."""
         from mlflow.entities import RunTag
 
         noted = self._client.get_run(run_id).data.tags
@@ -167,7 +167,7 @@ def log_points(
     points: tuple[Point, ...] | list[Point],
     params: Mapping[str, str] | None = None,
 ) -> None:
-    """Params and metrics by the client, in batches of the size it takes."""
+    """Log params and metrics through the client, in batches of the size that it accepts."""
     from mlflow.entities import Metric, Param
 
     listed = [Param(key, value) for key, value in (params or {}).items()]
@@ -194,5 +194,5 @@ def _engine(uri: str) -> Engine:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    # No pool: a connection that lives on would keep the file open after the search.
+    # No pool: an idle connection would keep the file open after the search.
     return create_engine(uri, poolclass=NullPool, connect_args={"timeout": 60})

@@ -1,4 +1,4 @@
-"""Which trials keep their model on disk: all up to a size, then the best ones."""
+"""Retention of the trials' models on disk: all up to a size, then only the best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class KeptModel:
     Attributes
     ----------
     loss:
-        Validation score turned so that less is better; None without a score.
+        Validation score with the sign such that less is better; None without a score.
     """
 
     number: int
@@ -26,21 +26,21 @@ class KeptModel:
 
 @dataclass(frozen=True)
 class KeepModels:
-    """The bound on models' disk space.
+    """The limit on the models' disk space.
 
     Attributes
     ----------
     bytes:
-        Every model is kept while all of them take no more than this; None for no bound.
+        All models are kept while they take no more than this in total; None for no limit.
     best:
-        How many of the best trials keep theirs in any case, next to each family's best.
+        Number of the best trials that keep their models in any case, in addition to each family's best.
     """
 
     bytes: int | None = 2 * GIBIBYTE
     best: int = 10
 
     def to_drop(self, models: Collection[KeptModel], protected: Collection[int] = ()) -> list[int]:
-        """Numbers of the trials whose model goes, worst first; ``protected`` ones stay."""
+        """Numbers of the trials whose model is deleted, worst first; ``protected`` ones stay."""
         total = sum(model.bytes for model in models)
         if self.bytes is None or total <= self.bytes:
             return []

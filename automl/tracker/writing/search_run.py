@@ -1,4 +1,4 @@
-"""One search in the store, from its begin to its end. Used by the tracker's thread."""
+"""One search in the store, from its beginning to its end. Used by the tracker's thread."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _BEST_EVERY_SECONDS = 10.0
 
 
 class _BestCurve:
-    """Points of the best-so-far curve that wait to be written, one per step."""
+    """Points of the best-so-far curve that are to be written, one per step."""
 
     def __init__(self, steps: Iterable[int] = ()) -> None:
         self.points: list[Point] = []
@@ -59,11 +59,11 @@ class _BestCurve:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to write again."""
+        """True if it is time to write again."""
         return time.monotonic() - self._written > _BEST_EVERY_SECONDS
 
     def add(self, point: Point) -> bool:
-        """Note a point; false where its step is noted or on record already."""
+        """Add a point; False if its step was added or recorded before."""
         if point.step in self._steps:
             return False
         self._steps.add(point.step)
@@ -71,14 +71,14 @@ class _BestCurve:
         return True
 
     def written(self) -> None:
-        """All points are on record."""
+        """Clear the points after they were recorded."""
         self.points.clear()
         self._written = time.monotonic()
 
 
 @final
 class SearchRun:
-    """One search in the store: what a tracker's thread writes.
+    """One search in the store, as the tracker's thread writes it.
 
     Attributes
     ----------
@@ -120,20 +120,20 @@ class SearchRun:
         return self._trials
 
     def open(self) -> None:
-        """Import MLflow, make the tables of a new store."""
+        """Import MLflow, and create the tables of a new store."""
         self._client = connect(self.location)
 
     def close(self) -> None:
-        """Leave the SQLite file whole."""
+        """Leave the SQLite file complete, without a write-ahead log."""
         checkpoint(self.location)
 
     def begin(self, search: SearchRecord) -> None:
-        """Create experiment and run, or take up those that an earlier process began."""
+        """Create experiment and run, or continue those that an earlier process began."""
         if has_open_runs(self.location):
             reconcile(self.client)
         experiment = experiment_for(self.client, self.location, search)
         run = find_search(self.client, experiment, search.key) if search.key else None
-        known: dict[int, KnownRun] = {}
+        recorded: dict[int, KnownRun] = {}
         if run is None:
             run = self.client.create_run(
                 experiment,
@@ -148,13 +148,15 @@ class SearchRun:
         else:
             take_over(self.client, run)
             clear_pages(self.location, self.client, run)
-            known = known_trials(self.client, experiment, run.info.run_id)
+            recorded = known_trials(self.client, experiment, run.info.run_id)
             metric = f"best_val_{search.task.metric.name}"
             points = self.client.get_metric_history(run.info.run_id, metric)
             self._best = _BestCurve(point.step for point in points)
         self._ids = replace(self._ids, run_id=run.info.run_id, experiment_id=experiment)
         self._artifact_uri = run.info.artifact_uri
-        self._trials = TrialRuns(self.client, self.location, search, run, models=self.models, known=known)
+        self._trials = TrialRuns(
+            self.client, self.location, search, run, models=self.models, recorded=recorded
+        )
         self._search, self._open = search, True
         plain = record.plain_params(search.configuration)
         # A param never changes, and a resumed search may have less memory.
@@ -165,7 +167,7 @@ class SearchRun:
         self.attach("configuration.json", pretty(search.configuration))
 
     def best(self, step: int, score: float, now: int) -> None:
-        """Note a point of the best-so-far curve; written with others now and then."""
+        """Add a point of the best-so-far curve; points are written in batches."""
         point = Point(f"best_val_{self.search.task.metric.name}", score, now, step)
         if self._best.add(point) and self._best.due:
             self._write_best()
@@ -187,7 +189,7 @@ class SearchRun:
         status: str = "FINISHED",
         judge: Judge | None = None,
     ) -> SearchIds:
-        """Register the champion, settle who has its alias, and close the search's run."""
+        """Register the champion, decide which version has the alias, and close the search's run."""
         self._write_best()
         run_id, now = self._ids.run_id, _now()
         metrics = {name: float(value) for name, value in summary.metrics.items() if np.isfinite(value)}
@@ -222,7 +224,7 @@ class SearchRun:
         return self._ids
 
     def _settle(self, made: Registered, judge: Judge | None) -> None:
-        """Whether the new version is the champion of its name now, as ids and as tags."""
+        """Decide whether the new version is the champion of its name, and record it in ids and tags."""
         run_id, name = self._ids.run_id, self.search.name
         self.client.set_tag(run_id, MODEL_ID, made.model_id)
         self.client.set_tag(run_id, "automl.model_version", made.version)
@@ -243,7 +245,7 @@ class SearchRun:
             self.client.set_tag(run_id, CHAMPION, record.cut_note(dated(self._ids.succession)))
 
     def fail(self, reason: str, status: str) -> None:
-        """Close the search's run with the reason; nothing when it is closed already."""
+        """Close the search's run with the reason, unless it is closed already."""
         if self._open:
             self._write_best()
             self.client.set_tag(self._ids.run_id, "automl.error", record.cut_note(reason))

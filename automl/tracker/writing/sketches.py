@@ -1,4 +1,4 @@
-"""Small plots of a trial, written as SVG by hand: a few milliseconds each, so that every trial has them."""
+"""Small plots of a trial, written directly as SVG in a few milliseconds, so that every trial has them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = npt.NDArray[np.floating]
 def sketches(
     trial: Trial, result: TrialResult, task: Task, truth: npt.NDArray[np.generic] | None
 ) -> dict[str, str]:
-    """The plots of a trial by file name: of its held-out predictions, and of up to three kinds of curves."""
+    """Plots of a trial by file name: its held-out predictions, and up to three kinds of curves."""
     drawn: dict[str, str] = {}
     title = f"#{trial.number} {trial.candidate.family}"
     if truth is not None and result.held_out is not None and len(truth) == len(result.held_out):
@@ -53,13 +53,13 @@ def champion_sketches(
     predictions: Array,
     best: Sequence[tuple[float, float]],
 ) -> dict[str, str]:
-    """The plots of a search before its report is made, by file name.
+    """Plots of a search before its report is made, by file name.
 
     ``best`` is the best score so far, as ``(seconds, score)``.
     """
     name = {Answer.CLASSES: "confusion.svg", Answer.NUMBERS: "fitted.svg"}[task.answer]
     drawn = {name: _SKETCHES[task.answer](task, target, predictions, "the champion: held-out rows")}
-    points = best[1:] if len(best) > 2 else best  # the first is the baseline's and would flatten the rest
+    points = best[1:] if len(best) > 2 else best  # the first point is the baseline and would flatten the rest
     if len(points) > 1:
         steps = tuple(round(seconds) for seconds, _ in points)
         curve = Curve("best", steps, tuple(score for _, score in points))
@@ -70,7 +70,7 @@ def champion_sketches(
 def confusion_sketch(
     target: npt.NDArray[np.generic], predictions: Array, labels: Sequence[object], title: str
 ) -> str:
-    """True classes down, predicted ones across: counts, shaded by their share of the true class."""
+    """Counts, a row per true class and a column per predicted class, shaded by share of the true class."""
     classes = predictions.shape[1]
     flat = np.asarray(target, dtype=np.int64) * classes + predictions.argmax(axis=1)
     counts = np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
@@ -107,7 +107,7 @@ def confusion_sketch(
 
 
 def scatter_sketch(target: npt.NDArray[np.generic], predictions: Array, title: str) -> str:
-    """Predicted over true values, up to 300 rows."""
+    """Predicted against true values, for up to 300 rows."""
     truth = np.asarray(target, dtype=np.float64)
     rows = np.unique(np.linspace(0, len(truth) - 1, min(_POINTS, len(truth))).astype(int))
     x, y = truth[rows], np.asarray(predictions[rows, 0], dtype=np.float64)
@@ -156,11 +156,11 @@ def curves_sketch(curves: Sequence[Curve], title: str, across: str = "step") -> 
 
 
 def range_test_sketch(losses: Curve, rates: Curve, title: str) -> str:
-    """The losses of a learning-rate range test over the rates, which are as many, on a logarithmic scale."""
+    """Losses of a learning-rate range test against its rates, of equal number, on a logarithmic scale."""
     x, y = np.log10(rates.values), np.array(losses.values)
     if len(x) < 2 or not np.isfinite(y).all():
         return ""
-    # The explosion at the end would flatten the valley.
+    # The divergence at the end would flatten the valley.
     top = min(float(y.max()), 2 * float(y[0]) - float(y.min()))
     axes = _Axes((float(x[0]), float(x[-1])), (float(y.min()), top), "log10 of the learning rate", "loss")
     points = [axes.at(one, min(other, top)) for one, other in zip(x, y, strict=True)]
@@ -170,12 +170,12 @@ def range_test_sketch(losses: Curve, rates: Curve, title: str) -> str:
 
 _WIDTH, _HEIGHT = 520, 380
 _TOP, _RIGHT, _BOTTOM = 44, 28, 52
-_LETTER = 6.6  # pixels of a letter of 11 points, on average
+_LETTER = 6.6  # average width of a letter at 11 points, in pixels
 _LONGEST_LABEL = 40
 
 
 class _Axes:
-    """A frame with round numbers along its sides."""
+    """A frame with round numbers along its axes."""
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], x_name: str, y_name: str) -> None:
         self.x, self.y = _widened(x), _widened(y)
@@ -191,7 +191,7 @@ class _Axes:
         return self.left + across * wide, _HEIGHT - _BOTTOM - up * high
 
     def frame(self) -> list[str]:
-        """Grid, numbers and names."""
+        """Grid lines, tick labels and axis labels."""
         parts = []
         for x, text in zip(self.x_ticks, tick_texts(self.x_ticks), strict=True):
             px, _ = self.at(x, self.y[0])
@@ -211,7 +211,7 @@ class _Axes:
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """Four to nine multiples of 1, 2 or 5 times a power of ten, within the ends; the fewest that do."""
+    """Four to nine multiples of 1, 2 or 5 times a power of ten within the ends; as few as possible."""
     width = high - low
     if not math.isfinite(width) or width <= 0:
         return [low]
@@ -225,7 +225,7 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def tick_texts(ticks: Sequence[float]) -> list[str]:
-    """All with as many decimals as their step needs, thousands apart; exponents only far from one."""
+    """Ticks with the decimals that their step needs and thousands separators; exponents only for extremes."""
     step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or 1.0
     if max(map(abs, ticks)) >= 1e9 or step < 1e-6:
         return [f"{tick:.3g}" for tick in ticks]

@@ -1,4 +1,4 @@
-"""The trials' models on disk: stored while there is room, then the best; used by the tracker's thread."""
+"""The trials' models on disk: all while there is room, then the best. Used by the tracker's thread."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from automl.tracker.writing.model_retention import KeepModels, KeptModel
 
 @final
 class TrialModels:
-    """What is stored of one search.
+    """The stored models of one search.
 
-    A model that goes is deleted from its run, where that is a folder here, and from the trial's scratch
+    A model that is dropped is deleted from its run, if that is a local folder, and from the trial's scratch
     folder, so that it takes no space.
 
     Attributes
     ----------
     protected:
-        Trials whose model stays, whatever its size; may be set by another thread.
+        Trials whose model stays, whatever its size; another thread may set it.
     dropped:
         Trials whose model was deleted.
     """
@@ -47,12 +47,12 @@ class TrialModels:
         class_weights: tuple[float, ...] = (),
         stays: bool = True,
     ) -> None:
-        """Build a trial's model at ``place`` from its scratch folder, where there is room for it.
+        """Build a trial's model at ``place`` from its scratch folder, if there is room for it.
 
         Parameters
         ----------
         stays:
-            Whether ``place`` is where the model is kept; else it is sent to a server from there.
+            True if the model is kept at ``place``; False if it is sent to a server from there.
         """
         scratch = _scratch(trial)
         if scratch is None:
@@ -78,9 +78,9 @@ class TrialModels:
         self._folders[model.number] = (scratch, place) if stays else (scratch,)
 
     def take_in(self, trial: Trial, search: SearchRecord, place: Path | None) -> None:
-        """Note a model that an earlier process stored; ``place`` as far as that is a folder here.
+        """Add a model that an earlier process stored; ``place`` if that is a local folder.
 
-        Without its scratch folder it was dropped then, and cannot be a member any more.
+        Without its scratch folder the model was dropped, and can no longer be a member.
         """
         scratch = _scratch(trial)
         if scratch is not None:
@@ -88,17 +88,17 @@ class TrialModels:
             self._folders[trial.number] = (scratch,) if place is None else (scratch, place)
 
     def forget(self, number: int) -> None:
-        """Be as if the model of a trial, which is written once more, had not been stored."""
+        """Remove the model of a trial that is written again from the stored ones."""
         self._stored.pop(number, None)
 
     def note_gone(self, trial: Trial) -> None:
-        """Count a model as dropped that an earlier process deleted to bound the disk space."""
+        """Count a model as dropped if an earlier process deleted it to limit the disk space."""
         result = trial.result
         if result is not None and result.model_folder and _scratch(trial) is None:
             self.dropped |= {trial.number}
 
     def _make_room(self, model: KeptModel) -> bool:
-        """Drop what no longer fits beside a new model; whether that may be stored itself."""
+        """Drop models that no longer fit with a new one; True if the new one may be stored."""
         dropping = self._keep.to_drop([*self._stored.values(), model], self.protected)
         for number in dropping:
             if number != model.number:
@@ -123,6 +123,6 @@ def _kept_model(trial: Trial, search: SearchRecord) -> KeptModel:
 
 
 def _scratch(trial: Trial) -> Path | None:
-    """The folder with the models of a trial's folds; None where there is none any more."""
+    """The folder with the models of a trial's folds; None if it no longer exists."""
     folder = trial.result.model_folder if trial.result is not None else ""
     return Path(folder) if folder and Path(folder).is_dir() else None

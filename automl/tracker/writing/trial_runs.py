@@ -1,4 +1,4 @@
-"""The trials' runs of one search, below its own run. Used by the tracker's thread."""
+"""The runs of a search's trials, below its own run. Used by the tracker's thread."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ _ENDED = {
 
 @final
 class TrialRuns:
-    """Writes trials that have a result.
+    """Writer of trials that have a result.
 
     Parameters
     ----------
     parent:
         The search's run.
-    known:
-        The trials' runs that are on record already, by number.
+    recorded:
+        The trials' runs that were recorded already, by number.
 
     Attributes
     ----------
     rows:
-        Of the leaderboard, in the order in which the trials were written.
+        Rows of the leaderboard, in the order in which the trials were written.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class TrialRuns:
         parent: Run,
         *,
         models: TrialModels,
-        known: dict[int, KnownRun],
+        recorded: dict[int, KnownRun],
     ) -> None:
         self.rows: list[LeaderboardRow] = []
         self._client = client
         self._search = search
         self._experiment_id, self._parent = parent.info.experiment_id, parent.info.run_id
         self._models = models
-        self._known = known
+        self._recorded = recorded
         self._doubtful = False
         self._runs = RunWriter(
             client, location, self._experiment_id, search.dataset, search.layout.target_name
@@ -78,19 +78,19 @@ class TrialRuns:
         Parameters
         ----------
         ended:
-            Milliseconds since 1970.
+            End of the trial in milliseconds since 1970.
         """
         result = trial.result
         if result is None:
             raise StorageError(f"Trial {trial.number} has no result to write.")
         if self._doubtful and not self._runs.keeps_folders:
-            # The last try failed on the way to a server, which may have made the run all the same.
-            self._known |= known_trials(self._client, self._experiment_id, self._parent)
+            # The last attempt failed on the way to a server, which may have created the run nevertheless.
+            self._recorded |= known_trials(self._client, self._experiment_id, self._parent)
         self._doubtful = True
         self._models.forget(trial.number)
-        known = self._known.get(trial.number)
-        if known is not None and known.ended:
-            run_id = known.run_id
+        earlier = self._recorded.get(trial.number)
+        if earlier is not None and earlier.ended:
+            run_id = earlier.run_id
             stored = self._runs.folder_of(run_id)
             self._models.take_in(trial, self._search, None if stored is None else stored / MODEL_FOLDER)
         else:
@@ -103,14 +103,14 @@ class TrialRuns:
     def _complete(
         self, trial: Trial, result: TrialResult, class_weights: tuple[float, ...], ended: int
     ) -> str:
-        """Write a run from its beginning, or to the end of one that was begun."""
+        """Write a new run, or complete one that was begun."""
         drawn = sketches(trial, result, self._search.task, self._search.truth)
         plots, wanted = [f"{PLOTS}/{name}" for name in drawn], self._run_id(trial.number)
         run = self._finished(trial, result, ended)
         if wanted:
             run = replace(run, tags={**run.tags, NOTE: with_plots(run.tags[NOTE], wanted, plots)})
         with self._runs.writing(run, wanted) as (run_id, folder):
-            self._known[trial.number] = KnownRun(run_id, ended=False)
+            self._recorded[trial.number] = KnownRun(run_id, ended=False)
             write_files(folder, trial, result, drawn)
             self._models.store(
                 folder / MODEL_FOLDER,
@@ -121,11 +121,11 @@ class TrialRuns:
             )
         if plots and not wanted:
             self._client.set_tag(run_id, NOTE, with_plots(run.tags[NOTE], run_id, plots))
-        self._known[trial.number] = KnownRun(run_id, ended=True)
+        self._recorded[trial.number] = KnownRun(run_id, ended=True)
         return run_id
 
     def _finished(self, trial: Trial, result: TrialResult, ended: int) -> FinishedRun:
-        """The run as it is to be on record."""
+        """The run as it is to be recorded."""
         search, metric = self._search, self._search.task.metric.name
         metrics = record.trial_metrics(result, trial.scores, metric)
         points = [Point(name, value, ended) for name, value in metrics.items()]
@@ -153,9 +153,9 @@ class TrialRuns:
         )
 
     def _run_id(self, number: int) -> str:
-        """Of the run to write a trial into, begun before or not; empty where a server gives the id."""
-        if number in self._known:
-            return self._known[number].run_id
+        """Id of the run for a trial, begun before or not; empty if the server chooses the id."""
+        if number in self._recorded:
+            return self._recorded[number].run_id
         if not self._runs.keeps_folders:
             return ""
         if self._search.key:

@@ -1,4 +1,4 @@
-"""The one writer: a thread that puts a search and its trials on record without holding up the loop."""
+"""The only writer: a thread that records a search and its trials without delaying the search."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _FAREWELL_SECONDS = 2.0
 
 @final
 class Tracker:
-    """Writes one search: every method but the last ones returns at once, the work is done by a thread.
+    """Writer of one search: all methods except the last ones return at once, a thread does the work.
 
-    The thread starts with the tracker and imports MLflow first, so make it early. A store that is locked or
-    does not answer is tried again while the trials go on (their results lie on disk): for as long as the
+    The thread starts with the tracker and imports MLflow first, so create it early. A store that is locked or
+    does not answer is tried again while the trials continue (their results are on disk): for as long as the
     search runs, once it was begun there; for ``AUTOML_STORE_PATIENCE`` seconds (60) at its beginning and
-    whenever someone waits. What fails for good stands in :attr:`failure`, and :meth:`flush` and
+    whenever someone waits. A permanent failure is in :attr:`failure`, and :meth:`flush` and
     :meth:`finish_search` raise it.
 
     Parameters
     ----------
     location:
-        From :func:`automl.tracker.open_store`.
+        The result of :func:`automl.tracker.open_store`.
     keep:
-        The bound on disk space. A model that goes is deleted from the run and from the trial's scratch
+        The limit on disk space. A model that is dropped is deleted from the run and from the trial's scratch
         folder, so that it takes no space; see :attr:`dropped`.
     """
 
@@ -78,8 +78,8 @@ class Tracker:
         self.close()
 
     def _abandon(self) -> None:
-        """End at once: what was not written is written when the search is resumed."""
-        self._closed = self._gave_up = True  # what is tried again and again would hold up the process's end
+        """Stop at once: what was not written is written when the search is resumed."""
+        self._closed = self._gave_up = True  # repeated attempts would delay the end of the process
         self._wake.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
         ending = threading.Thread(target=self._say_farewell, daemon=True)
@@ -97,24 +97,24 @@ class Tracker:
 
     @property
     def stopped(self) -> StorageError | None:
-        """Why nothing more can be recorded, however long the search goes on; None while there is hope."""
+        """The error after which nothing more can be recorded in this search; None while that is possible."""
         failure = self._failure
         hopeless = self._gave_up or (failure is not None and "full" in str(failure))
         return failure if hopeless and isinstance(failure, StorageError) else None
 
     @property
     def trouble(self) -> str:
-        """What the store says while it is tried again and again; empty when all is well."""
+        """The error of the store while it is tried again and again; empty if there is none."""
         return self._trouble
 
     @property
     def begun(self) -> bool:
-        """Whether the search has its run."""
+        """True if the search has its run."""
         return self._begun
 
     @property
     def dropped(self) -> frozenset[int]:
-        """Trials whose model was deleted to bound the disk space; none of them can be a member any more."""
+        """Trials whose model was deleted to limit the disk space; they can no longer be members."""
         return self._search_run.models.dropped
 
     @property
@@ -124,7 +124,7 @@ class Tracker:
             return dict(self._run_ids)
 
     def begin_search(self, search: SearchRecord) -> None:
-        """Create the search's experiment and run; runs that a killed process left open are closed."""
+        """Create the search's experiment and run; close runs that a killed process left open."""
         self._submit(lambda: self._begin(search))
 
     def _begin(self, search: SearchRecord) -> None:
@@ -150,11 +150,11 @@ class Tracker:
         self._submit(lambda: self._search_run.attach(name, content))
 
     def protect(self, numbers: Collection[int]) -> None:
-        """These trials' models (the ensemble's members) are not dropped, whatever their size."""
+        """Keep these trials' models (the ensemble's members), whatever their size."""
         self._search_run.models.protected = frozenset(numbers)
 
     def interrupt(self) -> None:
-        """The user ended the search early: its run is closed as killed, and may be taken up again."""
+        """Note that the user stopped the search early: its run is closed as killed, and may be resumed."""
         self._ending = "KILLED"
 
     def finish_search(
@@ -165,13 +165,13 @@ class Tracker:
         Parameters
         ----------
         judge:
-            Compares the new champion with the one that its name has already; without it a score of both is
-            never known, and the earlier one stays unless the search asked otherwise.
+            Compares the new champion with the current one of its name; without it the two cannot be compared,
+            and the current one stays unless the search asked otherwise.
 
         Raises
         ------
         StorageError
-            When this, or anything before, could not be written.
+            If this, or anything before, could not be written.
         """
         ending = self._submit(lambda: self._search_run.end(summary, champion, self._ending, judge))
         self.flush()
@@ -182,32 +182,32 @@ class Tracker:
         self._submit(lambda: self._search_run.fail(reason, "KILLED" if killed else "FAILED"))
 
     def flush(self, seconds: float | None = None) -> None:
-        """Wait until everything so far is written, ``seconds`` at most.
+        """Wait until everything so far is written, for at most ``seconds``.
 
         Raises
         ------
         StorageError
-            When something could not be written, or not in time.
+            If something could not be written, or not in time.
         """
         self._hurry()
         try:
             self._pool.submit(lambda: None).result(seconds)
         except TimeoutError:
             raise StorageError(
-                f"The store at {self.location.shown} was not done after {seconds:g} s."
+                f"The store at {self.location.shown} did not finish writing within {seconds:g} s."
             ) from None
         if self._failure is not None:
             raise self._failure
         self._awaited = None
 
     def _hurry(self) -> None:
-        """From here on someone waits."""
+        """Limit the patience with the store: from now on someone waits."""
         if self._awaited is None:
             self._awaited = time.monotonic()
         self._wake.set()
 
     def close(self) -> None:
-        """Wait for the thread and end it; never raises for the store."""
+        """Wait for the thread and end it; never raise an error of the store."""
         if not self._closed:
             self._closed = True
             self._hurry()
@@ -218,7 +218,7 @@ class Tracker:
         return self._pool.submit(self._kept, job)
 
     def _kept(self, job: Callable[[], T]) -> T:
-        """Run in the thread, again and again while that may help; the first failure is remembered."""
+        """Run a job in the thread, again and again while that may help; keep the first failure."""
         failing_since, pause = None, _FIRST_PAUSE
         while True:
             try:
@@ -241,7 +241,7 @@ class Tracker:
             return done
 
     def _has_patience(self, failing_since: float) -> bool:
-        """Whether to try again: always while the search runs and nobody waits."""
+        """True if the job is to be tried again: always while the search runs and nobody waits."""
         self._wake.clear()
         if self._begun and self._awaited is None:
             return True
