@@ -239,9 +239,10 @@ def test_searches_that_end_at_once_are_each_compared_with_the_one_before(store: 
 
 def test_the_pages_of_both_runs_say_who_is_the_champion_now(store: Store) -> None:
     second = store.search(BETTER).ids
-    assert "Version 2 of 'flowers' is the champion; before, it was version 1" in said(store, store.first.run_id)
+    first = store.first.run_id
+    assert "Version 2 of 'flowers' is the champion; before, it was version 1" in said(store, first)
     promote("flowers", store.first.run_id, store=store.folder / "mlruns")
-    assert "Version 1 of 'flowers', the model of this run, is the champion" in said(store, store.first.run_id)
+    assert "Version 1 of 'flowers', the model of this run, is the champion" in said(store, first)
     now = said(store, second.run_id)
     assert "Version 1 of 'flowers' is the champion, promoted by" in now
     assert "took over" not in now
