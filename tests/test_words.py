@@ -35,19 +35,7 @@ REVISED = (
     "problem",
     "report",
     "testing",
-    "tracker/__init__.py",
-    "tracker/files.py",
-    "tracker/library.py",
-    "tracker/models",
-    "tracker/names.py",
-    "tracker/notes.py",
-    "tracker/people.py",
-    "tracker/pyfunc_model.py",
-    "tracker/reconcile.py",
-    "tracker/record.py",
-    "tracker/removal.py",
-    "tracker/tags.py",
-    "tracker/writing",
+    "tracker",
 )
 _COMPARED = "longer|more|less|fewer|better|worse|larger|smaller"
 # Phrases that a reader has to translate, with what to write instead.

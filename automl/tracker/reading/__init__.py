@@ -1,1 +1,1 @@
-"""The record read back: searches, trials, models, the leaderboard."""
+"""Reading the record: searches, trials, models, the leaderboard."""

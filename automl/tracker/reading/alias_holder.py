@@ -1,4 +1,4 @@
-"""The champion of a name as it is now: its version, and which search's or trial's model that is."""
+"""The current champion of a name: its version, and the search or trial that made it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ NO_TRIAL = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """A version of a registered model, and what it was made by.
+    """A version of a registered model, and the search or trial that made it.
 
     Attributes
     ----------
     run_id, search_run_id:
-        Of what made it, and of the search which that is or belongs to; empty where the run is gone.
+        Ids of the run that made it and of its search's run; empty if the run is gone.
     trial, family:
-        Of a trial that was promoted; ``NO_TRIAL`` for a search's result.
+        Number and family of a promoted trial; ``NO_TRIAL`` for a search's result.
     score:
-        ``validation accuracy 0.83``; empty where it is not on record.
+        ``validation accuracy 0.83``; empty if it was not recorded.
     earlier:
-        Whether the search has registered another version since: it was resumed.
+        True if the search has registered another version since then, because it was resumed.
     deleted:
-        Whether its run was deleted in MLflow, which keeps such runs for a while.
+        True if its run was deleted in MLflow, which keeps such runs for a while.
     """
 
     version: str
@@ -44,30 +44,30 @@ class Holder:
     def words(self, here: str = "") -> str:
         """``version 3: trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``.
 
-        ``here`` is the run of the search that the reader looks at, which is called "this search".
+        ``here`` is the run of the search that the reader is looking at, described as "this search".
         """
         if not self.run_id:
             return f"version {self.version}, whose run is gone"
         search = _search(self.search_run_id)
         if here and self.search_run_id == here:
             search = "this search"
-        what = f"{'an earlier' if self.earlier else 'the'} result of {search}"
+        origin = f"{'an earlier' if self.earlier else 'the'} result of {search}"
         if self.trial != NO_TRIAL:
-            what = _trial_of(search, self.trial, self.family)
+            origin = _trial_of(search, self.trial, self.family)
         gone = ", which was deleted in MLflow" if self.deleted else ""
         score = f", {self.score}" if self.score else ""
-        return f"version {self.version}: {what}{gone}{score}"
+        return f"version {self.version}: {origin}{gone}{score}"
 
 
 def champion_holder(record: Record, name: str) -> Holder | None:
-    """What has the alias ``champion`` of a name, or None where nothing has it."""
+    """The version that has the alias ``champion`` of a name, or None."""
     with storage_errors(f"look up the champion of {name!r}"):
         version = record.access.version_of(name, ALIAS)
     return holder_of(record, name, version) if version else None
 
 
 def holder_of(record: Record, name: str, version: str) -> Holder:
-    """A version with what it was made by."""
+    """A version with the search or trial that made it."""
     with storage_errors(f"look up version {version} of {name!r}"):
         run_id = record.access.version_run(name, version)
         run = record.access.run(run_id) if run_id else None
@@ -104,8 +104,10 @@ def trial_words(search: Run, trial: Run) -> str:
     """``trial #4 lightgbm of the search 1a2b3c4d, validation accuracy 0.83``."""
     score = _score(search.data.tags.get("automl.metric", ""), trial.data.metrics)
     tags = trial.data.tags
-    what = _trial_of(_search(search.info.run_id), tags.get("automl.trial", ""), tags.get("automl.family", ""))
-    return ", ".join(filter(None, (what, score)))
+    words = _trial_of(
+        _search(search.info.run_id), tags.get("automl.trial", ""), tags.get("automl.family", "")
+    )
+    return ", ".join(filter(None, (words, score)))
 
 
 def _search(run_id: str) -> str:
@@ -117,5 +119,5 @@ def _trial_of(search: str, number: int | str, family: str) -> str:
 
 
 def _score(metric: str, metrics: Mapping[str, float]) -> str:
-    found = recorded_score(metric, metrics)
-    return "" if found is None else f"{found[0]} {metric} {score_text(found[1])}"
+    recorded = recorded_score(metric, metrics)
+    return "" if recorded is None else f"{recorded[0]} {metric} {score_text(recorded[1])}"

@@ -1,4 +1,4 @@
-"""All searches of a store at a glance: a SQLite file is read in milliseconds, without MLflow."""
+"""A list of all searches of a store; a SQLite file is read in milliseconds, without MLflow."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class SearchEntry:
     Attributes
     ----------
     name:
-        Of the experiment, and so of the search.
+        Name of the experiment and the search.
     status:
         ``RUNNING``, ``FINISHED``, ``FAILED`` or ``KILLED``.
     started, ended:
-        Unix seconds; ``ended`` is None for what still runs.
+        Unix seconds; ``ended`` is None while it runs.
     deleted:
-        Whether it, or its experiment, was deleted in MLflow.
+        True if the run or its experiment was deleted in MLflow.
     data:
         The file that was searched, as it was given; empty for a frame.
     """
@@ -51,23 +51,23 @@ class SearchEntry:
 
     @property
     def user(self) -> str:
-        """Who searched."""
+        """The user who searched."""
         return self.tags.get(USER, "")
 
     @property
     def metric(self) -> str:
-        """What was optimised."""
+        """The metric that was optimised."""
         return self.tags.get("automl.metric", "")
 
     @property
     def score(self) -> tuple[str, float] | None:
-        """``test`` or ``validation`` and the champion's score, the more honest one; None without an end."""
+        """``test`` or ``validation`` with the champion's score, the more honest one; None before the end."""
         return recorded_score(self.metric, self.metrics)
 
 
 @dataclass(frozen=True)
 class ExperimentEntry:
-    """The experiment of a name; ``changed`` in Unix seconds, which for a deleted one is when that was."""
+    """The experiment of a name; ``changed`` in Unix seconds is the time of deletion for a deleted one."""
 
     name: str
     experiment_id: str
@@ -77,22 +77,22 @@ class ExperimentEntry:
 
 
 def search_entries(location: StoreLocation, name: str | None = None) -> list[SearchEntry]:
-    """The searches of a store, or of one name in it, the latest first; also those deleted in MLflow.
+    """The searches of a store, or of one name in it, the latest first, including those deleted in MLflow.
 
     Raises
     ------
     StorageError
-        When the store cannot be read.
+        If the store cannot be read.
     """
     if not location.exists:
         return []
     with storage_errors(f"list the searches at {location.shown}"):
-        found = _by_client(location, name) if location.database is None else _by_sql(location, name)
-    return sorted(found, key=lambda entry: entry.started, reverse=True)
+        entries = _by_client(location, name) if location.database is None else _by_sql(location, name)
+    return sorted(entries, key=lambda entry: entry.started, reverse=True)
 
 
 def experiment_entries(location: StoreLocation, name: str | None = None) -> list[ExperimentEntry]:
-    """The experiments that hold searches, or held some; also deleted ones."""
+    """The experiments that hold or held searches, including deleted ones."""
     if not location.exists:
         return []
     with storage_errors(f"list the searches at {location.shown}"):
@@ -112,7 +112,7 @@ def experiment_entries(location: StoreLocation, name: str | None = None) -> list
 
 
 def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict[str, int]:
-    """Run of a search → what its models take: their files' sizes as the trials measured them."""
+    """Size of the models by run of a search: their files' sizes as the trials measured them."""
     sizes = {entry.run_id: round(entry.metrics.get("model_bytes", 0.0)) for entry in entries}
     with storage_errors(f"list the trials at {location.shown}"):
         if location.database is not None:
@@ -133,14 +133,14 @@ def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict
 
 @dataclass(frozen=True)
 class AliasHolder:
-    """The version that has the alias ``champion``, and the run that it is of (a search's, or a trial's)."""
+    """The version that has the alias ``champion``, and its run (of a search or of a trial)."""
 
     version: str
     run_id: str
 
 
 def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasHolder]:
-    """Name → who has the alias ``champion``, of those names that have one."""
+    """The holders of the alias ``champion`` by name; names without one are left out."""
     with storage_errors(f"list the models at {location.shown}"):
         if location.database is not None:
             rows = _rows(
@@ -162,12 +162,12 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasH
 def _trial_bytes(client: MlflowClient, experiments: set[str]) -> list[tuple[str, float]]:
     if not experiments:
         return []
-    found = all_pages(
+    runs = all_pages(
         lambda token: client.search_runs(
             sorted(experiments), "metrics.model_bytes > 0", max_results=_PAGE, page_token=token
         )
     )
-    return [(run.data.tags.get(PARENT, ""), run.data.metrics.get("model_bytes", 0.0)) for run in found]
+    return [(run.data.tags.get(PARENT, ""), run.data.metrics.get("model_bytes", 0.0)) for run in runs]
 
 
 def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:
@@ -240,7 +240,7 @@ def _by_client(location: StoreLocation, name: str | None) -> list[SearchEntry]:
     experiments = {str(item.experiment_id): item for item in _experiments(location, name)}
     if not experiments:
         return []
-    found = all_pages(
+    runs = all_pages(
         lambda token: client.search_runs(
             list(experiments),
             f"tags.`{SEARCH}` LIKE '%'",
@@ -249,7 +249,7 @@ def _by_client(location: StoreLocation, name: str | None) -> list[SearchEntry]:
             page_token=token,
         )
     )
-    return [_entry(run, experiments[str(run.info.experiment_id)]) for run in found]
+    return [_entry(run, experiments[str(run.info.experiment_id)]) for run in runs]
 
 
 def _experiments(location: StoreLocation, name: str | None) -> list[Experiment]:
@@ -257,8 +257,8 @@ def _experiments(location: StoreLocation, name: str | None) -> list[Experiment]:
 
     client = connect(location)
     if name is not None:
-        found = client.get_experiment_by_name(name)
-        return [found] if found is not None and SEARCH in found.tags else []
+        experiment = client.get_experiment_by_name(name)
+        return [experiment] if experiment is not None and SEARCH in experiment.tags else []
     return list(
         all_pages(
             lambda token: client.search_experiments(

@@ -26,7 +26,7 @@ SORTS = {
 
 @dataclass(frozen=True)
 class MemberShare:
-    """One trial of the result; the ``percent`` of all members add up to 100, their ``weight`` to 1."""
+    """A trial's share in the result; the ``percent`` of all members add up to 100, their ``weight`` to 1."""
 
     trial: int
     run_id: str
@@ -37,23 +37,22 @@ class MemberShare:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRow:
-    """What a search delivered, with the fields of a trial's row.
+    """The result of a search, with the fields of a trial's row.
 
     Attributes
     ----------
     run_id:
         The search's own run.
     family:
-        ``ensemble``, or that of the only member.
+        ``ensemble``, or the family of the only member.
     validation:
         Held-out score in the metric's own unit.
     seconds:
-        All members' together.
+        Seconds of all members together.
     predict_ms_per_1000_rows, model_bytes:
-        Of what was delivered, which may hold fewer folds than its trials.
+        Cost of the delivered model, which may hold fewer folds than its trials.
     state:
-        ``champion`` where its version has that alias, which is what predictions by name use; else
-        ``result``.
+        ``champion`` if its version has that alias, which predictions by name use; else ``result``.
     """
 
     run_id: str
@@ -71,26 +70,26 @@ class ResultRow:
 
     @property
     def is_champion(self) -> bool:
-        """Whether its version has the alias."""
+        """True if its version has the alias."""
         return self.state == CHAMPION
 
     def to_json(self) -> dict[str, Any]:
-        """All keys of a trial's row; ``trial`` is -1, so that it is a whole number everywhere."""
+        """The row with all keys of a trial's; ``trial`` is -1, so that it is always a whole number."""
         row = {"kind": RESULT, **asdict(self), "percent": None, "weight": None}
         return {**row, "is_champion": self.is_champion}
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A search's result, None before it ended, and its trials.
+    """The result of a search, None before it ended, and its trials.
 
     Attributes
     ----------
     champion:
-        What has the alias ``champion`` of the search's name now: this result, one of these trials, or of
-        another search; None where nothing has it.
+        The current holder of the alias ``champion`` of the search's name: this result, one of these trials,
+        or a model of another search; None if no version has it.
     name:
-        Of the search.
+        Name of the search.
     """
 
     result: ResultRow | None
@@ -100,7 +99,7 @@ class Leaderboard:
 
     @property
     def percents(self) -> dict[int, int]:
-        """Number of each trial that is in the result → its weight in whole percents."""
+        """Weights of the result's members in whole percents, by trial number."""
         return {member.trial: member.percent for member in self._members}
 
     @property
@@ -108,13 +107,13 @@ class Leaderboard:
         return self.result.members if self.result else ()
 
     def is_champion(self, row: ResultRow | LeaderboardRow) -> bool:
-        """Whether this is the row of the champion: the result's, or that of a trial that was promoted."""
+        """True for the row of the champion: the result's, or that of a promoted trial."""
         if isinstance(row, ResultRow):
             return row.is_champion
         return self.champion is not None and row.run_id == self.champion.run_id
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The array of ``automl leaderboard --json``: the trials in their order, the result after them."""
+        """The array of ``automl leaderboard --json``: the trials in order, then the result."""
         members = {member.trial: member for member in self._members}
         rows = []
         for row in self.trials:
@@ -126,7 +125,7 @@ class Leaderboard:
         return [*rows, self.result.to_json()] if self.result else rows
 
     def frame(self) -> pd.DataFrame:
-        """One row per trial, below the result's; see :func:`automl.tracker.library.leaderboard`."""
+        """The result's row, then one row per trial; see :func:`automl.tracker.library.leaderboard`."""
         from automl.tracker.reading.leaderboard_frame import COLUMNS, LeaderboardFrame
 
         listed = self.to_json()
@@ -139,7 +138,7 @@ class Leaderboard:
         return frame[list(COLUMNS)]
 
     def sorted_by(self, sort: str) -> Leaderboard:
-        """The trials, which are best first, in another order."""
+        """A copy with the trials, which are best first, in another order."""
         return replace(self, trials=tuple(in_order(self.trials, sort)))
 
 
@@ -151,14 +150,14 @@ def result_row(
     *,
     is_champion: bool,
 ) -> ResultRow:
-    """The result of ``best``, which is that of ``automl search --json``.
+    """The row of the result ``best``, an entry of ``automl search --json``.
 
     Parameters
     ----------
     run_id, metrics:
-        Of the search's run.
+        Id and metrics of the search's run.
     is_champion:
-        Whether the version that the search registered has the alias ``champion``.
+        True if the version that the search registered has the alias ``champion``.
     """
     members = best["members"]
     percents = whole_percents([member["weight"] for member in members])
@@ -180,7 +179,7 @@ def result_row(
 
 
 def in_order(rows: Sequence[LeaderboardRow], sort: str) -> list[LeaderboardRow]:
-    """Rows that are best first in an order of :func:`automl.tracker.library.leaderboard_rows`."""
+    """Rows, given best first, in an order of :func:`automl.tracker.library.leaderboard_rows`."""
     field_name = check_order(sort)
     if not field_name:
         return list(rows)
@@ -190,26 +189,26 @@ def in_order(rows: Sequence[LeaderboardRow], sort: str) -> list[LeaderboardRow]:
 
 
 def front(rows: Sequence[LeaderboardRow], sort: str) -> frozenset[int]:
-    """Numbers of the trials that no other beats in both score and what an order is by.
+    """Numbers of the trials that no other trial beats in both score and the field of an order.
 
-    ``rows`` are best first. The baseline, which is the quickest and smallest, is none of them. Empty for
-    the orders ``score`` and ``trial``.
+    ``rows`` are best first. The baseline, the quickest and smallest trial, is left out. Empty for the orders
+    ``score`` and ``trial``.
     """
     field_name = check_order(sort)
     if sort in ("score", "trial"):
         return frozenset()
-    found: list[LeaderboardRow] = []
+    best: list[LeaderboardRow] = []
     for row in rows:
         value = getattr(row, field_name)
         if row.validation is None or value is None or row.family == "dummy":
             continue
-        if not found or value < getattr(found[-1], field_name):
-            found.append(row)
-    return frozenset(row.trial for row in found)
+        if not best or value < getattr(best[-1], field_name):
+            best.append(row)
+    return frozenset(row.trial for row in best)
 
 
 def check_order(sort: str) -> str:
-    """The field that an order is by; empty for the score."""
+    """The field of an order; empty for the score."""
     if sort not in SORTS:
         raise UsageError(f"There is no order {sort!r}. {did_you_mean(sort, SORTS)}")
     return SORTS[sort]

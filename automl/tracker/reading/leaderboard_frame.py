@@ -1,4 +1,4 @@
-"""The leaderboard as a DataFrame that shows what fits on a page of 80 columns, and holds more."""
+"""The leaderboard as a DataFrame that shows the columns that fit into 80 characters, and holds more."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ COLUMNS = (
     *("params", "run_id"),
 )
 SHOWN = ("trial", "family", "validation", "weight", "seconds", "state", "run_id")
-_RUN_DIGITS = 8  # of an id, which every command takes
+_RUN_DIGITS = 8  # digits of an id that every command accepts
 
 
 @final
 class LeaderboardFrame(pd.DataFrame):
-    """A DataFrame; ``print`` and notebooks show the short columns of it while it has all of them."""
+    """A DataFrame; ``print`` and notebooks show only its short columns while it has all of them."""
 
     @property
     def _constructor(self) -> type[LeaderboardFrame]:
@@ -29,7 +29,7 @@ class LeaderboardFrame(pd.DataFrame):
         return f"{self._short()!r}\n\nNot shown: {self._rest()}."
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows."""
+        """The table for notebooks."""
         if tuple(self.columns) != COLUMNS:
             return pd.DataFrame(self)._repr_html_()  # type: ignore[operator,no-any-return]
         html: Any = self._short()._repr_html_()  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""The errors for what is asked for and is not there: it never was, has no model, or was deleted in MLflow."""
+"""Errors for a search, run or model that does not exist, has no model, or was deleted in MLflow."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def unknown(location: StoreLocation, name: str, names: Sequence[str]) -> UsageError:
-    """For a name that nothing has; ``names`` are those that there are."""
+    """Error for a name that does not exist; ``names`` are the existing ones."""
     if not names:
         return UsageError(f"There is no search yet at {location.shown}. Run `automl search` first.")
     return UsageError(f"There is no search {name!r} at {location.shown}. {did_you_mean(name, names)}")
 
 
 def deleted(name: str, *, moment: float = 0.0) -> UsageError:
-    """For a search that somebody deleted in MLflow, at a moment in Unix seconds (0 where it is not known)."""
+    """Error for a search that somebody deleted in MLflow, at a moment in Unix seconds (0 if unknown)."""
     return UsageError(
         f"The search {name!r} was deleted in MLflow{_on(moment)}. `automl delete {shlex.quote(name)} --yes` "
-        "removes what is left of it; a new search may have its name either way."
+        "removes what is left of it; a new search can use its name in any case."
     )
 
 
 def without_runs(record: Record, name: str) -> UsageError:
-    """For a search that has an experiment and no run in it: somebody deleted them in MLflow."""
+    """Error for a search whose experiment has no run: somebody deleted them in MLflow."""
     from mlflow.entities import ViewType
 
     experiment = record.client.get_experiment_by_name(name)
@@ -41,12 +41,12 @@ def without_runs(record: Record, name: str) -> UsageError:
     if experiment.lifecycle_stage == "deleted":
         return deleted(name, moment=(experiment.last_update_time or 0) / 1000)
     if not record.client.search_runs([experiment.experiment_id], "", ViewType.DELETED_ONLY, 1):
-        return UsageError(f"The search {name!r} has only just begun: nothing of it is on record yet.")
+        return UsageError(f"The search {name!r} has only just begun: nothing is recorded yet.")
     return deleted(name)
 
 
 def without_champion(record: Record, name: str) -> UsageError:
-    """For a name whose champion is asked for and that has none."""
+    """Error for a name that has no champion."""
     with storage_errors(f"look up {name!r}"):
         experiment = record.access.experiment_id(name)
         if experiment is None:
@@ -72,7 +72,7 @@ def refuse_deleted(record: Record, run: Run) -> Run:
     Raises
     ------
     UsageError
-        That says what it was, and when it was deleted where the store knows.
+        With a description of the run and, if the store knows it, the day of its deletion.
     """
     if run.info.lifecycle_stage != "deleted":
         return run
@@ -80,13 +80,13 @@ def refuse_deleted(record: Record, run: Run) -> Run:
     began = time.strftime("%Y-%m-%d", time.localtime(run.info.start_time / 1000))
     by = f" by {tags[USER]}" if USER in tags else ""
     name = tags.get("automl.search", "")
-    what = f"search {name!r}"
+    words = f"search {name!r}"
     if PARENT in tags:
-        what = f"trial #{tags.get('automl.trial')} {tags.get('automl.family', '')}"
+        words = f"trial #{tags.get('automl.trial')} {tags.get('automl.family', '')}"
     with storage_errors(f"look up the run {run_id}"):
         when = _on((record.access.deleted_time(run_id) or 0) / 1000)
     raise UsageError(
-        f"The run {run_id[:8]}, the {what} of {began}{by}, was deleted in MLflow{when}. `automl list` shows "
+        f"The run {run_id[:8]}, the {words} of {began}{by}, was deleted in MLflow{when}. `automl list` shows "
         "the searches that are left; until `automl clean` has removed it, MLflow can restore it."
     )
 

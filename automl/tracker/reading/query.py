@@ -1,4 +1,4 @@
-"""What is on record, read back: searches, their trials, models and details."""
+"""Queries on the record: searches, their trials, models and details."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from automl.tracker.store.location import (
     StoreLocation,
     connect,
     local_path,
-    mend_moved,
     remove_folder,
+    repair_moved,
     storage_errors,
 )
 from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT
@@ -38,10 +38,10 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, kw_only=True)
 class SearchDescription:
-    """A search as it is on record; ``summary`` is the object of ``automl search --json``, if it ended.
+    """A search as it was recorded; ``summary`` is the object of ``automl search --json``, if it ended.
 
-    ``model_version`` is what this search registered, ``champion_version`` what has the alias of its name now;
-    ``model_deleted`` says that the version is no longer in the registry.
+    ``model_version`` is the version that this search registered, ``champion_version`` the one that has the
+    alias of its name now; ``model_deleted`` is True if the version is no longer in the registry.
     """
 
     name: str
@@ -65,9 +65,9 @@ class SearchDescription:
 
     @property
     def is_champion(self) -> bool:
-        """Whether what this search registered has the alias now."""
-        there = bool(self.model_version) and not self.model_deleted
-        return there and self.model_version == self.champion_version
+        """True if the version that this search registered has the alias now."""
+        registered = bool(self.model_version) and not self.model_deleted
+        return registered and self.model_version == self.champion_version
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for ``automl show --json``."""
@@ -76,7 +76,7 @@ class SearchDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialDescription:
-    """A trial as it is on record."""
+    """A trial as it was recorded."""
 
     row: LeaderboardRow
     search: str
@@ -107,7 +107,7 @@ class Record:
     Raises
     ------
     UsageError
-        When nothing was recorded there yet.
+        If nothing was recorded there yet.
     """
 
     def __init__(self, location: StoreLocation) -> None:
@@ -117,22 +117,22 @@ class Record:
                 "into the folder that holds mlruns, or pass --tracking-uri."
             )
         with storage_errors(f"open the store at {location.shown}"):
-            mend_moved(location)
+            repair_moved(location)
         self.location = location
 
     @cached_property
     def client(self) -> MlflowClient:
-        """MLflow's client, for what writes; the first use imports MLflow (seconds)."""
+        """MLflow's client, for writing; the first use imports MLflow (seconds)."""
         return connect(self.location)
 
     def bring_up_to_date(self) -> None:
-        """Make the tables those of the installed MLflow, which serves no others."""
+        """Migrate the tables to the schema of the installed MLflow, which serves no other."""
         if self.location.database is not None and not is_current(self.location.database):
             _ = self.client
 
     @cached_property
     def access(self) -> Access:
-        """What is on record, without MLflow where that can be."""
+        """Access to the store, without MLflow where that is possible."""
         with storage_errors(f"open the store at {self.location.shown}"):
             return open_access(self.location.database, lambda: self.client)
 
@@ -171,7 +171,7 @@ class Record:
         return best_first((_row(run, metric) for run in runs), greater)
 
     def describe_search(self, search: Run, *, trials: bool = True) -> SearchDescription:
-        """Everything about a search."""
+        """Describe a search."""
         tags, info = search.data.tags, search.info
         summary = self._json(search, "summary.json")
         lasted = None if info.end_time is None else (info.end_time - info.start_time) / 1000
@@ -197,7 +197,7 @@ class Record:
         )
 
     def describe_trial(self, run: Run) -> TrialDescription:
-        """Everything about a trial."""
+        """Describe a trial."""
         with storage_errors(f"read the trial {run.info.run_id}"):
             parent = self._search_of(run)
             metric = parent.data.tags.get("automl.metric", "")
@@ -223,7 +223,7 @@ class Record:
         Raises
         ------
         UsageError
-            When there is none, or when automl did not make it.
+            If there is none, or automl did not make it.
         """
         with storage_errors(f"look up the run {run_id}"):
             return self._run(run_id)
@@ -234,7 +234,7 @@ class Record:
             return self.access.trial_runs(search.info.experiment_id, search.info.run_id)
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
-        """All values of a run's metric, in the order of time."""
+        """All values of a run's metric, in order of time."""
         with storage_errors(f"read {metric} of the run {run_id}"):
             return self.access.history(run_id, metric)
 
@@ -245,7 +245,7 @@ class Record:
             return self.access.runs(ids)
 
     def is_trial(self, run: Run) -> bool:
-        """Whether a run is a trial; else it is a search."""
+        """True if a run is a trial; otherwise it is a search."""
         return PARENT in run.data.tags
 
     def champion(self, name: str) -> Predictor:
@@ -277,7 +277,7 @@ class Record:
         return self._predictor(run.info.artifact_uri, MODEL_FOLDER)
 
     def search_model(self, run: Run) -> Predictor:
-        """The champion that one search registered, also when a later search of its name has another."""
+        """The model that one search registered, even if a later search of its name registered another."""
         tags = run.data.tags
         name, version = tags["automl.search"], tags.get("automl.model_version")
         if not version:
@@ -285,7 +285,7 @@ class Record:
         return self._version_model(name, version, run)
 
     def _lost_version(self, search: Run) -> bool:
-        """Whether the version that a search registered was deleted; another one may have its number."""
+        """True if the version that a search registered was deleted; another one may have its number."""
         tags = search.data.tags
         name, version = tags["automl.search"], tags.get("automl.model_version")
         if not version:
@@ -294,14 +294,14 @@ class Record:
             return self.access.version_place(name, version, search.info.run_id) is None
 
     def _version_model(self, name: str, version: str, run: Run | None = None) -> Predictor:
-        """A version's model; of a search's run also where the version was deleted and its files stayed."""
+        """A version's model; for a search's run, even if the version was deleted and its files remain."""
         with storage_errors(f"look up version {version} of {name!r}"):
             uri = self.access.version_place(name, version, "" if run is None else run.info.run_id)
             if uri is None and run is not None:
                 uri = self._files_left(run)
         if uri is None:
             step = (
-                "`automl list` shows the searches there are."
+                "`automl list` shows the existing searches."
                 if run is None
                 else f"`automl leaderboard {run.info.run_id[:8]}` shows the trials; each loads by its run id."
             )
@@ -311,7 +311,7 @@ class Record:
         return self._predictor(uri, FOLDER)
 
     def _files_left(self, run: Run) -> str | None:
-        """Where the model of a search lies to which no version leads; None where its files are gone too."""
+        """The location of a search's model that no version refers to; None if its files are gone too."""
         tags = run.data.tags
         model_id = tags.get(MODEL_ID, tags.get(OLD_MODEL_ID))
         place = None if model_id is None else self.access.logged_model_place(model_id)
@@ -319,7 +319,7 @@ class Record:
         return place if folder is None or folder.is_dir() else None
 
     def _predictor(self, uri: str, folder: str) -> Predictor:
-        """The predictor below an artifact URI: in place where it lies here, else downloaded."""
+        """The predictor below an artifact URI: in place if it is local, else downloaded."""
         from automl.model.predictor import Predictor
 
         place = local_path(uri)
@@ -377,7 +377,7 @@ class Record:
 
 
 def is_run_id(text: str) -> bool:
-    """Whether a name looks like a run's id: 32 hexadecimal digits."""
+    """True if a name looks like a run's id: 32 hexadecimal digits."""
     return _RUN_ID.fullmatch(text) is not None
 
 
@@ -405,7 +405,7 @@ def _row(run: Run, metric: str) -> LeaderboardRow:
 
 
 def _params(tags: Mapping[str, str], listed: Mapping[str, str]) -> dict[str, Any]:
-    """Typed from the candidate; as text where it was too long for a tag."""
+    """Parameters with their types from the candidate; as text if it was too long for a tag."""
     for key in (CANDIDATE, OLD_CANDIDATE):
         if key in tags:
             return dict(json.loads(tags[key])["params"])

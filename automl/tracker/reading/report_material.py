@@ -1,4 +1,4 @@
-"""What a report is made from: a search with the times of its trials and its files, read from the record."""
+"""The material of a report: a search with the times of its trials and its files, read from the record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BEGINNING = re.compile(r"[0-9a-f]{6,32}")
 
 @dataclass(frozen=True)
 class TimedTrial:
-    """A trial with when it ran (Unix seconds), why it failed, and its score on training rows."""
+    """A trial with its times (Unix seconds), its error, and its score on training rows."""
 
     row: LeaderboardRow
     started: float
@@ -37,14 +37,14 @@ class TimedTrial:
 
 @dataclass(frozen=True)
 class Material:
-    """A search as a report sees it.
+    """The data of a search for a report.
 
     Attributes
     ----------
     best:
-        ``(unix seconds, score)`` of the best ensemble, in the order of time.
+        ``(unix seconds, score)`` of the best ensemble, in order of time.
     folders:
-        Where the paths that the search was given may start from, besides the working folder.
+        Folders to which the paths given to the search may be relative, besides the working directory.
     """
 
     search: SearchDescription
@@ -60,7 +60,7 @@ class Material:
 
     @property
     def cost(self) -> tuple[float, int]:
-        """Milliseconds per 1000 rows and bytes of what is deployed: not every fold's model of each member."""
+        """Milliseconds per 1000 rows and bytes of the deployed model, which may have only some of the folds."""
         metrics = self.search.metrics
         return metrics.get("predict_ms_per_1000_rows", 0.0), round(metrics.get("model_bytes", 0.0))
 
@@ -79,7 +79,7 @@ def search_material(record: Record, name: str) -> Material:
 
 
 def read_file(record: Record, run_id: str, name: str) -> bytes | None:
-    """A file of a run, or None where it has none of this name."""
+    """Read a file of a run; None if it has no file of this name."""
     run = record.run(run_id)
     folder = local_path(run.info.artifact_uri)
     if folder is not None:
@@ -95,7 +95,7 @@ def read_file(record: Record, run_id: str, name: str) -> bytes | None:
 
 
 def write_file(record: Record, run_id: str, name: str, content: bytes) -> None:
-    """Put a file beside the others of a run, which may have ended."""
+    """Add a file to a run, which may have ended."""
     run = record.run(run_id)
     folder = local_path(run.info.artifact_uri)
     with storage_errors(f"write {name} to the run {run_id}"):
@@ -112,7 +112,7 @@ def write_file(record: Record, run_id: str, name: str, content: bytes) -> None:
 
 
 def record_duration(record: Record, run_id: str, seconds: float) -> None:
-    """Put into a search's summary how long it took, which its end alone knows: what all pages state."""
+    """Write the final duration of a search into its summary, where all pages read it."""
     content = read_file(record, run_id, _SUMMARY)
     if content is not None:
         body = {**json.loads(content), "seconds": round(seconds, 3)}
@@ -120,7 +120,7 @@ def record_duration(record: Record, run_id: str, seconds: float) -> None:
 
 
 def held_out(record: Record, run_id: str) -> npt.NDArray[np.floating] | None:
-    """A trial's held-out predictions ``(rows scored, n_outputs)``, or None where it did not finish."""
+    """A trial's held-out predictions ``(rows scored, n_outputs)``, or None if it did not finish."""
     content = read_file(record, run_id, "held_out.npy")
     if content is None:
         return None
@@ -129,38 +129,38 @@ def held_out(record: Record, run_id: str) -> npt.NDArray[np.floating] | None:
 
 
 def resolve_run(record: Record, given: str) -> Run:
-    """The run of a full id, of the beginning of one (six digits or more), or the latest search of a name."""
+    """The run with an id or the beginning of an id (six digits or more), or the latest search of a name."""
     return run_of_id(record, given) or record.search_run(given)
 
 
 def resolve_search(record: Record, given: str) -> Run:
-    """The same, and of a trial its search's run."""
+    """The run of a search, by its own id, the id of one of its trials, or its name."""
     run = resolve_run(record, given)
     return record.search_run(run.info.run_id) if record.is_trial(run) else run
 
 
 def run_of_id(record: Record, given: str) -> Run | None:
-    """The run of a full id or of the beginning of one; None for what is a search's name.
+    """The run with an id or the beginning of an id; None for the name of a search.
 
     Raises
     ------
     UsageError
-        When there is no run of this id, more than one begins so, or it was deleted in MLflow.
+        If there is no run of this id, several begin with it, or it was deleted in MLflow.
     """
     text = given.rstrip("…").lower()
     if _BEGINNING.fullmatch(text) is None or given in record.names():
         return None
     if is_run_id(text):
         return refuse_deleted(record, record.run(text))
-    found = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
-    if not found:
+    runs = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
+    if not runs:
         with storage_errors(f"look up the run {text}"):
             gone = record.access.deleted_runs(text)
         if len(gone) == 1:
             refuse_deleted(record, gone[0])
-    if len(found) > 1:
-        raise UsageError(f"{len(found)} runs begin with {given!r}: give more digits.")
-    return found[0] if found else None
+    if len(runs) > 1:
+        raise UsageError(f"{len(runs)} runs begin with {given!r}: give more digits.")
+    return runs[0] if runs else None
 
 
 def _timed(row: LeaderboardRow, run: Run, metric: str) -> TimedTrial:

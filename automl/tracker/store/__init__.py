@@ -1,1 +1,1 @@
-"""Where the record lies, its tables, and how it is read and written."""
+"""The store of the record: its location, its tables, and access to it."""

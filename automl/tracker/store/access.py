@@ -1,4 +1,4 @@
-"""Runs and versions read: from a SQLite file without MLflow, else by MLflow's client, which also writes."""
+"""Access to runs and versions: in a SQLite file without MLflow, else by MLflow's client, which also writes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 KNOWN_SCHEMAS = frozenset({"dc11669786a5"})
-"""Revisions of MLflow's schema with which direct reading is held against its client: that of MLflow 3.17."""
+"""Revisions of MLflow's schema for which tests compare direct reading with its client: that of 3.17."""
 
 _RELEASE = "3.17."
 _PAGE = 1000
 _ACTIVE = 1  # mlflow.entities.ViewType.ACTIVE_ONLY
-_AT_ONCE = 500  # SQLite takes 999 values in a query at least
+_AT_ONCE = 500  # SQLite accepts at least 999 values in a query
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What a run is, in MLflow's words: times in milliseconds since 1970, an end only where it has ended."""
+    """The state of a run in MLflow's terms: times in milliseconds since 1970, an end only if it has ended."""
 
     run_id: str
     experiment_id: str
@@ -45,7 +45,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class RunData:
-    """What is written on a run; of each metric its latest value."""
+    """The tags and params of a run, and the latest value of each metric."""
 
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -78,19 +78,19 @@ class MetricPoint:
 
 
 class Access(Protocol):
-    """A store as :class:`automl.tracker.reading.query.Record` asks it, less what was deleted in MLflow."""
+    """A store for :class:`automl.tracker.reading.query.Record`, without what was deleted in MLflow."""
 
     def experiments(self) -> list[ExperimentName]:
-        """Those that hold searches, the one that changed last first."""
+        """Experiments that hold searches, the last changed first."""
 
     def experiment_id(self, name: str) -> str | None:
-        """Of the experiment of this name, whatever it holds."""
+        """Id of the experiment of this name, whatever it holds."""
 
     def runs(self, experiments: Sequence[str]) -> list[Run]:
         """All runs of some experiments, the latest first."""
 
     def search_runs(self, experiments: Sequence[str]) -> list[Run]:
-        """The runs that are searches, the latest first."""
+        """The runs of searches, the latest first."""
 
     def trial_runs(self, experiment: str, search_run_id: str) -> list[Run]:
         """The trials of a search, the latest first."""
@@ -99,41 +99,41 @@ class Access(Protocol):
         """The run of this id."""
 
     def deleted_runs(self, beginning: str) -> list[Run]:
-        """The runs deleted in MLflow whose id begins so, also those of deleted experiments."""
+        """The runs deleted in MLflow whose id has this beginning, also those of deleted experiments."""
 
     def deleted_time(self, run_id: str) -> int | None:
-        """When a run was deleted, in milliseconds since 1970; None where the store does not tell."""
+        """The time at which a run was deleted, in milliseconds since 1970; None if it is unknown."""
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
-        """All values of a metric, in the order of time."""
+        """All values of a metric, in order of time."""
 
     def version_of(self, name: str, alias: str) -> str:
         """The version of a registered model that has an alias, or an empty text."""
 
     def version_run(self, name: str, version: str) -> str:
-        """The id of the run that a version is of, or an empty text."""
+        """The id of a version's run, or an empty text."""
 
     def version_place(self, name: str, version: str, run_id: str = "") -> str | None:
-        """The artifact URI of a version's model, or None where there is no such version, or not of this run.
+        """The artifact URI of a version's model, or None if there is no such version, or not of this run.
 
-        Numbers begin at 1 again once a registered model was deleted.
+        Numbers begin at 1 again after a registered model was deleted.
         """
 
     def files(self, run: Run) -> tuple[str, ...]:
-        """Names of the files and folders that a run holds, in their order."""
+        """Sorted names of the files and folders of a run."""
 
     def logged_model_place(self, model_id: str) -> str:
         """The artifact URI of a logged model."""
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
-        """Put a tag on a run, which may have ended."""
+        """Set a tag on a run, which may have ended."""
 
 
 def open_access(database: Path | None, connect: Callable[[], MlflowClient]) -> Access:
-    """The quickest access to a store; ``connect`` makes a client where one is needed.
+    """Open the quickest access to a store; ``connect`` makes a client if one is needed.
 
     A SQLite file of a schema that is not in :data:`KNOWN_SCHEMAS` is left to MLflow's client, which also
-    makes the tables of a new file and brings those of an older one up to date.
+    creates the tables of a new file and migrates those of an older one.
     """
     if database is not None and revision(database) in KNOWN_SCHEMAS:
         return _SqliteAccess(database, connect)
@@ -141,28 +141,28 @@ def open_access(database: Path | None, connect: Callable[[], MlflowClient]) -> A
 
 
 def is_current(database: Path) -> bool:
-    """Whether the installed MLflow serves a SQLite file as it is; False where MLflow itself must tell."""
+    """True if the installed MLflow serves a SQLite file as it is; False if MLflow itself must decide."""
     return revision(database) in KNOWN_SCHEMAS and version("mlflow").startswith(_RELEASE)
 
 
 @final
 class _ClientAccess:
-    """Reads by MLflow's client: servers, databases, files of another schema."""
+    """Access by MLflow's client: to servers, databases, files of another schema."""
 
     def __init__(self, connect: Callable[[], MlflowClient]) -> None:
         self._client = connect()
 
     def experiments(self) -> list[ExperimentName]:
-        found = self._client.search_experiments(
+        items = self._client.search_experiments(
             filter_string=f"tags.`{SEARCH}` LIKE '%'",
             order_by=["last_update_time DESC"],
             max_results=_PAGE,
         )
-        return [ExperimentName(str(item.name), str(item.experiment_id)) for item in found]
+        return [ExperimentName(str(item.name), str(item.experiment_id)) for item in items]
 
     def experiment_id(self, name: str) -> str | None:
-        found = self._client.get_experiment_by_name(name)
-        return None if found is None else str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(name)
+        return None if experiment is None else str(experiment.experiment_id)
 
     def runs(self, experiments: Sequence[str]) -> list[Run]:
         return self._runs(experiments, "")
@@ -183,15 +183,15 @@ class _ClientAccess:
         listed = self._client.search_experiments(
             ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'"
         )
-        found = self._runs([item.experiment_id for item in listed], "", ViewType.DELETED_ONLY)
-        return [run for run in found if run.info.run_id.startswith(beginning)]
+        runs = self._runs([item.experiment_id for item in listed], "", ViewType.DELETED_ONLY)
+        return [run for run in runs if run.info.run_id.startswith(beginning)]
 
     def deleted_time(self, run_id: str) -> int | None:
-        return None  # its interface has no such field (3.17)
+        return None  # MLflow's interface has no such field (3.17)
 
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
-        found = self._client.get_metric_history(run_id, metric)
-        return [MetricPoint(float(item.value), int(item.timestamp), int(item.step)) for item in found]
+        points = self._client.get_metric_history(run_id, metric)
+        return [MetricPoint(float(item.value), int(item.timestamp), int(item.step)) for item in points]
 
     def version_of(self, name: str, alias: str) -> str:
         version = find_alias(self._client, name, alias)
@@ -224,7 +224,7 @@ class _ClientAccess:
     def _runs(self, experiments: Sequence[str], condition: str, view: int = _ACTIVE) -> list[Run]:
         if not experiments:
             return []
-        found = all_pages(
+        runs = all_pages(
             lambda token: self._client.search_runs(
                 list(experiments),
                 condition,
@@ -234,7 +234,7 @@ class _ClientAccess:
                 order_by=["attributes.start_time DESC"],
             )
         )
-        return list(map(_of_client, found))
+        return list(map(_of_client, runs))
 
 
 def _of_client(run: Any) -> Run:
@@ -255,10 +255,10 @@ def _of_client(run: Any) -> Run:
 
 @final
 class _SqliteAccess:
-    """Reads the tables of a SQLite file as MLflow's ``SqlAlchemyStore`` (3.17) does.
+    """Access to the tables of a SQLite file, as MLflow's ``SqlAlchemyStore`` (3.17) reads them.
 
-    Importing MLflow takes two seconds of a processor, and making its tables' classes another half: most of
-    what a leaderboard would cost. Each question is a connection of its own, so nothing it says is old.
+    Importing MLflow takes two seconds of CPU time, and creating its table classes another half: most of the
+    cost of a leaderboard. Each query opens its own connection, so no answer is outdated.
     """
 
     def __init__(self, database: Path, connect: Callable[[], MlflowClient]) -> None:
@@ -293,9 +293,9 @@ class _SqliteAccess:
         return self._runs([experiment], join, [PARENT, search_run_id])
 
     def run(self, run_id: str) -> Run | None:
-        # MLflow gives a deleted run to who asks by its id
-        found = self._read(f"SELECT {_INFO} FROM runs r WHERE r.run_uuid = ?", [run_id])
-        return found[0] if found else None
+        # MLflow, too, returns a deleted run by its id
+        runs = self._read(f"SELECT {_INFO} FROM runs r WHERE r.run_uuid = ?", [run_id])
+        return runs[0] if runs else None
 
     def deleted_runs(self, beginning: str) -> list[Run]:
         return self._read(
@@ -345,7 +345,7 @@ class _SqliteAccess:
 
     def files(self, run: Run) -> tuple[str, ...]:
         place = local_path(run.info.artifact_uri)
-        if place is None:  # in a bucket, say
+        if place is None:  # for example in a bucket
             return tuple(item.path for item in self._client.list_artifacts(run.info.run_id))
         return tuple(sorted(os.listdir(place))) if place.is_dir() else ()
 
@@ -365,15 +365,15 @@ class _SqliteAccess:
         )
 
     def _read(self, query: str, values: Sequence[Any]) -> list[Run]:
-        """The runs that a query finds, with what is written on them, all as it was at one moment."""
+        """The runs that a query finds, with their data, all from a single moment."""
         with open_database(self._database) as connection:
             connection.execute("BEGIN")
             infos = [_info(row) for row in connection.execute(query, values)]
-            found = [info.run_id for info in infos]
-            tags = _grouped(connection, "key, value FROM tags", found)
-            params = _grouped(connection, "key, value FROM params", found)
+            run_ids = [info.run_id for info in infos]
+            tags = _grouped(connection, "key, value FROM tags", run_ids)
+            params = _grouped(connection, "key, value FROM params", run_ids)
             metrics = _grouped(
-                connection, "key, CASE WHEN is_nan THEN 'nan' ELSE value END FROM latest_metrics", found
+                connection, "key, CASE WHEN is_nan THEN 'nan' ELSE value END FROM latest_metrics", run_ids
             )
             connection.rollback()
         return [

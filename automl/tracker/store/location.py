@@ -1,4 +1,4 @@
-"""Where the record lies: the default SQLite store or a server, opened, mended and kept quiet."""
+"""The location of the record, the default SQLite store or a server: opening it, repairing moved paths."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # Seven by default, which is four minutes for every call to a server that is not there.
+    # Seven by default, which is four minutes for every call to a server that does not answer.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
 
 
-# A store that fails is tried again and told about in our own words, without the traceback of every try.
+# A store that fails is tried again and reported in our own words, without the traceback of every attempt.
 _LOGGERS = {
     "mlflow.store": logging.WARNING,
     "mlflow.store.db.utils": logging.CRITICAL,
@@ -59,18 +59,18 @@ _LOGGERS = {
 
 @dataclass(frozen=True)
 class StoreLocation:
-    """Where runs, artifacts and scratch files lie.
+    """The location of runs, artifacts and scratch files.
 
     Attributes
     ----------
     uri:
         MLflow's tracking URI.
     root:
-        The folder ``mlruns``, absolute: unfinished searches and the cache lie here with every kind of store.
+        The folder ``mlruns``, absolute: it holds unfinished searches and the cache with every kind of store.
     database:
         The SQLite file, or None for a server.
     artifacts:
-        Folder under which each search has its artifact folder, or None where the server decides.
+        Folder that contains the artifact folder of each search, or None if the server decides.
     """
 
     uri: str
@@ -80,29 +80,29 @@ class StoreLocation:
 
     @property
     def shown(self) -> str:
-        """The URI as people may see it, without a password."""
+        """The URI without a password, for people."""
         return without_password(self.uri)
 
     @property
     def exists(self) -> bool:
-        """Whether something was recorded here (a server is asked when it is used)."""
+        """True if the store exists (servers are only asked when they are used)."""
         return self.database is None or self.database.is_file()
 
     @property
     def is_default(self) -> bool:
-        """Whether it is the database in the root itself, which is found again when the folder moves."""
+        """True for the database in the root itself, which is found again when the folder moves."""
         return self.database == self.root / _DATABASE
 
 
 def locate_store(
     tracking_uri: str | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT
 ) -> StoreLocation:
-    """Where the store is: the URI given, else ``MLFLOW_TRACKING_URI``, else ``<root>/mlflow.db``.
+    """Locate the store: the given URI, else ``MLFLOW_TRACKING_URI``, else ``<root>/mlflow.db``.
 
     Raises
     ------
     UsageError
-        For a folder of MLflow's old file store, which this MLflow no longer writes, and for what is neither
+        For a folder of MLflow's old file store, which this MLflow no longer writes, and for a URI of neither
         a server nor a database.
     """
     folder = Path(root).absolute().resolve()
@@ -133,13 +133,13 @@ def locate_store(
 
 
 def default_uri(root: str | os.PathLike[str]) -> str | None:
-    """Of the database in ``root``, where ``MLFLOW_TRACKING_URI`` would name another place; else None."""
+    """URI of the database in ``root`` if ``MLFLOW_TRACKING_URI`` names another place; else None."""
     folder = Path(root).absolute().resolve()
     return _sqlite_uri(folder / _DATABASE) if os.environ.get("MLFLOW_TRACKING_URI") else None
 
 
 def _check_driver(location: StoreLocation) -> None:
-    """Databases other than SQLite need a package that is not part of the installation."""
+    """Check the driver: databases other than SQLite need a package that is not part of the installation."""
     if location.database is not None or location.artifacts is None:
         return
     from sqlalchemy import make_url
@@ -162,17 +162,17 @@ def _check_driver(location: StoreLocation) -> None:
 
 
 def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = DEFAULT_ROOT) -> StoreLocation:
-    """Locate the store and make it ready for writing, without MLflow: it takes milliseconds.
+    """Locate the store and prepare it for writing, without MLflow, in milliseconds.
 
-    A new SQLite file is put into WAL mode (readers then never wait for the writer); one that was moved
-    with its folder gets its paths mended. One that is locked is waited for.
+    A new SQLite file is put into WAL mode (readers then never wait for the writer); the paths in a file that
+    was moved with its folder are repaired. A locked file is waited for.
 
     Raises
     ------
     StorageError
-        When it cannot be written, now and not after hours of trials.
+        If it cannot be written: now, and not after hours of trials.
     MissingDependencyError
-        When the package that speaks to the database is not installed.
+        If the driver of the database is not installed.
     """
     location = locate_store(tracking_uri, root)
     _check_driver(location)
@@ -183,7 +183,7 @@ def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = D
             if not location.database.exists() and not _on_network(location.database.parent):
                 with closing(sqlite3.connect(location.database)) as connection:
                     connection.execute("PRAGMA journal_mode=wal")
-            mend_moved(location)
+            repair_moved(location)
             with closing(sqlite3.connect(location.database, timeout=patience_seconds())) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.rollback()
@@ -191,7 +191,7 @@ def open_store(tracking_uri: str | None = None, root: str | os.PathLike[str] = D
 
 
 def patience_seconds() -> float:
-    """How long a store that is locked or does not answer is waited for where nothing else is to be done."""
+    """Seconds to wait for a store that is locked or does not answer when there is nothing else to do."""
     try:
         return max(0.1, float(os.environ.get(PATIENCE_VARIABLE, "")))
     except ValueError:
@@ -199,7 +199,7 @@ def patience_seconds() -> float:
 
 
 def _sqlite_uri(database: Path) -> str:
-    """SQLAlchemy's address of a file; it quotes what its version reads as quoted."""
+    """SQLAlchemy's URI of a file, quoted as the installed version expects it."""
     if not set("%?#") & set(str(database)):
         return f"sqlite:///{database}"
     from sqlalchemy import URL
@@ -215,8 +215,8 @@ def _sqlite_path(uri: str) -> Path:
     return Path(make_url(uri).database or "")
 
 
-def mend_moved(location: StoreLocation) -> bool:
-    """Rewrite the absolute paths in a SQLite store that was moved or copied; whether that was needed."""
+def repair_moved(location: StoreLocation) -> bool:
+    """Rewrite the absolute paths in a SQLite store that was moved or copied; True if that was needed."""
     if location.database is None or not location.exists:
         return False
     here = str(location.database.parent)
@@ -246,14 +246,14 @@ def _replace_prefix(connection: sqlite3.Connection, before: str, after: str) -> 
 
 
 def checkpoint(location: StoreLocation) -> None:
-    """Fold the write-ahead log into the database file, so that the file alone is the whole store."""
+    """Merge the write-ahead log into the database file, so that the file alone is the whole store."""
     if location.database is not None and location.exists:
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(location.database)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def connect(location: StoreLocation) -> MlflowClient:
-    """A client of the store; the first call imports MLflow and may create the tables (seconds)."""
+    """Make a client of the store; the first call imports MLflow and may create the tables (seconds)."""
     _check_driver(location)
     quieten()
     with storage_errors(f"reach the store at {location.shown}"), uncollected():
@@ -265,7 +265,7 @@ def connect(location: StoreLocation) -> MlflowClient:
 
 
 def has_open_runs(location: StoreLocation) -> bool:
-    """Whether some run may be open; asked of a SQLite file directly, which takes no time."""
+    """True if some run may be open; a SQLite file is read directly, which takes almost no time."""
     if location.database is None:
         return True
     with closing(sqlite3.connect(location.database, timeout=30)) as connection:
@@ -273,27 +273,27 @@ def has_open_runs(location: StoreLocation) -> bool:
 
 
 def all_pages(page: Callable[[str | None], Any]) -> Iterator[Any]:
-    """Every item of what MLflow gives in pages; ``page`` asks for the one of a token, None for the first."""
+    """Yield every item of a paged result of MLflow; ``page`` gets the token of a page, None for the first."""
     token: str | None = None
     while True:
-        found = page(token)
-        yield from found
-        token = found.token
+        items = page(token)
+        yield from items
+        token = items.token
         if not token:
             return
 
 
 def load_mlflow() -> None:
-    """Import what a search will need of MLflow, which takes more of a processor than all the rest."""
+    """Import the parts of MLflow that a search needs, which takes more CPU time than everything else."""
     quieten()
     with uncollected():
-        from mlflow import MlflowClient  # noqa: F401  # the import is what is wanted
+        from mlflow import MlflowClient  # noqa: F401  # only the import is needed
 
 
 def quieten() -> None:
-    """Keep MLflow from phoning home, from telling about its tables, and from waiting for minutes.
+    """Keep MLflow from sending telemetry, from logging about its tables, and from waiting for minutes.
 
-    Before it is imported; what the user set in the environment stays.
+    Call this before MLflow is imported; the user's environment variables take precedence.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -305,7 +305,7 @@ def quieten() -> None:
 
 @contextmanager
 def storage_errors(action: str) -> Iterator[None]:
-    """Turn what MLflow, SQLite, the disk or the network raise into a :class:`StorageError`."""
+    """Turn errors of MLflow, SQLite, the disk or the network into a :class:`StorageError`."""
     try:
         yield
     except StorageError:
@@ -317,12 +317,12 @@ def storage_errors(action: str) -> Iterator[None]:
 
 
 _REMEDY = "Check that the store can be reached and its disk has room, or pass another --tracking-uri."
-_DENIED = "Ask whoever runs the store for the right to do this, or pass another --tracking-uri."
-# The store answered: neither its disk nor the way to it is at fault.
+_DENIED = "Ask the administrator of the store for permission, or pass another --tracking-uri."
+# The store answered: neither its disk nor the network is at fault.
 _REMEDIES = {
     "RESOURCE_DOES_NOT_EXIST": (
-        "The store answers, but this was deleted from it, or never was there. `automl list` shows the "
-        "searches that are."
+        "The store answers, but this was deleted from it or never existed. `automl list` shows the existing "
+        "searches."
     ),
     "RESOURCE_ALREADY_EXISTS": "Something else has this name: `automl list` shows the searches there.",
     "PERMISSION_DENIED": _DENIED,
@@ -331,18 +331,18 @@ _REMEDIES = {
 
 
 def _raised_by_stores() -> tuple[type[BaseException], ...]:
-    known = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
-    return (OSError, sqlite3.Error, *_imported(known))
+    classes = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
+    return (OSError, sqlite3.Error, *_imported(classes))
 
 
-def _imported(known: Iterable[tuple[str, str]]) -> list[type[BaseException]]:
-    """Errors of libraries: nothing can have raised those of one that was not imported."""
-    found = (getattr(sys.modules.get(module), name, None) for module, name in known)
-    return [error for error in found if error is not None]
+def _imported(names: Iterable[tuple[str, str]]) -> list[type[BaseException]]:
+    """Error classes of the imported libraries: nothing can have raised those of the others."""
+    classes = (getattr(sys.modules.get(module), name, None) for module, name in names)
+    return [error for error in classes if error is not None]
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether trying again can help: a lock, a server that is away, but not a full disk or a wrong value."""
+    """True if trying again can help: for a lock or a server that is down, not for a full disk."""
     cause = error.__cause__
     words = str(cause).lower()
     if cause is None or "is full" in words or "no space left" in words:
@@ -373,7 +373,7 @@ def local_path(uri: str) -> Path | None:
 
 
 def artifact_uri(folder: Path) -> str:
-    """A folder as MLflow reads it: a path, or a file URI where characters of the path mean something else."""
+    """A folder as MLflow reads it: a path, or a file URI if characters of the path have a special meaning."""
     return folder.as_uri() if set("%?#") & set(str(folder)) else str(folder)
 
 
@@ -383,7 +383,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def _on_network(folder: Path) -> bool:
-    """Whether a folder lies on a network file system, where SQLite's WAL does not work."""
+    """True for a folder on a network file system, where SQLite's WAL does not work."""
     import psutil
 
     try:

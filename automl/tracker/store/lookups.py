@@ -1,4 +1,4 @@
-"""Runs and versions by MLflow's client, which raises where there is none; these give nothing instead."""
+"""Runs and versions by MLflow's client, which raises if there is none; these return nothing instead."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
-# An id or an alias that nothing can have: MLflow 3.17 also says so of a model without this alias.
+# An impossible id or alias; MLflow 3.17 also returns this for a model without this alias.
 _IMPOSSIBLE = "INVALID_PARAMETER_VALUE"
 
 
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
-    """The run of this id, deleted or not; None where there is none, also for an empty id."""
+    """The run of this id, deleted or not; None if there is none, also for an empty id."""
     from mlflow.exceptions import MlflowException
 
     if not run_id:
@@ -29,7 +29,7 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
 
 
 def find_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    """The version that has the alias, or None: no model, no alias, or one whose version was deleted."""
+    """The version that has the alias; None without a model or an alias, or if its version was deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -41,7 +41,7 @@ def find_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | No
 
 
 def find_version_run(client: MlflowClient, name: str, version: str) -> str:
-    """The id of the run that a version is of; empty where there is no such version."""
+    """The id of a version's run; empty if there is no such version."""
     from mlflow.exceptions import MlflowException
 
     try:

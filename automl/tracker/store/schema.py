@@ -1,4 +1,4 @@
-"""The tables of a SQLite store: made, or brought up to date with a copy kept, whole or not at all."""
+"""The tables of a SQLite store: created, or migrated with a backup, completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ _WAITING_SECONDS = 120.0
 
 
 def bring_up_to_date(database: Path) -> None:
-    """Make the tables of a new store, or migrate an older one to the schema of the installed MLflow.
+    """Create the tables of a new store, or migrate an older one to the schema of the installed MLflow.
 
-    MLflow itself does either in many steps, and what is killed in between can never be opened again. So it
-    is done in a draft, which SQLite then copies over the store in one transaction. Before a migration the
-    store is copied to ``mlflow.db.before-<schema>``. New tables come through all migrations that MLflow ever
-    had, which takes seconds of a processor, so an empty store is kept in the user's cache to be copied.
+    MLflow itself does either in many steps, and a store whose process is killed in between can never be
+    opened again. Therefore it is done in a draft, which SQLite then copies over the store in one transaction.
+    Before a migration the store is copied to ``mlflow.db.before-<schema>``. MLflow creates new tables by
+    running all its migrations, which takes seconds of CPU time, so an empty store is kept in the user's cache
+    to be copied.
 
     Raises
     ------
     StorageError
-        When a newer MLflow wrote it.
+        If a newer MLflow wrote it.
     """
     from mlflow.store.db import utils
 
@@ -33,15 +34,15 @@ def bring_up_to_date(database: Path) -> None:
     if revision(database) == head:
         return
     with _alone(database):
-        found = revision(database)
-        if found == head or (not found and _has_tables(database)):
-            return  # another process did it; or it is something that MLflow has to judge
-        if found:
-            _refuse_newer(database, found)
-            _copy(database, database.with_name(f"{database.name}.before-{found}"))
+        schema = revision(database)
+        if schema == head or (not schema and _has_tables(database)):
+            return  # another process did it, or MLflow itself has to decide
+        if schema:
+            _refuse_newer(database, schema)
+            _copy(database, database.with_name(f"{database.name}.before-{schema}"))
         draft = database.with_name(f"{database.name}.draft-{os.getpid()}")
         try:
-            if found:
+            if schema:
                 _copy(database, draft)
                 _migrate(draft, new=False)
             elif not _copied_template(head, draft):
@@ -54,7 +55,7 @@ def bring_up_to_date(database: Path) -> None:
 
 
 def _template(head: str) -> Path:
-    """Where an empty store of this schema is kept."""
+    """The path of an empty store of this schema in the user's cache."""
     from mlflow.version import VERSION
 
     local = os.environ.get("LOCALAPPDATA") if os.name == "nt" else None
@@ -63,7 +64,7 @@ def _template(head: str) -> Path:
 
 
 def _copied_template(head: str, draft: Path) -> bool:
-    """Whether there was an empty store of the user's own to copy."""
+    """Copy the user's own empty store, if there is one; True if it was copied."""
     template = _template(head)
     with suppress(OSError, sqlite3.Error):
         own = not hasattr(os, "getuid") or template.lstat().st_uid == os.getuid()
@@ -74,7 +75,7 @@ def _copied_template(head: str, draft: Path) -> bool:
 
 
 def _keep_template(head: str, draft: Path) -> None:
-    """Keep a copy for the next new store; where that cannot be, the next one is made anew."""
+    """Keep a copy for the next new store; if that is impossible, the next one is created from scratch."""
     template = _template(head)
     part = template.with_name(f"{template.name}.{os.getpid()}")
     with suppress(OSError, sqlite3.Error):
@@ -86,17 +87,17 @@ def _keep_template(head: str, draft: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _refuse_newer(database: Path, found: str) -> None:
+def _refuse_newer(database: Path, schema: str) -> None:
     from alembic.script import ScriptDirectory
     from mlflow.store.db import utils
     from mlflow.version import VERSION
 
     configuration = utils._get_alembic_config("")  # type: ignore[no-untyped-call]
     script = ScriptDirectory.from_config(configuration)
-    if found not in {item.revision for item in script.walk_revisions()}:
+    if schema not in {item.revision for item in script.walk_revisions()}:
         raise StorageError(
-            f"A newer MLflow than {VERSION} wrote {database} (schema {found}). Install that version, or pass "
-            "another --tracking-uri."
+            f"A newer MLflow than {VERSION} wrote {database} (schema {schema}). Install that version, or "
+            "pass another --tracking-uri."
         )
 
 
@@ -116,7 +117,7 @@ def _migrate(database: Path, *, new: bool) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """In one transaction of the target, whose journal mode stays."""
+    """Copy a database in one transaction of the target, whose journal mode stays."""
     with (
         closing(sqlite3.connect(source, timeout=30)) as read,
         closing(sqlite3.connect(target, timeout=30)) as written,
@@ -149,7 +150,7 @@ def _alone(database: Path) -> Iterator[None]:
     while True:
         with closing(sqlite3.connect(gate, timeout=1, isolation_level=None)) as connection:
             try:
-                # SQLite's own lock: it ends with the process, however that ends.
+                # SQLite's own lock: it is released when the process ends, however that happens.
                 connection.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError:  # held by another process, or deleted by it when it was done
                 if time.monotonic() > ends:

@@ -1,4 +1,4 @@
-"""Rows of a store's SQLite file, read without MLflow; each question is a connection of its own."""
+"""Rows of a store's SQLite file, read without MLflow; each query opens its own connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PATIENCE_SECONDS = 30
 
 
 def open_database(database: Path) -> closing[sqlite3.Connection]:
-    """A connection that waits for whoever writes; to be used in a ``with`` statement."""
+    """Open a connection that waits for writers; to be used in a ``with`` statement."""
     return closing(sqlite3.connect(database, timeout=_PATIENCE_SECONDS))
 
 
@@ -23,7 +23,7 @@ def read_rows(database: Path, query: str, values: Sequence[Any]) -> list[tuple[A
 
 
 def by_run(rows: Iterable[tuple[str, str, Any]]) -> dict[str, dict[str, Any]]:
-    """``{run id: {key: value}}`` of rows with these three."""
+    """``{run id: {key: value}}`` from rows of run id, key and value."""
     values: dict[str, dict[str, Any]] = {}
     for run_id, key, value in rows:
         values.setdefault(run_id, {})[key] = value
