@@ -60,7 +60,7 @@ class Material:
 
     @property
     def cost(self) -> tuple[float, int]:
-        """Milliseconds per 1000 rows and bytes of the deployed model, which may have only some of the folds."""
+        """Milliseconds per 1000 rows and bytes of the deployed model, which may have fewer folds."""
         metrics = self.search.metrics
         return metrics.get("predict_ms_per_1000_rows", 0.0), round(metrics.get("model_bytes", 0.0))
 

@@ -1,4 +1,4 @@
-"""Access to runs and versions: in a SQLite file without MLflow, else by MLflow's client, which also writes."""
+"""Access to runs and versions: in SQLite without MLflow, else by MLflow's client, which also writes."""
 
 from __future__ import annotations
 
