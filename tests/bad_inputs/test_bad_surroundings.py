@@ -38,7 +38,7 @@ def test_case_73_the_wall_clock_is_read_for_the_record_only():
         "controller/search.py": "when the search began, for the record",
         "controller/folder.py": "when the search ended; the age of a file, which is stated in wall time",
         "controller/upkeep.py": "the age of searches, for who clears them",
-        "core/pace.py": "the age of a process where the system keeps no count of waiting",
+        "core/processor_share.py": "the age of a process where the system keeps no count of waiting",
         "families/nets/images/costs.py": "the age of a measurement, which outlives the process",
         "report/": "when a report was made, for people",
         "tracker/": "when runs began and ended, for people",

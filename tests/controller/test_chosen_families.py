@@ -38,7 +38,7 @@ def test_leaving_all_out_is_an_error() -> None:
 
 def test_families_of_images_do_not_fit_a_table() -> None:
     prepared = prepare(settings())
-    fitting = fitting_families(("dummy", "linear", "image_probe"), prepared, settings())
+    fitting = fitting_families(("dummy", "linear", "image_probe"), prepared, settings(), device="cpu")
     assert set(fitting.spaces) == {"dummy", "linear"}
     with pytest.raises(UsageError, match=r"None of the families dummy, image_probe can handle binary"):
-        fitting_families(("dummy", "image_probe"), prepared, settings())
+        fitting_families(("dummy", "image_probe"), prepared, settings(), device="cpu")

@@ -58,7 +58,9 @@ def test_a_whole_search_runs_on_it_from_the_command_line(installed: Path, tmp_pa
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["best"]["validation"] > 0.9 or said["metric"] == "log_loss"
-    assert list((tmp_path / "mlruns").rglob("report.html"))
+    report = command(tmp_path, installed, "report", "wine", "-o", "wine.html")
+    assert report.returncode == 0, report.stderr
+    assert (tmp_path / "wine.html").is_file()
     rows = automl.leaderboard("wine", store=tmp_path / "mlruns")
     assert (rows["state"] != "failed").all()
     model = automl.load("wine", store=tmp_path / "mlruns")
