@@ -39,7 +39,7 @@ import pytest
         (("--group", "y"), 2, "--group 'y': this column is the target"),
         (("--drop", "y"), 2, "--drop 'y': this column is the target"),
         (("--group", "colour", "--time-column", "x"), 2, "Choose one of"),
-        (("--fold-column", "one"), 3, "fold column holds one value"),
+        (("--fold-column", "one"), 3, "fold column holds only one value"),
         (("--time-column", "colour"), 3, "are not times (first in row 1"),
         (("--test", "nothing.csv"), 3, "nothing.csv does not exist"),
         (("--test", "without.csv"), 3, "--test has no column 'y'"),

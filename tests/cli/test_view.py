@@ -279,7 +279,7 @@ def test_events_that_nobody_can_take_any_more_are_a_fault_of_storage(tmp_path: P
     pipe = tmp_path / "events"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    view = View(backbone=EventLog(str(pipe)))
+    view = View(EventLog(str(pipe)))
     os.close(reader)
     with pytest.raises(StorageError, match=r"--events .*events cannot be written"), view:
         view.started(Trial(0, Candidate(family="dummy")))
