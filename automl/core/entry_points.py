@@ -40,6 +40,25 @@ class Offers(Generic[T]):
     broken: tuple[BrokenPlugIn, ...]
     requirements: Mapping[str, str]
 
+    def named(self, what: str, name: str, others: Iterable[str] = ()) -> T:
+        """The value of this name.
+
+        Parameters
+        ----------
+        what:
+            Word for the kind of value, such as ``family``.
+        others:
+            Further names to suggest.
+
+        Raises
+        ------
+        UsageError
+            When there is none; with the cause if a plug-in of that name is broken.
+        """
+        if name not in self.by_name:
+            self.refuse(what, name, (*others, *self.by_name))
+        return self.by_name[name]
+
     def refuse(self, what: str, name: str, allowed: Iterable[str], ending: str = "") -> NoReturn:
         """Refuse a name that no ``what`` has, with the cause where its plug-in is broken.
 

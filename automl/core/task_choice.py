@@ -73,10 +73,7 @@ def task_class(name: str) -> type[Task]:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    available = task_offers()
-    if name not in available.by_name:
-        available.refuse("task", name, (_CLASSIFICATION, *available.by_name))
-    return available.by_name[name]
+    return task_offers().named("task", name, (_CLASSIFICATION,))
 
 
 def asked_answer(requested: str | None) -> Answer | None:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
-from automl.core.errors import DataError, UsageError, did_you_mean
+from automl.core.errors import DataError
 from automl.core.modality import MODALITY_GROUP, TABLES, FolderTable, Modality
 from automl.core.table import Kind
 from automl.data.images.modality import MODALITY as IMAGES
@@ -56,13 +56,10 @@ def kind_named(name: str) -> str:
     """
     if name in set(Kind):
         return Kind(name)
-    if name in modalities():
-        return name
-    broken = next((item.error for item in broken_modalities() if item.name == name), None)
-    if broken is not None:
-        raise UsageError(f"The plug-in for the column kind {name!r} is broken: {broken}")
-    kinds = dict.fromkeys([*Kind, *modalities()])
-    raise UsageError(f"There is no column kind {name!r}. {did_you_mean(name, kinds)}")
+    available = _discovered()
+    if name not in available.by_name:
+        available.refuse("column kind", name, dict.fromkeys([*Kind, *available.by_name]))
+    return name
 
 
 def read_folder(path: Path) -> tuple[Modality, FolderTable]:

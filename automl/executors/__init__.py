@@ -33,10 +33,7 @@ def executor_type(name: str) -> ExecutorType:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    available = _discovered()
-    if name not in available.by_name:
-        available.refuse("executor", name, available.by_name)
-    return available.by_name[name]
+    return _discovered().named("executor", name)
 
 
 def refresh_executors() -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from automl.core.environment import variables
 from automl.core.errors import AutoMLError
 from automl.executors.worker import THREAD_VARIABLES, WAITING, run
 
@@ -368,7 +369,8 @@ class SpawnLauncher:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=run, args=(theirs,), daemon=True)
-        with _without_main_module(), _safe_path():
+        # spawn copies the environment, and takes no other
+        with _without_main_module(), variables(SAFE_PATH):
             process.start()
         theirs.close()
         self._count += 1
@@ -413,18 +415,3 @@ def _without_main_module() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
-
-
-@contextmanager
-def _safe_path() -> Iterator[None]:
-    """Start children with :data:`SAFE_PATH`: spawn copies the environment, and takes no other."""
-    before = {name: os.environ.get(name) for name in SAFE_PATH}
-    os.environ.update(SAFE_PATH)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

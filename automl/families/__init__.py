@@ -37,10 +37,7 @@ def family(name: str) -> Family:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    available = _discovered()
-    if name not in available.by_name:
-        available.refuse("family", name, available.by_name)
-    return available.by_name[name]
+    return _discovered().named("family", name)
 
 
 def plug_in_requirement(name: str) -> str | None:

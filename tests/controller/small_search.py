@@ -6,6 +6,7 @@ import numpy as np
 
 from automl.controller.proposals import Proposals
 from automl.controller.readiness import Readiness
+from automl.controller.saved_setup import Outset
 from automl.controller.strategy.allocator import Allocator
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.learner import Learner
@@ -27,6 +28,18 @@ from automl.problem.problem import Problem
 
 TARGET = np.random.default_rng(0).normal(size=60)
 TASK = RegressionTask(METRICS["rmse"])
+OUTSET = Outset(
+    name="x",
+    settings={},
+    data_digest="",
+    problem_digest="",
+    test_digest="",
+    slots=1,
+    threads=1,
+    device="cpu",
+    tracking_uri=None,
+    created=0.0,
+)
 _PLAN = SplitPlan(folds=3)
 PROBLEM = Problem(
     table=Table(Features(("x",)), TARGET[:, None], np.empty((60, 0), dtype=np.int32)),

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from pictures import lay
 from PIL import Image
+from small_search import OUTSET
 
 import automl
 from automl.controller.folder import SearchFolder, unfinished_folders
-from automl.controller.saved_setup import Outset, given_settings, plain_settings
+from automl.controller.saved_setup import given_settings, plain_settings
 from automl.controller.strategy.optimizer import Optimizer
 from automl.controller.strategy.space_files import copy_space
 from automl.controller.watchers import NOBODY
@@ -257,19 +258,7 @@ def test_a_damaged_result_is_named(table: Path) -> None:
 
 
 def test_a_lock_that_cannot_be_written_is_a_fault_of_the_disk(tmp_path: Path) -> None:
-    outset = Outset(
-        name="x",
-        settings={},
-        data_digest="",
-        problem_digest="",
-        test_digest="",
-        slots=1,
-        threads=1,
-        device="cpu",
-        tracking_uri=None,
-        created=0.0,
-    )
-    with SearchFolder.create(tmp_path, outset, "x") as folder:
+    with SearchFolder.create(tmp_path, OUTSET, "x") as folder:
         path = folder.path
     (path / "lock").unlink()
     (path / "lock").mkdir()

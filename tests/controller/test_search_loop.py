@@ -6,11 +6,10 @@ import time
 from pathlib import Path
 from typing import cast
 
-from small_search import PROBLEM, proposals
+from small_search import OUTSET, PROBLEM, proposals
 
 from automl.controller.folder import SearchFolder
 from automl.controller.loop import Loop
-from automl.controller.saved_setup import Outset
 from automl.controller.strategy.pruning import Pruner
 from automl.controller.watchers import NOBODY
 from automl.core.trial import Candidate, Status, Ticket, Trial
@@ -27,19 +26,7 @@ class _Hanging:
 
 def test_a_trial_that_the_end_cut_off_is_recorded_with_the_time_it_took(tmp_path: Path) -> None:
     executor, asked = cast(Executor, _Hanging()), proposals()
-    outset = Outset(
-        name="x",
-        settings={},
-        data_digest="",
-        problem_digest="",
-        test_digest="",
-        slots=1,
-        threads=1,
-        device="cpu",
-        tracking_uri=None,
-        created=0.0,
-    )
-    with SearchFolder.create(tmp_path, outset, "x") as folder:
+    with SearchFolder.create(tmp_path, OUTSET, "x") as folder:
         loop = Loop(
             problem=PROBLEM,
             proposals=asked,
