@@ -22,7 +22,6 @@ from automl.data.digest import row_hashes
 from automl.data.repeats import find_repeats
 from automl.families import quick_families
 from automl.model.champion import Champion
-from automl.model.class_weights import apply_weights
 from automl.model.known_rows import KnownRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.preparation import Prepared
@@ -214,7 +213,7 @@ def _built(folder: Path, ended: Ended, champion: Champion, known_rows: KnownRows
         layout=prepared.layout,
         members=tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
         folds=tuple(champion.folds[number] for number in champion.weights),
-        class_weights=champion.class_weights,
+        decision=champion.decision,
         known_rows=known_rows,
         facts=facts,
     )
@@ -234,7 +233,7 @@ def _test_score(
     )
     if known_rows is not None:
         predictions = known_rows.join(prepared.test.table, predictions)
-    decided = apply_weights(predictions, champion.class_weights)
+    decided = champion.decision.apply(predictions)
     return score_interval(prepared.task.metric, prepared.test.target, decided)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from automl.core.predictions import Predictions
+from automl.model.decision import Decision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +23,9 @@ class Champion:
     held_out:
         Their weighted held-out predictions ``(rows scored, n_outputs)``, class weights not applied.
     validation, standard_error:
-        Held-out score in the metric's own unit, class weights applied.
-    class_weights:
-        Multipliers of the class probabilities, or empty.
+        Held-out score in the metric's own unit, by the decision.
+    decision:
+        From the predictions to answers, fitted on the held-out ones.
     predict_ms_per_1000_rows, model_bytes:
         Sums over its members' deployed folds.
     """
@@ -35,6 +36,6 @@ class Champion:
     held_out: Predictions = field(repr=False)
     validation: float
     standard_error: float
-    class_weights: tuple[float, ...]
+    decision: Decision
     predict_ms_per_1000_rows: float
     model_bytes: int

@@ -30,7 +30,7 @@ from automl.core.version import library_versions
 from automl.data.cells.missing import frame_without_words, missing_words
 from automl.data.layout import Layout
 from automl.data.modalities import modality_of
-from automl.model.class_weights import apply_weights
+from automl.model.decision import Decision
 from automl.model.file_input import frame_of_files, with_full_paths
 from automl.model.file_numbers import with_file_numbers
 from automl.model.known_rows import KnownRows
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     Data = pd.DataFrame | str | os.PathLike[str] | Sequence[Any]
 
-FORMAT = 2  # since then the frozen nets of all members lie once, in the folder FROZEN
-_READ_FORMATS = (1, FORMAT)
+FORMAT = 3  # since 2 the frozen nets of all members lie once, in the folder FROZEN; since 3 with a decision
+_READ_FORMATS = (1, 2, FORMAT)
 KIND = "predictor"
 _BODY = "predictor.json"
 _MEMBERS = "members"
@@ -70,8 +70,8 @@ class Predictor:
         The columns it reads, and how they become features.
     members:
         The trials it averages.
-    class_weights:
-        Multipliers of the class probabilities before the most probable class is taken; empty for none.
+    decision:
+        From probabilities to the answer.
     known_rows:
         Known targets of rows that equal training rows, or None.
     facts:
@@ -88,7 +88,7 @@ class Predictor:
         task: Task,
         layout: Layout,
         members: Sequence[Member],
-        class_weights: tuple[float, ...] = (),
+        decision: Decision | None = None,
         known_rows: KnownRows | None = None,
         facts: Facts | None = None,
     ) -> None:
@@ -97,7 +97,7 @@ class Predictor:
         self.task = task
         self.layout = layout
         self.members = tuple(members)
-        self.class_weights = class_weights
+        self.decision = decision or Decision()
         self.known_rows = known_rows
         self.facts = dict(facts or {})
 
@@ -192,7 +192,7 @@ class Predictor:
         if body.get("format") not in _READ_FORMATS:
             raise ModelFileError(
                 f"{path} has predictor format {body.get('format')}; this version of automl reads "
-                f"{' and '.join(map(str, _READ_FORMATS))}. "
+                f"{', '.join(map(str, _READ_FORMATS))}. "
                 "Install the version that wrote it, or train again."
             )
         try:
@@ -210,7 +210,8 @@ class Predictor:
                     )
                     for number, item in enumerate(body["members"])
                 ],
-                class_weights=tuple(body["class_weights"]),
+                # Before format 3 the class weights stood in the body.
+                decision=Decision.from_json(body.get("decision", body)),
                 known_rows=KnownRows.load(path) if body["known_rows"] else None,
                 facts=body["facts"],
             )
@@ -227,7 +228,7 @@ class Predictor:
     def _labelled(self, frame: pd.DataFrame, outputs: npt.NDArray[np.float64]) -> pd.Series:
         import pandas as pd
 
-        values = self.task.decode(apply_weights(outputs, self.class_weights))
+        values = self.task.decode(self.decision.apply(outputs))
         return pd.Series(values, index=frame.index, name=self.target_name)
 
     def _outputs(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -290,7 +291,7 @@ class PredictorSource:
         Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
     folds:
         Per member the positions of the folds whose models are taken; empty for all of them.
-    class_weights, known_rows:
+    decision, known_rows:
         See :class:`Predictor`.
     facts:
         Numbers and words worth keeping with the model.
@@ -301,7 +302,7 @@ class PredictorSource:
     layout: Layout
     members: tuple[tuple[Path, float], ...]
     folds: tuple[tuple[int, ...], ...] = ()
-    class_weights: tuple[float, ...] = ()
+    decision: Decision = field(default_factory=Decision)
     known_rows: KnownRows | None = None
     facts: Facts = field(default_factory=dict)
 
@@ -327,7 +328,7 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         "task": source.task.to_json(),
         "layout": source.layout.to_json(),
         "members": described,
-        "class_weights": list(source.class_weights),
+        "decision": source.decision.to_json(),
         "known_rows": source.known_rows is not None,
         "facts": dict(source.facts),
         "versions": library_versions(),
@@ -346,7 +347,7 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
             Member.open(place / _MEMBERS / str(number), weight)
             for number, (_, weight) in enumerate(source.members)
         ],
-        class_weights=source.class_weights,
+        decision=source.decision,
         known_rows=source.known_rows,
         facts=source.facts,
     )

@@ -15,7 +15,7 @@ from automl.core.intervals import gain_interval
 from automl.core.metrics import Metric, metrics
 from automl.core.task_choice import task_class
 from automl.core.text import score_text, size_text
-from automl.model.class_weights import apply_weights
+from automl.model.decision import Decision
 from automl.problem.search_command import spoken
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence
@@ -296,8 +296,8 @@ class _Judged:
         """Held-out predictions for the metric: with the champion's class weights where it reads labels."""
         assert self.raw is not None
         assert self.evidence is not None
-        weights = () if self.is_trial or metric.reads != "labels" else self.evidence.story.class_weights
-        return apply_weights(np.asarray(self.raw, dtype=np.float64), weights)
+        decision = Decision() if self.is_trial or metric.reads != "labels" else self.evidence.decision
+        return decision.apply(np.asarray(self.raw, dtype=np.float64))
 
     def own_score(self, metric: Metric) -> float:
         """Score on all of its own held-out rows."""

@@ -13,6 +13,7 @@ import pytest
 from automl.core.errors import DataError, ModelFileError, UsageError
 from automl.core.modality import TABLES
 from automl.core.sealed import seal
+from automl.model.decision import Decision
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 
 
@@ -77,10 +78,11 @@ def test_class_weights_move_the_decision_but_not_the_probabilities(
     finished_trials: Any, predictor: Predictor, tmp_path: Path
 ) -> None:
     frame = finished_trials.frame
-    tilted = built(finished_trials, tmp_path / "tilted", {1: 0.75, 2: 0.25}, class_weights=(1e-9, 1.0, 1e9))
+    decision = Decision(class_weights=(1e-9, 1.0, 1e9))
+    tilted = built(finished_trials, tmp_path / "tilted", {1: 0.75, 2: 0.25}, decision=decision)
     pd.testing.assert_frame_equal(tilted.predict_proba(frame), predictor.predict_proba(frame))
     assert (tilted.predict(frame) == "virginica").mean() > (predictor.predict(frame) == "virginica").mean()
-    assert Predictor.load(tilted.folder).class_weights == (1e-9, 1.0, 1e9)
+    assert Predictor.load(tilted.folder).decision == decision
 
 
 def test_a_loaded_predictor_answers_as_the_one_that_was_saved(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from automl.model.decision import Decision
 from automl.report.facts import prediction_quality as curves
 
 
@@ -60,10 +61,10 @@ def test_probabilities_that_come_true_are_calibrated():
 
 def test_the_threshold_follows_from_the_class_weights():
     weights = (0.5, 1.5)
-    used = curves.threshold(weights)
+    used = Decision(class_weights=weights).threshold
     assert used == pytest.approx(0.25)
     assert (1 - used) * weights[0] == pytest.approx(used * weights[1])
-    assert curves.threshold(()) == 0.5
+    assert Decision().threshold == 0.5
 
 
 def test_parts_of_a_range_hold_equal_numbers_of_rows():

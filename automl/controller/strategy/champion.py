@@ -18,7 +18,7 @@ from automl.core.intervals import standard_error
 from automl.core.predictions import Predictions
 from automl.core.trial import Status, Trial
 from automl.model.champion import Champion
-from automl.model.class_weights import apply_weights, tune_weights
+from automl.model.decision import Decision
 from automl.problem.problem import Problem
 
 PREFIXES = (2, 3, 5, 8, 12)
@@ -194,8 +194,8 @@ def _measured(
     )
     rows = problem.split.scored
     target, metric = problem.target[rows], problem.task.metric
-    class_weights = tune_weights(metric, target, predictions)
-    decided = apply_weights(predictions, class_weights)
+    decision = Decision.fitted(problem.task, target, predictions)
+    decided = decision.apply(predictions)
     folds = tuple(
         metric.score(problem.target[fold.valid], decided[np.searchsorted(rows, fold.valid)])
         for fold in problem.split.folds
@@ -207,7 +207,7 @@ def _measured(
         held_out=predictions,
         validation=metric.score(target, decided),
         standard_error=standard_error(metric, target, decided, folds),
-        class_weights=class_weights,
+        decision=decision,
         predict_ms_per_1000_rows=_milliseconds(deployed, done),
         model_bytes=round(
             sum(result.model_bytes * share[n] for n, result in results.items() if result is not None)

@@ -13,7 +13,6 @@ from automl.core.tasks import Task
 from automl.core.text import score_text
 from automl.core.trial import Trial
 from automl.model.champion import Champion
-from automl.model.class_weights import apply_weights
 from automl.problem.problem import Problem
 
 BASELINE = "dummy"
@@ -101,7 +100,7 @@ def too_good_warnings(problem: Problem, champion: Champion) -> list[str]:
 
 
 def _all_right(truth: npt.NDArray[np.generic], champion: Champion) -> str:
-    decided = apply_weights(champion.held_out, champion.class_weights).argmax(axis=1)
+    decided = champion.decision.apply(champion.held_out).argmax(axis=1)
     if len(truth) < MANY_ROWS or not (decided == truth).all():
         return ""
     return f"All {len(truth):,} held-out rows are predicted correctly."

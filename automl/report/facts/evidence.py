@@ -20,7 +20,7 @@ from automl.core.tasks import Encoded, Task
 from automl.core.trial import Trial
 from automl.data.modalities import modalities
 from automl.model.champion import Champion
-from automl.model.class_weights import apply_weights
+from automl.model.decision import Decision
 from automl.problem.preparation import Prepared
 
 ARRAYS = "evidence/arrays.npz"
@@ -114,9 +114,14 @@ class Evidence:
     same_as: npt.NDArray[np.str_] | None = field(default=None, repr=False)
 
     @property
+    def decision(self) -> Decision:
+        """The champion's decision."""
+        return Decision(class_weights=self.story.class_weights)
+
+    @property
     def predictions(self) -> Predictions:
         """Held-out predictions with the class weights applied, as used for decisions."""
-        return apply_weights(np.asarray(self.raw, dtype=np.float64), self.story.class_weights)
+        return self.decision.apply(np.asarray(self.raw, dtype=np.float64))
 
     def files(self) -> dict[str, bytes]:
         """Contents of the files that :meth:`load` reads, by their names on the search's run."""
@@ -253,7 +258,7 @@ def _story(
             }
             for number, weight in champion.weights.items()
         ),
-        class_weights=champion.class_weights,
+        class_weights=champion.decision.class_weights,
         standard_error=champion.standard_error,
         notes=prepared.notes,
         findings=tuple(asdict(finding) for finding in prepared.findings),

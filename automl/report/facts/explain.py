@@ -367,7 +367,7 @@ class _Explainer:
     def _judge(self, shuffler: Shuffler) -> Judge:
         assert self.evidence.sample is not None
         rows = self.evidence.sample.places[shuffler.places]
-        return Judge(self.evidence.task.metric, self.evidence.target[rows], self.evidence.story.class_weights)
+        return Judge(self.evidence.task.metric, self.evidence.target[rows], self.evidence.decision)
 
     def _until(self, share: float) -> float:
         """The moment (monotonic seconds) at which this share of the time is over."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from automl.core.intervals import unseen_share
 from automl.core.metrics import Metric
 from automl.core.text import range_text
-from automl.model.class_weights import apply_weights
+from automl.model.decision import Decision
 from automl.report.facts.shuffling import Array, Group, ShuffledColumn
 
 _DRAWS = 120
@@ -53,16 +53,16 @@ class Judge:
 
     metric: Metric
     target: npt.NDArray[Any]
-    class_weights: tuple[float, ...]
+    decision: Decision
 
     def score(self, predictions: Array) -> float:
         """Score with the sign such that more is better."""
-        return -self.metric.loss(self.target, apply_weights(predictions, self.class_weights))
+        return -self.metric.loss(self.target, self.decision.apply(predictions))
 
     def draws(self, predictions: Sequence[Array], count: int, seed: int) -> Array:
         """Scores of ``count`` resamples of the rows, each with the next predictions in turn."""
         rng = np.random.default_rng(seed)
-        decided = [apply_weights(one, self.class_weights) for one in predictions]
+        decided = [self.decision.apply(one) for one in predictions]
         scores = np.empty(count)
         for draw in range(count):
             rows = rng.integers(0, len(self.target), len(self.target))

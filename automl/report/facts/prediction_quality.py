@@ -179,10 +179,3 @@ def by_part(target: Target, predictions: Predictions, parts: int = 5) -> list[Pa
             )
         )
     return rows
-
-
-def threshold(class_weights: tuple[float, ...]) -> float:
-    """The smallest probability of class 1 at which a binary champion predicts it."""
-    if not class_weights:
-        return 0.5
-    return class_weights[0] / (class_weights[0] + class_weights[1])

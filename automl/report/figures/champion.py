@@ -125,7 +125,7 @@ def threshold_plot(evidence: Evidence) -> Plot:
     rates = curves.rates(evidence.target, np.asarray(evidence.raw, dtype=np.float64), 1)
     recall, precision = rates.recall[1:], rates.precision[1:]
     f1 = 2 * recall * precision / np.maximum(recall + precision, 1e-12)
-    used = curves.threshold(evidence.story.class_weights)
+    used = evidence.decision.threshold
     with drawing():
         figure, axes = plot()
         for values, name, colour in (

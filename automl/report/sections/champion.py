@@ -139,7 +139,7 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
 
 
 def _threshold(evidence: Evidence, names: tuple[str, ...]) -> Markup:
-    used = curves.threshold(evidence.story.class_weights)
+    used = evidence.decision.threshold
     chosen = bool(evidence.story.class_weights)
     how = (
         "chosen on held-out rows for the metric"

@@ -10,6 +10,7 @@ import numpy as np
 from automl.core.sealed import folder_bytes
 from automl.core.trial import Trial
 from automl.core.version import __version__
+from automl.model.decision import Decision
 from automl.model.predictor import PredictorSource, build_predictor
 from automl.tracker.record import SearchRecord
 from automl.tracker.store.location import remove_folder
@@ -70,7 +71,7 @@ class TrialModels:
             task=search.task,
             layout=search.layout,
             members=((scratch, 1.0),),
-            class_weights=class_weights,
+            decision=Decision(class_weights=class_weights),
             facts=facts,
         )
         build_predictor(place, source)
