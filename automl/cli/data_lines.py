@@ -36,6 +36,7 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
     test = prepared.test
     why = f"none below {TEST_ROWS_FROM:,} rows" if prepared.rows < TEST_ROWS_FROM else "none was set aside"
     lines.append(f"  test    {test.source if test else f'{why}; pass --test FILE for an honest score'}")
+    lines += [f"  rows    {prepared.weighting}"] if prepared.weighting else []
     lines += [f"  note    {note}" for note in prepared.notes]
     left_out = [f for f in prepared.findings if f.code in ("constant", "id") and f.severity == "note"]
     if left_out:

@@ -97,7 +97,9 @@ def search(
     folds, group, time_column, fold_column:
         How trials are judged; see ``docs/ARCHITECTURE.md``.
     weight:
-        A column of row weights is checked and then refused: in this version every row counts once.
+        A column that says how much each row counts, in training and in every score: numbers of 0 or more. A
+        row of weight 2 counts as two rows, one of weight 0 is left out. Families and metrics that cannot
+        weigh rows take no part.
     kinds, drop, keep:
         Column kinds by name, columns to leave out, columns to keep although they look like ids.
     image_root:

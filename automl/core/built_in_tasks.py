@@ -15,6 +15,7 @@ from automl.core.metrics import Metric
 from automl.core.predictions import Answer, Link, Loss, Predictions, finite_predictions
 from automl.core.tasks import Encoded, Task
 from automl.core.text import share_text
+from automl.core.weights import Weights, mean_of, median_of
 
 _BALANCED = 0.3
 _DOMINANT = 0.75
@@ -145,10 +146,10 @@ class ClassificationTask(Task):
         clipped = np.clip(chosen.astype(np.float64), 1e-7, 1.0)
         return np.asarray(-np.log(clipped), dtype=np.float64)
 
-    def constant_prediction(self, target: Encoded) -> npt.NDArray[np.float64]:
+    def constant_prediction(self, target: Encoded, weights: Weights | None = None) -> npt.NDArray[np.float64]:
         """Class shares."""
-        counts = np.bincount(np.asarray(target, dtype=np.int64), minlength=self.n_outputs)
-        return np.asarray(counts / max(counts.sum(), 1), dtype=np.float64)
+        counts = np.bincount(np.asarray(target, dtype=np.int64), weights, minlength=self.n_outputs)
+        return np.asarray(counts / (counts.sum() or 1), dtype=np.float64)
 
     def is_worth_a_logarithm(self, target: Encoded) -> bool:
         """Never: classes are not numbers."""
@@ -304,10 +305,10 @@ class RegressionTask(NumberTask):
         """Squared error per row."""
         return (np.asarray(target, dtype=np.float64) - predictions[:, 0].astype(np.float64)) ** 2
 
-    def constant_prediction(self, target: Encoded) -> npt.NDArray[np.float64]:
+    def constant_prediction(self, target: Encoded, weights: Weights | None = None) -> npt.NDArray[np.float64]:
         """The median for absolute errors, else the mean."""
-        middle = np.median if self.metric.absolute else np.mean
-        return np.array([float(middle(target))])
+        middle = median_of if self.metric.absolute else mean_of
+        return np.array([middle(np.asarray(target, dtype=np.float64), weights)])
 
     def is_worth_a_logarithm(self, target: Encoded) -> bool:
         """A target without negative values and of skewness above 1."""

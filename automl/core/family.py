@@ -13,6 +13,7 @@ from automl.core.table import Kind, Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
 from automl.core.typed_values import Value
+from automl.core.weights import Weights
 
 T = TypeVar("T")
 FAMILY_GROUP = "automl.families"
@@ -51,6 +52,11 @@ class FitContext:
         ``time.monotonic()`` by which it must return; a fit that can stops early with what it has.
     valid:
         The fold's held-out rows ``(table, encoded target)`` for early stopping, or None in a refit.
+    weights:
+        Of the training rows, ``(rows,)``, with a mean of about 1; None where each counts once. Only a family
+        that declares ``sample_weights`` is ever given some.
+    valid_weights:
+        Of the rows of ``valid``.
     fold:
         Number of the fold, for messages.
     device:
@@ -73,6 +79,8 @@ class FitContext:
     threads: int = 1
     deadline: float = float("inf")
     valid: tuple[Table, Encoded] | None = None
+    weights: Weights | None = None
+    valid_weights: Weights | None = None
     fold: int = 0
     device: str = "cpu"
     cache: Cache | None = None
@@ -203,6 +211,9 @@ class Family:
         Whether a budget of a few seconds, in which no worker process starts, is enough for it.
     pretrained:
         Whether weights that were trained elsewhere are part of its models.
+    sample_weights:
+        Whether its fits use :attr:`FitContext.weights`: a row of weight 2 counts as two rows. Else it is
+        left out of a search with ``--weight``.
     """
 
     name: str
@@ -224,6 +235,7 @@ class Family:
     opening: tuple[int, ...] = ()
     quick: bool = False
     pretrained: bool = False
+    sample_weights: bool = False
 
     def handles(self, task: Task) -> bool:
         """Tell whether it can fit models for the task."""

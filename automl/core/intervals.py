@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.metrics import Metric, Target, right_rows
+from automl.core.formulas import Target, right_rows
+from automl.core.metrics import Metric
 from automl.core.predictions import Predictions
+from automl.core.weights import Weights, effective_rows, mean_of, weights_of
 
 _ROW_DRAWS = 4_000_000
 _CELL_DRAWS = 40_000_000
@@ -31,10 +33,11 @@ class Interval:
     rows: int
 
 
-def share_interval(right: int, rows: int) -> tuple[float, float]:
+def share_interval(right: float, rows: float) -> tuple[float, float]:
     """The exact 95 % interval of a share: ``right`` of ``rows`` (Clopper and Pearson, Biometrika 26, 1934).
 
-    12 of 12 is 0.735 to 1; of no rows nothing is known, 0 to 1.
+    12 of 12 is 0.735 to 1; of no rows nothing is known, 0 to 1. Of weighted rows it takes their effective
+    number, which need not be whole.
     """
     from scipy.special import betaincinv
 
@@ -43,7 +46,7 @@ def share_interval(right: int, rows: int) -> tuple[float, float]:
     return low, high
 
 
-def unseen_share(rows: int) -> float:
+def unseen_share(rows: float) -> float:
     """The greatest share, at 97.5 %, of what was seen in none of the rows: 3.7 in their number.
 
     The exact form of the rule of three (Hanley and Lippman-Hand, JAMA 249, 1983).
@@ -52,7 +55,13 @@ def unseen_share(rows: int) -> float:
 
 
 def score_interval(
-    metric: Metric, target: Target, predictions: Predictions, *, draws: int = 1000, seed: int = 0
+    metric: Metric,
+    target: Target,
+    predictions: Predictions,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    weights: Weights | None = None,
 ) -> Interval:
     """The score and its 95 % interval.
 
@@ -68,14 +77,19 @@ def score_interval(
     share of mistakes (of right answers) were at the end of its exact interval; see :func:`_if_worse`. Errors
     that vary from row to row, however small they are, are left as the resamples found them.
 
+    With weights accuracy is a share of the effective number of rows (:func:`effective_rows`); for all others
+    rows are drawn with their weights.
+
     Parameters
     ----------
     draws:
         Tables of more than 4,000 rows take fewer (200 at least), and so do predictions of very many
         classes (50 at least), so that a large test part does not cost the search's last seconds.
+    weights:
+        Of the rows, ``(rows,)``.
     """
-    value, rows = metric.score(target, predictions), len(target)
-    exact = _exact(metric, target, predictions)
+    value, rows = metric.score(target, predictions, weights), len(target)
+    exact = _exact(metric, target, predictions, weights)
     if exact is not None:
         return Interval(value, min(exact[0], value), max(exact[1], value), rows)
     draws = int(
@@ -85,17 +99,20 @@ def score_interval(
     scores = np.empty(draws)
     for draw in range(draws):
         chosen = rng.integers(0, rows, rows)
-        scores[draw] = metric.score(target[chosen], predictions[chosen])
+        scores[draw] = metric.score(target[chosen], predictions[chosen], weights_of(weights, chosen))
     scores = scores[np.isfinite(scores)]
     if len(scores) < LEAST_DRAWS:
         # Of hardly any draw there is a score: what a class of one row tells.
-        return Interval(value, *_widened(metric, target, predictions, (value, value)), rows)
+        return Interval(value, *_widened(metric, target, predictions, (value, value), weights), rows)
     levels = np.array([0.025, 0.975])
-    left_out = None if metric.jackknife is None else metric.jackknife(target, predictions)
+    left_out = None
+    if metric.jackknife is not None and weights is None:
+        left_out = metric.jackknife(target, predictions)
     if left_out is not None:
         levels = _accelerated(levels, scores, value, left_out)
     low, high = np.quantile(scores, levels)
-    return Interval(value, *_widened(metric, target, predictions, (float(low), float(high))), rows)
+    ends = _widened(metric, target, predictions, (float(low), float(high)), weights)
+    return Interval(value, *ends, rows)
 
 
 def gain_interval(
@@ -106,28 +123,33 @@ def gain_interval(
     *,
     draws: int = 2000,
     seed: int = 0,
+    weights: Weights | None = None,
 ) -> Interval:
     """The gain of the second predictions over the first, a difference of losses, and its 95 % interval.
 
     Accuracy: the score interval of paired shares (Newcombe, Statistics in Medicine 17, 1998, method 10).
     All others: percentiles over resamples of the rows, both scored on equal draws. Where these do not vary
     although the predictions differ, the two scores' own intervals are put together as if independent
-    (MOVER), which is wider than it need be.
+    (MOVER), which is wider than it need be. With weights all take resamples.
     """
     rows = len(target)
-    gain = metric.loss(target, first) - metric.loss(target, second)
+    gain = metric.loss(target, first, weights) - metric.loss(target, second, weights)
     if first.shape == second.shape and np.array_equal(first, second):
         return Interval(0.0, 0.0, 0.0, rows)
-    if metric.right is not None:
+    if metric.right is not None and weights is None:
         pairs = metric.right(target, first), metric.right(target, second)
         return Interval(gain, *_paired_shares(*pairs), rows)
     count = int(np.clip(_GAIN_DRAWS // max(rows, 1), min(200, draws), draws))
-    gains = resampled_gains(metric, target, first, second, draws=count, generator=np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    gains = resampled_gains(metric, target, first, second, draws=count, generator=generator, weights=weights)
     if len(gains) < LEAST_DRAWS:
         return Interval(gain, float("-inf"), float("inf"), rows)  # too few draws have a score to say more
     low, high = np.quantile(gains, [0.025, 0.975])
-    if high - low <= 1e-12 * max(abs(metric.loss(target, made)) for made in (first, second)):
-        one, two = (score_interval(metric, target, made, draws=200, seed=seed) for made in (first, second))
+    if high - low <= 1e-12 * max(abs(metric.loss(target, made, weights)) for made in (first, second)):
+        one, two = (
+            score_interval(metric, target, made, draws=200, seed=seed, weights=weights)
+            for made in (first, second)
+        )
         sign = 1.0 if metric.greater_is_better else -1.0
         ends = [sorted((sign * item.low, sign * item.high)) for item in (one, two)]
         at = [sign * item.value for item in (one, two)]
@@ -144,12 +166,15 @@ def resampled_gains(
     *,
     draws: int,
     generator: np.random.Generator,
+    weights: Weights | None = None,
 ) -> npt.NDArray[np.float64]:
     """Differences of the two losses over resamples of the rows, of those draws on which both have one."""
     rows, gains = len(target), []
     for _ in range(draws):
         drawn = generator.integers(0, rows, rows)
-        gains.append(metric.loss(target[drawn], first[drawn]) - metric.loss(target[drawn], second[drawn]))
+        own = weights_of(weights, drawn)
+        losses = (metric.loss(target[drawn], made[drawn], own) for made in (first, second))
+        gains.append(next(losses) - next(losses))
     differences = np.array(gains, dtype=np.float64)
     return differences[np.isfinite(differences)]
 
@@ -161,20 +186,35 @@ def standard_error(
     fold_scores: tuple[float, ...],
     *,
     seed: int = 0,
+    weights: Weights | None = None,
 ) -> float:
     """Standard error of a validation score: over folds, or over 40 row bootstraps of one holdout.
 
     Where that is zero, for metrics of labels that of a share with half a mistake more (Jeffreys' prior).
     """
-    error = _spread(metric, target, predictions, fold_scores, seed)
+    error = _spread(metric, target, predictions, fold_scores, seed, weights)
     if error == 0.0 and metric.reads == "labels" and len(target):
-        share = (float(right_rows(target, predictions).sum()) + 0.5) / (len(target) + 1)
-        return float(np.sqrt(share * (1 - share) / (len(target) + 1)))
+        right, rows = _right(right_rows(target, predictions), weights)
+        share = (right + 0.5) / (rows + 1)
+        return float(np.sqrt(share * (1 - share) / (rows + 1)))
     return error
 
 
+def _right(rows: npt.NDArray[np.bool_], weights: Weights | None) -> tuple[float, float]:
+    """The number of right rows and of all; of weighted ones their share of the effective number."""
+    if weights is None:
+        return float(rows.sum()), float(len(rows))
+    number = effective_rows(len(rows), weights)
+    return mean_of(rows, weights) * number, number
+
+
 def _spread(
-    metric: Metric, target: Target, predictions: Predictions, fold_scores: tuple[float, ...], seed: int
+    metric: Metric,
+    target: Target,
+    predictions: Predictions,
+    fold_scores: tuple[float, ...],
+    seed: int,
+    weights: Weights | None,
 ) -> float:
     finite = [score for score in fold_scores if np.isfinite(score)]
     if len(finite) > 1:
@@ -185,15 +225,19 @@ def _spread(
     scores = []
     for _ in range(40):
         chosen = rng.integers(0, rows, size)
-        scores.append(metric.score(target[chosen], predictions[chosen]))
+        scores.append(metric.score(target[chosen], predictions[chosen], weights_of(weights, chosen)))
     finite = [score for score in scores if np.isfinite(score)]
     return float(np.std(finite, ddof=1) * np.sqrt(size / rows)) if len(finite) > 1 else 0.0
 
 
-def _exact(metric: Metric, target: Target, predictions: Predictions) -> tuple[float, float] | None:
+def _exact(
+    metric: Metric, target: Target, predictions: Predictions, weights: Weights | None
+) -> tuple[float, float] | None:
     """Of shares of rows, of their mean over classes, and of a median; None for other metrics."""
     if metric.right is not None:
-        return share_interval(int(metric.right(target, predictions).sum()), len(target))
+        return share_interval(*_right(metric.right(target, predictions), weights))
+    if weights is not None:
+        return None
     if metric.shares is not None:
         counts = metric.shares(target, predictions)
         return share_interval(*counts[0]) if len(counts) == 1 else _mean_share(counts)
@@ -247,7 +291,11 @@ def _paired_shares(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) 
 
 
 def _widened(
-    metric: Metric, target: Target, predictions: Predictions, ends: tuple[float, float]
+    metric: Metric,
+    target: Target,
+    predictions: Predictions,
+    ends: tuple[float, float],
+    weights: Weights | None,
 ) -> tuple[float, float]:
     """The interval, further on where resamples cannot know what the rows did not show."""
     low, high = ends
@@ -256,15 +304,22 @@ def _widened(
     counts = metric.reads != "values" and metric.least == 0
     best, worst = (1.0, 0.0) if metric.greater_is_better else (0.0, 1.0)
     if stuck or (counts and min(abs(low - best), abs(high - best)) <= _ONE_SCORE):
-        worse = _if_worse(metric, target, predictions)
+        worse = _if_worse(metric, target, predictions, weights)
         low, high = min(low, worse), max(high, worse)
     if stuck or (counts and min(abs(low - worst), abs(high - worst)) <= _ONE_SCORE):
-        better = _if_worse(metric, target, predictions, better=True)
+        better = _if_worse(metric, target, predictions, weights, better=True)
         low, high = min(low, better), max(high, better)
     return low, high
 
 
-def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, better: bool = False) -> float:
+def _if_worse(
+    metric: Metric,
+    target: Target,
+    predictions: Predictions,
+    weights: Weights | None = None,
+    *,
+    better: bool = False,
+) -> float:
     """The score if the share of mistakes were as high, or as low, as the rows allow at 97.5 %.
 
     Mistakes are made of right answers that are spread evenly over classes and how sure they are: the
@@ -274,7 +329,8 @@ def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, bette
     rows = len(target)
     if metric.reads == "values":
         truth = np.asarray(target, dtype=np.float64)
-        moved = _evenly(np.argsort(truth, kind="stable"), int(np.ceil(unseen_share(rows) * rows)))
+        unseen = unseen_share(effective_rows(rows, weights))
+        moved = _evenly(np.argsort(truth, kind="stable"), int(np.ceil(unseen * rows)))
         changed = np.array(predictions, dtype=np.float64)
         if better:
             changed[moved, 0] = truth[moved]
@@ -282,9 +338,10 @@ def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, bette
             changed[moved, 0] = truth.mean()
         else:
             changed[moved, 0] += changed[moved, 0] - truth[moved]
-        return metric.score(target, changed)
+        return metric.score(target, changed, weights)
     right = right_rows(target, predictions)
-    low, high = share_interval(int(right.sum()), rows)
+    # of weighted rows their mean weight stands for every one that is moved
+    low, high = share_interval(*_right(right, weights))
     pool = np.flatnonzero(~right if better else right)
     count = int(high * rows) - int(right.sum()) if better else int(right.sum()) - int(np.floor(low * rows))
     truth = np.asarray(target, dtype=np.int64)
@@ -296,7 +353,7 @@ def _if_worse(metric: Metric, target: Target, predictions: Predictions, *, bette
     rival = others[moved].argmax(axis=1)
     changed[moved, truth[moved]] = predictions[moved, rival]
     changed[moved, rival] = predictions[moved, truth[moved]]
-    return metric.score(target, changed)
+    return metric.score(target, changed, weights)
 
 
 def _evenly(places: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from automl.core.labels import Label, RawTarget
 from automl.core.metrics import Metric
 from automl.core.predictions import Answer, Link, Predictions
+from automl.core.weights import Weights, takes_weights
 
 Encoded = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
@@ -159,12 +160,20 @@ class Task(ABC):
         """A proper loss per row, ``(rows,)``, for paired comparisons between trials."""
 
     @abstractmethod
-    def constant_prediction(self, target: Encoded) -> npt.NDArray[np.float64]:
-        """The best prediction that looks at no feature, ``(n_outputs,)``."""
+    def constant_prediction(self, target: Encoded, weights: Weights | None = None) -> npt.NDArray[np.float64]:
+        """The best prediction that looks at no feature, ``(n_outputs,)``.
+
+        A task whose method has no argument ``weights`` cannot be searched with ``--weight``.
+        """
 
     @abstractmethod
     def is_worth_a_logarithm(self, target: Encoded) -> bool:
         """True where models may gain by fitting ``log1p(target)`` and predicting ``expm1``."""
+
+    @classmethod
+    def takes_weights(cls) -> bool:
+        """True where rows may have weights."""
+        return takes_weights(cls.constant_prediction)
 
     @classmethod
     def takes(cls, metric: Metric) -> bool:
@@ -184,3 +193,10 @@ class Task(ABC):
             "labels": [[type(label).__name__, label] for label in self.labels],
             **({"further": further} if further else {}),
         }
+
+
+def constant_of(task: Task, target: Encoded, weights: Weights | None) -> npt.NDArray[np.float64]:
+    """The best prediction that looks at no feature, also of a task that cannot weigh rows."""
+    if weights is None:
+        return task.constant_prediction(target)
+    return task.constant_prediction(target, weights)

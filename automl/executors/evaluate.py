@@ -31,6 +31,7 @@ from automl.core.sealed import folder_bytes
 from automl.core.table import Table
 from automl.core.tasks import Encoded
 from automl.core.trial import Curve, Progress, Status, Ticket, TrialResult
+from automl.core.weights import Weights
 from automl.data.modalities import modality_of
 from automl.executors.prepared_cache import RepeatCache
 from automl.families import families
@@ -127,6 +128,8 @@ class _FoldData:
     valid: Table
     target: Encoded
     valid_target: Encoded
+    weights: Weights | None
+    valid_weights: Weights | None
     log: LogTarget | None
 
 
@@ -284,6 +287,8 @@ class _Run:
             valid=valid,
             target=target,
             valid_target=valid_target,
+            weights=self.problem.weights_of(fold.train),
+            valid_weights=self.problem.weights_of(fold.valid),
             log=log,
         )
 
@@ -295,6 +300,8 @@ class _Run:
             threads=self.problem.threads,
             deadline=deadline,
             valid=(data.valid, data.valid_target),
+            weights=data.weights,
+            valid_weights=data.valid_weights,
             fold=data.number,
             device=self.problem.device,
             cache=RepeatCache(self.control.cache, candidate.repeat) if self.control.cache else None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from automl.core.family import BASELINE, Family, FitContext
 from automl.core.table import Kind, Table
-from automl.core.tasks import Encoded, Task
+from automl.core.tasks import Encoded, Task, constant_of
 from automl.families.preprocess.constant import Constant
 
 
@@ -18,7 +18,7 @@ class Params:
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Constant:
     """Look at the target alone."""
-    return Constant(task.constant_prediction(target))
+    return Constant(constant_of(task, target, context.weights))
 
 
 def load(folder: Path) -> Constant:
@@ -36,4 +36,5 @@ FAMILY = Family(
     kinds=frozenset(Kind),
     opening=(0,),
     quick=True,
+    sample_weights=True,
 )

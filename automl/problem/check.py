@@ -102,6 +102,7 @@ def check(
     group: str | None = None,
     time_column: str | None = None,
     fold_column: str | None = None,
+    weight: str | None = None,
     kinds: Mapping[str, str] | None = None,
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
@@ -116,7 +117,7 @@ def check(
 
     Parameters
     ----------
-    data, target, test, task, metric, group, time_column, fold_column, kinds, drop, keep:
+    data, target, test, task, metric, group, time_column, fold_column, weight, kinds, drop, keep:
         As in :func:`automl.search`. Without a target only the columns are checked; with ``test`` its rows
         are compared with those of the data.
     encoding, delimiter, decimal, header, skip_bad_rows, missing:
@@ -146,7 +147,8 @@ def check(
     try:
         prepared = prepare(settings, read=read)
     except DataError as error:
-        named = (target, group, time_column, fold_column, *settings.kinds, *settings.drop, *settings.keep)
+        columns = (target, group, time_column, fold_column, weight)
+        named = (*columns, *settings.kinds, *settings.drop, *settings.keep)
         if not {name for name in named if name} <= set(read.frame.columns):
             raise
         return _columns_only(settings, read.frame, read.notes, refusal(error))

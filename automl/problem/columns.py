@@ -97,6 +97,8 @@ def infer_layout(
         kinds={column: kind_named(kind) for column, kind in settings.kinds.items()},
         drop=settings.drop,
         keep=settings.keep,
-        exclude=tuple(column for column in (settings.group, settings.fold_column, *exclude) if column),
+        exclude=tuple(
+            column for column in (settings.group, settings.fold_column, settings.weight, *exclude) if column
+        ),
         outcome=outcome,
     )

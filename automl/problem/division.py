@@ -15,6 +15,7 @@ from automl.core.folds import RowNumbers, Split
 from automl.core.modality import Report
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights, weights_of
 from automl.data.checks.drift import check_drift
 from automl.data.layout import Layout
 from automl.data.repeats import find_repeats
@@ -25,6 +26,7 @@ from automl.problem.fold_columns import check_classes, explained, given_parts, p
 from automl.problem.fold_rules import SplitPlan, hold_out_test, make_split
 from automl.problem.source import Source, judged_part, open_source, read_data
 from automl.problem.target_choice import ChosenTarget
+from automl.problem.weighting import counted_rows, weights_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +45,8 @@ class TestPart:
         Where they come from, for people.
     digest:
         Of their inputs and targets; of files by their contents.
+    weights:
+        Of these rows, as the data has them; None where each counts once.
     """
 
     __test__ = False  # not a test class, whatever pytest makes of the name
@@ -52,6 +56,7 @@ class TestPart:
     source: str
     digest: str
     notes: tuple[str, ...] = ()
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,8 @@ class DividedRows:
         Row numbers of ``table`` among the rows with a target; None for all of them.
     findings:
         On how the rows of ``--test`` differ.
+    weights:
+        Of the rows to learn from, with a mean of 1; None where each counts once.
     """
 
     table: Table
@@ -77,6 +84,7 @@ class DividedRows:
     test: TestPart | None = None
     kept: RowNumbers | None = None
     findings: tuple[Finding, ...] = ()
+    weights: Weights | None = None
 
 
 def divide_rows(
@@ -94,7 +102,8 @@ def divide_rows(
     settings, frame, task, table = source.settings, target.frame, target.task, columns.table
     parts = _parts(source, frame, task, target.encoded)
     repeats = find_repeats(table, columns.layout.plans)
-    plan = replace(plan_split(frame, table, repeats, settings, parts), judged=judged_part(parts))
+    plan = plan_split(frame, table, repeats, settings, parts)
+    plan = replace(plan, judged=judged_part(parts), weights=target.weights)
     given, kept, test = _test_of(parts), None, None
     findings: tuple[Finding, ...] = ()
     if settings.test is not None:
@@ -105,7 +114,13 @@ def divide_rows(
             findings = tuple(check_drift(columns.layout, table, test.table, seed=settings.seed))
     elif (held := given or hold_out_test(target.encoded, task, plan)) is not None:
         kept, apart = held
-        test = _kept_apart(source, table.take(apart), target.encoded[apart], given=given is not None)
+        test = _kept_apart(
+            source,
+            table.take(apart),
+            target.encoded[apart],
+            weights_of(target.weights, apart),
+            given=given is not None,
+        )
     learned = target.encoded
     if kept is not None:
         table, learned, plan = table.take(kept), learned[kept], plan.take(kept)
@@ -118,6 +133,7 @@ def divide_rows(
         test=test,
         kept=kept,
         findings=findings,
+        weights=None if plan.weights is None else plan.weights / plan.weights.mean(),
     )
 
 
@@ -147,18 +163,33 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     frame, name = given.read.frame, layout.target_name
     if name not in frame.columns:
         raise DataError(f"--test has no column {name!r}. {did_you_mean(name, frame.columns)}")
+    weight, noted = settings.weight, given.read.notes
+    if weight is not None:
+        if weight not in frame.columns:
+            raise DataError(
+                f"--test has no column {weight!r}, by which its rows are weighted. "
+                f"{did_you_mean(weight, frame.columns)} Next: add it; 1 in every row, if all count alike."
+            )
+        counted = counted_rows(frame, weight, least=1)
+        frame, noted = counted.frame, (*noted, *([counted.note] if counted.note else []))
     clean = clean_target(frame, name, task=task.name, judging=True, numbers=layout.target_numbers)
     what = str(settings.source) if isinstance(settings.source, str | Path) else "the test frame"
     table = with_file_numbers(given.refer(layout.encode(clean.frame).table), layout.file_numbers)
     target = task.encode(clean.values)
-    notes = (note for note in given.read.notes if note not in source.read.notes)
+    notes = (note for note in noted if note not in source.read.notes)
+    weights = None if weight is None else weights_in(clean.frame, weight)
     return TestPart(
         table,
         target,
         what,
-        given.contents(table).digest(target.tobytes()),
+        given.contents(table).digest(_bytes_of(target, weights)),
         tuple(f"{given.read.name}: {note}" for note in notes),
+        weights,
     )
+
+
+def _bytes_of(target: Encoded, weights: Weights | None) -> bytes:
+    return target.tobytes() if weights is None else target.tobytes() + weights.tobytes()
 
 
 def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | None:
@@ -168,8 +199,11 @@ def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | 
     return np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test")
 
 
-def _kept_apart(source: Source, table: Table, target: Encoded, *, given: bool = False) -> TestPart:
+def _kept_apart(
+    source: Source, table: Table, target: Encoded, weights: Weights | None, *, given: bool = False
+) -> TestPart:
     """Rows of the data itself that no trial sees."""
     share = f"a tenth of the rows ({table.rows:,}), kept apart"
     what = f"the data's own test part ({table.rows:,} rows)" if given else share
-    return TestPart(table, target, what, source.contents(table).digest(target.tobytes()))
+    digest = source.contents(table).digest(_bytes_of(target, weights))
+    return TestPart(table, target, what, digest, weights=weights)

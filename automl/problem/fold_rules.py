@@ -11,11 +11,13 @@ from automl.core.errors import DataError, UsageError
 from automl.core.folds import Fold, RowNumbers, Split
 from automl.core.modality import TABLES, Modality
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights, weights_of
 
 GroupCodes = npt.NDArray[np.int64]
 
 TEST_ROWS_FROM = 5_000
 TEST_SHARE = 0.1
+_WEIGHT_QUANTILES = (0.5, 0.8, 0.95)
 _WEIGHTY = 0.005
 """Share of the rows from which one of several classes has a say in the number of folds."""
 
@@ -44,6 +46,8 @@ class SplitPlan:
         ``(rows,)`` whether the data's own split judges with the row; the others train.
     modality:
         Of rows that hold nothing but its files: training on an image takes as long as on a thousand rows.
+    weights:
+        ``(rows,)``, of which every fold gets its share; None where each row counts once.
     """
 
     folds: int | None = None
@@ -55,6 +59,15 @@ class SplitPlan:
     seed: int = 0
     judged: npt.NDArray[np.bool_] | None = None
     modality: Modality = TABLES
+    weights: Weights | None = None
+
+    def strata(self, task: Task, target: Encoded) -> npt.NDArray[np.int64]:
+        """Group codes ``(rows,)``, by target and weight, that every fold should hold in equal shares."""
+        codes = task.strata(target)
+        if self.weights is None:
+            return codes
+        edges = np.unique(np.quantile(self.weights, _WEIGHT_QUANTILES))
+        return codes * (len(edges) + 1) + np.searchsorted(edges, self.weights, side="right")
 
     def take(self, rows: RowNumbers) -> SplitPlan:
         """The same plan for a part of the rows."""
@@ -68,6 +81,7 @@ class SplitPlan:
             seed=self.seed,
             judged=None if self.judged is None else self.judged[rows],
             modality=self.modality,
+            weights=weights_of(self.weights, rows),
         )
 
 
@@ -108,7 +122,7 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
         return np.flatnonzero(~late), np.flatnonzero(late)
     if plan.groups_named and plan.groups is not None and len(np.unique(plan.groups)) < 20:
         return None
-    fold = _deal(task.strata(target), plan.groups, round(1 / TEST_SHARE), plan.seed + 7919)
+    fold = _deal(plan.strata(task, target), plan.groups, round(1 / TEST_SHARE), plan.seed + 7919)
     test = fold == 0
     if not plan.groups_named:
         test &= ~_oversized(plan.groups, rows, TEST_SHARE)
@@ -155,7 +169,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
         if distinct < max(count, 2):
             count, reason = distinct, f"{distinct} groups: {distinct} folds"
     count, reason = _fit_to_classes(target, task, count, reason)
-    strata = task.strata(target)
+    strata = plan.strata(task, target)
     scheme = "groups" if plan.groups_named else "folds"
     seed = plan.seed + 104_729 * repeat
     if count == 1:

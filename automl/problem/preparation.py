@@ -22,6 +22,7 @@ from automl.problem.problem import Problem
 from automl.problem.settings import Settings
 from automl.problem.source import Source, open_source, read_data
 from automl.problem.target_choice import ChosenTarget, choose_target
+from automl.problem.weighting import described
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +44,8 @@ class Prepared:
         Row numbers, among the usable rows of the data, of the problem's table; None for all of them.
     paths:
         Of the files of the problem's table (its first column of files), as the data names them, or None.
+    weighting:
+        The weights of the rows that learn, in one line; empty where each counts once.
     """
 
     problem: Problem
@@ -58,6 +61,7 @@ class Prepared:
     log_target: bool
     kept: RowNumbers | None = None
     paths: npt.NDArray[np.object_] | None = None
+    weighting: str = ""
 
     @property
     def task(self) -> Task:
@@ -108,17 +112,23 @@ def prepare(
 def _put_together(
     source: Source, target: ChosenTarget, columns: ExaminedColumns, rows: DividedRows
 ) -> Prepared:
-    frame, notes = target.frame, source.read.notes
+    frame, notes = target.frame, (*source.read.notes, *target.notes)
     data_digest = source.digest(frame)
+    identity = (data_digest + rows.split.digest).encode()
+    weighting, column = "", source.settings.weight
+    if rows.weights is not None and column is not None:
+        identity += rows.weights.tobytes()
+        weighting = described(column, rows.weights)
     problem = Problem(
         table=rows.table,
         target=rows.target,
         task=target.task,
         split=rows.split,
         device=source.settings.device,
-        digest=hashlib.sha256((data_digest + rows.split.digest).encode()).hexdigest(),
+        digest=hashlib.sha256(identity).hexdigest(),
         repeats=rows.repeats,
         untouched=None if rows.test is None else rows.test.table,
+        weights=rows.weights,
     )
     return Prepared(
         problem=problem,
@@ -134,4 +144,5 @@ def _put_together(
         log_target=target.task.is_worth_a_logarithm(rows.target),
         kept=rows.kept,
         paths=source.paths(frame, rows.kept),
+        weighting=weighting,
     )

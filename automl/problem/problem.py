@@ -11,14 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 
-from automl.core.folds import Fold, Split
+from automl.core.folds import Fold, RowNumbers, Split
 from automl.core.modality import Modality
 from automl.core.table import Features, Kind, Strings, Table
 from automl.core.task_choice import task_from_json
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights, weights_of
 from automl.data.modalities import modality_of
 
 _TEXTS = "texts"
+_WEIGHTS = "weights.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class Problem:
         Frozen nets that the search may use.
     weights_dir:
         Folder with published weights, beside the usual ones; empty for none.
+    weights:
+        Of the rows, ``(rows,)`` with a mean of 1; None where each counts once.
     """
 
     table: Table
@@ -59,6 +63,7 @@ class Problem:
     untouched: Table | None = None
     nets: tuple[str, ...] = ()
     weights_dir: str = ""
+    weights: Weights | None = None
 
     @property
     def modality(self) -> Modality:
@@ -69,6 +74,10 @@ class Problem:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
         return self.split if repeat == 0 else self.repeats[repeat - 1]
 
+    def weights_of(self, rows: RowNumbers) -> Weights | None:
+        """The weights of these rows, ``(rows,)``; None where each counts once."""
+        return weights_of(self.weights, rows)
+
     def save(self, folder: Path) -> None:
         """Write it as arrays that :meth:`load` maps into memory."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +85,8 @@ class Problem:
         if self.untouched is not None:
             _save_table(self.untouched, folder / "untouched")
         np.save(folder / "target.npy", self.target)
+        if self.weights is not None:
+            np.save(folder / _WEIGHTS, self.weights)
         splits = (self.split, *self.repeats)
         for repeat, split in enumerate(splits):
             for i, fold in enumerate(split.folds):
@@ -125,6 +136,7 @@ class Problem:
             untouched=_load_table(features, untouched) if untouched.is_dir() else None,
             nets=tuple(body.get("nets", ())),
             weights_dir=body.get("weights_dir", ""),
+            weights=np.load(folder / _WEIGHTS, mmap_mode="r") if (folder / _WEIGHTS).exists() else None,
         )
 
 

@@ -125,9 +125,8 @@ class Judging:
     weight: str | None = option(
         read=column,
         metavar="COLUMN",
-        help="Refused, with a reason that the command line's parser could not give.",
-        hidden=True,
-        repeated=False,
+        help="How much each row counts, in training and in every score.",
+        checked=True,
     )
     seed: int = option(
         0,

@@ -13,10 +13,11 @@ from automl.core.metrics import Metric, metrics
 from automl.core.predictions import Answer
 from automl.core.task_choice import TaskChoice, choose_task
 from automl.core.tasks import Encoded, Task
-from automl.data.cells.row_numbers import row_number
+from automl.core.weights import SAMPLE_WEIGHT, Weights, takes_weights
 from automl.data.target import CleanTarget, clean_target
 from automl.problem.settings import Settings
 from automl.problem.source import Source
+from automl.problem.weighting import check_takes_weights, counted_rows, weights_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,12 +31,18 @@ class ChosenTarget:
     ----------
     encoded:
         The target of these rows as the task has it.
+    weights:
+        Of these rows, as the data has them; None where each counts once.
+    notes:
+        Sentences on rows that do not count.
     """
 
     name: str
     clean: CleanTarget
     choice: TaskChoice
     encoded: Encoded
+    weights: Weights | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -57,14 +64,19 @@ def choose_target(source: Source) -> ChosenTarget:
         For a column or metric that does not exist, and a target that cannot be learned.
     """
     settings, frame = source.settings, source.read.frame
-    name = _target_name(frame, settings)
+    name, note = _target_name(frame, settings), ""
     if settings.weight is not None:
-        _refuse_weights(frame, settings.weight)
+        counted = counted_rows(frame, settings.weight)
+        frame, note = counted.frame, counted.note
     clean = clean_target(frame, name, task=settings.task)
     choice = _choose(clean, settings)
     if source.task_reason:
         choice = replace(choice, reason=source.task_reason)
-    return ChosenTarget(name, clean, choice, choice.task.encode(clean.values))
+    encoded, weights = choice.task.encode(clean.values), None
+    if settings.weight is not None:
+        check_takes_weights(choice.task)
+        weights = weights_in(clean.frame, settings.weight)
+    return ChosenTarget(name, clean, choice, encoded, weights, (note,) if note else ())
 
 
 def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
@@ -89,29 +101,6 @@ def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
     return settings.target
 
 
-def _refuse_weights(frame: pd.DataFrame, column: str) -> None:
-    """Refuse weights, which this version cannot use; faults of the weights are named first."""
-    import pandas as pd
-
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
-    if len(bad):
-        raise DataError(
-            f"--weight {column!r}: {len(bad)} of {len(values)} weights are negative, missing or not "
-            f"finite (first in row {row_number(frame, bad[0])}: {frame[column].iloc[int(bad[0])]}). A weight "
-            "is 0 or more. Next: fix these rows."
-        )
-    if not values.any():
-        raise DataError(
-            f"--weight {column!r}: all {len(values)} weights are 0, so that no row would count. Next: name a "
-            "column with weights above 0."
-        )
-    raise UsageError(
-        f"--weight {column!r}: rows cannot be weighted in this version, every row counts once. Next: leave "
-        f"--weight out, and pass --drop {column} so that no model sees the column."
-    )
-
-
 def _choose(clean: CleanTarget, settings: Settings) -> TaskChoice:
     """The task, and the unit of its predictions beside the reason."""
     choice = _choose_task(clean.values, settings)
@@ -127,9 +116,11 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     choice = choose_task(values, requested=settings.task)
     task = choice.task
 
-    def call(target: npt.NDArray[Any], predictions: npt.NDArray[np.floating]) -> float:
+    def call(
+        target: npt.NDArray[Any], predictions: npt.NDArray[np.floating], **weights: npt.NDArray[Any]
+    ) -> float:
         actual = task.as_predictions(target)
-        given = function(task.decode(actual), task.decode(predictions))
+        given = function(task.decode(actual), task.decode(predictions), **weights)
         try:
             return float(given)
         except (TypeError, ValueError):
@@ -137,12 +128,23 @@ def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
                 f"The metric function {name} gave {repr(given)[:200]}, which is not a number."
             ) from None
 
+    def weighted(
+        target: npt.NDArray[Any],
+        predictions: npt.NDArray[np.floating],
+        weights: npt.NDArray[Any] | None = None,
+    ) -> float:
+        return call(target, predictions, **({} if weights is None else {SAMPLE_WEIGHT: weights}))
+
     name = getattr(function, "__name__", "")
     if not name.isidentifier() or name in metrics():  # a lambda; "f1" on record means the built-in metric
         name = f"custom_{name}" if name in metrics() else "custom"
     better = bool(getattr(function, "greater_is_better", True))
     reads = {Answer.CLASSES: "labels", Answer.NUMBERS: "values"}[task.answer]
     metric = Metric(
-        name=name, greater_is_better=better, reads=reads, tasks=frozenset({task.name}), function=call
+        name=name,
+        greater_is_better=better,
+        reads=reads,
+        tasks=frozenset({task.name}),
+        function=weighted if takes_weights(function, SAMPLE_WEIGHT) else call,
     )
     return replace(choice, task=replace(task, metric=metric), metric_reason="asked for")

@@ -178,6 +178,7 @@ def test_case_43_a_time_column_is_sorted_and_missing_times_are_refused(cli, writ
         (np.where(np.arange(60) > 57, np.nan, 1.0), ("2 of 60 weights", "missing", "first in row 59: nan")),
         (np.where(np.arange(60) == 3, np.inf, 1.0), ("missing or not finite", "first in row 4: inf")),
         (np.zeros(60), ("all 60 weights are 0",)),
+        ((np.arange(60) == 5).astype(float), ("only 1 of 60 weights is above 0",)),
         (np.repeat(["heavy", "light"], 30), ("60 of 60 weights", "first in row 1: heavy")),
     ],
 )
@@ -186,7 +187,9 @@ def test_case_44_weights_that_cannot_be_weights_are_refused(cli, write, frame, w
     done.refused(3, "--weight 'w'", "Next:", *words)
 
 
-def test_case_44_good_weights_are_not_ignored_in_silence(cli, write, frame):
-    name = write(frame)
-    search(cli, name, "y", "--weight", "z").refused(2, "cannot be weighted in this version", "--drop z")
-    search(cli, name, "y", "--weight", "zz").refused(3, "--weight: there is no column 'zz'", "'z'")
+def test_case_44_good_weights_count_and_are_no_feature(cli, write, frame):
+    weights = np.where(np.arange(60) < 2, 0.0, 1.0 + np.arange(60) % 2)
+    name = write(frame.assign(w=weights))
+    done = search(cli, name, "y", "--weight", "w")
+    done.worked("2 rows of weight 0 ('w') were left out", "weighted by w (effective rows 52 of 58)")
+    search(cli, name, "y", "--weight", "zz").refused(3, "--weight: there is no column 'zz'")

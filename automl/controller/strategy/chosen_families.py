@@ -65,6 +65,9 @@ def fitting_families(
         family = by_name[name]
         if not family.handles(prepared.task) or not (family.kinds & present or name == BASELINE):
             continue
+        if settings.weight is not None and not family.sample_weights:
+            notes.append(f"{name} is left out: it cannot weigh rows, as --weight asks.")
+            continue
         if name not in settings.families and (why := family.unsuited(scope)):
             notes.append(f"{name} is left out: {why} (--families {name} tries it anyway).")
             continue
