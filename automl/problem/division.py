@@ -35,7 +35,7 @@ _REPEATED_BELOW = 5_000
 _DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes is left to the models
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TestPart:
     """Rows that nothing is chosen on; they are scored once, at the end.
 
@@ -179,12 +179,12 @@ def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> T
     notes = (note for note in noted if note not in source.read.notes)
     weights = None if weight is None else weights_in(clean.frame, weight)
     return TestPart(
-        table,
-        target,
-        what,
-        given.contents(table).digest(_bytes_of(target, weights)),
-        tuple(f"{given.read.name}: {note}" for note in notes),
-        weights,
+        table=table,
+        target=target,
+        source=what,
+        digest=given.contents(table).digest(_bytes_of(target, weights)),
+        notes=tuple(f"{given.read.name}: {note}" for note in notes),
+        weights=weights,
     )
 
 
@@ -206,4 +206,4 @@ def _kept_apart(
     share = f"a tenth of the rows ({table.rows:,}), kept apart"
     what = f"the data's own test part ({table.rows:,} rows)" if given else share
     digest = source.contents(table).digest(_bytes_of(target, weights))
-    return TestPart(table, target, what, digest, weights=weights)
+    return TestPart(table=table, target=target, source=what, digest=digest, weights=weights)

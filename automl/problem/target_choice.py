@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChosenTarget:
     """The rows that have a target, and what it means.
 
@@ -76,7 +76,14 @@ def choose_target(source: Source) -> ChosenTarget:
     if settings.weight is not None:
         check_takes_weights(choice.task)
         weights = weights_in(clean.frame, settings.weight)
-    return ChosenTarget(name, clean, choice, encoded, weights, (note,) if note else ())
+    return ChosenTarget(
+        name=name,
+        clean=clean,
+        choice=choice,
+        encoded=encoded,
+        weights=weights,
+        notes=(note,) if note else (),
+    )
 
 
 def _target_name(frame: pd.DataFrame, settings: Settings) -> str:
