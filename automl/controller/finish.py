@@ -17,7 +17,9 @@ from automl.controller.strategy.suspicious_scores import too_good_warnings, unle
 from automl.core.clock import Clock
 from automl.core.family import BASELINE
 from automl.core.intervals import Interval, score_interval
+from automl.core.tasks import constant_of
 from automl.core.trial import Status, Trial
+from automl.core.weights import weights_of
 from automl.data.digest import row_hashes
 from automl.data.repeats import find_repeats
 from automl.families import quick_families
@@ -77,7 +79,8 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         # Only rows that equal no training row: the score of new rows stays as it was.
         unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
         table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
-        known_rows = known_rows.extended(table, target, prepared.task)
+        weights = weights_of(prepared.test.weights, unseen)
+        known_rows = known_rows.extended(table, target, prepared.task, weights)
     predictor = _built(work / "champion", ended, champion, known_rows)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
@@ -197,7 +200,14 @@ def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
         return None
     if find_repeats(problem.table, ended.prepared.layout.plans).natural.any():
         return None  # the models have learned from these rows' equals
-    return KnownRows.measured(problem.table, problem.target, problem.task, problem.split, champion.held_out)
+    return KnownRows.measured(
+        problem.table,
+        problem.target,
+        problem.task,
+        problem.split,
+        champion.held_out,
+        problem.weights,
+    )
 
 
 def _built(folder: Path, ended: Ended, champion: Champion, known_rows: KnownRows | None) -> Predictor:
@@ -224,7 +234,8 @@ def _test_score(
     prepared: Prepared, champion: Champion, known_rows: KnownRows | None, trials: Mapping[int, Trial]
 ) -> Interval | None:
     """The champion's score on the untouched rows, from what its members' deployed models predicted."""
-    if prepared.test is None:
+    test = prepared.test
+    if test is None:
         return None
     predictions = weighted_mean(
         (result.untouched[list(champion.folds[number])].mean(axis=0), champion.weights[number])
@@ -232,9 +243,9 @@ def _test_score(
         if (result := trials[number].result) is not None and result.untouched is not None
     )
     if known_rows is not None:
-        predictions = known_rows.join(prepared.test.table, predictions)
+        predictions = known_rows.join(test.table, predictions)
     decided = champion.decision.apply(predictions)
-    return score_interval(prepared.task.metric, prepared.test.target, decided)
+    return score_interval(prepared.task.metric, test.target, decided, weights=test.weights)
 
 
 def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
@@ -242,9 +253,10 @@ def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
     validation = dummies[0].scores.validation if dummies and dummies[0].scores else None
     if prepared.test is None:
         return Baseline(validation, None)
-    constant = prepared.task.constant_prediction(prepared.problem.target)
-    repeated = np.repeat(constant[None, :], prepared.test.table.rows, axis=0)
-    return Baseline(validation, prepared.task.metric.score(prepared.test.target, repeated))
+    problem, test = prepared.problem, prepared.test
+    constant = constant_of(problem.task, problem.target, problem.weights)
+    repeated = np.repeat(constant[None, :], test.table.rows, axis=0)
+    return Baseline(validation, prepared.task.metric.score(test.target, repeated, test.weights))
 
 
 def _summary_metrics(

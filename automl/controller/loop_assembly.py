@@ -45,7 +45,10 @@ def loop_for(
         cores=lambda: executor.capacity.cores,
     )
     readiness = readiness_for(problem, folder.outset, timed=timed)
-    builder = EnsembleBuilder(problem.task.metric, problem.target[problem.split.scored], seed=seed)
+    scored = problem.split.scored
+    builder = EnsembleBuilder(
+        problem.task.metric, problem.target[scored], seed=seed, weights=problem.weights_of(scored)
+    )
     pruner = Pruner(problem, builder)
     times = TimeModel(clock.pace)
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from automl.core.metrics import Metric
 from automl.core.predictions import Predictions
 from automl.core.tasks import Encoded
+from automl.core.weights import Weights
 
 
 def apply_weights(predictions: Predictions, weights: tuple[float, ...]) -> Predictions:
@@ -18,17 +19,20 @@ def apply_weights(predictions: Predictions, weights: tuple[float, ...]) -> Predi
     return np.asarray(scaled / np.maximum(scaled.sum(axis=1, keepdims=True), 1e-30))
 
 
-def tune_weights(metric: Metric, target: Encoded, predictions: Predictions) -> tuple[float, ...]:
+def tune_weights(
+    metric: Metric, target: Encoded, predictions: Predictions, rows: Weights | None = None
+) -> tuple[float, ...]:
     """Weights per class that maximise a label metric on held-out predictions; empty when none helps.
 
     Only for metrics whose best decision is not the most probable class (F1, balanced accuracy, kappa).
-    Coordinate ascent over log-spaced weights, from equal ones; two rounds.
+    Coordinate ascent over log-spaced weights, from equal ones; two rounds. ``rows`` are the weights of the
+    rows, ``(rows,)``.
     """
     if not metric.tunes_weights:
         return ()
     classes = predictions.shape[1]
     weights: npt.NDArray[np.float64] = np.ones(classes)
-    best = metric.loss(target, predictions)
+    best = metric.loss(target, predictions, rows)
     start = best
     grid = np.exp(np.linspace(-3, 3, 49))
     order = np.argsort(np.bincount(np.asarray(target, dtype=np.int64), minlength=classes))
@@ -38,7 +42,7 @@ def tune_weights(metric: Metric, target: Encoded, predictions: Predictions) -> t
             for factor in grid:
                 trial = weights.copy()
                 trial[code] = factor
-                loss = metric.loss(target, predictions * trial)
+                loss = metric.loss(target, predictions * trial, rows)
                 if loss < best - 1e-9:
                     best, weights = loss, trial
     if best >= start - 1e-6:

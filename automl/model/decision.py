@@ -8,6 +8,7 @@ from typing import Any, Self, final
 
 from automl.core.predictions import Answer, Predictions
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.model.class_weights import apply_weights, tune_weights
 
 
@@ -28,7 +29,9 @@ class Decision:
     class_weights: tuple[float, ...] = ()
 
     @classmethod
-    def fitted(cls, task: Task, target: Encoded, predictions: Predictions) -> Self:
+    def fitted(
+        cls, task: Task, target: Encoded, predictions: Predictions, weights: Weights | None = None
+    ) -> Self:
         """The decision that suits the task's metric best on held-out predictions.
 
         Parameters
@@ -37,10 +40,12 @@ class Decision:
             Encoded truth ``(rows,)``.
         predictions:
             Held-out predictions ``(rows, n_outputs)``, as models or their average give them.
+        weights:
+            Of the rows, ``(rows,)``; None where each counts once.
         """
         if task.answer is not Answer.CLASSES:
             return cls()
-        return cls(class_weights=tune_weights(task.metric, target, predictions))
+        return cls(class_weights=tune_weights(task.metric, target, predictions, weights))
 
     def apply(self, predictions: Predictions) -> Predictions:
         """Predictions ``(rows, n_outputs)`` as the task's metric judges them."""

@@ -12,7 +12,7 @@ measure nothing and are not kept: the models have learned from their twins alrea
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from automl.core.folds import Split
 from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights, mean_of, weights_of
 from automl.data.digest import row_hashes
 from automl.families.preprocess.saved import Saved
 
@@ -42,7 +43,7 @@ class KnownRows(Saved):
     means:
         ``(known rows, n_outputs)``: class shares in float32, or the mean value in float64.
     counts:
-        ``(known rows,)`` int32: how many training rows stand behind each.
+        ``(known rows,)``: how many training rows stand behind each, int32; float64 of weighted rows.
     evidence:
         Weight of one twin where the models have weight 1.
     gain:
@@ -51,7 +52,7 @@ class KnownRows(Saved):
 
     hashes: npt.NDArray[np.uint64]
     means: npt.NDArray[np.floating]
-    counts: npt.NDArray[np.int32]
+    counts: npt.NDArray[Any]
     evidence: float
     gain: float
 
@@ -63,6 +64,7 @@ class KnownRows(Saved):
         task: Task,
         split: Split,
         held_out: Predictions,
+        weights: Weights | None = None,
     ) -> KnownRows | None:
         """The known rows of a training table, or None where twins do not clearly help.
 
@@ -72,6 +74,8 @@ class KnownRows(Saved):
             All training rows.
         split, held_out:
             The folds, and the predictions ``(scored, n_outputs)`` of the rows that they hold out.
+        weights:
+            Of the rows, ``(rows,)``: what a twin counts, and how much a row's loss. None for 1 each.
         """
         if table.rows * task.n_outputs > MOST_CELLS:
             return None
@@ -82,38 +86,47 @@ class KnownRows(Saved):
         if twins.sum() < FEWEST_TWINS:
             return None
         answers = task.as_predictions(target)
+        if weights is not None:
+            answers, counts = answers * weights[:, None], np.bincount(group, weights)
         sums = np.zeros((len(hashes), task.n_outputs))
         np.add.at(sums, group, answers)
         rows = scored[twins]
-        others = counts[group[rows]] - 1
+        own = weights_of(weights, rows)
+        others = counts[group[rows]] - (1 if own is None else own)
         targets = (sums[group[rows]] - answers[rows]) / others[:, None]
         alone = task.row_losses(target[rows], held_out[twins])
         best: tuple[float, float] | None = None
         for evidence in EVIDENCE:
             both = _blend(held_out[twins], targets, others * evidence)
             saved = alone - task.row_losses(target[rows], both)
+            if own is not None:
+                saved = saved * own / own.mean()
             if _is_clear(saved, group[rows]) and (best is None or saved.mean() > best[0]):
                 best = float(saved.mean()), evidence
         if best is None:
             return None
         means: Predictions = (sums / counts[:, None]).astype(task.dtype)
-        share = best[0] / float(alone.mean())  # of a loss that is above 0, as something was saved
+        share = best[0] / mean_of(alone, own)  # of a loss that is above 0, as something was saved
         kept = ~apart
-        return cls(hashes[kept].astype(np.uint64), means[kept], counts[kept].astype(np.int32), best[1], share)
+        behind = counts[kept].astype(np.int32 if weights is None else np.float64)
+        return cls(hashes[kept].astype(np.uint64), means[kept], behind, best[1], share)
 
-    def extended(self, table: Table, target: Encoded, task: Task) -> KnownRows:
+    def extended(
+        self, table: Table, target: Encoded, task: Task, weights: Weights | None = None
+    ) -> KnownRows:
         """These rows and further ones that no model has seen, which count alike.
 
         Predictions for rows that are new do not change.
         """
         hashes, group = np.unique(np.concatenate([self.hashes, row_hashes(table)]), return_inverse=True)
-        weights = np.concatenate([self.counts, np.ones(table.rows, dtype=np.int32)])
+        further = np.ones(table.rows, dtype=np.int32) if weights is None else weights
+        behind = np.concatenate([self.counts, further])
         answers = np.concatenate([self.means, task.as_predictions(target)])
         sums = np.zeros((len(hashes), answers.shape[1]))
-        np.add.at(sums, group, answers * weights[:, None])
-        counts = np.bincount(group, weights)
+        np.add.at(sums, group, answers * behind[:, None])
+        counts = np.bincount(group, behind)
         means = (sums / counts[:, None]).astype(self.means.dtype)
-        return replace(self, hashes=hashes, means=means, counts=counts.astype(np.int32))
+        return replace(self, hashes=hashes, means=means, counts=counts.astype(behind.dtype))
 
     def join(self, table: Table, predictions: Predictions) -> npt.NDArray[np.float64]:
         """Predictions ``(rows, n_outputs)`` of models, blended with the known targets of equal rows."""

@@ -46,7 +46,7 @@ class TestPart:
     digest:
         Of their inputs and targets; of files by their contents.
     weights:
-        Of these rows, as the data has them; None where each counts once.
+        Of these rows, on the scale of those that learn; None where each counts once.
     """
 
     __test__ = False  # not a test class, whatever pytest makes of the name
@@ -124,6 +124,12 @@ def divide_rows(
     learned = target.encoded
     if kept is not None:
         table, learned, plan = table.take(kept), learned[kept], plan.take(kept)
+    weights = plan.weights
+    if weights is not None:
+        unit = float(weights.mean())
+        weights = weights / unit
+        if test is not None and test.weights is not None:
+            test = replace(test, weights=test.weights / unit)
     split = explained(make_split(learned, task, plan), plan, repeats)
     return DividedRows(
         table=table,
@@ -133,7 +139,7 @@ def divide_rows(
         test=test,
         kept=kept,
         findings=findings,
-        weights=None if plan.weights is None else plan.weights / plan.weights.mean(),
+        weights=weights,
     )
 
 

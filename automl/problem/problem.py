@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.feather as feather
 
-from automl.core.folds import Fold, RowNumbers, Split
+from automl.core.folds import Fold, Split
 from automl.core.modality import Modality
 from automl.core.table import Features, Kind, Strings, Table
 from automl.core.task_choice import task_from_json
@@ -74,7 +75,7 @@ class Problem:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""
         return self.split if repeat == 0 else self.repeats[repeat - 1]
 
-    def weights_of(self, rows: RowNumbers) -> Weights | None:
+    def weights_of(self, rows: npt.NDArray[np.integer[Any]]) -> Weights | None:
         """The weights of these rows, ``(rows,)``; None where each counts once."""
         return weights_of(self.weights, rows)
 

@@ -194,10 +194,15 @@ def _measured(
     )
     rows = problem.split.scored
     target, metric = problem.target[rows], problem.task.metric
-    decision = Decision.fitted(problem.task, target, predictions)
+    row_weights = problem.weights_of(rows)
+    decision = Decision.fitted(problem.task, target, predictions, row_weights)
     decided = decision.apply(predictions)
     folds = tuple(
-        metric.score(problem.target[fold.valid], decided[np.searchsorted(rows, fold.valid)])
+        metric.score(
+            problem.target[fold.valid],
+            decided[np.searchsorted(rows, fold.valid)],
+            problem.weights_of(fold.valid),
+        )
         for fold in problem.split.folds
     )
     return Champion(
@@ -205,8 +210,8 @@ def _measured(
         weights=ordered,
         folds=deployed,
         held_out=predictions,
-        validation=metric.score(target, decided),
-        standard_error=standard_error(metric, target, decided, folds),
+        validation=metric.score(target, decided, row_weights),
+        standard_error=standard_error(metric, target, decided, folds, weights=row_weights),
         decision=decision,
         predict_ms_per_1000_rows=_milliseconds(deployed, done),
         model_bytes=round(

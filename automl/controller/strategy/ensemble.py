@@ -16,6 +16,7 @@ import numpy.typing as npt
 from automl.core.metrics import METRICS, Metric
 from automl.core.predictions import Predictions
 from automl.core.tasks import Encoded
+from automl.core.weights import Weights, weights_of
 
 LOOP_ROWS = 20_000
 REBUILD_STEPS = 25
@@ -41,19 +42,20 @@ class _Objective:
     the better calibrated one generalises better, so a tenth of the log loss is added.
     """
 
-    def __init__(self, metric: Metric, target: Encoded) -> None:
+    def __init__(self, metric: Metric, target: Encoded, weights: Weights | None = None) -> None:
         self.metric = metric
         self.target = target
+        self.weights = weights
         self.second = METRICS["log_loss"] if metric.reads == "labels" else None
 
     def on(self, rows: npt.NDArray[np.int64]) -> _Objective:
         """The same objective over a part of the rows."""
-        return _Objective(self.metric, self.target[rows])
+        return _Objective(self.metric, self.target[rows], weights_of(self.weights, rows))
 
     def __call__(self, predictions: Predictions) -> float:
-        loss = self.metric.loss(self.target, predictions)
+        loss = self.metric.loss(self.target, predictions, self.weights)
         if self.second is not None:
-            loss += 0.1 * self.second.loss(self.target, predictions)
+            loss += 0.1 * self.second.loss(self.target, predictions, self.weights)
         # Digits beyond these differ from machine to machine. A regression's loss has the target's own unit:
         # of one in billionths, six decimals would leave nothing.
         own_unit = self.metric.reads == "values" and abs(loss) < 0.1
@@ -71,14 +73,19 @@ class EnsembleBuilder:
         Encoded target of the scored rows, ``(rows,)``.
     seed:
         Of the 20,000-row subsample that the loop works on.
+    weights:
+        Of these rows, ``(rows,)``; None where each counts once.
     """
 
-    def __init__(self, metric: Metric, target: Encoded, *, seed: int = 0) -> None:
+    def __init__(
+        self, metric: Metric, target: Encoded, *, seed: int = 0, weights: Weights | None = None
+    ) -> None:
         rows = len(target)
         self._rows: npt.NDArray[np.int64] | None = None
         if rows > LOOP_ROWS:
             self._rows = np.sort(np.random.default_rng(seed).choice(rows, LOOP_ROWS, replace=False))
-        self._objective = _Objective(metric, target if self._rows is None else target[self._rows])
+        objective = _Objective(metric, target, weights)
+        self._objective = objective if self._rows is None else objective.on(self._rows)
         self._predictions: dict[int, Predictions] = {}
         self._losses: dict[int, float] = {}
         self._families: dict[int, str] = {}
@@ -164,7 +171,8 @@ class EnsembleBuilder:
     def best_score(self) -> float:
         """The best ensemble's score in the metric's own unit, on the rows it is judged on."""
         parts = ((self._predictions[number], weight) for number, weight in self.best.weights.items())
-        return self._objective.metric.score(self._objective.target, weighted_mean(parts))
+        judge = self._objective
+        return judge.metric.score(judge.target, weighted_mean(parts), judge.weights)
 
     def _pool(self) -> tuple[int, ...]:
         better = [number for number, family in self._families.items() if family != BASELINE]

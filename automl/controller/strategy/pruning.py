@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.core.trial import Progress, Trial
+from automl.core.weights import effective_rows, mean_of
 from automl.problem.problem import Problem
 
 PRUNE_Z = 3.0
@@ -42,20 +43,21 @@ class Pruner:
         family = trial.candidate.family
         losses = self.problem.task.row_losses(self.problem.target[rows], progress.held_out)
         best = self._best_first_folds.get(family)
-        if best is None or losses.mean() < best.mean():
+        weights = self.problem.weights_of(rows)
+        if best is None or mean_of(losses, weights) < mean_of(best, weights):
             self._best_first_folds[family] = losses
             return False
-        paired = losses - best
-        error = float(paired.std(ddof=1) / np.sqrt(len(paired)))
+        paired, mean = losses - best, mean_of(best, weights)
+        error = float(paired.std(ddof=1) / np.sqrt(effective_rows(len(paired), weights)))
         # the family's first trial may still be running: nothing to extrapolate from, so nothing is pruned
         finished = self.builder.losses_of(family)
-        clearly_worse = bool(finished) and paired.mean() > PRUNE_Z * error
+        clearly_worse = bool(finished) and mean_of(paired, weights) > PRUNE_Z * error
         positions = np.searchsorted(self.problem.split.scored, rows)
         if not (clearly_worse and self.builder.gain_of(progress.held_out, positions) <= 0):
             return False
-        if best.mean() > 0:  # else no multiple of it says how much worse this trial is
+        if mean > 0:  # else no multiple of it says how much worse this trial is
             reference = min(finished)
-            worse = float(paired.mean() / best.mean())
+            worse = mean_of(paired, weights) / mean
             self.losses[trial.number] = reference + abs(reference) * worse
         return True
 

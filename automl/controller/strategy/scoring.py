@@ -14,16 +14,22 @@ def scores_of(trial: Trial, problem: Problem) -> Scores | None:
     result = trial.result
     if result is None or result.status is not Status.DONE or result.held_out is None:
         return None
-    task, target = problem.task, problem.target
+    metric, target, weights_of = problem.task.metric, problem.target, problem.weights_of
     split = problem.split_for(trial.candidate.repeat)
     scored = split.scored
     folds = tuple(
-        task.metric.score(target[fold.valid], result.held_out[np.searchsorted(scored, fold.valid)])
+        metric.score(
+            target[fold.valid],
+            result.held_out[np.searchsorted(scored, fold.valid)],
+            weights_of(fold.valid),
+        )
         for fold in split.folds
     )
     train = None
     if result.train_rows is not None and result.train_predictions is not None:
-        train = task.metric.score(target[result.train_rows], result.train_predictions)
-    validation = task.metric.score(target[scored], result.held_out)
-    error = standard_error(task.metric, target[scored], result.held_out, folds)
+        rows = result.train_rows
+        train = metric.score(target[rows], result.train_predictions, weights_of(rows))
+    weights = weights_of(scored)
+    validation = metric.score(target[scored], result.held_out, weights)
+    error = standard_error(metric, target[scored], result.held_out, folds, weights=weights)
     return Scores(validation, error, folds, train)

@@ -12,6 +12,7 @@ from automl.core.predictions import Answer
 from automl.core.tasks import Task
 from automl.core.text import score_text
 from automl.core.trial import Trial
+from automl.core.weights import Weights
 from automl.model.champion import Champion
 from automl.problem.problem import Problem
 
@@ -158,14 +159,23 @@ def held_out_correlation(problem: Problem, trial: Trial) -> Agreement:
     rows = split.scored
     products, squares = [], np.zeros(2)
     for fold in split.folds:
-        middle = answers[fold.train].mean(axis=0)
+        middle = _middle(answers[fold.train], problem.weights_of(fold.train))
         truth = answers[fold.valid] - middle
         predicted = held_out[np.searchsorted(rows, fold.valid)].astype(np.float64) - middle
-        products.append(float(np.sum(truth * predicted)))
-        squares += np.sum(truth**2), np.sum(predicted**2)
+        weights = problem.weights_of(fold.valid)
+        each = 1.0 if weights is None else weights[:, None]
+        products.append(float(np.sum(each * truth * predicted)))
+        squares += np.sum(each * truth**2), np.sum(each * predicted**2)
     if not squares.all():
         return Agreement(0.0, 0, 0.0)
     error = np.std(products, ddof=1) * np.sqrt(len(products)) if len(products) > 1 else 0.0
     return Agreement(
         sum(products) / float(np.sqrt(squares.prod())), len(rows), sum(products) / (error or 1e-300)
     )
+
+
+def _middle(answers: npt.NDArray[np.float64], weights: Weights | None) -> npt.NDArray[np.float64]:
+    """The mean answer, ``(n_outputs,)``."""
+    if weights is None:
+        return np.asarray(answers.mean(axis=0))
+    return np.asarray(weights @ answers / weights.sum())
