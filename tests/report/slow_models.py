@@ -14,6 +14,7 @@ import pytest
 from automl.core.table import Features, Table
 from automl.core.task_choice import choose_task
 from automl.data.layout import Layout
+from automl.model import prediction_pace
 from automl.report.facts import explain as explaining
 from automl.report.facts import shuffling
 from automl.report.facts.evidence import Evidence, Sample, Story
@@ -79,6 +80,7 @@ class SlowChampion:
     def explained(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> Explanation:
         """With a clock that its predictions alone move."""
         clock = SimpleNamespace(monotonic=lambda: self.clock.now)
+        monkeypatch.setattr(prediction_pace, "time", clock)
         monkeypatch.setattr(shuffling, "time", clock)
         monkeypatch.setattr(explaining, "time", clock)
         found = explain(self, self._evidence(), seconds=seconds)  # type: ignore[arg-type]

@@ -10,8 +10,10 @@ import pytest
 from slow_models import SlowChampion
 
 from automl.data.layout import Layout
+from automl.model.prediction_pace import PredictionPace
+from automl.model.source_columns import columns_of, piece_name
 from automl.report.facts.driver_words import compared, headline, leaning
-from automl.report.facts.shuffling import PredictionPace, Shuffler, columns_of, piece_name
+from automl.report.facts.shuffling import Shuffler
 
 
 @pytest.mark.parametrize(("columns", "driver"), [(80, 79), (80, 0), (300, 299), (300, 150), (12, 11)])

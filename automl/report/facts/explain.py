@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from automl.core.table import Table
 from automl.model.member import Member, read_json
+from automl.model.prediction_pace import Array, Predict, PredictionPace, Rows
 from automl.model.predictor import Predictor
+from automl.model.source_columns import (
+    Piece,
+    SourceColumn,
+    columns_of,
+    piece_name,
+    piece_values,
+    put_values,
+)
 from automl.report.facts.evidence import Evidence, Sample
 from automl.report.facts.importance import (
     GroupImportance,
@@ -28,21 +37,7 @@ from automl.report.facts.importance import (
     leading,
     screened_drops,
 )
-from automl.report.facts.shuffling import (
-    Array,
-    Group,
-    Piece,
-    Predict,
-    PredictionPace,
-    Rows,
-    ShuffledColumn,
-    Shuffler,
-    columns_of,
-    piece_name,
-    piece_values,
-    put_values,
-    screened,
-)
+from automl.report.facts.shuffling import Group, Shuffler, screened
 
 FINALISTS = 20
 _FEW_FINALISTS = 6
@@ -206,7 +201,7 @@ class _Screen:
         return 0 if self.shuffler is None else self.shuffler.table.rows
 
     @property
-    def alone(self) -> list[ShuffledColumn]:
+    def alone(self) -> list[SourceColumn]:
         """Columns that were shuffled alone, the strongest first."""
         ranked = sorted(self.drops, key=lambda group: -self.drops[group].value)
         return [group[0] for group in ranked if len(group) == 1]
@@ -219,7 +214,7 @@ class _Explainer:
         self,
         members: Sequence[Member],
         evidence: Evidence,
-        columns: list[ShuffledColumn],
+        columns: list[SourceColumn],
         *,
         seconds: float,
         seed: int,
@@ -303,8 +298,8 @@ class _Explainer:
         return best
 
     def _shuffles(
-        self, finalists: list[ShuffledColumn], screen: _Screen
-    ) -> tuple[Shuffler | None, dict[ShuffledColumn, list[Array]]]:
+        self, finalists: list[SourceColumn], screen: _Screen
+    ) -> tuple[Shuffler | None, dict[SourceColumn, list[Array]]]:
         """Shuffle every finalist once, then again and so on; or reuse the predictions of the screening."""
         left = self.pace.affords(self._until(_MEASURED))
         counts = [(len(finalists), _PERMUTATIONS)]
@@ -320,7 +315,7 @@ class _Explainer:
             )
             return (screen.shuffler if reused or not screen.stand_in else None), reused
         shuffler = self._shuffler(rows, self.predict, self.pace)
-        shuffles: dict[ShuffledColumn, list[Array]] = {column: [] for column in finalists[:count]}
+        shuffles: dict[SourceColumn, list[Array]] = {column: [] for column in finalists[:count]}
         for _ in range(times):
             made = shuffler.shuffled([(column,) for column in shuffles], self._until(_MEASURED))
             if len(made) < len(shuffles) and any(shuffles.values()):
@@ -381,27 +376,27 @@ def _stepped(rows: float, most: int) -> int:
     return max((step for step in _STEPS if step <= rows), default=int(rows))
 
 
-def _names(columns: Sequence[ShuffledColumn]) -> tuple[str, ...]:
+def _names(columns: Sequence[SourceColumn]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
 
 
-def _movable(column: ShuffledColumn) -> tuple[Piece, ...]:
+def _movable(column: SourceColumn) -> tuple[Piece, ...]:
     """The parts of a column that have an order or levels."""
     return tuple(piece for piece in column.pieces if piece[0] != "text")
 
 
-def _leading_piece(shuffler: Shuffler, column: ShuffledColumn, until: float) -> Piece:
+def _leading_piece(shuffler: Shuffler, column: SourceColumn, until: float) -> Piece:
     """The part of a column that changes predictions most when shuffled alone; else its first part."""
     pieces = _movable(column)
     if len(pieces) == 1:
         return pieces[0]
-    alone = [(ShuffledColumn(column.name, column.kind, (piece,)),) for piece in pieces]
+    alone = [(SourceColumn(column.name, column.kind, (piece,)),) for piece in pieces]
     made = shuffler.shuffled(alone, until)
     moves = [float(np.mean(np.abs(one - shuffler.base))) for one in made]
     return pieces[int(np.argmax(moves))] if moves else pieces[0]
 
 
-def _dependence(shuffler: Shuffler, column: ShuffledColumn, piece: Piece, most: int) -> Dependence:
+def _dependence(shuffler: Shuffler, column: SourceColumn, piece: Piece, most: int) -> Dependence:
     """Dependence on a part of a column, on ``most`` rows or fewer."""
     table, rows = shuffler.table, np.arange(shuffler.table.rows)
     if len(rows) > most:

@@ -13,7 +13,9 @@ from automl.core.intervals import unseen_share
 from automl.core.metrics import Metric
 from automl.core.text import range_text
 from automl.model.decision import Decision
-from automl.report.facts.shuffling import Array, Group, ShuffledColumn
+from automl.model.prediction_pace import Array
+from automl.model.source_columns import SourceColumn
+from automl.report.facts.shuffling import Group
 
 _DRAWS = 120
 _FEW_DRAWS = (12, 60)
@@ -78,13 +80,13 @@ class Measured:
     shuffling it changes no prediction at all.
     """
 
-    drops: Mapping[ShuffledColumn, float]
-    draws: Mapping[ShuffledColumn, Array]
-    unseen: Mapping[ShuffledColumn, float]
+    drops: Mapping[SourceColumn, float]
+    draws: Mapping[SourceColumn, Array]
+    unseen: Mapping[SourceColumn, float]
 
     @classmethod
     def of(
-        cls, judge: Judge, base: Array, shuffles: Mapping[ShuffledColumn, Sequence[Array]], seed: int
+        cls, judge: Judge, base: Array, shuffles: Mapping[SourceColumn, Sequence[Array]], seed: int
     ) -> Measured:
         """Measure the drops; the intervals cover both resampled rows and shuffles."""
         before, before_draws = judge.score(base), judge.draws([base], _DRAWS, seed)
@@ -105,7 +107,7 @@ class Measured:
             made.append(Importance(column.name, column.kind, value, *self.interval(column)))
         return tuple(sorted(made, key=lambda item: -item.value))
 
-    def interval(self, column: ShuffledColumn) -> tuple[float, float]:
+    def interval(self, column: SourceColumn) -> tuple[float, float]:
         """Interval of 95 % of the draws."""
         finite = self.draws[column][np.isfinite(self.draws[column])]
         if not len(finite):
@@ -115,7 +117,7 @@ class Measured:
             low, high = low - self.unseen[column], high + self.unseen[column]
         return float(low), float(high)
 
-    def above(self, column: ShuffledColumn, other: ShuffledColumn) -> bool:
+    def above(self, column: SourceColumn, other: SourceColumn) -> bool:
         """True if a column's drop is greater than another's in all but 2.5 % of the draws."""
         with np.errstate(invalid="ignore"):
             apart = self.draws[column] - self.draws[other]
@@ -148,7 +150,7 @@ def screened_drops(
     return made
 
 
-def leading(measured: Measured, others: Iterable[Screened]) -> list[ShuffledColumn]:
+def leading(measured: Measured, others: Iterable[Screened]) -> list[SourceColumn]:
     """The one to three columns that are above all others beyond chance, or none.
 
     ``others`` are columns and groups that were not measured: a column counts at most as much as its group.

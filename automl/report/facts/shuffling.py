@@ -12,155 +12,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from automl.core.table import Table
-from automl.data.layout import Layout
+from automl.model.prediction_pace import Array, Predict, PredictionPace, Rows
+from automl.model.source_columns import SourceColumn, piece_values, put_values
 
-Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
-Predict = Callable[[Table, Rows], Array]
-Piece = tuple[str, int]
-"""Kind and place of a feature of a table."""
-_BLOCK_ROWS = 40_000
-_BLOCK_SECONDS = 0.5
-_BLOCK_CALLS = 4.0  # a block takes at least as long as this many calls with almost no rows
-_TIMED = (10, 30, 100, 400)
-_TIMED_SHARE, _SECOND_SHARE = 0.05, 0.2
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
-
-
-@dataclass(frozen=True)
-class ShuffledColumn:
-    """A column of the user's data, with the features that were made from it."""
-
-    name: str
-    kind: str
-    pieces: tuple[Piece, ...]
-
-
-Group = tuple[ShuffledColumn, ...]
-
-
-def columns_of(table: Table, layout: Layout) -> list[ShuffledColumn]:
-    """The user's columns that can be shuffled; images cannot.
-
-    A feature that the layout does not know, such as the difference of two dates, is a column of its own.
-    """
-    features, plans = table.features, layout.plans
-    kinds = {column.name: str(column.kind) for column in layout.columns}
-    owners: dict[str, tuple[tuple[str, ...], list[str]]] = {
-        "number": (features.numbers, [plan.column for plan in plans for _ in plan.number_names]),
-        "category": (features.categories, [plan.column for plan in plans for _ in plan.category_names]),
-        "text": (features.texts, [plan.column for plan in plans for _ in plan.text_names]),
-    }
-    pieces_of: dict[tuple[str, bool], list[Piece]] = {}
-    for kind, (names, columns) in owners.items():
-        for place, name in enumerate(names):
-            owned = place < len(columns)
-            pieces_of.setdefault((columns[place] if owned else name, owned), []).append((kind, place))
-    return [
-        ShuffledColumn(name, kinds.get(name, pieces[0][0]) if owned else pieces[0][0], tuple(pieces))
-        for (name, owned), pieces in pieces_of.items()
-    ]
-
-
-def piece_name(table: Table, column: ShuffledColumn, piece: Piece) -> str:
-    """The column's name, with the name of the part if it has several: ``Ticket, its number part``."""
-    if len(column.pieces) == 1:
-        return column.name
-    kind, place = piece
-    features = table.features
-    own = {"number": features.numbers, "category": features.categories, "text": features.texts}[kind][place]
-    if column.kind == "date":
-        return own
-    alike = [other for other in column.pieces if other[0] == kind]
-    number = f"{_ORDINALS[alike.index(piece)]} " if 1 < len(alike) <= len(_ORDINALS) else ""
-    return f"{column.name}, its {number}{kind} part"
-
-
-def piece_values(table: Table, piece: Piece) -> npt.NDArray[Any]:
-    """Values of a feature: numbers, codes or texts, ``(rows,)``."""
-    kind, place = piece
-    if kind == "number":
-        return np.asarray(table.numbers[:, place])
-    if kind == "category":
-        return np.asarray(table.codes[:, place])
-    return table.texts[place]
-
-
-def put_values(table: Table, piece: Piece, part: slice, values: Any) -> None:
-    """Write into a table that the caller copied."""
-    kind, place = piece
-    if kind == "number":
-        table.numbers[part, place] = values
-    elif kind == "category":
-        table.codes[part, place] = values
-    else:
-        table.texts[place][part] = values
-
-
-@dataclass
-class PredictionPace:
-    """Duration of predictions as last measured: seconds per call, and per row in it."""
-
-    each: float
-    call: float = 0.0
-
-    @classmethod
-    def measured(cls, predict: Predict, table: Table, seconds: float) -> PredictionPace:
-        """Measure on ten rows, and on more if that takes a small part of ``seconds``.
-
-        One row is predicted first and not counted: that call opens the models and imports their libraries.
-        """
-        predict(table.take(np.arange(1)), np.arange(1))
-        seen: list[tuple[int, float]] = []
-        pace = cls(0.0)
-        for count in _TIMED:
-            few = np.arange(min(count, table.rows))
-            share = _SECOND_SHARE if len(seen) == 1 else _TIMED_SHARE
-            if seen and (len(few) == seen[-1][0] or pace.takes(len(few)) > share * seconds):
-                break
-            began = time.monotonic()
-            predict(table.take(few), few)
-            seen.append((len(few), time.monotonic() - began))
-            pace = cls._between(seen[-2:])
-        return pace
-
-    @classmethod
-    def _between(cls, seen: list[tuple[int, float]]) -> PredictionPace:
-        """Time per row and per call; a single measurement counts entirely as time per row."""
-        rows, latest = seen[-1]
-        if len(seen) == 1:
-            return cls(max(latest / rows, 1e-7))
-        fewer, before = seen[0]
-        each = max((latest - before) / (rows - fewer), 0.1 * latest / rows, 1e-7)
-        return cls(each, max(0.0, latest - each * rows))
-
-    @property
-    def block(self) -> float:
-        """Largest number of rows per call."""
-        seconds = max(_BLOCK_SECONDS, _BLOCK_CALLS * self.call)
-        return min(_BLOCK_ROWS, max(1.0, (seconds - self.call) / self.each))
-
-    def takes(self, rows: float) -> float:
-        """Seconds for this number of rows in one call."""
-        return self.call + self.each * rows
-
-    def affords(self, until: float) -> float:
-        """Number of rows that can be predicted until then (monotonic seconds), in blocks."""
-        left = until - time.monotonic()
-        if left <= self.takes(self.block):
-            return max(0.0, (left - self.call) / self.each)
-        return left / (self.each + self.call / self.block)
-
-    def saw(self, rows: int, seconds: float) -> None:
-        """Update the pace halfway towards the duration of a call."""
-        factor = (1.0 + seconds / self.takes(rows)) / 2
-        self.each, self.call = max(self.each * factor, 1e-7), self.call * factor
+Group = tuple[SourceColumn, ...]
 
 
 @dataclass(kw_only=True)
@@ -221,7 +80,7 @@ class Shuffler:
 
 
 def screened(
-    shuffler: Shuffler, columns: Sequence[ShuffledColumn], drop: Callable[[Array], float], until: float
+    shuffler: Shuffler, columns: Sequence[SourceColumn], drop: Callable[[Array], float], until: float
 ) -> dict[Group, Array]:
     """Groups that together contain all columns, with the predictions when each group is shuffled.
 
