@@ -25,6 +25,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @click.option("-o", "--out", metavar="FILE", help="Write here instead of to stdout (csv or parquet).")
 @click.option("--proba", is_flag=True, help="Class probabilities instead of classes.")
 @click.option(
+    "--interval",
+    "level",
+    metavar="90%",
+    help="Add an interval, or of classes a set, that holds the truth for so many new rows.",
+)
+@click.option(
     "--id", "ids", multiple=True, metavar="COLUMN", help="Put a column of DATA first, such as its key."
 )
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Put a column of DATA before the predictions.")
@@ -38,6 +44,7 @@ def predict(
     data: str,
     out: str | None,
     proba: bool,
+    level: str | None,
     strict: bool,
     tracking_uri: str | None,
     store: str,
@@ -45,18 +52,23 @@ def predict(
 ) -> int:
     """Predict DATA, a table or a folder of images, with MODEL: a search, a trial's run id, or a folder.
 
-    With --skip-bad-rows rows and pictures that cannot be read are listed on stderr and left out.
+    --interval adds the columns NAME_low and NAME_high to numbers, and NAME_set to classes: those that a row
+    may have, with | between them. With --skip-bad-rows rows and pictures that cannot be read are listed on
+    stderr and left out.
 
     \b
     Examples:
       automl predict wine new.csv -o predictions.csv
       automl predict wine new.csv --id bottle --keep vineyard --proba
+      automl predict prices new.csv --interval 90% -o prices.csv
       automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
+    from automl.model.bounded import predict_bounded
     from automl.tracker.library import load_described
 
     if out is not None:
         _refuse_place(Path(out))
+    wanted = _level(level, proba=proba)
     with remarks_to_stderr():
         loaded = load_described(model, tracking_uri=tracking_uri, store=Path(store))
         predictor = loaded.predictor
@@ -67,7 +79,10 @@ def predict(
         carried = _carried(rows.source, columns)
         unread = {*carried.columns} & {*rows.frame.columns} - {*predictor.layout.inputs}
         inputs = rows.frame.drop(columns=list(unread))
-        predicted = predictor.predict_proba(inputs) if proba else predictor.predict(inputs).to_frame()
+        if wanted is not None:
+            predicted = predict_bounded(predictor, inputs, wanted)
+        else:
+            predicted = predictor.predict_proba(inputs) if proba else predictor.predict(inputs).to_frame()
     written = _beside(carried, predicted)
     _warn_of_formulas(written)
     if out is None:
@@ -84,6 +99,22 @@ def predict(
             err=True,
         )
     return DataError.exit_code if strict and rows.left_out else 0
+
+
+def _level(text: str | None, *, proba: bool) -> float | None:
+    """The level of ``--interval``: ``90%`` or ``0.9``."""
+    if text is None:
+        return None
+    if proba:
+        raise UsageError("--proba and --interval answer in different columns: give one of them.")
+    digits = text.strip()
+    try:
+        level = float(digits[:-1]) / 100 if digits.endswith("%") else float(digits)
+    except ValueError:
+        level = float("nan")
+    if not 0 < level < 1:
+        raise UsageError(f"--interval {text}: a level is a share below 100 %, such as 90% or 0.9.")
+    return level
 
 
 def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.controller.coverage import fitted_conformal, measured_coverage
 from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
 from automl.controller.strategy.champion import choose_champion, grouped_causes
@@ -17,6 +18,7 @@ from automl.controller.strategy.suspicious_scores import too_good_warnings, unle
 from automl.core.clock import Clock
 from automl.core.family import BASELINE
 from automl.core.intervals import Interval, score_interval
+from automl.core.predictions import Predictions
 from automl.core.tasks import constant_of
 from automl.core.trial import Status, Trial
 from automl.core.weights import weights_of
@@ -24,6 +26,7 @@ from automl.data.digest import row_hashes
 from automl.data.repeats import find_repeats
 from automl.families import quick_families
 from automl.model.champion import Champion
+from automl.model.conformal import Bounds, ClassSets, Coverage
 from automl.model.known_rows import KnownRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.preparation import Prepared
@@ -74,22 +77,31 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     tracker.protect(champion.weights)
     tracker.best_so_far(len(loop.history), champion.validation)  # includes the last trials
     known_rows = _known_rows(ended, champion)
-    test = _test_score(prepared, champion, known_rows, loop.history)
+    untouched = _untouched_predictions(prepared, champion, known_rows, loop.history)
+    test = _test_score(prepared, champion, untouched)
     if known_rows is not None and prepared.test is not None and ended.settings.test is None:
         # Only rows that equal no training row: the score of new rows stays as it was.
         unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
         table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
         weights = weights_of(prepared.test.weights, unseen)
         known_rows = known_rows.extended(table, target, prepared.task, weights)
-    predictor = _built(work / "champion", ended, champion, known_rows)
+    conformal = fitted_conformal(prepared, champion)
+    coverage = measured_coverage(prepared, champion, conformal, untouched)
+    predictor = _built(work / "champion", ended, champion, known_rows, conformal)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
-        prepared, champion, loop.history, clock=ended.clock, trials_to=trials_to, slots=loop.limits.slots
+        prepared,
+        champion,
+        loop.history,
+        clock=ended.clock,
+        trials_to=trials_to,
+        slots=loop.limits.slots,
+        coverage=coverage,
     )
     for file, content in evidence.files().items():
         tracker.attach(file, content)
     draft = _result(ended, champion, predictor, tracker, test=test, baseline=baseline)
-    metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline)
+    metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline, coverage)
     digest = prepared.untouched_digest
     ids = tracker.finish_search(
         SearchSummary(draft.to_json(), metrics),
@@ -210,7 +222,13 @@ def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
     )
 
 
-def _built(folder: Path, ended: Ended, champion: Champion, known_rows: KnownRows | None) -> Predictor:
+def _built(
+    folder: Path,
+    ended: Ended,
+    champion: Champion,
+    known_rows: KnownRows | None,
+    conformal: Bounds | ClassSets | None,
+) -> Predictor:
     prepared, trials, name = ended.prepared, ended.loop.history, ended.settings.name
     facts: dict[str, str | int | float | bool | None] = {
         "validation": champion.validation,
@@ -225,26 +243,31 @@ def _built(folder: Path, ended: Ended, champion: Champion, known_rows: KnownRows
         folds=tuple(champion.folds[number] for number in champion.weights),
         decision=champion.decision,
         known_rows=known_rows,
+        conformal=conformal,
         facts=facts,
     )
     return build_predictor(folder, source)
 
 
-def _test_score(
+def _untouched_predictions(
     prepared: Prepared, champion: Champion, known_rows: KnownRows | None, trials: Mapping[int, Trial]
-) -> Interval | None:
-    """The champion's score on the untouched rows, from what its members' deployed models predicted."""
-    test = prepared.test
-    if test is None:
+) -> Predictions | None:
+    """The champion's predictions of the untouched rows, from what its members' deployed models predicted."""
+    if prepared.test is None:
         return None
     predictions = weighted_mean(
         (result.untouched[list(champion.folds[number])].mean(axis=0), champion.weights[number])
         for number in champion.weights
         if (result := trials[number].result) is not None and result.untouched is not None
     )
-    if known_rows is not None:
-        predictions = known_rows.join(test.table, predictions)
-    decided = champion.decision.apply(predictions)
+    return predictions if known_rows is None else known_rows.join(prepared.test.table, predictions)
+
+
+def _test_score(prepared: Prepared, champion: Champion, untouched: Predictions | None) -> Interval | None:
+    if prepared.test is None or untouched is None:
+        return None
+    decided = champion.decision.weighted(untouched)
+    test = prepared.test
     return score_interval(prepared.task.metric, test.target, decided, weights=test.weights)
 
 
@@ -260,7 +283,11 @@ def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
 
 
 def _summary_metrics(
-    metric: str, champion: Champion, test: Interval | None, baseline: Baseline
+    metric: str,
+    champion: Champion,
+    test: Interval | None,
+    baseline: Baseline,
+    coverage: Coverage | None,
 ) -> dict[str, float]:
     values = {
         f"val_{metric}": champion.validation,
@@ -272,6 +299,10 @@ def _summary_metrics(
             f"test_{metric}": test.value,
             f"test_{metric}_low": test.low,
             f"test_{metric}_high": test.high,
+        }
+    if coverage is not None and coverage.untouched:
+        values |= {
+            f"test_coverage_{100 * item.level:g}": item.inside / item.rows for item in coverage.measured
         }
     if baseline.validation is not None:
         values[f"baseline_{metric}"] = baseline.validation

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.core.errors import DataError, UsageError
 from automl.core.modality import TABLES, Modality
+from automl.data.cells.missing import frame_without_words, missing_words
 from automl.data.layout import Layout
 from automl.data.modalities import modalities, modality_of
 from automl.data.named_files import refuse_path
@@ -18,6 +19,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _log = logging.getLogger("automl.model.predictor")
+
+
+def frame_of_table(data: Any, layout: Layout) -> pd.DataFrame:
+    """A DataFrame, or that of the file at a path, with the missing cells that training had.
+
+    Raises
+    ------
+    UsageError
+        For anything else.
+    """
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data if layout.missing is None else frame_without_words(data, missing_words(layout.missing))
+    if isinstance(data, str | os.PathLike):
+        from automl.data.files.readers import read_table
+
+        read = read_table(Path(data), minimum_rows=0, written=layout.written, missing=layout.missing)
+        for note in read.notes:
+            _log.info("%s", note)
+        return read.frame
+    raise UsageError(
+        f"predict takes a pandas DataFrame or the path of a file, not {type(data).__name__}. "
+        "For one row, pass pandas.DataFrame([row])."
+    )
 
 
 def frame_of_files(data: Any, layout: Layout) -> pd.DataFrame | None:

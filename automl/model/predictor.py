@@ -22,20 +22,22 @@ from automl.core.family import Fitted
 from automl.core.labels import Label
 from automl.core.machine import cores
 from automl.core.predictions import Answer, Predictions
-from automl.core.sealed import FROZEN, FROZEN_FILE, MANIFEST, seal, verify
+from automl.core.sealed import FROZEN, seal, verify
 from automl.core.table import Table
 from automl.core.task_choice import task_from_json
 from automl.core.tasks import Task
 from automl.core.version import library_versions
-from automl.data.cells.missing import frame_without_words, missing_words
 from automl.data.layout import Layout
 from automl.data.modalities import modality_of
+from automl.model.bounded import intervals_of, sets_of
+from automl.model.conformal import Bounds, ClassSets, load_conformal
 from automl.model.decision import Decision
-from automl.model.file_input import frame_of_files, with_full_paths
+from automl.model.file_input import frame_of_files, frame_of_table, with_full_paths
 from automl.model.file_numbers import with_file_numbers
 from automl.model.known_rows import KnownRows
 from automl.model.log_target import LogTarget
 from automl.model.member import Member, read_json
+from automl.model.model_files import copy_member, share_frozen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +76,8 @@ class Predictor:
         From probabilities to the answer.
     known_rows:
         Known targets of rows that equal training rows, or None.
+    conformal:
+        Intervals or sets of classes at a level; None for the model of a single trial.
     facts:
         What is worth knowing about it: scores, when it was made, by which versions.
     folder:
@@ -90,6 +94,7 @@ class Predictor:
         members: Sequence[Member],
         decision: Decision | None = None,
         known_rows: KnownRows | None = None,
+        conformal: Bounds | ClassSets | None = None,
         facts: Facts | None = None,
     ) -> None:
         self.folder = folder
@@ -99,6 +104,7 @@ class Predictor:
         self.members = tuple(members)
         self.decision = decision or Decision()
         self.known_rows = known_rows
+        self.conformal = conformal
         self.facts = dict(facts or {})
 
     def __repr__(self) -> str:
@@ -133,8 +139,7 @@ class Predictor:
         pandas.Series
             With the index of ``data`` and the name of the target.
         """
-        frame = self._as_frame(data, image_root)
-        return self._labelled(frame, self._outputs(frame))
+        return self.answered(data, image_root)[2]
 
     def predict_proba(self, data: Data, *, image_root: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         """Predict the probability of each class: one column per class, rows as in ``data``.
@@ -157,6 +162,56 @@ class Predictor:
             index=frame.index,
             columns=pd.Index(list(self.task.labels), tupleize_cols=False),
         )
+
+    def predict_interval(
+        self, data: Data, *, level: float = 0.9, image_root: str | os.PathLike[str] | None = None
+    ) -> pd.DataFrame:
+        """Predict a number with an interval that holds the truth for a share ``level`` of new rows.
+
+        That is a promise about all rows together that are to the training rows as the held-out ones were
+        (``conformal.holds_for``), not about each kind of row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``NAME``, ``NAME_low`` and ``NAME_high``, NAME being the target's; rows as in ``data``.
+
+        Raises
+        ------
+        UsageError
+            For a model of classes, or one without intervals, and for a level that is not between 0 and 1 or
+            needs more held-out rows than there were.
+        """
+        bounds = intervals_of(self, level)
+        frame, outputs, made = self.answered(data, image_root)
+        low, high = bounds.ends(self.encode(frame), outputs, level).T
+        return made.to_frame().assign(**{f"{self.target_name}_low": low, f"{self.target_name}_high": high})
+
+    def predict_set(
+        self, data: Data, *, level: float = 0.9, image_root: str | os.PathLike[str] | None = None
+    ) -> pd.DataFrame:
+        """Predict the classes a row may have: sets with the true one for a share ``level`` of new rows.
+
+        The class that :meth:`predict` gives is always among them; see :meth:`predict_interval` for what the
+        level promises.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One column of bool per class, as in :meth:`predict_proba`; rows as in ``data``.
+
+        Raises
+        ------
+        UsageError
+            For a model of numbers; else as :meth:`predict_interval`.
+        """
+        import pandas as pd
+
+        sets = sets_of(self, level)
+        frame, outputs, _ = self.answered(data, image_root)
+        answers = self.decision.apply(outputs).argmax(axis=1)
+        labels = pd.Index(list(self.task.labels), tupleize_cols=False)
+        return pd.DataFrame(sets.members(outputs, answers, level), index=frame.index, columns=labels)
 
     def preload(self) -> Predictor:
         """Load all models now instead of at the first prediction; returns itself."""
@@ -196,10 +251,11 @@ class Predictor:
                 "Install the version that wrote it, or train again."
             )
         try:
+            task = task_from_json(body["task"])
             return cls(
                 path,
                 name=body["name"],
-                task=task_from_json(body["task"]),
+                task=task,
                 layout=Layout.from_json(body["layout"]),
                 # Built, not read: a folder named in the file could lie outside.
                 members=[
@@ -213,6 +269,7 @@ class Predictor:
                 # Before format 3 the class weights stood in the body.
                 decision=Decision.from_json(body.get("decision", body)),
                 known_rows=KnownRows.load(path) if body["known_rows"] else None,
+                conformal=load_conformal(path, task.answer) if body.get("conformal") else None,
                 facts=body["facts"],
             )
         except AutoMLError:
@@ -225,11 +282,16 @@ class Predictor:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return self
 
-    def _labelled(self, frame: pd.DataFrame, outputs: npt.NDArray[np.float64]) -> pd.Series:
+    def answered(
+        self, data: Data, image_root: str | os.PathLike[str] | None = None
+    ) -> tuple[pd.DataFrame, npt.NDArray[np.float64], pd.Series]:
+        """The rows as a frame, probabilities or values ``(rows, n_outputs)`` of them, and the predictions."""
         import pandas as pd
 
+        frame = self._as_frame(data, image_root)
+        outputs = self._outputs(frame)
         values = self.task.decode(self.decision.apply(outputs))
-        return pd.Series(values, index=frame.index, name=self.target_name)
+        return frame, outputs, pd.Series(values, index=frame.index, name=self.target_name)
 
     def _outputs(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """``(rows, n_outputs)`` of the weighted members."""
@@ -256,7 +318,7 @@ class Predictor:
         files = frame_of_files(data, self.layout)
         if files is not None:
             return files
-        frame = _as_frame(data, self.layout)
+        frame = frame_of_table(data, self.layout)
         if root is None and not isinstance(data, pd.DataFrame) and isinstance(data, str | os.PathLike):
             root = Path(data).parent
         return with_full_paths(frame, self.layout, root, inside=not isinstance(data, pd.DataFrame))
@@ -291,7 +353,7 @@ class PredictorSource:
         Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
     folds:
         Per member the positions of the folds whose models are taken; empty for all of them.
-    decision, known_rows:
+    decision, known_rows, conformal:
         See :class:`Predictor`.
     facts:
         Numbers and words worth keeping with the model.
@@ -304,6 +366,7 @@ class PredictorSource:
     folds: tuple[tuple[int, ...], ...] = ()
     decision: Decision = field(default_factory=Decision)
     known_rows: KnownRows | None = None
+    conformal: Bounds | ClassSets | None = None
     facts: Facts = field(default_factory=dict)
 
 
@@ -319,8 +382,8 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
     for number, (model_folder, weight) in enumerate(source.members):
         inside = f"{_MEMBERS}/{number}"
         taken = source.folds[number] if source.folds else ()
-        family = _copy_member(model_folder, folder / inside, taken)
-        _share_frozen(folder / inside, folder / FROZEN)
+        family = copy_member(model_folder, folder / inside, taken)
+        share_frozen(folder / inside, folder / FROZEN)
         described.append({"family": family, "weight": weight, "folder": inside})
     body = {
         "format": FORMAT,
@@ -330,12 +393,15 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         "members": described,
         "decision": source.decision.to_json(),
         "known_rows": source.known_rows is not None,
+        "conformal": source.conformal is not None,
         "facts": dict(source.facts),
         "versions": library_versions(),
     }
     (folder / _BODY).write_text(json.dumps(body, indent=1), encoding="utf-8")
     if source.known_rows is not None:
         source.known_rows.save(folder)
+    if source.conformal is not None:
+        source.conformal.save(folder)
     seal(folder, kind=KIND)
     place = folder.absolute()
     return Predictor(
@@ -349,6 +415,7 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         ],
         decision=source.decision,
         known_rows=source.known_rows,
+        conformal=source.conformal,
         facts=source.facts,
     )
 
@@ -359,62 +426,6 @@ def _hashes_of(number: int, hashes: Mapping[str, str]) -> dict[str, str]:
     own_files = {name.removeprefix(own): value for name, value in hashes.items() if name.startswith(own)}
     shared = [name for name in hashes if name.startswith(f"{FROZEN}/")] if number == 0 else []
     return {**own_files, **{f"../../{name}": hashes[name] for name in shared}}
-
-
-def _share_frozen(member: Path, place: Path) -> None:
-    """Move a member's frozen nets to where all members find them: stored once, whatever stands on them."""
-    for path in sorted(member.rglob(f"{FROZEN_FILE}*")):
-        place.mkdir(exist_ok=True)
-        if not (place / path.name).exists():
-            link_or_copy(path, place / path.name)
-        path.unlink()
-
-
-def _copy_member(model_folder: Path, place: Path, taken: Sequence[int]) -> str:
-    """Link a trial's models, those of some folds alone where they are named; returns its family."""
-    member = Member.open(model_folder, 1.0)
-    if not taken:
-        shutil.copytree(model_folder, place, copy_function=link_or_copy)
-    else:
-        kept = member.some_of(taken)
-        left_out = {f"fold_{number}" for number in member.numbers} - {f"fold_{n}" for n in kept.numbers}
-        shutil.copytree(
-            model_folder,
-            place,
-            copy_function=link_or_copy,
-            ignore=lambda at, names: left_out if Path(at) == model_folder else (),
-        )
-        kept.describe(place)
-    # A manifest of the worker's own covers the same files; the predictor's is the one that counts.
-    (place / MANIFEST).unlink(missing_ok=True)
-    return member.family
-
-
-def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
-    """A hard link where the file system allows one, else a copy; the ``copy_function`` of a model's tree."""
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)
-    return str(target)
-
-
-def _as_frame(data: Data, layout: Layout) -> pd.DataFrame:
-    import pandas as pd
-
-    if isinstance(data, pd.DataFrame):
-        return data if layout.missing is None else frame_without_words(data, missing_words(layout.missing))
-    if isinstance(data, str | os.PathLike):
-        from automl.data.files.readers import read_table
-
-        read = read_table(Path(data), minimum_rows=0, written=layout.written, missing=layout.missing)
-        for note in read.notes:
-            _log.info("%s", note)
-        return read.frame
-    raise UsageError(
-        f"predict takes a pandas DataFrame or the path of a file, not {type(data).__name__}. "
-        "For one row, pass pandas.DataFrame([row])."
-    )
 
 
 def _fold_predictions(fitted: Fitted, log_target: LogTarget | None, table: Table) -> Predictions:

@@ -13,6 +13,12 @@ from automl.core.predictions import Answer
 from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text
 from automl.families import families
 from automl.report.facts import prediction_quality as curves
+from automl.report.facts.coverage_words import (
+    coverage_head,
+    coverage_rows,
+    coverage_title,
+    coverage_words,
+)
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.extrapolation import beyond_the_range
@@ -42,6 +48,10 @@ def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
     ]
     if subject.evidence is not None and subject.evidence.task.answer is Answer.CLASSES:
         parts += ["### By class", _by_class(subject.evidence)]
+    if subject.evidence is not None and subject.evidence.story.coverage:
+        title = coverage_title(subject.evidence)
+        head, rows = coverage_head(subject.evidence), coverage_rows(subject.evidence)
+        parts += [f"### {title}", f"{coverage_words(subject.evidence)}\n\n{_table(head, rows)}"]
     for item in slices:
         parts += [f"### By {escaped(item.column)}", _by_group(item, subject)]
     explanation = subject.explanation

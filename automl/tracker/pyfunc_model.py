@@ -26,7 +26,13 @@ class PyfuncModel:
         self.predictor = predictor
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.Series | pd.DataFrame:
-        """Predict labels or values; with ``params={"proba": True}`` the probability of each class.
+        """Predict labels or values.
+
+        Parameters
+        ----------
+        params:
+            ``{"proba": True}`` for the probability of each class; ``{"interval": 0.9}`` for intervals or
+            sets of classes at this level, see :func:`automl.model.bounded.predict_bounded`.
 
         Raises
         ------
@@ -36,11 +42,16 @@ class PyfuncModel:
         """
         from mlflow.exceptions import MlflowException
 
+        from automl.model.bounded import predict_bounded
+
         try:
             if not len(data.columns):  # MLflow passes only the columns of the signature
                 needed = ", ".join(map(repr, self.predictor.layout.inputs))
                 raise DataError(f"The data has none of the columns that the model needs: {needed[:500]}.")
-            if params and params.get("proba"):
+            asked = params or {}
+            if asked.get("interval"):
+                return predict_bounded(self.predictor, data, asked["interval"])
+            if asked.get("proba"):
                 return self.predictor.predict_proba(data)
             return self.predictor.predict(data)
         except AutoMLError as error:

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 from processes import still_running
 
+from automl.core.errors import UsageError
+
 _SHORT = ("--trials", "5", "--families", "linear,lightgbm", "--seed", "3")
 
 
@@ -131,6 +133,17 @@ def test_probabilities_have_a_column_per_class_and_go_to_stdout(searched):
     lines = automl("predict", "wine", "wine.csv", "--proba", folder=folder).stdout.splitlines()
     assert lines[0] == "class_0,class_1,class_2"
     assert len(lines) == 179
+
+
+def test_sets_of_classes_stand_beside_the_classes(searched):
+    folder, _ = searched
+    lines = automl("predict", "wine", "wine.csv", "--interval", "95%", folder=folder).stdout.splitlines()
+    assert lines[0] == "class,class_set"
+    assert all(answer in among.split("|") for answer, among in (line.split(",") for line in lines[1:]))
+    for given, word in ((["--interval", "95"], "90% or 0.9"), (["--interval", "0.9", "--proba"], "--proba")):
+        done = command_line.automl("predict", "wine", "wine.csv", *given, folder=folder)
+        assert done.returncode == UsageError.exit_code
+        assert word in done.stderr
 
 
 def test_the_same_seed_and_trials_give_equal_scores_trial_by_trial(searched):

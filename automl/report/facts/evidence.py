@@ -20,6 +20,7 @@ from automl.core.tasks import Encoded, Task
 from automl.core.trial import Trial
 from automl.data.modalities import modalities
 from automl.model.champion import Champion
+from automl.model.conformal import Coverage
 from automl.model.decision import Decision
 from automl.problem.preparation import Prepared
 
@@ -51,6 +52,8 @@ class Story:
         ``name``, ``kind``, ``reason`` of every input column.
     findings:
         ``code``, ``column``, ``severity``, ``evidence``, ``remedy`` of the data checks.
+    coverage, coverage_untouched, holds_for:
+        Intervals or sets of classes at some levels, see :class:`automl.model.conformal.Coverage`.
     """
 
     began: float
@@ -69,6 +72,9 @@ class Story:
     notes: tuple[str, ...] = ()
     findings: tuple[dict[str, Any], ...] = ()
     columns: tuple[dict[str, Any], ...] = ()
+    coverage: tuple[dict[str, Any], ...] = ()
+    coverage_untouched: bool = False
+    holds_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,6 +184,7 @@ def gather(
     clock: Clock,
     trials_to: float,
     slots: int,
+    coverage: Coverage | None = None,
 ) -> Evidence:
     """The evidence at the end of a search, from what is in memory; it takes milliseconds.
 
@@ -203,12 +210,25 @@ def gather(
         positions=positions,
         rows=rows if prepared.kept is None else prepared.kept[rows],
         folds=folds[:, rows],
-        story=_story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
+        story=replace(
+            _story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
+            **_coverage_words(coverage),
+        ),
         paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
         same_as=_same_files(prepared, rows),
     )
     places = evidence.sample_places()
     return evidence.with_sample(Sample(places, problem.table.take(rows[places])))
+
+
+def _coverage_words(coverage: Coverage | None) -> dict[str, Any]:
+    if coverage is None:
+        return {}
+    return {
+        "coverage": tuple(asdict(item) for item in coverage.measured),
+        "coverage_untouched": coverage.untouched,
+        "holds_for": coverage.holds_for,
+    }
 
 
 def _same_files(prepared: Prepared, rows: Rows) -> npt.NDArray[np.str_] | None:

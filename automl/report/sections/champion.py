@@ -9,6 +9,12 @@ import numpy as np
 from automl.core.predictions import Answer
 from automl.core.text import counted, duration, range_text, score_text, share_text, signed_text, size_text
 from automl.report.facts import prediction_quality as curves
+from automl.report.facts.coverage_words import (
+    coverage_head,
+    coverage_rows,
+    coverage_title,
+    coverage_words,
+)
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words
@@ -65,6 +71,7 @@ def champion_section(subject: Subject) -> Markup:
     )
     parts.append(tag("p", source, class_="muted"))
     parts += _PARTS[subject.evidence.task.answer](subject.evidence)
+    parts += _coverage(subject.evidence)
     return section("champion", "The champion", *parts)
 
 
@@ -93,6 +100,17 @@ def _classes(evidence: Evidence) -> list[Markup]:
         else:
             parts.append(tag("p", f"{text}: {factors}."))
     return [tag("div", *plots, class_="plots"), *parts, *_class_table(evidence, names)]
+
+
+def _coverage(evidence: Evidence) -> list[Markup]:
+    if not evidence.story.coverage:
+        return []
+    note = tag("p", coverage_words(evidence).replace("`", ""), class_="muted")
+    return [
+        tag("h3", coverage_title(evidence)),
+        note,
+        table(coverage_head(evidence), coverage_rows(evidence)),
+    ]
 
 
 def _confusion(evidence: Evidence, names: tuple[str, ...]) -> Markup:

@@ -116,7 +116,7 @@ def _lay_out(folder: Path, predictor: Predictor, model_id: str, run_id: str, ver
     from mlflow.models import Model
     from mlflow.version import VERSION
 
-    from automl.model.predictor import link_or_copy
+    from automl.model.model_files import link_or_copy
 
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(predictor.folder, folder / FOLDER, copy_function=link_or_copy)
@@ -188,7 +188,6 @@ def _signature(predictor: Predictor) -> ModelSignature:
     }
     answer = plain.get(frozenset(kinds), DataType.double if not kinds else any_type)
     inputs, outputs = Schema(columns), Schema([ColSpec(answer, predictor.target_name)])
-    if not kinds:
-        return ModelSignature(inputs=inputs, outputs=outputs)
-    proba = ParamSchema([ParamSpec("proba", DataType.boolean, False)])
-    return ModelSignature(inputs=inputs, outputs=outputs, params=proba)
+    interval = ParamSpec("interval", DataType.double, 0.0)
+    asked = [ParamSpec("proba", DataType.boolean, False), interval] if kinds else [interval]
+    return ModelSignature(inputs=inputs, outputs=outputs, params=ParamSchema(asked))
