@@ -117,7 +117,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     # The parts of a family
-    "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope TrialStopped",
+    "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope Terms TrialStopped",
     "automl.core.table": "Column Features Kind Table",
     # The parts of a task and of a metric
     "automl.core.tasks": "Encoded Task",

@@ -25,6 +25,7 @@ from automl.core.weights import weights_of
 from automl.data.digest import row_hashes
 from automl.data.repeats import find_repeats
 from automl.families import quick_families
+from automl.model.background import Background
 from automl.model.champion import Champion
 from automl.model.conformal import Bounds, ClassSets, Coverage
 from automl.model.known_rows import KnownRows
@@ -244,6 +245,7 @@ def _built(
         decision=champion.decision,
         known_rows=known_rows,
         conformal=conformal,
+        background=Background.of(prepared.problem.table, prepared.layout),
         facts=facts,
     )
     return build_predictor(folder, source)

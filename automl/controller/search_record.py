@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from automl.model.background import Background
 from automl.problem.preparation import Prepared
 from automl.problem.settings import Settings
 from automl.tracker import DatasetRecord, SearchRecord
@@ -46,4 +47,5 @@ def search_record(settings: Settings, prepared: Prepared, *, key: str, started: 
         test_digest=prepared.untouched_digest,
         promote=settings.promote,
         user=user_name(),
+        background=Background.of(prepared.problem.table, prepared.layout),
     )

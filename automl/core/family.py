@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from automl.core.predictions import USUAL_LOSSES, Predictions
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.predictions import USUAL_LOSSES, Link, Predictions
 from automl.core.table import Kind, Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
@@ -156,6 +159,25 @@ class Scope:
     workers: int = 1
 
 
+@dataclass(frozen=True)
+class Terms:
+    """A model's score as a sum: ``base + values.sum(axis=1)``, for models of one score.
+
+    Attributes
+    ----------
+    values:
+        ``(rows, features)``: the term of each feature, in the order of ``Table.columns``.
+    base:
+        The score without any of them: that of a typical row.
+    link:
+        The way from the score to predictions; the score of two classes is the log-odds of class 1.
+    """
+
+    values: npt.NDArray[np.float64]
+    base: float
+    link: Link
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A model family: its name, the data it can handle, and the functions that fit and load it.
@@ -202,6 +224,10 @@ class Family:
         Names of the parameters that decide what ``prepare`` computes.
     unsuited:
         ``unsuited(scope)``: why a search had better leave the family out, or an empty string.
+    terms:
+        Optional: ``terms(fitted, rows, typical)``, the rows' scores as exact sums over the features (Shapley
+        values), or None where a model has none: with several scores, or columns made of several features.
+        ``typical`` are made-up rows, whose mean is the base of linear terms.
     opening:
         Its places in the opening of a search, ascending: at its n-th one, its n-th portfolio entry is tried.
         Those of all families are put in order; the built-in ones take tens, so that there is room between
@@ -232,6 +258,7 @@ class Family:
     outlook: Callable[[Any, Sequence[Table], Scope], Outlook | None] | None = None
     shared_params: tuple[str, ...] = ()
     unsuited: Callable[[Scope], str] = lambda scope: ""
+    terms: Callable[[Any, Table, Table], Terms | None] | None = None
     opening: tuple[int, ...] = ()
     quick: bool = False
     pretrained: bool = False

@@ -187,6 +187,9 @@ class Modality:
         ``unreadable(cells)``: why some of these cells cannot be read, by their place.
     numbers:
         Names a :class:`FileNumbers`, which makes numbers of files for families that read none.
+    blank:
+        Names ``blank()``: what stands for a file of this kind that shows nothing, as it may be passed in
+        memory. An explanation replaces a row's own file by it; empty where there is none.
     circumstances:
         ``circumstances(table)``: what search spaces depend on.
     sheets:
@@ -218,6 +221,7 @@ class Modality:
     unreadable: Callable[[Sequence[Any]], Mapping[int, str]] | None = None
     numbers: str = ""
     circumstances: Callable[[Table], Circumstances] = lambda table: Circumstances()
+    blank: str = ""
     sheets: str = ""
     captions: Mapping[str, str] = field(default_factory=dict, hash=False)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import Family, FitContext
+from automl.core.family import Family, FitContext, Terms
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -120,6 +120,18 @@ def load(folder: Path) -> FittedCatBoost | Constant:
     return FittedCatBoost(BoosterInputs.load(folder, "inputs"), model)
 
 
+def terms(fitted: FittedCatBoost | Constant, inputs: Table, typical: Table) -> Terms | None:
+    """CatBoost's own TreeSHAP; it puts the numbers before the categories."""
+    if isinstance(fitted, Constant) or not fitted.inputs.explains(inputs):
+        return None
+    data = fitted.inputs.transform(inputs)
+    given = fitted.model.get_feature_importance(_pool(data, None), type="ShapValues", thread_count=1)
+    numeric = np.setdiff1d(np.arange(data.values.shape[1]), data.categorical)
+    contributions = np.empty_like(given)
+    contributions[:, [*numeric, *data.categorical, given.shape[1] - 1]] = given
+    return fitted.inputs.terms(inputs, contributions)
+
+
 def _library_params(params: Params, control: RoundControl, task: Task) -> dict[str, Any]:
     loss = _LOSSES[task.loss]
     values = asdict(params)
@@ -200,5 +212,6 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    terms=terms,
     opening=(30, 100, 150),
 )

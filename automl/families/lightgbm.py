@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import Family, FitContext
+from automl.core.family import Family, FitContext, Terms
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -94,6 +94,15 @@ class FittedLightGBM:
         """Write inputs and booster (LightGBM's text)."""
         self.inputs.save(folder, "inputs")
         self.booster.save_model(folder / "booster.txt")
+
+
+def terms(fitted: FittedLightGBM, inputs: Table, typical: Table) -> Terms | None:
+    """LightGBM's own TreeSHAP (Lundberg et al. 2020, algorithm 2), which weighs rows by the training data."""
+    if not fitted.inputs.explains(inputs):
+        return None
+    values = fitted.inputs.transform(inputs).values
+    contributions = fitted.booster.predict(values, pred_contrib=True, predict_disable_shape_check=True)
+    return fitted.inputs.terms(inputs, np.asarray(contributions))
 
 
 def _shares(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -196,5 +205,6 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    terms=terms,
     opening=(20, 70, 130, 170),
 )

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import Family, FitContext, TrialStopped
+from automl.core.family import Family, FitContext, Terms, TrialStopped
 from automl.core.predictions import Answer, Link, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -134,6 +134,24 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
 def load(folder: Path) -> FittedLinear:
     """The model that ``save`` wrote."""
     return FittedLinear.load(folder)
+
+
+def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> Terms | None:
+    """Each coefficient times the distance of its column from the mean of the typical rows.
+
+    These are the Shapley values of a linear model (Štrumbelj and Kononenko 2014, section 3.2).
+    """
+    if fitted.coefficients.shape[1] > 1 or not inputs.rows:
+        return None
+    features, coefficients = inputs.features, np.asarray(fitted.coefficients[:, 0], dtype=np.float64)
+    mean = np.asarray(fitted.matrix.transform(typical).mean(axis=0), dtype=np.float64).ravel()
+    owners = fitted.matrix.owners(len(features.categories))
+    rows: Any = fitted.matrix.transform(inputs)
+    by_feature = np.zeros((len(owners), len(features.names)))
+    by_feature[np.arange(len(owners)), owners] = coefficients
+    values = np.asarray(rows @ by_feature) - mean @ by_feature
+    link = Link(fitted.link or Link.usual(fitted.n_outputs))
+    return Terms(values, float(mean @ coefficients + fitted.intercept[0]), link)
 
 
 def _prepare(
@@ -289,6 +307,7 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    terms=terms,
     opening=(10, 110, 180),
     quick=True,
 )

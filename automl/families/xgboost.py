@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from automl.core.family import Family, FitContext
+from automl.core.family import Family, FitContext, Terms
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -111,6 +111,18 @@ def load(folder: Path) -> FittedXGBoost:
     return FittedXGBoost(BoosterInputs.load(folder, "inputs"), booster)
 
 
+def terms(fitted: FittedXGBoost, inputs: Table, typical: Table) -> Terms | None:
+    """XGBoost's own TreeSHAP (Lundberg et al. 2020, algorithm 2), in float32."""
+    if not fitted.inputs.explains(inputs):
+        return None
+    import xgboost
+
+    data = fitted.inputs.transform(inputs)
+    matrix = xgboost.DMatrix(data.values, feature_types=_feature_types(data), enable_categorical=True)
+    contributions = fitted.booster.predict(matrix, pred_contribs=True, validate_features=False)
+    return fitted.inputs.terms(inputs, np.asarray(contributions))
+
+
 def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[task.loss]
     values = asdict(params)
@@ -136,11 +148,10 @@ def _matrices(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
     import xgboost
 
     def binned(part: TreeData, target: Any, reference: Any) -> Any:
-        categorical = set(part.categorical)
         return xgboost.QuantileDMatrix(
             part.values,
             target,
-            feature_types=["c" if j in categorical else "q" for j in range(part.values.shape[1])],
+            feature_types=_feature_types(part),
             enable_categorical=True,
             max_bin=max_bin,
             nthread=threads,
@@ -149,6 +160,12 @@ def _matrices(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
 
     train = binned(data.train, data.target, None)
     return train, None if data.valid is None else binned(data.valid, data.valid_target, train)
+
+
+def _feature_types(part: TreeData) -> list[str]:
+    """``c`` for a column of category codes, ``q`` for one of numbers."""
+    categorical = set(part.categorical)
+    return ["c" if j in categorical else "q" for j in range(part.values.shape[1])]
 
 
 def _round_callback(control: RoundControl) -> Any:
@@ -176,5 +193,6 @@ FAMILY = Family(
     params=Params,
     fit=fit,
     load=load,
+    terms=terms,
     opening=(60, 140),
 )

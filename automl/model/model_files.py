@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from automl.core.sealed import FROZEN_FILE, MANIFEST
+from automl.core.sealed import FROZEN, FROZEN_FILE, MANIFEST
 from automl.model.member import Member
 
 
@@ -47,3 +47,18 @@ def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str])
     except OSError:  # another file system, or one without links
         shutil.copy2(source, target)
     return str(target)
+
+
+def hashes_of(place: str, hashes: Mapping[str, str], *, frozen: bool) -> dict[str, str]:
+    """The hashes of a member's files, by their paths from its folder, out of those of a predictor's.
+
+    Parameters
+    ----------
+    place:
+        Beginning of its files' paths in the predictor's folder.
+    frozen:
+        Whether it answers for the frozen nets, too; the first member does.
+    """
+    own_files = {name.removeprefix(place): value for name, value in hashes.items() if name.startswith(place)}
+    shared = [name for name in hashes if name.startswith(f"{FROZEN}/")] if frozen else []
+    return {**own_files, **{f"../../{name}": hashes[name] for name in shared}}

@@ -7,8 +7,7 @@ import logging
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import AutoMLError, ModelFileError, UsageError
-from automl.core.family import Fitted
 from automl.core.labels import Label
-from automl.core.machine import cores
-from automl.core.predictions import Answer, Predictions
+from automl.core.predictions import Answer
 from automl.core.sealed import FROZEN, seal, verify
 from automl.core.table import Table
 from automl.core.task_choice import task_from_json
@@ -29,18 +26,21 @@ from automl.core.tasks import Task
 from automl.core.version import library_versions
 from automl.data.layout import Layout
 from automl.data.modalities import modality_of
+from automl.model.averaging import averaged, in_threads
+from automl.model.background import Background
 from automl.model.bounded import intervals_of, sets_of
 from automl.model.conformal import Bounds, ClassSets, load_conformal
 from automl.model.decision import Decision
 from automl.model.file_input import frame_of_files, frame_of_table, with_full_paths
 from automl.model.file_numbers import with_file_numbers
 from automl.model.known_rows import KnownRows
-from automl.model.log_target import LogTarget
 from automl.model.member import Member, read_json
-from automl.model.model_files import copy_member, share_frozen
+from automl.model.model_files import copy_member, hashes_of, share_frozen
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from automl.model.explanation import ExplainedRows
 
     Data = pd.DataFrame | str | os.PathLike[str] | Sequence[Any]
 
@@ -49,7 +49,6 @@ _READ_FORMATS = (1, 2, FORMAT)
 KIND = "predictor"
 _BODY = "predictor.json"
 _MEMBERS = "members"
-_MOST_THREADS = 8
 _log = logging.getLogger(__name__)
 
 Fact = str | int | float | bool | None
@@ -78,6 +77,8 @@ class Predictor:
         Known targets of rows that equal training rows, or None.
     conformal:
         Intervals or sets of classes at a level; None for the model of a single trial.
+    background:
+        Typical values of the columns, for explanations; None for models of earlier versions.
     facts:
         What is worth knowing about it: scores, when it was made, by which versions.
     folder:
@@ -95,6 +96,7 @@ class Predictor:
         decision: Decision | None = None,
         known_rows: KnownRows | None = None,
         conformal: Bounds | ClassSets | None = None,
+        background: Background | None = None,
         facts: Facts | None = None,
     ) -> None:
         self.folder = folder
@@ -105,6 +107,7 @@ class Predictor:
         self.decision = decision or Decision()
         self.known_rows = known_rows
         self.conformal = conformal
+        self.background = background
         self.facts = dict(facts or {})
 
     def __repr__(self) -> str:
@@ -213,9 +216,42 @@ class Predictor:
         labels = pd.Index(list(self.task.labels), tupleize_cols=False)
         return pd.DataFrame(sets.members(outputs, answers, level), index=frame.index, columns=labels)
 
+    def explain(
+        self,
+        data: Data,
+        *,
+        label: Label | None = None,
+        scale: str = "prediction",
+        seconds: float = 30.0,
+        seed: int = 0,
+        image_root: str | os.PathLike[str] | None = None,
+    ) -> ExplainedRows:
+        """Explain predictions: what each column contributes, compared with typical values of it.
+
+        Parameters
+        ----------
+        data, image_root:
+            1 to 1,000 rows, as for :meth:`predict`.
+        label:
+            The class whose probability is explained; default: the predicted class of each row.
+        scale:
+            ``prediction``: the value, or the probability of the class; or its ``log-odds``.
+        seconds:
+            Time that it may take; contributions that are sampled are the more accurate, the more there is.
+
+        Raises
+        ------
+        UsageError
+            For a model of files alone or without typical values, and for more rows than the time allows.
+        """
+        from automl.model.explanation import explain_rows
+
+        frame = self._as_frame(data, image_root)
+        return explain_rows(self, frame, label=label, scale=scale, seconds=seconds, seed=seed)
+
     def preload(self) -> Predictor:
         """Load all models now instead of at the first prediction; returns itself."""
-        _in_threads([partial(getattr, member, "folds") for member in self.members])
+        in_threads([partial(getattr, member, "folds") for member in self.members])
         return self
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -262,7 +298,7 @@ class Predictor:
                     Member.open(
                         path / _MEMBERS / str(number),
                         item["weight"],
-                        _hashes_of(number, hashes),
+                        hashes_of(f"{_MEMBERS}/{number}/", hashes, frozen=number == 0),
                     )
                     for number, item in enumerate(body["members"])
                 ],
@@ -270,6 +306,7 @@ class Predictor:
                 decision=Decision.from_json(body.get("decision", body)),
                 known_rows=KnownRows.load(path) if body["known_rows"] else None,
                 conformal=load_conformal(path, task.answer) if body.get("conformal") else None,
+                background=Background.read(path),
                 facts=body["facts"],
             )
         except AutoMLError:
@@ -325,19 +362,7 @@ class Predictor:
 
     def outputs(self, table: Table) -> npt.NDArray[np.float64]:
         """Probabilities or values ``(rows, n_outputs)`` of encoded rows, class weights not applied."""
-        jobs: list[Callable[[], Predictions]] = []
-        weights: list[float] = []
-        for member in self.members:
-            share = member.weight / len(member.folds)
-            for fitted, log_target in zip(member.folds, member.log_targets, strict=True):
-                jobs.append(partial(_fold_predictions, fitted, log_target, table))
-                weights.append(share)
-        together = modality_of(table.features.kinds).side_by_side
-        answers = _in_threads(jobs) if together else [job() for job in jobs]
-        total = np.zeros((table.rows, self.task.n_outputs))
-        for predictions, weight in zip(answers, weights, strict=True):
-            total += np.asarray(predictions, dtype=np.float64) * weight
-        mean = total / sum(weights)
+        mean = averaged(self.members, table, self.task.n_outputs)
         return mean if self.known_rows is None else self.known_rows.join(table, mean)
 
 
@@ -353,7 +378,7 @@ class PredictorSource:
         Model folders of trials (``member.json`` and ``fold_<j>/``) with their weights.
     folds:
         Per member the positions of the folds whose models are taken; empty for all of them.
-    decision, known_rows, conformal:
+    decision, known_rows, conformal, background:
         See :class:`Predictor`.
     facts:
         Numbers and words worth keeping with the model.
@@ -367,6 +392,7 @@ class PredictorSource:
     decision: Decision = field(default_factory=Decision)
     known_rows: KnownRows | None = None
     conformal: Bounds | ClassSets | None = None
+    background: Background | None = None
     facts: Facts = field(default_factory=dict)
 
 
@@ -402,6 +428,8 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         source.known_rows.save(folder)
     if source.conformal is not None:
         source.conformal.save(folder)
+    if source.background is not None:
+        source.background.save(folder)
     seal(folder, kind=KIND)
     place = folder.absolute()
     return Predictor(
@@ -416,27 +444,6 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
         decision=source.decision,
         known_rows=source.known_rows,
         conformal=source.conformal,
+        background=source.background,
         facts=source.facts,
     )
-
-
-def _hashes_of(number: int, hashes: Mapping[str, str]) -> dict[str, str]:
-    """Of a member's files, by their paths from its folder; the first one answers for the frozen nets."""
-    own = f"{_MEMBERS}/{number}/"
-    own_files = {name.removeprefix(own): value for name, value in hashes.items() if name.startswith(own)}
-    shared = [name for name in hashes if name.startswith(f"{FROZEN}/")] if number == 0 else []
-    return {**own_files, **{f"../../{name}": hashes[name] for name in shared}}
-
-
-def _fold_predictions(fitted: Fitted, log_target: LogTarget | None, table: Table) -> Predictions:
-    predictions = fitted.predict(table)
-    return predictions if log_target is None else log_target.restore(predictions)
-
-
-def _in_threads(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Results of the jobs in their order; several at once where there are cores for it."""
-    workers = min(len(jobs), cores(), _MOST_THREADS)
-    if workers <= 1:
-        return [job() for job in jobs]
-    with ThreadPoolExecutor(workers, thread_name_prefix="automl-predict") as pool:
-        return list(pool.map(lambda job: job(), jobs))

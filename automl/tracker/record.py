@@ -21,6 +21,7 @@ from automl.tracker.tags import CANDIDATE, COLOUR, COLUMN_NAMES, COLUMNS, DATA, 
 if TYPE_CHECKING:
     from automl.core.tasks import Task
     from automl.data.layout import Layout
+    from automl.model.background import Background
 
 CURVE_POINTS = 40  # metrics show the shape of a curve; curves.json has all of it
 _CURVES = 6
@@ -93,6 +94,8 @@ class SearchRecord:
         Rule by which the new version becomes the champion: ``better``, ``always`` or ``never``.
     user:
         The user who searches.
+    background:
+        Typical values of the columns for these predictors; None without explanations.
     """
 
     name: str
@@ -109,6 +112,7 @@ class SearchRecord:
     test_digest: str = ""
     promote: str = "better"
     user: str = ""
+    background: Background | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ MODALITY = Modality(
     open=_open,
     unreadable=_unreadable,
     numbers="automl.model.image_numbers:NUMBERS",
+    blank="automl.data.images.pixels:blank_picture",
     circumstances=_circumstances,
     sheets="automl.report.figures.image_sheets:image_sheets",
     captions={

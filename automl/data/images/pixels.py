@@ -32,6 +32,7 @@ from automl.data.images.decode import DecodedImage, Pixels, decode, read_file
 # 1.15 times the largest resolution of nets, so that crops are not enlarged.
 LARGEST_SIDE = 256
 _RECENT = 2
+_BLANK_SIDE, _GREY = 64, 128
 _CUT_OFF = 0.3  # of a picture; the central square leaves out a quarter of 4:3, and a third of 3:2
 
 
@@ -119,6 +120,11 @@ def _opened(folder: str) -> PixelStore:
         decode_ms=float(body["decode_ms"]),
         held=Hold(place),
     )
+
+
+def blank_picture() -> npt.NDArray[np.uint8]:
+    """An even grey picture."""
+    return np.full((_BLANK_SIDE, _BLANK_SIDE, 3), _GREY, dtype=np.uint8)
 
 
 def pictures_of(images: Strings, side: int) -> Pictures:

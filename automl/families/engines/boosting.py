@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import FitContext, TrialStopped
+from automl.core.family import FitContext, Terms, TrialStopped
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -97,6 +97,33 @@ class BoosterInputs(Saved):
         if self.interactions is None:
             return data
         return _widened(data, self.interactions.transform(inputs))
+
+    def terms(self, inputs: Table, contributions: npt.NDArray[np.floating]) -> Terms | None:
+        """A library's Shapley values by the features of the table; values in the target's unit.
+
+        Parameters
+        ----------
+        contributions:
+            ``(rows, columns + 1)``: of each column of the matrix, then the score of the whole training set.
+
+        Returns
+        -------
+        Terms or None
+            None where a column with a value is made of several features.
+        """
+        features = inputs.features
+        owners = self.matrix.owners(len(features.categories))
+        columns = np.asarray(contributions[:, :-1], dtype=np.float64) * self.deviation
+        if np.any(columns[:, owners < 0]):
+            return None
+        values = np.zeros((inputs.rows, len(features.names)))
+        np.add.at(values.T, owners[owners >= 0], columns[:, owners >= 0].T)
+        base = float(contributions[0, -1]) * self.deviation + self.mean
+        return Terms(values, base, self.used_link)
+
+    def explains(self, inputs: Table) -> bool:
+        """True where one score is a sum over columns that are each made of one feature."""
+        return bool(inputs.rows) and self.interactions is None and self.used_link is not Link.SOFTMAX
 
     def scaled(self, target: Encoded) -> npt.NDArray[np.float64]:
         """A target as the library is given it."""

@@ -109,6 +109,27 @@ class LinearMatrix(Saved):
         encoded = self.encoding.transform(table.codes[:, self.encoded]) if self.encoding else None
         return self._join(self._dense(table, encoded), table)
 
+    def owners(self, categories: int) -> npt.NDArray[np.int64]:
+        """``(columns,)``: the feature of the table that each column is made of.
+
+        Parameters
+        ----------
+        categories:
+            How many the table has.
+        """
+        numbers = len(self.impute.median)
+        parts = [np.arange(numbers)]
+        if self.splines is not None:
+            parts.append(self.splines.owner)
+        parts.append(self.impute.flagged)
+        if self.encoding is not None:
+            parts.append(numbers + np.repeat(self.encoded, self.encoding.outputs))
+        parts.append(numbers + np.repeat(self.shown, np.array(self.merge.levels, dtype=np.int64)))
+        if self.terms is not None:
+            terms = [len(weight.buckets) for weight in self.terms.weights]
+            parts.append(numbers + categories + np.repeat(np.array(self.terms.owner, dtype=np.int64), terms))
+        return np.concatenate(parts).astype(np.int64)
+
     def _dense(self, table: Table, encoded: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float64]:
         """Numbers, flags and target encodings before standardisation."""
         filled = self.impute.fill(table.numbers)

@@ -134,6 +134,27 @@ class TreeMatrix(Saved):
         """Per code column how many codes there are."""
         return self.merge.levels
 
+    def owners(self, categories: int) -> npt.NDArray[np.int64]:
+        """``(columns,)``: the feature of the table that each column is made of; -1 for none or several.
+
+        Parameters
+        ----------
+        categories:
+            How many the table has.
+        """
+        numbers = len(self.centre)
+        parts = [np.arange(numbers), numbers + self.coded]
+        if self.encoding is not None:
+            parts.append(numbers + np.repeat(self.encoded, self.encoding.outputs))
+        if self.counts is not None:
+            parts.append(numbers + self.counted)
+        sizes = self.vectors.sizes if self.vectors is not None else ()
+        parts.append(numbers + categories + np.repeat(np.arange(len(sizes)), np.array(sizes, dtype=np.int64)))
+        if self.scores is not None:  # of all texts together
+            parts.append(np.full(self.scores.outputs, numbers + categories if len(sizes) == 1 else -1))
+        owned = np.concatenate(parts).astype(np.int64)
+        return np.append(owned, np.full(len(self.names) - len(owned), -1))
+
     def _data(self, table: Table, encoded: Float32 | None, scores: Float32 | None) -> TreeData:
         numbers, start = table.numbers.shape[1], 0
         # Zeros: what nothing below fills is the constant column of a table without any usable one.

@@ -72,6 +72,7 @@ class TrialModels:
             layout=search.layout,
             members=((scratch, 1.0),),
             decision=Decision(class_weights=class_weights),
+            background=search.background,
             facts=facts,
         )
         build_predictor(place, source)

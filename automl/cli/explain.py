@@ -1,0 +1,208 @@
+"""``automl explain``: the predictions of a few rows, each as a sum of what every column contributes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from automl.cli.click_options import dialect_options, store_options
+from automl.cli.new_rows import read_rows, remarks_to_stderr
+from automl.cli.terminal import printable
+from automl.core.errors import StorageError, UsageError
+from automl.core.text import counted, duration, label_text, score_text, signed_text
+
+if TYPE_CHECKING:
+    from automl.model.explanation import ExplainedRows
+
+SHOWN_ROWS = 10
+"""Rows that a terminal shows."""
+_SHOWN_COLUMNS = 8
+_BAR, _CELL, _NAME = 24, 20, 32
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("-o", "--out", metavar="FILE", help="Write all contributions here (csv or parquet).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--class", "label", metavar="CLASS", help="Explain this class. [default: the predicted one]")
+@click.option(
+    "--scale",
+    metavar="prediction|log-odds",
+    default="prediction",
+    show_default=True,
+    help="Contributions to the value or the probability, or to the log-odds of a class.",
+)
+@click.option(
+    "--time", "budget", metavar="TIME", default="30s", show_default=True, help="Time that it may take."
+)
+@click.option("--image-root", metavar="FOLDER", help="Where the paths of images in DATA start from.")
+@dialect_options
+@store_options
+def explain(
+    *,
+    model: str,
+    data: str,
+    out: str | None,
+    as_json: bool,
+    label: str | None,
+    scale: str,
+    budget: str,
+    image_root: str | None,
+    tracking_uri: str | None,
+    store: str,
+    **dialect: Any,
+) -> None:
+    """Explain MODEL's predictions of the rows in DATA: what each column contributes.
+
+    Contributions are compared with typical values of each column, and add up to the prediction. At most 1,000
+    rows at a time; a terminal shows the first 10.
+
+    \b
+    Examples:
+      automl explain wine new.csv
+      automl explain churn customers.csv --class yes -o why.csv
+      automl explain prices houses.csv --time 2m --json
+    """
+    from automl.core.quantities import parse_seconds
+    from automl.tracker.library import load_described
+
+    if out is not None:
+        _refuse_place(Path(out))
+    seconds = parse_seconds(budget)
+    with remarks_to_stderr():
+        loaded = load_described(model, tracking_uri=tracking_uri, store=Path(store))
+        if loaded.remark:
+            click.echo(loaded.remark, err=True)
+        rows = read_rows(data, image_root, loaded.predictor.layout, dialect)
+        frame = rows.frame
+        if out is None and not as_json and len(frame) > SHOWN_ROWS:
+            click.echo(
+                f"note: the first {SHOWN_ROWS} of {counted(len(frame), 'row')} are explained; -o FILE or "
+                "--json explains all.",
+                err=True,
+            )
+            frame = frame.iloc[:SHOWN_ROWS]
+        explained = loaded.predictor.explain(frame, label=label, scale=scale, seconds=seconds)
+    if as_json:
+        click.echo(json.dumps(_plain(explained, model), default=str))
+    if out is not None:
+        _write(explained, Path(out))
+        click.echo(f"Wrote {counted(len(frame), 'explanation')} to {out}.", err=True)
+    if out is None and not as_json:
+        click.echo("\n".join(_lines(explained)))
+    click.echo(f"{_how(explained)} In {duration(explained.seconds)}, by {printable(loaded.words)}.", err=True)
+
+
+def _lines(explained: ExplainedRows) -> Iterator[str]:
+    """A block per row: its prediction, then a bar per column, the largest first."""
+    for place in range(len(explained.prediction)):
+        order = explained.order(place)
+        shown, rest = order[:_SHOWN_COLUMNS], order[_SHOWN_COLUMNS:]
+        values = explained.contributions.iloc[place].to_numpy(dtype=float)
+        errors = explained.errors.iloc[place].to_numpy(dtype=float)
+        largest = max((abs(value) for value in values), default=0.0) or 1.0
+        names = [str(explained.contributions.columns[column]) for column in shown]
+        cells = [str(explained.cells.iloc[place, column]) for column in shown]
+        width = min(_NAME, max((len(name) for name in [*names, "others (999)"]), default=0))
+        wide = min(_CELL, max((len(cell) for cell in cells), default=0))
+        yield _headline(explained, place)
+        for name, cell, column in zip(names, cells, shown, strict=True):
+            error = f" ± {score_text(errors[column], 1)}" if errors[column] else ""
+            bar = ("█" if values[column] > 0 else "░") * round(_BAR * abs(values[column]) / largest)
+            number = f"{signed_text(values[column], 3):>9}{error:<10}"
+            yield f"  {_cut(name, width):<{width}}  {_cut(cell, wide):>{wide}}  {number}{bar}".rstrip()
+        if rest:
+            total = signed_text(float(values[rest].sum()), 3)
+            yield f"  {f'others ({len(rest)})':<{width}}  {'':>{wide}}  {total:>9}"
+        yield ""
+
+
+def _headline(explained: ExplainedRows, place: int) -> str:
+    prediction, base = score_text(explained.prediction.iloc[place], 4), explained.base.iloc[place]
+    if explained.label is None:
+        what = f"{printable(explained.unit)} {prediction}"
+    else:
+        what = f"{printable(label_text(explained.label.iloc[place]))}, {explained.unit} {prediction}"
+    return f"Row {place + 1}: {what}; with typical values {score_text(base, 4)}"
+
+
+def _cut(text: str, most: int) -> str:
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _how(explained: ExplainedRows) -> str:
+    """A sentence on the accuracy of the contributions."""
+    pairs = explained.pairs.to_numpy()
+    if not pairs.any():
+        return "The contributions are exact."
+    some = pairs[pairs > 0]
+    times = f"{some.min():,}" if some.min() == some.max() else f"{some.min():,} to {some.max():,}"
+    return f"The contributions are sampled by {times} pairs of walks; ± is their standard error."
+
+
+def _plain(explained: ExplainedRows, model: str) -> dict[str, Any]:
+    rows = []
+    for place in range(len(explained.prediction)):
+        label = None if explained.label is None else label_text(explained.label.iloc[place])
+        rows.append(
+            {
+                "row": place + 1,
+                "class": label,
+                "prediction": float(explained.prediction.iloc[place]),
+                "base": float(explained.base.iloc[place]),
+                "exact": bool(explained.pairs.iloc[place] == 0),
+                "contributions": [
+                    {
+                        "feature": str(explained.contributions.columns[column]),
+                        "value": _json_cell(explained.cells.iloc[place, column]),
+                        "contribution": float(explained.contributions.iloc[place, column]),
+                        "standard_error": float(explained.errors.iloc[place, column]),
+                    }
+                    for column in explained.order(place)
+                ],
+            }
+        )
+    return {
+        "schema_version": 1,
+        "model": model,
+        "unit": explained.unit,
+        "rows": rows,
+        "seconds": round(explained.seconds, 3),
+    }
+
+
+def _json_cell(cell: Any) -> Any:
+    """A cell as JSON has it; a missing one is null."""
+    import pandas as pd
+
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
+        return None
+    return cell.item() if hasattr(cell, "item") else cell
+
+
+def _refuse_place(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file in it, such as {path / 'contributions.csv'}.")
+    if path.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"{path}: contributions are written as .csv or .parquet.")
+
+
+def _write(explained: ExplainedRows, path: Path) -> None:
+    table = explained.to_frame()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            table.astype({"value": str}).to_parquet(path)
+        else:
+            table.to_csv(path, index=False)
+    except OSError as error:
+        raise StorageError(
+            f"The contributions cannot be written to {path}: {error.strerror or error}. "
+            "Next: name another file with -o."
+        ) from error
