@@ -8,6 +8,7 @@ from automl.cli.browse import COMMANDS as RECORD
 from automl.cli.check import check
 from automl.cli.examples import example
 from automl.cli.executors import executors
+from automl.cli.explain import explain
 from automl.cli.predict import predict
 from automl.cli.results import COMMANDS as REPORTS
 from automl.cli.search import COMMANDS as SEARCHES
@@ -49,5 +50,5 @@ def commands(debug: bool) -> None:
 
 
 _LISTS = (families, tasks, spaces, executors)
-for _command in (check, predict, example, *_LISTS, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
+for _command in (check, predict, explain, example, *_LISTS, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
     commands.add_command(_command)

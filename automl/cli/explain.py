@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from automl.cli.click_options import dialect_options, store_options
 from automl.cli.new_rows import read_rows, remarks_to_stderr
 from automl.cli.terminal import printable
 from automl.core.errors import StorageError, UsageError
-from automl.core.text import counted, duration, label_text, score_text, signed_text
+from automl.core.text import counted, duration, label_text, score_text
 
 if TYPE_CHECKING:
     from automl.model.explanation import ExplainedRows
@@ -89,7 +90,7 @@ def explain(
             frame = frame.iloc[:SHOWN_ROWS]
         explained = loaded.predictor.explain(frame, label=label, scale=scale, seconds=seconds)
     if as_json:
-        click.echo(json.dumps(_plain(explained, model), default=str))
+        click.echo(json.dumps({"schema_version": 1, "model": model, **explained.to_json()}, default=str))
     if out is not None:
         _write(explained, Path(out))
         click.echo(f"Wrote {counted(len(frame), 'explanation')} to {out}.", err=True)
@@ -106,6 +107,7 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
         values = explained.contributions.iloc[place].to_numpy(dtype=float)
         errors = explained.errors.iloc[place].to_numpy(dtype=float)
         largest = max((abs(value) for value in values), default=0.0) or 1.0
+        decimals = max(0, 2 - math.floor(math.log10(largest)))
         names = [str(explained.contributions.columns[column]) for column in shown]
         cells = [str(explained.cells.iloc[place, column]) for column in shown]
         width = min(_NAME, max((len(name) for name in [*names, "others (999)"]), default=0))
@@ -114,10 +116,10 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
         for name, cell, column in zip(names, cells, shown, strict=True):
             error = f" ± {score_text(errors[column], 1)}" if errors[column] else ""
             bar = ("█" if values[column] > 0 else "░") * round(_BAR * abs(values[column]) / largest)
-            number = f"{signed_text(values[column], 3):>9}{error:<10}"
+            number = f"{f'{values[column]:+,.{decimals}f}':>9}{error:<10}"
             yield f"  {_cut(name, width):<{width}}  {_cut(cell, wide):>{wide}}  {number}{bar}".rstrip()
         if rest:
-            total = signed_text(float(values[rest].sum()), 3)
+            total = f"{float(values[rest].sum()):+,.{decimals}f}"
             yield f"  {f'others ({len(rest)})':<{width}}  {'':>{wide}}  {total:>9}"
         yield ""
 
@@ -144,46 +146,6 @@ def _how(explained: ExplainedRows) -> str:
     some = pairs[pairs > 0]
     times = f"{some.min():,}" if some.min() == some.max() else f"{some.min():,} to {some.max():,}"
     return f"The contributions are sampled by {times} pairs of walks; ± is their standard error."
-
-
-def _plain(explained: ExplainedRows, model: str) -> dict[str, Any]:
-    rows = []
-    for place in range(len(explained.prediction)):
-        label = None if explained.label is None else label_text(explained.label.iloc[place])
-        rows.append(
-            {
-                "row": place + 1,
-                "class": label,
-                "prediction": float(explained.prediction.iloc[place]),
-                "base": float(explained.base.iloc[place]),
-                "exact": bool(explained.pairs.iloc[place] == 0),
-                "contributions": [
-                    {
-                        "feature": str(explained.contributions.columns[column]),
-                        "value": _json_cell(explained.cells.iloc[place, column]),
-                        "contribution": float(explained.contributions.iloc[place, column]),
-                        "standard_error": float(explained.errors.iloc[place, column]),
-                    }
-                    for column in explained.order(place)
-                ],
-            }
-        )
-    return {
-        "schema_version": 1,
-        "model": model,
-        "unit": explained.unit,
-        "rows": rows,
-        "seconds": round(explained.seconds, 3),
-    }
-
-
-def _json_cell(cell: Any) -> Any:
-    """A cell as JSON has it; a missing one is null."""
-    import pandas as pd
-
-    if pd.api.types.is_scalar(cell) and pd.isna(cell):
-        return None
-    return cell.item() if hasattr(cell, "item") else cell
 
 
 def _refuse_place(path: Path) -> None:

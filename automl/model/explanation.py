@@ -101,10 +101,36 @@ class ExplainedRows:
             ]
         return pd.DataFrame(lines)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: ``unit``, ``seconds`` and ``rows``, each with the contributions of :meth:`to_frame`."""
+        lines = self.to_frame().to_dict("records")
+        columns = max(1, len(self.contributions.columns))
+        rows = []
+        for place in range(len(self.prediction)):
+            own = lines[place * columns : (place + 1) * columns]
+            of_row = {name: own[0].get(name) for name in ("row", "class", "prediction", "base")}
+            shares = [
+                {name: _plain(line[name]) for name in ("feature", "value", "contribution", "standard_error")}
+                for line in own
+            ]
+            exact = bool(self.pairs.iloc[place] == 0)
+            rows.append(
+                {name: _plain(value) for name, value in of_row.items()}
+                | {"exact": exact, "contributions": shares}
+            )
+        return {"unit": self.unit, "seconds": round(self.seconds, 3), "rows": rows}
+
     def order(self, place: int) -> list[int]:
         """Positions of the columns by the size of their contributions to the row at this place."""
         sizes = np.abs(self.contributions.iloc[place].to_numpy(dtype=np.float64))
         return [int(column) for column in np.argsort(-sizes, kind="stable")]
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON has it; a missing one is null."""
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    return None if isinstance(cell, float) and np.isnan(cell) else cell
 
 
 @dataclass(frozen=True, kw_only=True)
