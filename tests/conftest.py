@@ -1,5 +1,6 @@
 """Fixtures that all tests share; they are written in ``searched.py``, which tests may import from too."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -32,3 +33,21 @@ def _one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("automl.executors.inline.cores", lambda: 1)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _thawed_at_the_end() -> Iterator[None]:
+    """Whatever is left when Python ends can be collected: some libraries complain of what is not."""
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _frozen_before_each_file(_thawed_at_the_end: None) -> None:
+    """The garbage collector passes over what was there before the tests of a file.
+
+    Every trial collects garbage, to state its peak of memory. A process that has collected thousands of tests
+    and loaded every library holds some two million objects, which each collection would visit.
+    """
+    gc.collect()
+    gc.freeze()
