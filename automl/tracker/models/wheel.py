@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import logging
 import zipfile
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -61,12 +63,20 @@ def pack_wheel(model: Path) -> str:
     files[record] = "\n".join([*lines, f"{record},,", ""]).encode()
     target = model / FOLDER / name
     target.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in files.items():
+    target.write_bytes(_zipped(tuple(files.items())))
+    return f"./{FOLDER}/{name}"
+
+
+@lru_cache(maxsize=1)
+def _zipped(files: tuple[tuple[str, bytes], ...]) -> bytes:
+    """The archive of these files, kept for the next model of this process."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files:
             entry = zipfile.ZipInfo(path)  # with a fixed date: the same files give the same bytes
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
-    return f"./{FOLDER}/{name}"
+    return zipped.getvalue()
 
 
 def _files(installed: Distribution) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from automl.core.errors import StorageError
@@ -28,9 +29,7 @@ def bring_up_to_date(database: Path) -> None:
     StorageError
         If a newer MLflow wrote it.
     """
-    from mlflow.store.db import utils
-
-    head = utils._get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    head = _newest_revision()
     if revision(database) == head:
         return
     with _alone(database):
@@ -52,6 +51,14 @@ def bring_up_to_date(database: Path) -> None:
         finally:
             for path in database.parent.glob(f"{draft.name}*"):
                 path.unlink(missing_ok=True)
+
+
+@cache
+def _newest_revision() -> str:
+    """The schema's revision of the installed MLflow, which loads all its migrations to find it."""
+    from mlflow.store.db import utils
+
+    return str(utils._get_latest_schema_revision())  # type: ignore[no-untyped-call]
 
 
 def _template(head: str) -> Path:
