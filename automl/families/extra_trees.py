@@ -51,4 +51,5 @@ FAMILY = Family(
     fit=fit,
     load=FittedForest.load,
     opening=(40, 200),
+    sample_weights=True,
 )

@@ -127,4 +127,5 @@ FAMILY = Family(
     shared_params=SHARED_PARAMS,
     opening=(10, 20, 30, 40, 60, 80, 90, 100, 110),
     pretrained=True,
+    sample_weights=True,
 )

@@ -178,11 +178,18 @@ def _datasets(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
 
     params = _dataset_params(max_bin, threads)
     categorical = list(data.train.categorical)
-    train = lightgbm.Dataset(data.train.values, data.target, categorical_feature=categorical, params=params)
+    train = lightgbm.Dataset(
+        data.train.values,
+        data.target,
+        weight=data.weights,
+        categorical_feature=categorical,
+        params=params,
+    )
     train.construct()
     if data.valid is None:
         return train, None
-    return train, train.create_valid(data.valid.values, data.valid_target, params=params).construct()
+    valid = train.create_valid(data.valid.values, data.valid_target, weight=data.valid_weights, params=params)
+    return train, valid.construct()
 
 
 def _boost(booster: Any, control: RoundControl) -> None:
@@ -207,4 +214,5 @@ FAMILY = Family(
     load=load,
     terms=terms,
     opening=(20, 70, 130, 170),
+    sample_weights=True,
 )

@@ -16,6 +16,8 @@ from automl.core.predictions import Answer, Link, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
+from automl.core.weights import Weights as RowWeights
+from automl.core.weights import deviation_of, mean_of, weights_of
 from automl.families.engines.solvers import (
     LINEAR_LOSSES,
     RidgePath,
@@ -93,7 +95,10 @@ class FittedLinear(Saved):
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedLinear:
     """Fit along the path of penalties, or at the one asked for."""
-    matrix, train, valid = _prepare(params, inputs, target, task, context)
+    matrix, train, held_out = _prepare(params, inputs, target, task, context)
+    valid = None
+    if held_out is not None and context.valid is not None:
+        valid = _HeldOut(held_out, context.valid[1], context.valid_weights)
     if context.should_stop():
         raise TrialStopped("The time ran out before the first step.")
     values: Encoded = target
@@ -103,17 +108,19 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         reach = 0.5 * float(np.ptp(values))
         bounds = (float(values.min()) - reach, float(values.max()) + reach)
     if task.link is Link.IDENTITY:
-        mean, deviation = float(values.mean()), float(values.std()) or 1.0
+        mean, deviation = mean_of(values, context.weights), deviation_of(values, context.weights) or 1.0
         values = np.asarray((values - mean) / deviation, dtype=np.float64)
 
-    def judge(weights: Weights, rows: Matrix, truth: Encoded) -> float:
-        scores = weights.scores(rows) * deviation + mean
-        return float(np.mean(task.row_losses(truth, _predictions(scores, task.link, bounds))))
+    def judge(weights: Weights, held_out: _HeldOut) -> float:
+        scores = weights.scores(held_out.matrix) * deviation + mean
+        losses = task.row_losses(held_out.target, _predictions(scores, task.link, bounds))
+        return mean_of(losses, held_out.weights)
 
+    rows = _Rows(train, values, context.weights)
     if params.penalty == "path":
-        weights = _fit_path(train, values, target, valid, task, context, judge)
+        weights = _fit_path(rows, target, valid, task, context, judge)
     else:
-        loss = loss_of(task.loss, values, task.n_outputs)
+        loss = rows.loss(task)
         ratio = 1.0 if params.penalty == "l1" else params.l1_ratio
         weights = minimise_elastic(train, loss, params.C, ratio, _start(train, loss), context.should_stop)
         context.facts["nonzero"] = float(np.count_nonzero(np.any(weights.coefficients != 0, axis=1)))
@@ -129,6 +136,32 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
         bounds=bounds,
         link=task.link,
     )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows to learn from, the target as it is fitted; the weights of the rows, or None."""
+
+    matrix: Matrix
+    values: Encoded
+    weights: RowWeights | None
+
+    def loss(self, task: Task) -> ScoreLoss:
+        """The loss of a task for these rows."""
+        return loss_of(task.loss, self.values, task.n_outputs, self.weights)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> _Rows:
+        """Some of the rows."""
+        return _Rows(self.matrix[rows], self.values[rows], weights_of(self.weights, rows))
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Rows to judge with, the target in its own unit."""
+
+    matrix: Matrix
+    target: Encoded
+    weights: RowWeights | None
 
 
 def load(folder: Path) -> FittedLinear:
@@ -156,48 +189,46 @@ def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> Terms | None:
 
 def _prepare(
     params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext
-) -> tuple[LinearMatrix, Matrix, tuple[Matrix, Encoded] | None]:
-    """The fold's matrices, from the cache if a trial of this worker has made them before."""
+) -> tuple[LinearMatrix, Matrix, Matrix | None]:
+    """The matrices of the fold's rows and of the held-out ones, from the cache if they were made before."""
     digest = hashlib.blake2b(np.ascontiguousarray(target).tobytes(), digest_size=16).hexdigest()
 
-    def build() -> tuple[LinearMatrix, Matrix, tuple[Matrix, Encoded] | None]:
+    def build() -> tuple[LinearMatrix, Matrix, Matrix | None]:
         # A constant seed, since trials of all seeds share the matrix.
-        matrix, train = LinearMatrix.fit(inputs, target, task, numeric=params.numeric, seed=0)
-        valid = None
-        if context.valid is not None:
-            valid = (matrix.transform(context.valid[0]), context.valid[1])
-        return matrix, train, valid
+        matrix, train = LinearMatrix.fit(
+            inputs, target, task, numeric=params.numeric, seed=0, weights=context.weights
+        )
+        return matrix, train, None if context.valid is None else matrix.transform(context.valid[0])
 
     key = ("linear", digest, inputs.rows, params.numeric, context.valid is None)
     return context.cached(key, build)
 
 
 def _fit_path(
-    train: Matrix,
-    values: Encoded,
+    train: _Rows,
     target: Encoded,
-    valid: tuple[Matrix, Encoded] | None,
+    valid: _HeldOut | None,
     task: Task,
     context: FitContext,
-    judge: Callable[[Weights, Matrix, Encoded], float],
+    judge: Callable[[Weights, _HeldOut], float],
 ) -> Weights:
     """The best of the path on the held-out rows; without them on a fifth of the rows, then on all."""
-    rows = train.shape[0]
+    rows = train.matrix.shape[0]
     order = np.random.default_rng(context.seed).permutation(rows)
     if valid is None:
         held = np.sort(order[: max(1, rows // 5)])
-        valid = (train[held], target[held])
+        valid = _HeldOut(train.matrix[held], target[held], weights_of(train.weights, held))
         order = order[max(1, rows // 5) :] if rows > 1 else order
-    enough = max(1000, _PATH_CELLS // (max(_cells_per_row(train), 1) * task.n_outputs))
-    squared = isinstance(loss_of(task.loss, values, task.n_outputs), Squared)
-    if Rotation.pays(train) or (squared and RidgePath.affordable(train)):
+    enough = max(1000, _PATH_CELLS // (max(_cells_per_row(train.matrix), 1) * task.n_outputs))
+    squared = isinstance(train.loss(task), Squared)
+    if Rotation.pays(train.matrix) or (squared and RidgePath.affordable(train.matrix)):
         enough = rows  # one decomposition serves the whole path
     chosen = np.sort(order[:enough])
-    part, part_values = (train, values) if len(chosen) == rows else (train[chosen], values[chosen])
-    best = _walk(part, part_values, valid, task, context, judge)
+    part = train if len(chosen) == rows else train.take(chosen)
+    best = _walk(part, valid, task, context, judge)
     if part is train or context.should_stop():
         return best.weights
-    return _solver(train, values, task, context)(best.c * len(chosen) / rows, best.weights)
+    return _solver(train, task, context)(best.c * len(chosen) / rows, best.weights)
 
 
 @dataclass(frozen=True)
@@ -210,22 +241,21 @@ class _Point:
 
 
 def _walk(
-    train: Matrix,
-    values: Encoded,
-    valid: tuple[Matrix, Encoded],
+    train: _Rows,
+    valid: _HeldOut,
     task: Task,
     context: FitContext,
-    judge: Callable[[Weights, Matrix, Encoded], float],
+    judge: Callable[[Weights, _HeldOut], float],
 ) -> _Point:
     """From the strongest penalty on, each fit from the one before, until two in a row bring nothing."""
-    solve = _solver(train, values, task, context)
-    loss = loss_of(task.loss, values, task.n_outputs)
-    weights = _start(train, loss)
+    solve = _solver(train, task, context)
+    loss = train.loss(task)
+    weights = _start(train.matrix, loss)
     best, losses = None, []
-    path = _path(train, loss, weights)
+    path = _path(train.matrix, loss, weights)
     for i, c in enumerate(path):
         weights = solve(c, weights)
-        losses.append(judge(weights, *valid))
+        losses.append(judge(weights, valid))
         if best is None or losses[-1] < best.loss:
             best = _Point(c, weights, losses[-1])
         context.report((i + 1) / len(path), f"C {c:.3g}, loss {losses[-1]:.5g}")
@@ -242,18 +272,17 @@ def _path(train: Matrix, loss: ScoreLoss, start: Weights) -> tuple[float, ...]:
     """The path without the penalties that are too strong to let anything happen; at least its last half."""
     _, by_score = loss.value_and_gradient(start.scores(train))
     # Under a strong penalty the coefficients are about -C · rows · gradient.
-    move = np.asarray(train @ np.asarray(train.T @ by_score)) * train.shape[0]
+    rows = train.shape[0] if loss.weights is None else loss.weights.sum()
+    move = np.asarray(train @ np.asarray(train.T @ by_score)) * rows
     per_c = float(np.sqrt(np.mean(move**2)))
     return tuple(c for c in _PATH if c * per_c >= _FIRST_MOVE or c >= 1.0)
 
 
-def _solver(
-    matrix: Matrix, values: Encoded, task: Task, context: FitContext
-) -> Callable[[float, Weights], Weights]:
+def _solver(rows: _Rows, task: Task, context: FitContext) -> Callable[[float, Weights], Weights]:
     """``solve(C, weights to start from)`` by the way that suits the matrix's shape."""
-    loss = loss_of(task.loss, values, task.n_outputs)
+    matrix, loss = rows.matrix, rows.loss(task)
     if isinstance(loss, Squared) and RidgePath.affordable(matrix):
-        path = RidgePath(matrix, np.asarray(values, dtype=np.float64))
+        path = RidgePath(matrix, loss.target, loss.weights)
         return lambda c, start: path.weights(c)
     if Rotation.pays(matrix):
         rotation = Rotation.of(matrix)
@@ -310,4 +339,5 @@ FAMILY = Family(
     terms=terms,
     opening=(10, 110, 180),
     quick=True,
+    sample_weights=True,
 )

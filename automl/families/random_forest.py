@@ -51,4 +51,5 @@ FAMILY = Family(
     fit=fit,
     load=FittedForest.load,
     opening=(90, 210),
+    sample_weights=True,
 )

@@ -147,10 +147,11 @@ def _matrices(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
     """Binned matrices of the training and the held-out rows; the second uses the bins of the first."""
     import xgboost
 
-    def binned(part: TreeData, target: Any, reference: Any) -> Any:
+    def binned(part: TreeData, target: Any, weights: Any, reference: Any) -> Any:
         return xgboost.QuantileDMatrix(
             part.values,
             target,
+            weight=weights,
             feature_types=_feature_types(part),
             enable_categorical=True,
             max_bin=max_bin,
@@ -158,8 +159,10 @@ def _matrices(data: FoldData, max_bin: int, threads: int) -> tuple[Any, Any]:
             ref=reference,
         )
 
-    train = binned(data.train, data.target, None)
-    return train, None if data.valid is None else binned(data.valid, data.valid_target, train)
+    train = binned(data.train, data.target, data.weights, None)
+    if data.valid is None:
+        return train, None
+    return train, binned(data.valid, data.valid_target, data.valid_weights, train)
 
 
 def _feature_types(part: TreeData) -> list[str]:
@@ -195,4 +198,5 @@ FAMILY = Family(
     load=load,
     terms=terms,
     opening=(60, 140),
+    sample_weights=True,
 )

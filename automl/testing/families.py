@@ -43,7 +43,9 @@ from automl.plugins import (
     field_types,
     task_classes,
 )
+from automl.testing.sample_weights import HEAVY, LARGEST_SHARE, WeightedRows
 
+Rows = npt.NDArray[np.int64]
 MakeTarget = Callable[[npt.NDArray[np.float64]], npt.NDArray[Any]]
 
 _TASKS: dict[str, Task] = {
@@ -349,6 +351,34 @@ def _check_folds_together(case: _Case) -> None:
         case.predict(model, table)
 
 
+def _check_sample_weights(case: _Case) -> None:
+    """A row of weight 4 counts as four rows, where the family declares that it weighs rows."""
+    if not case.family.sample_weights:
+        return
+    rows = WeightedRows.made(texts=not case.family.kinds & {Kind.NUMBER, Kind.CATEGORY})
+    target, held_out = case.target(rows.scores), rows.table.take(rows.valid)
+
+    def predictions(train: Rows, valid: Rows, *, weighted: bool) -> npt.NDArray[np.floating]:
+        context = FitContext(
+            seed=1,
+            valid=(rows.table.take(valid), target[valid]),
+            weights=rows.weights[train] if weighted else None,
+            valid_weights=rows.weights[valid] if weighted else None,
+        )
+        return case.predict(case.fit(rows.table.take(train), target[train], context), held_out)
+
+    repeated = predictions(rows.repeated(rows.train), rows.repeated(rows.valid), weighted=False)
+    gaps = [
+        float(np.abs(predictions(rows.train, rows.valid, weighted=weighted) - repeated).mean())
+        for weighted in (True, False)
+    ]
+    case.require(
+        gaps[0] <= LARGEST_SHARE * gaps[1],
+        f"it declares sample_weights, but a row of weight {HEAVY} is not like {HEAVY} rows: predictions "
+        f"differ by {gaps[0]:.3g}, and by {gaps[1]:.3g} without the weights",
+    )
+
+
 _CHECKS: tuple[Callable[[_Case], None], ...] = (
     _check_default_fit,
     _check_round_trip,
@@ -357,6 +387,7 @@ _CHECKS: tuple[Callable[[_Case], None], ...] = (
     _check_narrow_tables,
     _check_absent_class,
     _check_folds_together,
+    _check_sample_weights,
 )
 
 

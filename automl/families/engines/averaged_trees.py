@@ -20,6 +20,7 @@ from automl.core.predictions import Answer, Link, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
+from automl.core.weights import Weights, mean_of
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.tree_matrix import TreeData, TreeMatrix
 
@@ -54,7 +55,9 @@ class FoldMatrix:
 
         def build() -> FoldMatrix:
             # A constant seed, since trials of all seeds share the matrix.
-            matrix, train = TreeMatrix.fit(inputs, target, task, ordinal_all=True, seed=0)
+            matrix, train = TreeMatrix.fit(
+                inputs, target, task, ordinal_all=True, seed=0, weights=context.weights
+            )
             valid = matrix.transform(context.valid[0]) if context.valid is not None else None
             return cls(matrix, train, valid)
 
@@ -207,7 +210,8 @@ def grow(
     middle, unit = _middle(target, task), _unit(target, task)
     learnt = _beside(target, middle)
     learnt = learnt / unit if unit != 1 else learnt
-    judge = _Judge(data.valid, _beside(context.valid[1], middle) if context.valid else None, task, unit)
+    held_out = None if context.valid is None else _beside(context.valid[1], middle)
+    judge = _Judge(data.valid, held_out, task, unit, context.valid_weights)
     started = time.monotonic()
     grown = 0
     while grown < most:
@@ -220,7 +224,7 @@ def grow(
             break
         grown = min(most, grown + step)
         estimator.set_params(n_estimators=grown)
-        estimator.fit(data.train.values, learnt)
+        estimator.fit(data.train.values, learnt, sample_weight=context.weights)
         context.report(grown / most, f"{grown} trees")
         judge.see(estimator)
         if context.should_stop() or judge.is_content():
@@ -260,8 +264,16 @@ def _beside(target: Encoded, middle: float) -> Encoded:
 class _Judge:
     """The held-out loss of a growing forest, from running sums: every tree predicts once."""
 
-    def __init__(self, data: TreeData | None, target: Encoded | None, task: Task, unit: float) -> None:
+    def __init__(
+        self,
+        data: TreeData | None,
+        target: Encoded | None,
+        task: Task,
+        unit: float,
+        weights: Weights | None,
+    ) -> None:
         self._data, self._target, self._task, self._unit = data, target, task, unit
+        self._weights = weights
         self._sum: npt.NDArray[np.float64] | None = None
         self._seen = 0
         self._losses: dict[int, float] = {}
@@ -278,7 +290,7 @@ class _Judge:
             self._sum[:, columns] += item.tree_.predict(self._data.values).reshape(len(self._sum), -1)
         self._seen = len(estimator.estimators_)
         losses = self._task.row_losses(self._target, self._sum / self._seen * self._unit)
-        self._losses[self._seen] = float(np.mean(losses))
+        self._losses[self._seen] = mean_of(losses, self._weights)
 
     def is_content(self) -> bool:
         """Tell whether the last 50 trees past the first 100 gained little."""

@@ -16,6 +16,7 @@ from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
+from automl.core.weights import Weights, deviation_of, mean_of
 from automl.families.preprocess.interactions import Interactions
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.tree_matrix import TreeData, TreeMatrix
@@ -146,6 +147,8 @@ class FoldData:
     ----------
     key:
         Tells apart what was prepared in different ways, for a library's own data made from this.
+    weights, valid_weights:
+        Of the rows, ``(rows,)``; None where each counts once.
     """
 
     inputs: BoosterInputs
@@ -154,6 +157,8 @@ class FoldData:
     valid: TreeData | None
     valid_target: npt.NDArray[np.float64] | None
     key: tuple[object, ...]
+    weights: Weights | None = None
+    valid_weights: Weights | None = None
 
 
 @dataclass(frozen=True)
@@ -194,11 +199,18 @@ def _base(
 ) -> FoldData:
     # A constant seed, since trials of all seeds share the matrix.
     matrix, train = TreeMatrix.fit(
-        inputs, target, task, encode_high=bool(key[3]), high_cardinality=_HIGH_CARDINALITY, seed=0
+        inputs,
+        target,
+        task,
+        encode_high=bool(key[3]),
+        high_cardinality=_HIGH_CARDINALITY,
+        seed=0,
+        weights=context.weights,
     )
     mean, deviation = 0.0, 1.0
     if task.link is Link.IDENTITY:
-        mean, deviation = float(np.mean(target)), float(np.std(target)) or 1.0
+        mean = mean_of(target, context.weights)
+        deviation = deviation_of(target, context.weights) or 1.0
     fitted = BoosterInputs(
         matrix=matrix,
         interactions=None,
@@ -217,13 +229,17 @@ def _base(
         valid=valid,
         valid_target=valid_target,
         key=key,
+        weights=context.weights,
+        valid_weights=context.valid_weights,
     )
 
 
 def _with_interactions(
     base: FoldData, inputs: Table, target: Encoded, task: Task, context: FitContext, key: tuple[object, ...]
 ) -> FoldData:
-    interactions, made = Interactions.fit(inputs, target, task, base.train, threads=context.threads)
+    interactions, made = Interactions.fit(
+        inputs, target, task, base.train, threads=context.threads, weights=context.weights
+    )
     valid = base.valid
     if valid is not None and context.valid is not None:
         valid = _widened(valid, interactions.transform(context.valid[0]))

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.predictions import Loss
+from automl.core.weights import Weights as RowWeights
+from automl.core.weights import mean_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -39,7 +41,12 @@ class Weights:
 
 
 class ScoreLoss(Protocol):
-    """A loss of scores ``(rows, outputs)``, averaged over rows."""
+    """A loss of scores ``(rows, outputs)``, averaged over rows by their weights."""
+
+    @property
+    def weights(self) -> RowWeights | None:
+        """Of the rows, ``(rows,)``; None where each counts once."""
+        ...
 
     @property
     def curvature(self) -> float:
@@ -60,16 +67,17 @@ class Squared:
     """Half the squared error of ``(rows,)`` values."""
 
     target: Floats
+    weights: RowWeights | None = None
     curvature: float = 1.0
 
     def start(self) -> Floats:
         """The mean."""
-        return np.array([self.target.mean()])
+        return np.array([mean_of(self.target, self.weights)])
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
         """See :class:`ScoreLoss`."""
         error = scores - self.target[:, None]
-        return float(0.5 * np.mean(error**2)), error / len(error)
+        return 0.5 * mean_of(error[:, 0] ** 2, self.weights), _shared(error, self.weights)
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,13 @@ class Logistic:
     """Log loss of two classes by the log-odds of class 1; ``target`` is ``(rows,)`` of 0 and 1."""
 
     target: Floats
+    weights: RowWeights | None = None
     curvature: float = 0.25
 
     def start(self) -> Floats:
         """The log-odds of the class's share, half a row added to both."""
-        ones = self.target.sum()
-        return np.array([np.log((ones + 0.5) / (len(self.target) - ones + 0.5))])
+        ones = _total(self.target, self.weights)
+        return np.array([np.log((ones + 0.5) / (_count(self.target, self.weights) - ones + 0.5))])
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
         """See :class:`ScoreLoss`."""
@@ -90,7 +99,7 @@ class Logistic:
         decay = np.exp(-np.abs(score))
         value = np.log1p(decay) + np.maximum(score, 0) - score * self.target
         share = np.where(score >= 0, 1.0, decay) / (1.0 + decay)
-        return float(value.mean()), ((share - self.target) / len(score))[:, None]
+        return mean_of(value, self.weights), _shared((share - self.target)[:, None], self.weights)
 
 
 @dataclass(frozen=True)
@@ -99,11 +108,12 @@ class Multinomial:
 
     target: npt.NDArray[np.int64]
     classes: int
+    weights: RowWeights | None = None
     curvature: float = 0.5
 
     def start(self) -> Floats:
         """Logarithms of the classes' shares, half a row added to each."""
-        counts = np.bincount(self.target, minlength=self.classes) + 0.5
+        counts = np.bincount(self.target, self.weights, minlength=self.classes) + 0.5
         return np.asarray(np.log(counts / counts.sum()))
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
@@ -112,10 +122,10 @@ class Multinomial:
         shifted = scores - scores.max(axis=1, keepdims=True)
         exponents = np.exp(shifted)
         total = exponents.sum(axis=1)
-        value = float(np.mean(np.log(total) - shifted[rows, self.target]))
+        value = mean_of(np.log(total) - shifted[rows, self.target], self.weights)
         gradient = exponents / total[:, None]
         gradient[rows, self.target] -= 1.0
-        return value, gradient / len(scores)
+        return value, _shared(gradient, self.weights)
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,7 @@ class Poisson:
     """Half of Poisson's deviance, less a constant, of ``(rows,)`` values by the logarithm of the mean."""
 
     target: Floats
+    weights: RowWeights | None = None
 
     @property
     def curvature(self) -> float:
@@ -131,16 +142,21 @@ class Poisson:
 
     def start(self) -> Floats:
         """The logarithm of the mean, half a row of 1 added."""
-        return np.array([np.log((self.target.sum() + 0.5) / (len(self.target) + 0.5))])
+        return np.array(
+            [np.log((_total(self.target, self.weights) + 0.5) / (_count(self.target, self.weights) + 0.5))]
+        )
 
     def value_and_gradient(self, scores: Floats) -> tuple[float, Floats]:
         """See :class:`ScoreLoss`."""
         score = np.clip(scores[:, 0], -_LARGEST_LOGARITHM, _LARGEST_LOGARITHM)
         means = np.exp(score)
-        return float(np.mean(means - self.target * score)), ((means - self.target) / len(score))[:, None]
+        gradient = _shared((means - self.target)[:, None], self.weights)
+        return mean_of(means - self.target * score, self.weights), gradient
 
 
-def loss_of(name: str, target: npt.NDArray[np.generic], outputs: int) -> ScoreLoss:
+def loss_of(
+    name: str, target: npt.NDArray[np.generic], outputs: int, weights: RowWeights | None = None
+) -> ScoreLoss:
     """The loss of a task for its encoded target ``(rows,)``.
 
     Parameters
@@ -150,19 +166,49 @@ def loss_of(name: str, target: npt.NDArray[np.generic], outputs: int) -> ScoreLo
         solution by steps of L-BFGS.
     outputs:
         Columns of scores.
+    weights:
+        Of the rows, ``(rows,)``; None where each counts once.
     """
-    return _LOSSES[name](target, outputs)
+    return _LOSSES[name](target, outputs, weights)
 
 
-_LOSSES: dict[str, Callable[[npt.NDArray[np.generic], int], ScoreLoss]] = {
-    Loss.SQUARED: lambda target, outputs: Squared(np.asarray(target, dtype=np.float64)),
-    Loss.ABSOLUTE: lambda target, outputs: Squared(np.asarray(target, dtype=np.float64)),
-    Loss.POISSON: lambda target, outputs: Poisson(np.asarray(target, dtype=np.float64)),
-    Loss.LOGISTIC: lambda target, outputs: Logistic(np.asarray(target, dtype=np.float64)),
-    Loss.SOFTMAX: lambda target, outputs: Multinomial(np.asarray(target, dtype=np.int64), outputs),
+_MakeLoss = Callable[[npt.NDArray[np.generic], int, RowWeights | None], ScoreLoss]
+_LOSSES: dict[str, _MakeLoss] = {
+    Loss.SQUARED: lambda target, outputs, weights: Squared(np.asarray(target, dtype=np.float64), weights),
+    Loss.ABSOLUTE: lambda target, outputs, weights: Squared(np.asarray(target, dtype=np.float64), weights),
+    Loss.POISSON: lambda target, outputs, weights: Poisson(np.asarray(target, dtype=np.float64), weights),
+    Loss.LOGISTIC: lambda target, outputs, weights: Logistic(np.asarray(target, dtype=np.float64), weights),
+    Loss.SOFTMAX: lambda target, outputs, weights: Multinomial(
+        np.asarray(target, dtype=np.int64), outputs, weights
+    ),
 }
 LINEAR_LOSSES = frozenset(_LOSSES)
 """The losses that a linear model can minimise."""
+
+
+def _count(target: npt.NDArray[Any], weights: RowWeights | None) -> float:
+    """The number of rows, as their weights count them."""
+    return float(len(target)) if weights is None else float(weights.sum())
+
+
+def _total(values: Floats, weights: RowWeights | None) -> float:
+    return float(values.sum()) if weights is None else float(weights @ values)
+
+
+def _shared(gradient: Floats, weights: RowWeights | None) -> Floats:
+    """Each row's share of the gradient of the mean, ``(rows, outputs)``."""
+    if weights is None:
+        return gradient / len(gradient)
+    return np.asarray(gradient * (weights / weights.sum())[:, None])
+
+
+def _scaled_rows(matrix: Any, factors: Floats) -> Any:
+    """The matrix with each row times its factor."""
+    if isinstance(matrix, np.ndarray):
+        return matrix * factors[:, None].astype(matrix.dtype)
+    from scipy.sparse import diags
+
+    return (diags(factors) @ matrix).tocsr()
 
 
 def minimise_l2(
@@ -173,7 +219,7 @@ def minimise_l2(
 
     rows, columns = matrix.shape
     outputs = len(start.intercept)
-    strength = 1.0 / (c * rows)
+    strength = 1.0 / (c * (rows if loss.weights is None else float(loss.weights.sum())))
     transposed = matrix.T
 
     def objective(flat: Floats) -> tuple[float, Floats]:
@@ -214,10 +260,10 @@ def minimise_elastic(
 
     FISTA (Beck and Teboulle 2009) with the restart of O'Donoghue and Candès (2015).
     """
-    rows = matrix.shape[0]
+    rows = matrix.shape[0] if loss.weights is None else float(loss.weights.sum())
     strength = 1.0 / (c * rows)
     ridge, lasso = (1 - l1_ratio) * strength, l1_ratio * strength
-    step = 1.0 / (loss.curvature * _largest_eigenvalue(matrix) * 1.05 + ridge)
+    step = 1.0 / (loss.curvature * _largest_eigenvalue(matrix, loss.weights) * 1.05 + ridge)
     current = np.vstack([start.coefficients, start.intercept])
     ahead, momentum = current, 1.0
     for _ in range(5 * _ITERATIONS):
@@ -242,17 +288,28 @@ def minimise_elastic(
 class RidgePath:
     """All ridge fits of one matrix from one eigen-decomposition of the smaller of its Gram matrices."""
 
-    def __init__(self, matrix: Matrix, target: Floats) -> None:
-        rows, columns = matrix.shape
-        self._matrix = matrix
-        self._centre = np.asarray(matrix.mean(axis=0)).ravel()
-        self._mean = float(target.mean())
-        self._dual = columns > rows
+    def __init__(self, matrix: Matrix, target: Floats, weights: RowWeights | None = None) -> None:
+        columns = matrix.shape[1]
+        self._dual = columns > matrix.shape[0]
+        rows = _count(target, weights)
+        self._mean = mean_of(target, weights)
         residual = target - self._mean
+        # With weights every centred row stands for as many as it weighs: rows times their roots.
+        self._roots = None if weights is None else np.sqrt(weights)
+        if self._roots is None or weights is None:
+            self._centre = np.asarray(matrix.mean(axis=0)).ravel()
+        else:
+            self._centre = np.asarray(matrix.T @ weights).ravel() / rows
+            matrix, residual = _scaled_rows(matrix, self._roots), residual * self._roots
+        self._matrix = matrix
         if self._dual:
             gram = np.asarray(_dense(matrix @ matrix.T))
             shift = np.asarray(matrix @ self._centre)
-            gram = gram - shift[:, None] - shift[None, :] + float(self._centre @ self._centre)
+            middle, across = np.asarray(self._centre @ self._centre), shift[:, None]
+            if self._roots is not None:
+                middle = middle * np.outer(self._roots, self._roots)
+                across = np.outer(shift, self._roots)
+            gram = gram - across - across.T + middle
             self._values, self._vectors = np.linalg.eigh(gram)
             self._projected = self._vectors.T @ residual
         else:
@@ -266,7 +323,8 @@ class RidgePath:
         solution = self._vectors @ (self._projected / (self._values + 1.0 / c))
         if self._dual:
             # Both ends of the centred kernel: columns are centred once more on the way back.
-            coefficients = np.asarray(self._matrix.T @ solution) - self._centre * solution.sum()
+            total = solution.sum() if self._roots is None else float(self._roots @ solution)
+            coefficients = np.asarray(self._matrix.T @ solution) - self._centre * total
         else:
             coefficients = solution
         intercept = np.array([self._mean - float(self._centre @ coefficients)])
@@ -311,7 +369,7 @@ class Rotation:
         return bool(matrix.shape[1] > 1.5 * matrix.shape[0] and matrix.shape[0] <= _MOST_EIGEN)
 
 
-def _largest_eigenvalue(matrix: Matrix) -> float:
+def _largest_eigenvalue(matrix: Matrix, weights: RowWeights | None) -> float:
     """Of the mean outer product of rows (an intercept column included), by 30 power iterations."""
     rows, columns = matrix.shape
     vector = np.full(columns + 1, 1.0 / np.sqrt(columns + 1))
@@ -319,6 +377,8 @@ def _largest_eigenvalue(matrix: Matrix) -> float:
     value = 1.0
     for _ in range(30):
         image = np.asarray(matrix @ vector[:-1]) + vector[-1]
+        if weights is not None:
+            image = image * (weights * (rows / weights.sum()))
         vector = np.append(np.asarray(matrix.T @ image), image.sum()) / rows
         value = float(np.linalg.norm(vector))
         if value == 0:

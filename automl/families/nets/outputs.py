@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights, deviation_of, mean_of
 
 if TYPE_CHECKING:
     import torch
@@ -47,8 +48,8 @@ class OutputScale:
     high: float = 1.0
 
     @classmethod
-    def fit(cls, task: Task, target: Encoded) -> OutputScale:
-        """Learn from training rows."""
+    def fit(cls, task: Task, target: Encoded, weights: Weights | None = None) -> OutputScale:
+        """Learn from training rows and their weights."""
         if task.link is not Link.IDENTITY:
             return cls(link=task.link, outputs=task.n_outputs - (task.link is Link.LOGISTIC))
         values = np.asarray(target, dtype=np.float64)
@@ -57,8 +58,8 @@ class OutputScale:
         return cls(
             link=task.link,
             outputs=1,
-            mean=float(values.mean()),
-            deviation=float(values.std()) or 1.0,
+            mean=mean_of(values, weights),
+            deviation=deviation_of(values, weights) or 1.0,
             low=low - spread,
             high=high + spread,
         )
@@ -179,3 +180,8 @@ _PREDICTION_LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tenso
     Loss.LOGISTIC: _two_class_losses,
     Loss.SOFTMAX: _class_losses,
 }
+
+
+def relative_weights(weights: Weights | None) -> npt.NDArray[np.float32] | None:
+    """Weights of rows with a mean of 1, so that the learning rate keeps its meaning; None for None."""
+    return None if weights is None else (weights / weights.mean()).astype(np.float32)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from automl.core.table import Codes
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.families.preprocess.saved import Saved
 
 Float32 = npt.NDArray[np.float32]
@@ -75,8 +76,12 @@ class TargetEncoding(Saved):
         smoothing: float = 10.0,
         folds: int = 5,
         seed: int = 0,
+        weights: Weights | None = None,
     ) -> tuple[Self, Float32]:
-        """The encoding fitted on all rows, and ``(rows, columns · k)`` out-of-fold values of these rows."""
+        """The encoding fitted on all rows, and ``(rows, columns · k)`` out-of-fold values of these rows.
+
+        With ``weights`` of the rows, ``(rows,)``, sums and counts are weighted.
+        """
         slots = Slots.fit(codes)
         outputs = task.averaged_columns(target, MOST_CLASSES)
         rows, columns = codes.shape
@@ -86,15 +91,20 @@ class TargetEncoding(Saved):
         values = np.empty((total, outputs.shape[1]), dtype=np.float32)
         held_out = np.empty((rows, columns, outputs.shape[1]), dtype=np.float32)
         cell = index + (fold * total)[:, None]
-        counts = np.bincount(cell.ravel(), minlength=folds * total).reshape(folds, total)
-        fold_rows = np.bincount(fold, minlength=folds)
+        counted = None if weights is None else np.repeat(weights, columns)
+        counts = np.bincount(cell.ravel(), counted, minlength=folds * total).reshape(folds, total)
+        fold_rows = np.bincount(fold, weights, minlength=folds)
+        all_rows = max(rows, 1) if weights is None else float(weights.sum())
+        least = 1 if weights is None else 1e-9 * all_rows
+        if weights is not None:
+            outputs = outputs * weights[:, None]
         for k in range(outputs.shape[1]):
-            weights = np.repeat(outputs[:, k], columns)
-            sums = np.bincount(cell.ravel(), weights, folds * total).reshape(folds, total)
+            sums = np.bincount(cell.ravel(), np.repeat(outputs[:, k], columns), folds * total)
+            sums = sums.reshape(folds, total)
             fold_sums = np.bincount(fold, outputs[:, k], folds)
-            prior = fold_sums.sum() / max(rows, 1)
+            prior = fold_sums.sum() / all_rows
             values[:, k] = (sums.sum(axis=0) + smoothing * prior) / (counts.sum(axis=0) + smoothing)
-            others = np.maximum(rows - fold_rows, 1)
+            others = np.maximum(all_rows - fold_rows, least)
             priors = ((fold_sums.sum() - fold_sums) / others)[:, None]
             outside = (sums.sum(axis=0) - sums + smoothing * priors) / (
                 counts.sum(axis=0) - counts + smoothing

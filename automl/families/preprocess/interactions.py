@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from automl.core.table import Codes, Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights, weights_of
 from automl.families.preprocess.categories import MOST_CLASSES, TargetEncoding
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.tree_matrix import TreeData
@@ -64,7 +65,15 @@ class Interactions(Saved):
 
     @classmethod
     def fit(
-        cls, table: Table, target: Encoded, task: Task, base: TreeData, *, threads: int = 1, seed: int = 0
+        cls,
+        table: Table,
+        target: Encoded,
+        task: Task,
+        base: TreeData,
+        *,
+        threads: int = 1,
+        seed: int = 0,
+        weights: Weights | None = None,
     ) -> tuple[Self, Float32]:
         """Choose features by the training rows, and return them for these rows, encoded out of fold.
 
@@ -72,9 +81,11 @@ class Interactions(Saved):
         ----------
         base:
             The other features of the model; the first columns are the table's numbers.
+        weights:
+            Of the rows, ``(rows,)``, for the choice and the encodings.
         """
         outputs = task.averaged_columns(target, MOST_CLASSES)
-        rank = _Ranking(outputs, base.categorical, threads)
+        rank = _Ranking(outputs, base.categorical, threads, weights)
         numbers = np.arange(table.numbers.shape[1])
         if len(numbers) > _MOST_COLUMNS:
             gains = rank.gains(base.values)[: len(numbers)]
@@ -88,7 +99,7 @@ class Interactions(Saved):
         encoded = np.empty((table.rows, 0), dtype=np.float32)
         if len(first):
             crossed = _crossed(table.codes, first, second, sizes)
-            _, encoded = TargetEncoding.fit_transform(crossed, target, task, seed=seed)
+            _, encoded = TargetEncoding.fit_transform(crossed, target, task, seed=seed, weights=weights)
         gains = rank.gains(np.hstack([base.values, arithmetic, encoded]))[base.values.shape[1] :]
         of_pairs = gains[len(left) :].reshape(-1, outputs.shape[1]).sum(axis=1)
         gains = np.concatenate([gains[: len(left)], of_pairs])
@@ -98,7 +109,7 @@ class Interactions(Saved):
         encoding, kept = None, encoded[:, :0]
         if len(c):
             crossed = _crossed(table.codes, first[c], second[c], sizes[c])
-            encoding, kept = TargetEncoding.fit_transform(crossed, target, task, seed=seed)
+            encoding, kept = TargetEncoding.fit_transform(crossed, target, task, seed=seed, weights=weights)
         made = cls(
             left=left[a],
             right=right[a],
@@ -157,6 +168,7 @@ class _Ranking:
     outputs: npt.NDArray[np.float64]
     categorical: tuple[int, ...]
     threads: int
+    weights: Weights | None = None
 
     def gains(self, values: Float32) -> npt.NDArray[np.float64]:
         """The gain of each column of ``(rows, columns)`` values; 0 for a column that was never used."""
@@ -166,6 +178,7 @@ class _Ranking:
         gains = np.zeros(values.shape[1])
         data = lightgbm.Dataset(
             values[rows],
+            weight=weights_of(self.weights, rows),
             categorical_feature=list(self.categorical),
             params={"max_bin": 63, "verbosity": -1, "num_threads": self.threads},
         )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from automl.core.table import Codes, Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.families.preprocess.categories import RareMerge, TargetEncoding, one_hot, rare_minimum
 from automl.families.preprocess.numbers import Impute, Quantile, Splines, Squash, Standard
 from automl.families.preprocess.saved import Saved
@@ -58,9 +59,19 @@ class LinearMatrix(Saved):
 
     @classmethod
     def fit(
-        cls, table: Table, target: Encoded, task: Task, *, numeric: Numeric = "standard", seed: int = 0
+        cls,
+        table: Table,
+        target: Encoded,
+        task: Task,
+        *,
+        numeric: Numeric = "standard",
+        seed: int = 0,
+        weights: Weights | None = None,
     ) -> tuple[Self, Matrix]:
-        """Learn from training rows, and return their matrix with out-of-fold target encodings."""
+        """Learn from training rows, and return their matrix with out-of-fold target encodings.
+
+        Target encodings and the scale of the columns follow ``weights``; medians and quantiles do not.
+        """
         numbers = np.asarray(table.numbers)
         impute = Impute.fit(numbers)
         squash = Squash.fit(numbers) if numeric == "squash" else None
@@ -74,7 +85,9 @@ class LinearMatrix(Saved):
         merge = RareMerge.fit(_with_missing(codes[:, shown]), minimum)
         encoding, held_out = None, None
         if len(encoded):
-            encoding, held_out = TargetEncoding.fit_transform(codes[:, encoded], target, task, seed=seed)
+            encoding, held_out = TargetEncoding.fit_transform(
+                codes[:, encoded], target, task, seed=seed, weights=weights
+            )
         terms = TextTerms.fit(table.texts) if table.texts else None
         nothing = Standard(np.zeros(0), np.zeros(0))
         matrix = cls(
@@ -95,7 +108,7 @@ class LinearMatrix(Saved):
             squash=squash,
             quantile=quantile,
             splines=splines,
-            scale=Standard.fit(dense),
+            scale=Standard.fit(dense, weights),
             shown=shown,
             encoded=encoded,
             merge=merge,

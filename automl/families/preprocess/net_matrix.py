@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.families.preprocess.categories import RareMerge, one_hot, rare_minimum
 from automl.families.preprocess.numbers import Impute, Quantile, Squash, Standard
 from automl.families.preprocess.saved import Saved
@@ -74,10 +75,18 @@ class NetMatrix(Saved):
 
     @classmethod
     def fit(
-        cls, table: Table, target: Encoded, task: Task, *, scaling: str = "squash", seed: int = 0
+        cls,
+        table: Table,
+        target: Encoded,
+        task: Task,
+        *,
+        scaling: str = "squash",
+        seed: int = 0,
+        weights: Weights | None = None,
     ) -> tuple[Self, Float32 | None]:
         """Learn from training rows; ``scaling`` is ``squash`` or ``quantile``.
 
+        Text scores follow the ``weights`` of the rows; medians and quantiles do not.
         The second value is the out-of-fold text scores of these rows, for :meth:`transform`.
         """
         numbers = np.asarray(table.numbers)
@@ -85,7 +94,7 @@ class NetMatrix(Saved):
         vectors, scores, scale, held_out = None, None, None, None
         if table.texts:
             vectors = TextVectors.fit(table.texts, size=TEXT_SIZE, seed=seed)
-            scores, held_out = TextScores.fit_transform(table.texts, target, task, seed=seed)
+            scores, held_out = TextScores.fit_transform(table.texts, target, task, seed=seed, weights=weights)
             scale = Standard.fit(np.hstack([vectors.transform(table.texts), held_out]))
         matrix = cls(
             impute=Impute.fit(numbers),

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.weights import Weights
 from automl.families.preprocess.saved import Saved
 
 Floats = npt.NDArray[np.floating]
@@ -22,14 +23,17 @@ class Standard(Saved):
     scale: npt.NDArray[np.float64]
 
     @classmethod
-    def fit(cls, values: Floats) -> Self:
-        """Learn from ``(rows, columns)`` with NaN for missing."""
+    def fit(cls, values: Floats, weights: Weights | None = None) -> Self:
+        """Learn from ``(rows, columns)`` with NaN for missing, and weights of the rows."""
         wide = np.asarray(values, dtype=np.float64)
         present = ~np.isnan(wide)
+        each = np.ones((1, 1)) if weights is None else weights[:, None]
         count = np.maximum(present.sum(axis=0), 1)
-        mean = np.where(present, wide, 0.0).sum(axis=0) / count
+        if weights is not None:
+            count = np.maximum(weights @ present, _TINY)
+        mean = (each * np.where(present, wide, 0.0)).sum(axis=0) / count
         centred = np.where(present, wide - mean, 0.0)
-        deviation = np.sqrt((centred**2).sum(axis=0) / count)
+        deviation = np.sqrt((each * centred**2).sum(axis=0) / count)
         # Rounding alone leaves a deviation of about 1e-16 · |mean| in a constant column.
         constant = deviation <= 1e-10 * np.abs(mean) + _TINY
         return cls(mean, np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation)))

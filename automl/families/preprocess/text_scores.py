@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from automl.core.table import Strings
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.text import TextTerms
 
@@ -47,18 +48,46 @@ class TextScores(Saved):
 
     @classmethod
     def fit_transform(
-        cls, texts: Sequence[Strings], target: Encoded, task: Task, *, seed: int = 0
+        cls,
+        texts: Sequence[Strings],
+        target: Encoded,
+        task: Task,
+        *,
+        seed: int = 0,
+        weights: Weights | None = None,
     ) -> tuple[Self, Float32]:
-        """The scores fitted on all rows, and ``(rows, k)`` out-of-fold scores of these rows."""
+        """The scores fitted on all rows, and ``(rows, k)`` out-of-fold scores of these rows.
+
+        With ``weights`` of the rows, ``(rows,)``, their squared errors are weighted.
+        """
         terms = TextTerms.fit(texts, words=False)
         matrix = terms.transform(texts)
         outputs = task.averaged_columns(target, _MOST_CLASSES)
+        if weights is not None:
+            return cls._weighted(terms, matrix, outputs, weights, seed)
         mean, scale = outputs.mean(axis=0), np.maximum(outputs.std(axis=0), 1e-100)
         fold = np.random.default_rng(seed).permutation(len(outputs)) % _FOLDS
         solve = _by_gram if len(outputs) <= _MOST_ROWS_OF_GRAM else _by_steps
         coefficients, held_out = solve(matrix, (outputs - mean) / scale, fold)
         scores = cls(terms, (coefficients * scale).astype(np.float32), mean.astype(np.float32))
         return scores, (held_out * scale + mean).astype(np.float32)
+
+    @classmethod
+    def _weighted(
+        cls, terms: TextTerms, matrix: csr_matrix, outputs: Floats, weights: Weights, seed: int
+    ) -> tuple[Self, Float32]:
+        """The same of rows times the roots of their weights: squared errors are then weighted ones."""
+        from scipy.sparse import diags
+
+        mean = weights @ outputs / weights.sum()
+        scale = np.maximum(np.sqrt(weights @ (outputs - mean) ** 2 / weights.sum()), 1e-100)
+        roots = np.sqrt(weights)[:, None]
+        fold = np.random.default_rng(seed).permutation(len(outputs)) % _FOLDS
+        solve = _by_gram if len(outputs) <= _MOST_ROWS_OF_GRAM else _by_steps
+        rows = (diags(roots[:, 0]) @ matrix).tocsr()
+        coefficients, held_out = solve(rows, roots * (outputs - mean) / scale, fold)
+        scores = cls(terms, (coefficients * scale).astype(np.float32), mean.astype(np.float32))
+        return scores, (held_out / roots * scale + mean).astype(np.float32)
 
     def transform(self, texts: Sequence[Strings]) -> Float32:
         """``(rows, k)`` scores of rows that were not used to fit."""

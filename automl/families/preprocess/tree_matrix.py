@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.families.preprocess.categories import Counts, RareMerge, TargetEncoding, rare_minimum
 from automl.families.preprocess.saved import Saved
 from automl.families.preprocess.text import TextVectors
@@ -81,6 +82,7 @@ class TreeMatrix(Saved):
         ordinal_all: bool = False,
         text_size: int = 30,
         seed: int = 0,
+        weights: Weights | None = None,
     ) -> tuple[Self, TreeData]:
         """Learn from training rows, and return their matrix with out-of-fold target encodings.
 
@@ -92,6 +94,8 @@ class TreeMatrix(Saved):
         ordinal_all:
             For forests: no column is marked as categorical, and columns of more than 10 levels get a
             target encoding too.
+        weights:
+            Of the rows, for what learns from the target: its encodings and the scores of texts.
         """
         levels = np.array([len(np.unique(column[column >= 0])) for column in table.codes.T], dtype=np.int64)
         high = levels > high_cardinality if encode_high else np.zeros(len(levels), dtype=bool)
@@ -102,12 +106,16 @@ class TreeMatrix(Saved):
         merge = RareMerge.fit(codes[:, coded], 1 if ordinal_all else rare_minimum(table.rows))
         encoding, held_out = None, None
         if len(encoded):
-            encoding, held_out = TargetEncoding.fit_transform(codes[:, encoded], target, task, seed=seed)
+            encoding, held_out = TargetEncoding.fit_transform(
+                codes[:, encoded], target, task, seed=seed, weights=weights
+            )
         counts = Counts.fit(codes[:, counted]) if len(counted) else None
         vectors, scores, text_scores = None, None, None
         if table.texts:
             vectors = TextVectors.fit(table.texts, size=text_size, seed=seed)
-            scores, text_scores = TextScores.fit_transform(table.texts, target, task, seed=seed)
+            scores, text_scores = TextScores.fit_transform(
+                table.texts, target, task, seed=seed, weights=weights
+            )
         matrix = cls(
             centre=_centre(table.numbers),
             coded=coded,

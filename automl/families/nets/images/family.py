@@ -74,6 +74,7 @@ def image_family(
         unsuited=unsuited,
         opening=opening,
         pretrained=pretrained,
+        sample_weights=True,
     )
 
 

@@ -14,6 +14,7 @@ import torch
 from automl.core.family import FitContext
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.core.weights import Weights
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named, empty_trunk
@@ -26,7 +27,7 @@ from automl.families.nets.images.plan import NetTraining
 from automl.families.nets.images.train import train_image_net
 from automl.families.nets.images.trunk import SmallNet, Trunk
 from automl.families.nets.images.weights import frozen_trunk
-from automl.families.nets.outputs import OutputScale
+from automl.families.nets.outputs import OutputScale, relative_weights
 
 
 def fit_image_net(
@@ -72,19 +73,20 @@ def _fit(
 ) -> NetModel:
     side = stored_side(inputs.images[0])
     pictures = [pictures_of(column, side) for column in inputs.images]
-    scale = OutputScale.fit(task, target)
+    scale = OutputScale.fit(task, target, context.weights)
     around = Surroundings(context.threads, device, context.should_stop, context.notes.append)
     with runtime.threads(context.threads), runtime.seeded(context.seed, device):
         net, view = _built(plan, side, len(pictures), scale)
         learnt = views_of(view, plan.views)
         encoded = scale.encode(target)
         if plan.c and plan.backbone:
-            _solve_head(net, plan, pictures, (encoded, task.loss), (view, around))
+            _solve_head(net, plan, pictures, (encoded, context.weights, task.loss), (view, around))
         maps = None
         if plan.from_maps:
             maps = [[frozen_outputs(column, each, around) for column in pictures] for each in learnt]
         net.to(device)
-        objective = NetObjective(net, plan, (pictures, maps), encoded, task.loss)
+        weights = relative_weights(context.weights)
+        objective = NetObjective(net, plan, (pictures, maps), encoded, task.loss, weights)
         train_image_net(objective, plan, context, device)
     shown = views_of(view, min(plan.views, 2)) if plan.flip else (view,)
     return NetModel(net, shown, scale, threads=context.threads, device=device)
@@ -127,15 +129,23 @@ def _solve_head(
     net: ImageNet,
     plan: NetTraining,
     pictures: Sequence[Pictures],
-    learned: tuple[npt.NDArray[Any], str],
+    learned: tuple[npt.NDArray[Any], Weights | None, str],
     seen: tuple[FeatureView, Surroundings],
 ) -> None:
     """Begin with the best linear head on the published net's features (Kumar et al. 2022, LP-FT)."""
-    (target, loss), (view, around) = learned, seen
+    (target, weights, loss), (view, around) = learned, seen
     width = net.shape.features
     rows = []
     for each in views_of(replace(view, cut=0), 2 if plan.flip else 1):
         outputs = [frozen_outputs(column, each, around)[:, :width] for column in pictures]
         rows.append(np.concatenate(outputs, axis=1).astype(np.float32))
     features = np.concatenate(rows)
-    solve_linear(net.head, features, np.tile(target, len(rows)), loss, plan.c, around.should_stop)
+    solve_linear(
+        net.head,
+        features,
+        np.tile(target, len(rows)),
+        loss,
+        plan.c,
+        around.should_stop,
+        weights=None if weights is None else np.tile(weights, len(rows)),
+    )

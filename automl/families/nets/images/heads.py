@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from automl.core.weights import Weights as RowWeights
 from automl.families.engines.solvers import RidgePath, Rotation, Squared, Weights, loss_of, minimise_l2
 
 _LEAST_DEVIATION = 1e-3
@@ -59,6 +60,8 @@ def solve_linear(
     loss_name: str,
     c: float,
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    weights: RowWeights | None = None,
 ) -> None:
     """Set a linear head to the best weights with an L2 penalty of ``1 / c``.
 
@@ -68,13 +71,15 @@ def solve_linear(
         As :meth:`automl.families.nets.outputs.OutputScale.encode` gives it.
     loss_name:
         Of the task.
+    weights:
+        Of the rows, ``(rows,)``; None where each counts once.
     """
     head.set_scale(features)
     matrix = (features.astype(np.float32) - head.centre.numpy()) / head.width.numpy()
     outputs = head.last.out_features
-    loss = loss_of(loss_name, target, outputs)
+    loss = loss_of(loss_name, target, outputs, weights)
     if isinstance(loss, Squared) and RidgePath.affordable(matrix):
-        head.set_weights(RidgePath(matrix, loss.target).weights(c * 1.0))
+        head.set_weights(RidgePath(matrix, loss.target, loss.weights).weights(c * 1.0))
         return
     if Rotation.pays(matrix):
         rotated = Rotation.of(matrix)

@@ -34,6 +34,7 @@ class NetObjective:
         images: tuple[Sequence[Pictures], list[list[Halves]] | None],
         target: npt.NDArray[Any],
         loss: str,
+        weights: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.model = net
         self.progress: Callable[[], float] = lambda: 1.0
@@ -41,6 +42,7 @@ class NetObjective:
         self._pictures, self._maps = images
         self.target = torch.from_numpy(np.ascontiguousarray(target))
         self._loss = loss
+        self._weights = None if weights is None else torch.from_numpy(weights)
         self._augment = Augmenter(plan.px, smallest=plan.smallest, strength=plan.strength, flip=plan.flip)
 
     @property
@@ -54,19 +56,24 @@ class NetObjective:
         device = next(self.model.parameters()).device
         images = self._kept(rows, device) if self._maps is not None else self._seen(rows, device)
         target = self.target[rows].to(device)
+        weights = None if self._weights is None else self._weights[rows].to(device)
         if self._plan.mix == "none":
-            return self._losses(self.model(images), target).mean()[None]
+            return self._losses(self.model(images), target, weights).mean()[None]
         images, other, share = self._mixed(images)
-        outputs = self.model(images)
-        first, second = self._losses(outputs, target), self._losses(outputs, target[other])
+        outputs, others = self.model(images), None if weights is None else weights[other]
+        first = self._losses(outputs, target, weights)
+        second = self._losses(outputs, target[other], others)
         return (share * first + (1 - share) * second).mean()[None]
 
     def evaluate(self) -> None:
         """Nothing is held out: the end of the cycle is kept, whichever epoch would suit the fold best."""
         return None
 
-    def _losses(self, outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return output_losses(self._loss, outputs.float(), target, smoothing=self._plan.smoothing)
+    def _losses(
+        self, outputs: torch.Tensor, target: torch.Tensor, weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        losses = output_losses(self._loss, outputs.float(), target, smoothing=self._plan.smoothing)
+        return losses if weights is None else losses * weights
 
     def _kept(self, rows: npt.NDArray[np.int64], device: torch.device) -> torch.Tensor:
         """Kept maps, of one of the views for each row."""

@@ -18,13 +18,14 @@ from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
+from automl.core.weights import Weights
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named
 from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, milliseconds
 from automl.families.nets.images.needs import probe_needs
 from automl.families.nets.images.weights import check_frozen, share_frozen
-from automl.families.nets.outputs import OutputScale, linked, output_losses
+from automl.families.nets.outputs import OutputScale, linked, output_losses, relative_weights
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
 _TESTED = 60  # steps of a range test
+_Rows = tuple[npt.NDArray[np.float32], npt.NDArray[Any], Weights | None]
+"""Features ``(rows, features)``, the encoded target and the weights of rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     side = stored_side(inputs.images[0])
     needs = probe_needs(plan.backbone, plan.px, plan.view, plan.views, side)
     around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
-    scale = OutputScale.fit(task, target)
+    scale = OutputScale.fit(task, target, context.weights)
     pictures = [pictures_of(column, side) for column in inputs.images]
     rows = [_features(pictures, view, plan.pooling, around) for view in needs.learnt]
     features = np.concatenate(rows)
@@ -107,7 +110,8 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     if context.should_stop():
         raise TrialStopped("the time ran out while the features were computed")
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
-        head = _head(plan, features, encoded, (scale.outputs, task.loss), context)
+        weights = None if context.weights is None else np.tile(context.weights, len(needs.learnt))
+        head = _head(plan, (features, encoded, weights), (scale.outputs, task.loss), context)
     reading = Reading(needs.shown, plan.pooling, side)
     model = ProbeModel(reading, head, scale, context.threads, context.device)
     model.frozen_ms = {view.name: milliseconds(pictures[0], view) * len(pictures) for view in needs.shown}
@@ -129,26 +133,25 @@ def _features(
 
 def _head(
     plan: ProbePlan,
-    features: npt.NDArray[np.float32],
-    target: npt.NDArray[Any],
+    rows: _Rows,
     shape: tuple[int, str],
     context: FitContext,
 ) -> Head:
     """A head with so many outputs that minimises a loss."""
     from automl.families.nets.images.heads import Head, solve_linear
 
-    outputs, loss = shape
+    (features, target, weights), (outputs, loss) = rows, shape
     head = Head(features.shape[1], outputs, hidden=plan.hidden, dropout=plan.dropout)
     if plan.c:
-        solve_linear(head, features, target, loss, plan.c, context.should_stop)
+        solve_linear(head, features, target, loss, plan.c, context.should_stop, weights=weights)
         return head.eval()
-    return _trained(head, plan, (features, target), loss, context)
+    return _trained(head, plan, rows, loss, context)
 
 
 def _trained(
     head: Head,
     plan: ProbePlan,
-    rows: tuple[npt.NDArray[np.float32], npt.NDArray[Any]],
+    rows: _Rows,
     loss: str,
     context: FitContext,
 ) -> Head:
@@ -159,9 +162,12 @@ def _trained(
     from automl.families.nets.lr_finder import lr_range_test, range_curves
     from automl.families.nets.tables.fit import batch_size_for
 
-    features, target = rows
+    features, target, weights = rows
     head.set_scale(features)
     tensors = [torch.from_numpy(features)[None], torch.from_numpy(target)[None]]
+    relative = relative_weights(weights)
+    if relative is not None:
+        tensors.append(torch.from_numpy(relative)[None])
     generator = torch.Generator().manual_seed(context.seed)
     source = TensorBatches(
         [tensor.to(context.device) for tensor in tensors], batch_size_for(len(target)), generator
@@ -198,7 +204,10 @@ class _HeadObjective:
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean of a batch, ``(1,)``."""
         outputs, target = self.model(batch[0][0]), batch[1][0]
-        return output_losses(self._loss, outputs, target, smoothing=self._smoothing).mean()[None]
+        losses = output_losses(self._loss, outputs, target, smoothing=self._smoothing)
+        if len(batch) > 2:
+            losses = losses * batch[2][0]
+        return losses.mean()[None]
 
     def evaluate(self) -> None:
         """Nothing is held out."""

@@ -64,4 +64,5 @@ def net_family(
         fit_folds=fit_folds,
         fits_folds_together=fits_folds_together,
         opening=opening,
+        sample_weights=True,
     )

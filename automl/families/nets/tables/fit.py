@@ -20,7 +20,13 @@ from automl.families.nets import runtime
 from automl.families.nets.batches import TensorBatches
 from automl.families.nets.loop import Trainer, TrainingControl, TrainingOutcome, TrainingSettings
 from automl.families.nets.lr_finder import lr_range_test, range_curves
-from automl.families.nets.outputs import OutputScale, averaged, output_losses, prediction_losses
+from automl.families.nets.outputs import (
+    OutputScale,
+    averaged,
+    output_losses,
+    prediction_losses,
+    relative_weights,
+)
 from automl.families.nets.tables.net import InputShape, TableNet, tensors_of
 from automl.families.preprocess.net_matrix import NetInput, NetMatrix, QuantileBins, align, embedding_size
 
@@ -39,6 +45,7 @@ _PEAK_OVER_VALLEY = 8.0
 _HIGHEST_RATE = 0.05
 # Evaluating may take this share of the training time; a row costs a third of what it costs in training.
 _EVALUATION_SHARE = 0.15
+_UNWEIGHTED = 4  # tensors of a batch: numbers, dense, codes, target; then the weights of the rows, if any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +148,8 @@ class _Fold:
     scale: OutputScale
     valid: NetInput | None
     valid_target: npt.NDArray[Any] | None
+    weights: npt.NDArray[np.float32] | None
+    valid_weights: npt.NDArray[np.float32] | None
 
 
 def _similar(folds: Sequence[tuple[Table, Encoded]]) -> bool:
@@ -151,7 +160,7 @@ def _similar(folds: Sequence[tuple[Table, Encoded]]) -> bool:
 
 def _prepare(plan: NetPlan, inputs: Table, target: Encoded, task: Task, context: FitContext) -> _Fold:
     def build() -> tuple[NetMatrix, npt.NDArray[np.float32] | None, NetInput, NetInput | None]:
-        matrix, scores = NetMatrix.fit(inputs, target, task, scaling=plan.scaling)
+        matrix, scores = NetMatrix.fit(inputs, target, task, scaling=plan.scaling, weights=context.weights)
         valid = matrix.transform(context.valid[0]) if context.valid is not None else None
         return matrix, scores, matrix.transform(inputs, scores), valid
 
@@ -159,7 +168,7 @@ def _prepare(plan: NetPlan, inputs: Table, target: Encoded, task: Task, context:
     digest = zlib.crc32(np.ascontiguousarray(target).tobytes())
     key = ("net_matrix", plan.scaling, inputs.rows, digest, context.valid is None)
     matrix, scores, train, valid = context.cached(key, build)
-    scale = OutputScale.fit(task, target)
+    scale = OutputScale.fit(task, target, context.weights)
     valid_target = scale.encode(context.valid[1]) if context.valid is not None else None
     return _Fold(
         matrix=matrix,
@@ -169,6 +178,8 @@ def _prepare(plan: NetPlan, inputs: Table, target: Encoded, task: Task, context:
         scale=scale,
         valid=valid,
         valid_target=valid_target,
+        weights=relative_weights(context.weights),
+        valid_weights=relative_weights(context.valid_weights),
     )
 
 
@@ -195,7 +206,10 @@ def _train(
     _set_bins(model, plan, folds, contexts)
     model.to(context.device)
     objective = _TableObjective(model, folds, task.loss)
-    parts = [(*tensors_of(fold.train), torch.from_numpy(fold.target)) for fold in folds]
+    parts = [
+        (*tensors_of(fold.train), torch.from_numpy(fold.target), *_row_weights(fold.weights))
+        for fold in folds
+    ]
     tensors = [_stack(part).to(context.device) for part in zip(*parts, strict=True)]
     batch_size = plan.batch_size or batch_size_for(max(rows))
     order = torch.Generator().manual_seed(context.seed)
@@ -270,6 +284,25 @@ def _stack(arrays: Sequence[torch.Tensor]) -> torch.Tensor:
     return stacked
 
 
+def _row_weights(weights: npt.NDArray[np.float32] | None) -> tuple[torch.Tensor, ...]:
+    """The weights of the rows as one more tensor of a batch; nothing where each counts once."""
+    import torch
+
+    return () if weights is None else (torch.from_numpy(weights),)
+
+
+def _valid_weights(folds: Sequence[_Fold]) -> list[torch.Tensor]:
+    """Of every fold's held-out rows; :func:`_stack` fills up with rows of weight 0."""
+    import torch
+
+    return [
+        torch.ones(0 if fold.valid_target is None else len(fold.valid_target))
+        if fold.valid_weights is None
+        else torch.from_numpy(fold.valid_weights)
+        for fold in folds
+    ]
+
+
 class _TableObjective:
     """A net on a table, its loss on a batch, and its loss on each fold's held-out rows."""
 
@@ -284,8 +317,8 @@ class _TableObjective:
         if len(valid) == len(folds) and len(targets) == len(folds):
             device = next(model.parameters()).device
             parts = [
-                (*tensors_of(arrays), torch.from_numpy(target), torch.ones(len(target)))
-                for arrays, target in zip(valid, targets, strict=True)
+                (*tensors_of(arrays), torch.from_numpy(target), weight)
+                for arrays, target, weight in zip(valid, targets, _valid_weights(folds), strict=True)
             ]
             self._valid = [_stack(part).to(device) for part in zip(*parts, strict=True)]
 
@@ -293,7 +326,10 @@ class _TableObjective:
         """The mean over rows and members: members learn each for itself, not for their average."""
         outputs, target = self.model(batch[:3]).float(), batch[3]
         wide = target[..., None].expand(-1, -1, outputs.shape[2])
-        return output_losses(self._loss, outputs, wide).flatten(1).mean(dim=1)
+        losses = output_losses(self._loss, outputs, wide)
+        if len(batch) > _UNWEIGHTED:  # their mean is 1: a heavy row counts in full, whatever its batch holds
+            losses = losses * batch[_UNWEIGHTED][..., None]
+        return losses.flatten(1).mean(dim=1)
 
     def evaluate(self) -> list[float] | None:
         """The loss of the members' average on held-out rows."""
