@@ -38,8 +38,8 @@ class WeightedRows:
     def made(cls, *, texts: bool) -> WeightedRows:
         """The same rows in every process.
 
-        Texts stand in for nothing else: where a score of each text is learned out of fold, the copies of a row
-        would tell one another.
+        ``texts`` are for families that read nothing else: where scores of texts are learned out of fold, the
+        copies of a row would tell one another.
         """
         generator = np.random.default_rng(0)
         level, few = generator.integers(0, 4, _ROWS), generator.integers(0, 3, _ROWS)
