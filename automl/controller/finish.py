@@ -262,7 +262,8 @@ def _untouched_predictions(
         for number in champion.weights
         if (result := trials[number].result) is not None and result.untouched is not None
     )
-    return predictions if known_rows is None else known_rows.join(prepared.test.table, predictions)
+    given = champion.decision.probabilities(predictions)
+    return given if known_rows is None else known_rows.join(prepared.test.table, given)
 
 
 def _test_score(prepared: Prepared, champion: Champion, untouched: Predictions | None) -> Interval | None:

@@ -21,7 +21,8 @@ class Champion:
     folds:
         Trial number → positions of the folds whose models are deployed.
     held_out:
-        Their weighted held-out predictions ``(rows scored, n_outputs)``, class weights not applied.
+        Their weighted held-out predictions ``(rows scored, n_outputs)``: probabilities as they are given,
+        with the temperature and without class weights.
     validation, standard_error:
         Held-out score in the metric's own unit, by the decision.
     decision:

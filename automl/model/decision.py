@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, final
 
+import numpy as np
+
+from automl.core.metrics import Metric
 from automl.core.predictions import Answer, Predictions
 from automl.core.tasks import Encoded, Task
 from automl.core.weights import Weights
+from automl.model.calibration import fit_temperature, heated
 from automl.model.class_weights import apply_weights, tune_weights
 
 
@@ -18,15 +22,22 @@ class Decision:
     """The way from a champion's averaged predictions to its answers, as plain data.
 
     Without anything fitted it changes nothing: predictions of numbers stay as they are, and of classes the
-    most probable one is the answer.
+    most probable one is the answer. There are two steps: :meth:`probabilities` are what people are given, and
+    the known targets of repeated rows are joined to; :meth:`weighted` follows.
 
     Attributes
     ----------
     class_weights:
         Multipliers of the class probabilities before the most probable class is taken; empty for none.
+    temperature:
+        Of the probabilities, see :mod:`automl.model.calibration`; 1 leaves them as they are.
+    log_losses:
+        Log loss of the held-out rows before and after, cross-fitted; empty where it was not measured.
     """
 
     class_weights: tuple[float, ...] = ()
+    temperature: float = 1.0
+    log_losses: tuple[float, ...] = ()
 
     @classmethod
     def fitted(
@@ -45,11 +56,21 @@ class Decision:
         """
         if task.answer is not Answer.CLASSES:
             return cls()
-        return cls(class_weights=tune_weights(task.metric, target, predictions, weights))
+        temperature, log_losses = _calibrated(task.metric, target, predictions, weights)
+        tuned = tune_weights(task.metric, target, predictions, weights)
+        # Tuned on the predictions as they are; with these the answers are the same at any temperature.
+        raised = np.asarray(tuned) ** (1 / temperature)
+        if temperature != 1.0 and tuned:
+            tuned = tuple(float(weight) for weight in raised / raised.sum() * len(raised))
+        return cls(class_weights=tuned, temperature=temperature, log_losses=log_losses)
 
     def apply(self, predictions: Predictions) -> Predictions:
         """Predictions ``(rows, n_outputs)`` as the task's metric judges them."""
-        return self.weighted(predictions)
+        return self.weighted(self.probabilities(predictions))
+
+    def probabilities(self, predictions: Predictions) -> Predictions:
+        """Predictions ``(rows, n_outputs)`` with the temperature: probabilities that come true, or values."""
+        return heated(predictions, self.temperature)
 
     def weighted(self, probabilities: Predictions) -> Predictions:
         """Probabilities with the class weights on them, summing to 1 again."""
@@ -64,9 +85,30 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that :meth:`from_json` reads."""
-        return {"class_weights": list(self.class_weights)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The decision that :meth:`to_json` wrote."""
-        return cls(class_weights=tuple(float(weight) for weight in data["class_weights"]))
+        return cls(
+            class_weights=tuple(float(weight) for weight in data["class_weights"]),
+            temperature=float(data.get("temperature", 1.0)),
+            log_losses=tuple(float(loss) for loss in data.get("log_losses", ())),
+        )
+
+
+def _calibrated(
+    metric: Metric, target: Encoded, predictions: Predictions, weights: Weights | None
+) -> tuple[float, tuple[float, ...]]:
+    """The temperature and the log losses before and after it; 1 where it would worsen the metric itself."""
+    found = fit_temperature(target, predictions, weights)
+    if found is None:
+        return 1.0, ()
+    temperature = found.temperature
+    if temperature != 1.0 and metric.reads == "probabilities":
+        after = metric.loss(target, heated(predictions, temperature), weights)
+        if not after <= metric.loss(target, predictions, weights) + 1e-12:
+            temperature = 1.0
+    return temperature, (found.before, found.after)

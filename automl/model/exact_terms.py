@@ -85,7 +85,8 @@ def _terms(predictor: Predictor, table: Table, typical: Table, *, log_odds: bool
             terms = terms_of(fitted, table, typical)
             if terms is None or terms.link is not link:
                 return None
-            share = member.weight / len(member.numbers) / whole
+            # A temperature divides log-odds; of numbers it is 1.
+            share = member.weight / len(member.numbers) / whole / predictor.decision.temperature
             total += terms.values * share
             base += terms.base * share
     return Terms(total, base, link)

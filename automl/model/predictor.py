@@ -212,7 +212,7 @@ class Predictor:
 
         sets = sets_of(self, level)
         frame, outputs, _ = self.answered(data, image_root)
-        answers = self.decision.apply(outputs).argmax(axis=1)
+        answers = self.decision.weighted(outputs).argmax(axis=1)
         labels = pd.Index(list(self.task.labels), tupleize_cols=False)
         return pd.DataFrame(sets.members(outputs, answers, level), index=frame.index, columns=labels)
 
@@ -327,7 +327,7 @@ class Predictor:
 
         frame = self._as_frame(data, image_root)
         outputs = self._outputs(frame)
-        values = self.task.decode(self.decision.apply(outputs))
+        values = self.task.decode(self.decision.weighted(outputs))
         return frame, outputs, pd.Series(values, index=frame.index, name=self.target_name)
 
     def _outputs(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -361,8 +361,9 @@ class Predictor:
         return with_full_paths(frame, self.layout, root, inside=not isinstance(data, pd.DataFrame))
 
     def outputs(self, table: Table) -> npt.NDArray[np.float64]:
-        """Probabilities or values ``(rows, n_outputs)`` of encoded rows, class weights not applied."""
-        mean = averaged(self.members, table, self.task.n_outputs)
+        """Probabilities or values ``(rows, n_outputs)`` of encoded rows, calibrated, not yet decided."""
+        averages = averaged(self.members, table, self.task.n_outputs)
+        mean = np.asarray(self.decision.probabilities(averages), dtype=np.float64)
         return mean if self.known_rows is None else self.known_rows.join(table, mean)
 
 

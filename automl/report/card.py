@@ -19,6 +19,7 @@ from automl.report.facts.coverage_words import (
     coverage_title,
     coverage_words,
 )
+from automl.report.facts.decision_words import calibration_words
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.extrapolation import beyond_the_range
@@ -275,6 +276,7 @@ def _limits(subject: Subject) -> str:
                 f"Its probabilities are off by {share_text(error, 1)} on average (calibration error on "
                 "held-out rows)."
             )
+            lines += filter(None, [calibration_words(evidence)])
     lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
     lines.append("Intended use, and decisions that it must not make alone: please add them here.")
     return "\n".join(f"- {line}" for line in lines)

@@ -209,7 +209,7 @@ def _measured(
         kind="ensemble" if len(ordered) > 1 else "trial",
         weights=ordered,
         folds=deployed,
-        held_out=predictions,
+        held_out=decision.probabilities(predictions),
         validation=metric.score(target, decided, row_weights),
         standard_error=standard_error(metric, target, decided, folds, weights=row_weights),
         decision=decision,

@@ -52,6 +52,8 @@ class Story:
         ``name``, ``kind``, ``reason`` of every input column.
     findings:
         ``code``, ``column``, ``severity``, ``evidence``, ``remedy`` of the data checks.
+    temperature, log_losses:
+        Of the calibration, see :class:`automl.model.decision.Decision`.
     coverage, coverage_untouched, holds_for:
         Intervals or sets of classes at some levels, see :class:`automl.model.conformal.Coverage`.
     """
@@ -75,6 +77,8 @@ class Story:
     coverage: tuple[dict[str, Any], ...] = ()
     coverage_untouched: bool = False
     holds_for: str = ""
+    temperature: float = 1.0
+    log_losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class Evidence:
     target:
         Encoded truth of the judged rows, ``(rows,)``.
     raw:
-        The champion's held-out predictions ``(rows, n_outputs)``, class weights not applied.
+        The champion's held-out predictions ``(rows, n_outputs)``: calibrated, class weights not applied.
     positions:
         Positions of these rows in the held-out predictions of a trial.
     rows:
@@ -122,12 +126,16 @@ class Evidence:
     @property
     def decision(self) -> Decision:
         """The champion's decision."""
-        return Decision(class_weights=self.story.class_weights)
+        return Decision(
+            class_weights=self.story.class_weights,
+            temperature=self.story.temperature,
+            log_losses=self.story.log_losses,
+        )
 
     @property
     def predictions(self) -> Predictions:
         """Held-out predictions with the class weights applied, as used for decisions."""
-        return self.decision.apply(np.asarray(self.raw, dtype=np.float64))
+        return self.decision.weighted(np.asarray(self.raw, dtype=np.float64))
 
     def files(self) -> dict[str, bytes]:
         """Contents of the files that :meth:`load` reads, by their names on the search's run."""
@@ -279,6 +287,8 @@ def _story(
             for number, weight in champion.weights.items()
         ),
         class_weights=champion.decision.class_weights,
+        temperature=champion.decision.temperature,
+        log_losses=champion.decision.log_losses,
         standard_error=champion.standard_error,
         notes=prepared.notes,
         findings=tuple(asdict(finding) for finding in prepared.findings),

@@ -59,12 +59,12 @@ class Judge:
 
     def score(self, predictions: Array) -> float:
         """Score with the sign such that more is better."""
-        return -self.metric.loss(self.target, self.decision.apply(predictions))
+        return -self.metric.loss(self.target, self.decision.weighted(predictions))
 
     def draws(self, predictions: Sequence[Array], count: int, seed: int) -> Array:
         """Scores of ``count`` resamples of the rows, each with the next predictions in turn."""
         rng = np.random.default_rng(seed)
-        decided = [self.decision.apply(one) for one in predictions]
+        decided = [self.decision.weighted(one) for one in predictions]
         scores = np.empty(count)
         for draw in range(count):
             rows = rng.integers(0, len(self.target), len(self.target))

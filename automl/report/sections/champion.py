@@ -15,6 +15,7 @@ from automl.report.facts.coverage_words import (
     coverage_title,
     coverage_words,
 )
+from automl.report.facts.decision_words import calibration_words
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words
@@ -150,8 +151,9 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
     caption = (
         f"Calibration: predicted probability against observed frequency. On average they differ by "
-        f"{share_text(error, 1)}; the bars are 95 % intervals of the observed frequency."
-    )
+        f"{share_text(error, 1)}; the bars are 95 % intervals of the observed frequency. "
+        f"{calibration_words(evidence)}"
+    ).strip()
     plot = figures.calibration_plot(evidence)
     return picture(plot, "calibration", alt=f"Calibration plot. {caption}", caption=caption)
 
