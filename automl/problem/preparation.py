@@ -114,10 +114,8 @@ def _put_together(
 ) -> Prepared:
     frame, notes = target.frame, (*source.read.notes, *target.notes)
     data_digest = source.digest(frame)
-    identity = (data_digest + rows.split.digest).encode()
     weighting, column = "", source.settings.weight
     if rows.weights is not None and column is not None:
-        identity += rows.weights.tobytes()
         weighting = described(column, rows.weights)
     problem = Problem(
         table=rows.table,
@@ -125,13 +123,13 @@ def _put_together(
         task=target.task,
         split=rows.split,
         device=source.settings.device,
-        digest=hashlib.sha256(identity).hexdigest(),
         repeats=rows.repeats,
         untouched=None if rows.test is None else rows.test.table,
         weights=rows.weights,
     )
+    identity = (data_digest + problem.judging_digest).encode()
     return Prepared(
-        problem=problem,
+        problem=replace(problem, digest=hashlib.sha256(identity).hexdigest()),
         layout=columns.layout,
         target_name=target.name,
         choice=target.choice,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,6 +71,13 @@ class Problem:
     def modality(self) -> Modality:
         """The kind of data that decides what its rows cost."""
         return modality_of(self.table.features.kinds)
+
+    @property
+    def judging_digest(self) -> str:
+        """SHA-256 of the folds and the weights of the rows, hexadecimal."""
+        if self.weights is None:
+            return self.split.digest
+        return hashlib.sha256(self.split.digest.encode() + self.weights.tobytes()).hexdigest()
 
     def split_for(self, repeat: int) -> Split:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""

@@ -166,6 +166,7 @@ def _judged(subject: Subject) -> str:
     story = subject.evidence.story
     lines = [
         f"- Validation: {escaped(story.split_reason)}",
+        *([f"- Rows: {escaped(story.weighting)}"] if story.weighting else []),
         f"- Metric: {subject.metric} ({'more' if subject.greater_is_better else 'less'} is better), "
         f"{escaped(story.metric_reason)}{'. ' if subject.unmeasured else ''}{escaped(subject.unmeasured)}",
         "- Untouched rows: "
@@ -193,8 +194,9 @@ def _scores(subject: Subject) -> str:
         evidence = subject.evidence
         for metric in metrics().values():
             shown = evidence.task.takes(metric) and metric.is_telling(evidence.target)
+            shown = shown and (evidence.weights is None or metric.takes_weights)
             if shown and metric.name != subject.metric:
-                value = metric.score(evidence.target, evidence.predictions)
+                value = metric.score(evidence.target, evidence.predictions, evidence.weights)
                 if np.isfinite(value):
                     rows.append(
                         ("held-out rows", metric.name, score_text(value), "", f"{len(evidence.target):,}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from automl.core.intervals import LEAST_DRAWS, Interval, resampled_gains
 from automl.core.metrics import Metric
+from automl.core.weights import weights_of
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence
 from automl.tracker.models.succession import Gain
@@ -72,16 +73,17 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
         left, right = left[chosen], right[chosen]
     target = after.target[right]
     old, new = before.predictions[left], after.predictions[right]
-    gain = metric.loss(target, old) - metric.loss(target, new)
+    weights = weights_of(after.weights, right)
+    gain = metric.loss(target, old, weights) - metric.loss(target, new, weights)
     low = gain
     if gain > 0:
-        gains = resampled_gains(metric, target, old, new, draws=_DRAWS, generator=rng)
+        gains = resampled_gains(metric, target, old, new, draws=_DRAWS, generator=rng, weights=weights)
         # With too few draws, chance cannot be excluded as the explanation of the gain.
         low -= _Z * float(np.std(gains, ddof=1)) if len(gains) >= LEAST_DRAWS else math.inf
     return Gain(
         metric=metric.name,
-        before=metric.score(target, old),
-        after=metric.score(target, new),
+        before=metric.score(target, old, weights),
+        after=metric.score(target, new, weights),
         gain=gain,
         low=low,
         rows=f"{len(left):,} held-out rows",

@@ -15,6 +15,7 @@ from automl.core.intervals import gain_interval
 from automl.core.metrics import Metric, metrics
 from automl.core.task_choice import task_class
 from automl.core.text import score_text, size_text
+from automl.core.weights import Weights, weights_of
 from automl.model.decision import Decision
 from automl.problem.search_command import spoken
 from automl.report.build import read_evidence
@@ -226,21 +227,32 @@ def _paired(one: _Judged, two: _Judged) -> tuple[tuple[Scored, ...], int]:
     assert two.evidence is not None
     _, left, right = np.intersect1d(one.evidence.rows, two.evidence.rows, return_indices=True)
     target, scored = one.evidence.target[left], []
+    weights = _shared_weights(one.evidence, two.evidence, left, right)
     for metric in _known_metrics(one, two):
         first, second = one.predictions(metric)[left], two.predictions(metric)[right]
-        gain = gain_interval(metric, target, first, second)
+        gain = gain_interval(metric, target, first, second, weights=weights)
         scored.append(
             Scored(
                 metric=metric.name,
                 greater_is_better=metric.greater_is_better,
-                first=metric.score(target, first),
-                second=metric.score(target, second),
+                first=metric.score(target, first, weights),
+                second=metric.score(target, second, weights),
                 gain=gain.value,
                 low=gain.low,
                 high=gain.high,
             )
         )
     return tuple(scored), len(left)
+
+
+def _shared_weights(
+    one: Evidence, two: Evidence, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+) -> Weights | None:
+    """The weights of rows that both were judged on, where both weighed them alike; else each counts once."""
+    first, second = weights_of(one.weights, left), weights_of(two.weights, right)
+    if first is None or second is None or not np.allclose(first / first.mean(), second / second.mean()):
+        return None
+    return first
 
 
 def _apart(one: _Judged, two: _Judged) -> tuple[Scored, ...]:
@@ -302,7 +314,8 @@ class _Judged:
     def own_score(self, metric: Metric) -> float:
         """Score on all of its own held-out rows."""
         assert self.evidence is not None
-        return metric.score(self.evidence.target, self.predictions(metric))
+        weights = self.evidence.weights if metric.takes_weights else None
+        return metric.score(self.evidence.target, self.predictions(metric), weights)
 
     @classmethod
     def read(cls, record: Record, run_id: str) -> _Judged:

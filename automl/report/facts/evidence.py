@@ -18,6 +18,7 @@ from automl.core.table import Table
 from automl.core.task_choice import task_from_json
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Trial
+from automl.core.weights import Weights
 from automl.data.modalities import modalities
 from automl.model.champion import Champion
 from automl.model.conformal import Coverage
@@ -56,6 +57,8 @@ class Story:
         Of the calibration, see :class:`automl.model.decision.Decision`.
     coverage, coverage_untouched, holds_for:
         Intervals or sets of classes at some levels, see :class:`automl.model.conformal.Coverage`.
+    weighting:
+        The weights of the rows, in one line; empty where each counts once.
     """
 
     began: float
@@ -79,6 +82,7 @@ class Story:
     holds_for: str = ""
     temperature: float = 1.0
     log_losses: tuple[float, ...] = ()
+    weighting: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Evidence:
     paths, same_as:
         For rows that are images: their paths, and the path of an earlier judged row with the identical image
         (or an empty text). None for tables without images.
+    weights:
+        Of these rows, ``(rows,)``; None where each counts once.
     """
 
     task: Task
@@ -122,6 +128,7 @@ class Evidence:
     sample: Sample | None = field(default=None, repr=False)
     paths: npt.NDArray[np.str_] | None = field(default=None, repr=False)
     same_as: npt.NDArray[np.str_] | None = field(default=None, repr=False)
+    weights: Weights | None = field(default=None, repr=False)
 
     @property
     def decision(self) -> Decision:
@@ -145,8 +152,8 @@ class Evidence:
             "raw": self.raw,
             "positions": self.positions,
         }
-        words = {"paths": self.paths, "same_as": self.same_as}
-        arrays |= {name: array for name, array in words.items() if array is not None}
+        further = {"paths": self.paths, "same_as": self.same_as, "weights": self.weights}
+        arrays |= {name: array for name, array in further.items() if array is not None}
         np.savez(buffer, rows=self.rows, folds=self.folds, **arrays)  # type: ignore[arg-type]
         body = {"format": FORMAT, "task": self.task.to_json(), **asdict(self.story)}
         return {ARRAYS: buffer.getvalue(), STORY: json.dumps(body, indent=1, default=str).encode()}
@@ -170,6 +177,7 @@ class Evidence:
                 story=Story(**{**body, **tuples}),
                 paths=kept.get("paths"),
                 same_as=kept.get("same_as"),
+                weights=kept.get("weights"),
             )
 
     def with_sample(self, sample: Sample) -> Evidence:
@@ -224,6 +232,7 @@ def gather(
         ),
         paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
         same_as=_same_files(prepared, rows),
+        weights=problem.weights_of(rows),
     )
     places = evidence.sample_places()
     return evidence.with_sample(Sample(places, problem.table.take(rows[places])))
@@ -296,4 +305,5 @@ def _story(
             {"name": column.name, "kind": str(column.kind), "reason": column.reason}
             for column in prepared.layout.columns
         ),
+        weighting=prepared.weighting,
     )

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.table import Table
+from automl.core.weights import weights_of
 from automl.model.member import Member, read_json
 from automl.model.prediction_pace import Array, Predict, PredictionPace, Rows
 from automl.model.predictor import Predictor
@@ -362,7 +363,12 @@ class _Explainer:
     def _judge(self, shuffler: Shuffler) -> Judge:
         assert self.evidence.sample is not None
         rows = self.evidence.sample.places[shuffler.places]
-        return Judge(self.evidence.task.metric, self.evidence.target[rows], self.evidence.decision)
+        return Judge(
+            self.evidence.task.metric,
+            self.evidence.target[rows],
+            self.evidence.decision,
+            weights_of(self.evidence.weights, rows),
+        )
 
     def _until(self, share: float) -> float:
         """The moment (monotonic seconds) at which this share of the time is over."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from automl.core.intervals import unseen_share
 from automl.core.metrics import Metric
 from automl.core.text import range_text
+from automl.core.weights import Weights, weights_of
 from automl.model.decision import Decision
 from automl.model.prediction_pace import Array
 from automl.model.source_columns import SourceColumn
@@ -56,10 +57,11 @@ class Judge:
     metric: Metric
     target: npt.NDArray[Any]
     decision: Decision
+    weights: Weights | None = None
 
     def score(self, predictions: Array) -> float:
         """Score with the sign such that more is better."""
-        return -self.metric.loss(self.target, self.decision.weighted(predictions))
+        return -self.metric.loss(self.target, self.decision.weighted(predictions), self.weights)
 
     def draws(self, predictions: Sequence[Array], count: int, seed: int) -> Array:
         """Scores of ``count`` resamples of the rows, each with the next predictions in turn."""
@@ -68,7 +70,8 @@ class Judge:
         scores = np.empty(count)
         for draw in range(count):
             rows = rng.integers(0, len(self.target), len(self.target))
-            scores[draw] = -self.metric.loss(self.target[rows], decided[draw % len(decided)][rows])
+            own = weights_of(self.weights, rows)
+            scores[draw] = -self.metric.loss(self.target[rows], decided[draw % len(decided)][rows], own)
         return scores
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from automl.core.errors import UsageError, did_you_mean
 from automl.core.intervals import score_interval
 from automl.core.text import score_text
+from automl.core.weights import weights_of
 from automl.report.facts.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -65,12 +66,18 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
     if column not in frame.columns:
         raise UsageError(f"--slice: there is no column {column!r}. {did_you_mean(column, frame.columns)}")
     metric, predictions = evidence.task.metric, evidence.predictions
-    overall = metric.score(evidence.target, predictions)
+    overall = metric.score(evidence.target, predictions, evidence.weights)
     groups = []
     for label, rows in _parts(frame[column]):
         score = low = high = float("nan")
         if len(rows) >= LEAST_ROWS:
-            interval = score_interval(metric, evidence.target[rows], predictions[rows], draws=_DRAWS)
+            interval = score_interval(
+                metric,
+                evidence.target[rows],
+                predictions[rows],
+                draws=_DRAWS,
+                weights=weights_of(evidence.weights, rows),
+            )
             score, low, high = interval.value, interval.low, interval.high
         differs = ""
         if np.isfinite(score) and not low <= overall <= high:

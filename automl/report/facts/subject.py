@@ -130,7 +130,10 @@ class Subject:
             return Score(value)
         if self.unmeasured:
             return Score(value, rows=len(self.evidence.target))
-        interval = score_interval(self.evidence.task.metric, self.evidence.target, self.evidence.predictions)
+        evidence = self.evidence
+        interval = score_interval(
+            evidence.task.metric, evidence.target, evidence.predictions, weights=evidence.weights
+        )
         return Score(value, interval.low, interval.high, interval.rows)
 
     @cached_property

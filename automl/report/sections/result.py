@@ -142,6 +142,8 @@ def honest_section(subject: Subject) -> Markup:
             f"{story.metric_reason}."
         )
         test = f"Untouched rows: {story.test_source}." if story.test_source else ""
+        if story.weighting:
+            test = f"Rows are {story.weighting}. {test}".strip()
         explanation = " ".join(part for part in (judged, subject.unmeasured, test) if part)
         parts.append(tag("p", explanation, class_="muted"))
     return section("honest", "How good is it, honestly?", *parts)
