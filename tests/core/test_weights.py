@@ -19,7 +19,7 @@ REPEATED = np.repeat(np.arange(ROWS), COUNTS)
 CODES, CODES3 = RNG.integers(0, 2, ROWS), RNG.integers(0, 3, ROWS)
 RAW = np.round(np.clip(RNG.normal(0.3 + 0.4 * CODES, 0.25), 0.01, 0.99), 2)
 TWO = np.stack([1 - RAW, RAW], axis=1)
-THREE = RNG.dirichlet(np.ones(3), ROWS) * 0.5 + 0.5 * np.eye(3)[CODES3]
+THREE = RNG.dirichlet(np.ones(3), ROWS) * 0.7 + 0.3 * np.eye(3)[CODES3]
 VALUES = RNG.lognormal(size=ROWS)
 GUESS = (VALUES * RNG.lognormal(sigma=0.2, size=ROWS))[:, None]
 CASES = {"binary": (CODES, TWO), "multiclass": (CODES3, THREE), "regression": (VALUES, GUESS)}
