@@ -9,7 +9,6 @@ from automl.cli.terminal import printable
 from automl.core.modality import TABLES
 from automl.core.table import Kind
 from automl.core.text import counted
-from automl.problem.fold_rules import TEST_ROWS_FROM
 
 if TYPE_CHECKING:
     from automl.problem.preparation import Prepared
@@ -34,8 +33,7 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
         f"  split   {prepared.problem.split.reason}",
     ]
     test = prepared.test
-    why = f"none below {TEST_ROWS_FROM:,} rows" if prepared.rows < TEST_ROWS_FROM else "none was set aside"
-    lines.append(f"  test    {test.source if test else f'{why}; pass --test FILE for an honest score'}")
+    lines += [f"  test    {test.source}"] if test else []
     lines += [f"  rows    {prepared.weighting}"] if prepared.weighting else []
     lines += [f"  note    {note}" for note in prepared.notes]
     left_out = [f for f in prepared.findings if f.code in ("constant", "id") and f.severity == "note"]

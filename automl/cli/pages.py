@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.core.text import duration, range_text, score_text, signed_text, size_text
+from automl.core.text import duration, score_text, signed_text, size_text
 from automl.tracker.reading.leaderboard import CHAMPION
 
 _PIPED_COLUMNS = 160
@@ -25,15 +25,11 @@ if TYPE_CHECKING:
 
 def summarise(result: SearchResult, stream: IO[str]) -> None:
     """Print the closing summary: the result, how certain and how costly it is, and what to do next."""
-    best, test = result.best, result.test
+    best = result.best
     lines = ["", f"Best: {best}"]
-    optimistic = "" if test else "  (chosen on these rows: optimistic)"
-    lines.append(f"  validation {result.metric} {score_text(best.validation)}{optimistic}")
-    if test is not None:
-        lines.append(
-            f"  test       {result.metric} {score_text(test.value)}  95 % interval "
-            f"{range_text(test.low, test.high, between=' … ')}, {test.rows:,} untouched rows"
-        )
+    lines += [f"  {title:10} {result.metric} {text}" for title, text in result.unbiased_scores]
+    validation = f"{result.metric} {score_text(best.validation)}"
+    lines.append(f"  validation {validation}  on the held-out rows that it was chosen by")
     if result.baseline.validation is not None:
         lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")
     lines.append(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.cli.terminal import printable
-from automl.core.text import duration, range_text, score_text, size_text, weight_texts
+from automl.core.text import duration, interval_text, score_text, size_text, weight_texts
 from automl.problem.search_command import spoken
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _search(search: SearchDescription) -> list[str]:
 
 def _result(summary: Mapping[str, Any]) -> list[str]:
     """Champion, scores, counts and warnings of the object of ``automl search --json``."""
-    best, test, metric = summary["best"], summary["test"], summary["metric"]
+    best, metric = summary["best"], summary["metric"]
     weights = weight_texts([member["weight"] for member in best["members"]])
     members = ", ".join(
         f"#{member['trial']} {member['family']} {weight}"
@@ -82,16 +82,10 @@ def _result(summary: Mapping[str, Any]) -> list[str]:
     )
     lines = [
         _line("best", members if best["kind"] == "trial" else f"ensemble of {members}"),
-        _line("validation", f"{metric} {score_text(best['validation'])}"),
     ]
-    if test is not None:
-        lines.append(
-            _line(
-                "test",
-                f"{metric} {score_text(test['value'])}  95 % interval "
-                f"{range_text(test['low'], test['high'], between=' … ')}, {test['rows']:,} untouched rows",
-            )
-        )
+    scores = {title: summary.get(title) for title in ("test", "honest")}
+    lines += [_line(title, f"{metric} {interval_text(score)}") for title, score in scores.items() if score]
+    lines.append(_line("validation", f"{metric} {score_text(best['validation'])}"))
     if summary["baseline"]["validation"] is not None:
         text = f"{metric} {score_text(summary['baseline']['validation'])} (no features)"
         lines.append(_line("baseline", text))

@@ -14,12 +14,14 @@ from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
 from automl.controller.strategy.champion import choose_champion, grouped_causes
 from automl.controller.strategy.ensemble import weighted_mean
+from automl.controller.strategy.honest_score import honest_score
 from automl.controller.strategy.suspicious_scores import too_good_warnings, unlearned_warnings
 from automl.core.clock import Clock
 from automl.core.family import BASELINE
-from automl.core.intervals import Interval, score_interval
+from automl.core.intervals import HonestScore, Interval, score_interval
 from automl.core.predictions import Predictions
 from automl.core.tasks import constant_of
+from automl.core.text import counted
 from automl.core.trial import Status, Trial
 from automl.core.weights import weights_of
 from automl.data.digest import row_hashes
@@ -80,6 +82,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     known_rows = _known_rows(ended, champion)
     untouched = _untouched_predictions(prepared, champion, known_rows, loop.history)
     test = _test_score(prepared, champion, untouched)
+    honest = _honest(ended, champion, test)
     if known_rows is not None and prepared.test is not None and ended.settings.test is None:
         # Only rows that equal no training row: the score of new rows stays as it was.
         unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
@@ -101,8 +104,8 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     )
     for file, content in evidence.files().items():
         tracker.attach(file, content)
-    draft = _result(ended, champion, predictor, tracker, test=test, baseline=baseline)
-    metrics = _summary_metrics(prepared.task.metric.name, champion, test, baseline, coverage)
+    draft = _result(ended, champion, predictor, tracker, test=test, honest=honest, baseline=baseline)
+    metrics = _summary_metrics(prepared.task.metric.name, champion, test, honest, baseline, coverage)
     digest = prepared.untouched_digest
     ids = tracker.finish_search(
         SearchSummary(draft.to_json(), metrics),
@@ -122,6 +125,7 @@ def _result(
     tracker: Tracker,
     *,
     test: Interval | None,
+    honest: HonestScore | None,
     baseline: Baseline,
 ) -> SearchResult:
     """The result before it has the ids of what is on record."""
@@ -139,6 +143,7 @@ def _result(
         greater_is_better=metric.greater_is_better,
         best=best_of(champion, loop.history, tracker.run_ids),
         test=test,
+        honest=honest,
         baseline=baseline,
         trials=counts(loop.history),
         seconds=ended.clock.elapsed,
@@ -146,23 +151,25 @@ def _result(
         predict_ms_per_1000_rows=champion.predict_ms_per_1000_rows,
         model_bytes=champion.model_bytes,
         end_reason="interrupted" if ended.interrupted else loop.end_reason or "done",
-        warnings=tuple(_warnings(ended, champion, predictor)),
+        warnings=tuple(_warnings(ended, champion, predictor, honest)),
         predictor=predictor,
         rows=tuple(best_first(rows, metric.greater_is_better)),
         interrupted=ended.interrupted,
     )
 
 
-def _warnings(ended: Ended, champion: Champion, predictor: Predictor) -> list[str]:
+def _warnings(
+    ended: Ended, champion: Champion, predictor: Predictor, honest: HonestScore | None
+) -> list[str]:
     trials = ended.loop.history
     warnings = []
     broken = (Status.FAILED, Status.OOM)
     if only := _only_tried(ended, broken):
         warnings.append(f"{only} Give it more, e.g. {_more(ended.settings)}.")
-    if ended.prepared.test is None:
+    if honest is None:
         warnings.append(
-            "Without untouched rows the validation score is optimistic: the result was chosen by it. "
-            "Pass --test FILE for an honest one."
+            "Too few rows or groups were held out to repeat the choice on draws of them: the validation "
+            "score is optimistic, as the result was chosen by it. Pass --test FILE for an honest score."
         )
     warnings += unlearned_warnings(ended.prepared.problem, champion, trials)
     warnings += too_good_warnings(ended.prepared.problem, champion)
@@ -274,6 +281,19 @@ def _test_score(prepared: Prepared, champion: Champion, untouched: Predictions |
     return score_interval(prepared.task.metric, test.target, decided, weights=test.weights)
 
 
+def _honest(ended: Ended, champion: Champion, test: Interval | None) -> HonestScore | None:
+    """The score to believe: of the choice repeated on draws of the judged rows, or of untouched rows.
+
+    Beside a single holdout the untouched rows that were kept apart are the better judge: they see the models
+    that are deployed.
+    """
+    loop, problem = ended.loop, ended.prepared.problem
+    if test is not None and len(problem.split.folds) == 1:
+        return HonestScore(test.value, test.low, test.high, test.rows, counted(test.rows, "untouched row"))
+    able = {number: trial for number, trial in loop.history.items() if loop.builder.knows(number)}
+    return honest_score(problem, able, champion, prefer=ended.settings.prefer, seed=ended.settings.seed)
+
+
 def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:
     dummies = [trial for trial in trials.values() if trial.candidate.family == "dummy" and trial.scores]
     validation = dummies[0].scores.validation if dummies and dummies[0].scores else None
@@ -289,6 +309,7 @@ def _summary_metrics(
     metric: str,
     champion: Champion,
     test: Interval | None,
+    honest: HonestScore | None,
     baseline: Baseline,
     coverage: Coverage | None,
 ) -> dict[str, float]:
@@ -297,12 +318,13 @@ def _summary_metrics(
         "predict_ms_per_1000_rows": champion.predict_ms_per_1000_rows,
         "model_bytes": float(champion.model_bytes),
     }
-    if test is not None:
-        values |= {
-            f"test_{metric}": test.value,
-            f"test_{metric}_low": test.low,
-            f"test_{metric}_high": test.high,
-        }
+    for kind, score in (("test", test), ("honest", honest)):
+        if score is not None:
+            values |= {
+                f"{kind}_{metric}": score.value,
+                f"{kind}_{metric}_low": score.low,
+                f"{kind}_{metric}_high": score.high,
+            }
     if coverage is not None and coverage.untouched:
         values |= {
             f"test_coverage_{100 * item.level:g}": item.inside / item.rows for item in coverage.measured

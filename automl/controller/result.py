@@ -8,8 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.core.intervals import Interval
-from automl.core.text import counted, duration, range_text, score_text, weight_texts, without_password
+from automl.core.intervals import HonestScore, Interval
+from automl.core.text import (
+    counted,
+    duration,
+    interval_text,
+    score_text,
+    weight_texts,
+    without_password,
+)
 from automl.core.trial import Status, Trial
 from automl.model.champion import Champion
 from automl.model.predictor import Predictor
@@ -87,6 +94,9 @@ class SearchResult:
     ----------
     best, test, baseline:
         What was found, its score on the untouched rows (None without such rows), and what it must beat.
+    honest:
+        The score to expect on new rows, without the optimism of the choice; None where too few rows were
+        judged to tell.
     predictor:
         It, ready to predict. Whether it is the champion of its name is ``ids.is_champion``.
     trials:
@@ -104,6 +114,7 @@ class SearchResult:
     greater_is_better: bool
     best: Best
     test: Interval | None
+    honest: HonestScore | None
     baseline: Baseline
     trials: dict[str, int]
     seconds: float
@@ -134,6 +145,14 @@ class SearchResult:
     def run_id(self) -> str:
         """The search's MLflow run."""
         return self.ids.run_id
+
+    @property
+    def unbiased_scores(self) -> tuple[tuple[str, str], ...]:
+        """``test`` and ``honest`` with their texts; one of them where both are of the same rows."""
+        scores = {"test": self.test, "honest": self.honest}
+        if self.test and self.honest and self.test.value == self.honest.value:
+            del scores["honest"]
+        return tuple((title, interval_text(asdict(score))) for title, score in scores.items() if score)
 
     @property
     def nothing_succeeded(self) -> bool:
@@ -185,12 +204,9 @@ class SearchResult:
             f"Search {self.name!r}: {self.task}, {counted(sum(self.trials.values()), 'trial')} "
             f"in {duration(self.seconds)}",
             f"  result      {self.best}",
+            *(f"  {title:11} {self.metric} {text}" for title, text in self.unbiased_scores),
             f"  validation  {self.metric} {score_text(self.best.validation)}",
         ]
-        if self.test is not None:
-            ends = range_text(self.test.low, self.test.high)
-            test = f"{score_text(self.test.value)} ({ends}, {self.test.rows:,} untouched rows)"
-            lines.append(f"  test        {self.metric} {test}")
         if self.baseline.validation is not None:
             lines.append(f"  baseline    {self.metric} {score_text(self.baseline.validation)}")
         if self.ids.model_version:
@@ -210,6 +226,11 @@ class SearchResult:
         best = self.best
         facts = [
             ("champion" if self.ids.is_champion else "result", str(best)),
+            *(
+                [("honest", notebook.score_words(self.metric, self.honest.value, self.honest))]
+                if self.honest
+                else []
+            ),
             ("validation", notebook.score_words(self.metric, best.validation)),
         ]
         if self.test is not None:
@@ -235,6 +256,7 @@ class SearchResult:
             "metric": self.metric,
             "greater_is_better": self.greater_is_better,
             "best": asdict(self.best),
+            "honest": asdict(self.honest) if self.honest else None,
             "test": asdict(self.test) if self.test else None,
             "baseline": asdict(self.baseline),
             "trials": self.trials,

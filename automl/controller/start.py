@@ -39,6 +39,7 @@ def search(
     metric: str | Callable[..., float] | None = None,
     task: str | None = None,
     test: Data | None = None,
+    holdout: str | float | None = None,
     folds: int | None = None,
     group: str | None = None,
     time_column: str | None = None,
@@ -93,7 +94,10 @@ def search(
     task:
         ``classification`` or ``regression``; default: from the target, with the reason said.
     test:
-        Rows that are scored once, at the end. Default: a tenth of the rows, from 5,000 rows on.
+        Rows of your own that are scored once, at the end.
+    holdout:
+        Share of the rows to keep apart and score once, at the end, such as ``"10%"`` or 0.1. Default: none
+        where folds judge, as the honest score needs none; a tenth beside one holdout, from 5,000 rows on.
     folds, group, time_column, fold_column:
         How trials are judged; see ``docs/ARCHITECTURE.md``.
     weight:

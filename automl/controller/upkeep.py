@@ -36,7 +36,8 @@ class SearchLine:
     data:
         The file that was searched, or ``frame``.
     score, score_kind:
-        The champion's, on ``test`` (untouched) rows or else on ``validation`` rows; None without an end.
+        The champion's: on ``test`` (untouched) rows, else the ``honest`` one, else ``validation``; None
+        without an end.
     started:
         Unix seconds.
     models_bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,15 @@ class Split:
         ``folds``, ``holdout``, ``groups``, ``time`` or ``column``.
     reason:
         One sentence for people.
+    units:
+        ``(rows of the table,)`` codes of what is drawn as a whole when rows are resampled: groups, copies,
+        windows of time; None where every row stands for itself.
     """
 
     folds: tuple[Fold, ...]
     scheme: str
     reason: str
+    units: npt.NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
 
     @property
     def scored(self) -> RowNumbers:

@@ -33,6 +33,13 @@ class Interval:
     rows: int
 
 
+@dataclass(frozen=True)
+class HonestScore(Interval):
+    """A score without the optimism of a choice, with its 95 % interval; ``how`` it was found, for people."""
+
+    how: str
+
+
 def share_interval(right: float, rows: float) -> tuple[float, float]:
     """The exact 95 % interval of a share: ``right`` of ``rows`` (Clopper and Pearson, Biometrika 26, 1934).
 
@@ -62,6 +69,7 @@ def score_interval(
     draws: int = 1000,
     seed: int = 0,
     weights: Weights | None = None,
+    units: npt.NDArray[np.int64] | None = None,
 ) -> Interval:
     """The score and its 95 % interval.
 
@@ -87,8 +95,13 @@ def score_interval(
         classes (50 at least), so that a large test part does not cost the search's last seconds.
     weights:
         Of the rows, ``(rows,)``.
+    units:
+        ``(rows,)`` codes from 0 of groups whose rows are not independent: resamples draw whole groups, and
+        of few of them the interval is as much wider as Student's t is than the normal distribution.
     """
     value, rows = metric.score(target, predictions, weights), len(target)
+    if units is not None and int(units.max()) + 1 < rows:
+        return _of_units(metric, target, predictions, draws, seed, units, weights)
     exact = _exact(metric, target, predictions, weights)
     if exact is not None:
         return Interval(value, min(exact[0], value), max(exact[1], value), rows)
@@ -113,6 +126,36 @@ def score_interval(
     low, high = np.quantile(scores, levels)
     ends = _widened(metric, target, predictions, (float(low), float(high)), weights)
     return Interval(value, *ends, rows)
+
+
+def _of_units(
+    metric: Metric,
+    target: Target,
+    predictions: Predictions,
+    draws: int,
+    seed: int,
+    units: npt.NDArray[np.int64],
+    weights: Weights | None,
+) -> Interval:
+    """The score and its interval over resamples of whole groups; at least that of independent rows."""
+    alone = score_interval(metric, target, predictions, draws=draws, seed=seed, weights=weights)
+    rows, groups = len(target), int(units.max()) + 1
+    order = np.argsort(units, kind="stable")
+    starts = np.searchsorted(units[order], np.arange(groups + 1))
+    rng, scores = np.random.default_rng(seed), []
+    for _ in range(int(min(draws, max(200, _ROW_DRAWS // max(rows, 1))))):
+        drawn = rng.integers(0, groups, groups)
+        chosen = np.concatenate([order[starts[unit] : starts[unit + 1]] for unit in drawn])
+        scores.append(metric.score(target[chosen], predictions[chosen], weights_of(weights, chosen)))
+    found = np.array(scores)[np.isfinite(scores)]
+    if len(found) < LEAST_DRAWS:
+        return alone
+    from scipy.special import stdtrit
+
+    wider = float(stdtrit(groups - 1, 0.975)) / _NORMAL
+    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = alone.value - wider * (alone.value - low), alone.value + wider * (high - alone.value)
+    return Interval(alone.value, min(alone.low, float(low)), max(alone.high, float(high)), rows)
 
 
 def gain_interval(

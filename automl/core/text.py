@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -51,6 +52,13 @@ def range_text(low: float, high: float, digits: int = 5, *, between: str = " to 
     while digits < 12 and score_text(low, digits) == score_text(high, digits):
         digits += 1
     return f"{score_text(low, digits)}{between}{score_text(high, digits)}"
+
+
+def interval_text(score: Mapping[str, Any]) -> str:
+    """``0.987  95 % interval 0.971 … 0.995, HOW`` of a score as it stands in a search's JSON."""
+    ends = range_text(score["low"], score["high"], between=" … ")
+    how = score.get("how") or f"{score['rows']:,} untouched rows"
+    return f"{score_text(score['value'])}  95 % interval {ends}, {how}"
 
 
 def share_text(share: float, digits: int = 0) -> str:

@@ -109,9 +109,13 @@ def divide_rows(
     if settings.test is not None:
         if given is not None:
             raise UsageError("The data has a test part of its own: leave --test out, or move that part away.")
+        if settings.holdout is not None:
+            raise UsageError("Choose one of --test and --holdout: each gives the rows to score once.")
         test = _given_test(source, columns.layout, task, report)
         if settings.seconds is None or settings.seconds >= _DRIFT_SECONDS:
             findings = tuple(check_drift(columns.layout, table, test.table, seed=settings.seed))
+    elif given is not None and settings.holdout is not None:
+        raise UsageError("The data has a test part of its own: leave --holdout out, or move that part away.")
     elif (held := given or hold_out_test(target.encoded, task, plan)) is not None:
         kept, apart = held
         test = _kept_apart(
@@ -120,6 +124,7 @@ def divide_rows(
             target.encoded[apart],
             weights_of(target.weights, apart),
             given=given is not None,
+            of=len(target.encoded),
         )
     learned = target.encoded
     if kept is not None:
@@ -206,10 +211,11 @@ def _test_of(parts: npt.NDArray[Any] | None) -> tuple[RowNumbers, RowNumbers] | 
 
 
 def _kept_apart(
-    source: Source, table: Table, target: Encoded, weights: Weights | None, *, given: bool = False
+    source: Source, table: Table, target: Encoded, weights: Weights | None, *, given: bool, of: int
 ) -> TestPart:
     """Rows of the data itself that no trial sees."""
-    share = f"a tenth of the rows ({table.rows:,}), kept apart"
+    tenth = "a tenth" if source.settings.holdout is None else f"{table.rows / of:.0%}"
+    share = f"{tenth} of the rows ({table.rows:,}), kept apart"
     what = f"the data's own test part ({table.rows:,} rows)" if given else share
     digest = source.contents(table).digest(_bytes_of(target, weights))
     return TestPart(table=table, target=target, source=what, digest=digest, weights=weights)

@@ -51,7 +51,13 @@ def plan_split(
     if sum(column is not None for column in named) > 1:
         raise UsageError("Choose one of --group, --time-column and --fold-column.")
     modality = modality_of(table.features.kinds, alone=True)
-    plan = SplitPlan(folds=settings.folds, seconds=settings.seconds, seed=settings.seed, modality=modality)
+    plan = SplitPlan(
+        folds=settings.folds,
+        seconds=settings.seconds,
+        seed=settings.seed,
+        modality=modality,
+        holdout=settings.holdout,
+    )
     if settings.group is not None:
         return replace(plan, groups=_codes(frame, settings.group), groups_named=True)
     if settings.fold_column is not None and parts is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +17,11 @@ from automl.core.weights import Weights, weights_of
 
 GroupCodes = npt.NDArray[np.int64]
 
-TEST_ROWS_FROM = 5_000
 TEST_SHARE = 0.1
 _WEIGHT_QUANTILES = (0.5, 0.8, 0.95)
+_TEST_ROWS_FROM, _TEST_GROUPS_FROM = 5_000, 20
+_WINDOWS = 24
+"""Windows of time, about, that the judged rows are drawn in when they are resampled."""
 _WEIGHTY = 0.005
 """Share of the rows from which one of several classes has a say in the number of folds."""
 
@@ -48,6 +52,8 @@ class SplitPlan:
         Of rows that hold nothing but its files: training on an image takes as long as on a thousand rows.
     weights:
         ``(rows,)``, of which every fold gets its share; None where each row counts once.
+    holdout:
+        Share of the rows to keep apart for one score at the end; None for the rule of :func:`hold_out_test`.
     """
 
     folds: int | None = None
@@ -60,6 +66,7 @@ class SplitPlan:
     judged: npt.NDArray[np.bool_] | None = None
     modality: Modality = TABLES
     weights: Weights | None = None
+    holdout: float | None = None
 
     def strata(self, task: Task, target: Encoded) -> npt.NDArray[np.int64]:
         """Group codes ``(rows,)``, by target and weight, that every fold should hold in equal shares."""
@@ -71,16 +78,12 @@ class SplitPlan:
 
     def take(self, rows: RowNumbers) -> SplitPlan:
         """The same plan for a part of the rows."""
-        return SplitPlan(
-            folds=self.folds,
-            seconds=self.seconds,
+        return replace(
+            self,
             groups=None if self.groups is None else self.groups[rows],
-            groups_named=self.groups_named,
             times=None if self.times is None else self.times[rows],
             assigned=None if self.assigned is None else self.assigned[rows],
-            seed=self.seed,
             judged=None if self.judged is None else self.judged[rows],
-            modality=self.modality,
             weights=weights_of(self.weights, rows),
         )
 
@@ -106,30 +109,56 @@ def default_folds(rows: int, seconds: float | None, modality: Modality = TABLES)
 
 
 def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumbers, RowNumbers] | None:
-    """``(rest, test)`` row numbers, or None below 5,000 rows, where every row is needed for training.
+    """``(rest, test)`` row numbers, or None where every row is learned from.
 
-    The test part is a tenth: the latest rows with a time column, whole groups with groups, else
-    stratified. Rows in folds that the user assigned stay where they are (None).
+    Where folds judge all rows, the choice can be repeated on draws of them, which costs none
+    (:mod:`automl.controller.strategy.honest_score`). One holdout of 5,000 rows or more keeps a tenth apart,
+    and ``plan.holdout`` its share: the latest rows with a time column, whole groups with groups, else
+    stratified.
+
+    Raises
+    ------
+    DataError
+        When the share that was asked for cannot be kept apart.
     """
-    rows = len(target)
-    if rows < TEST_ROWS_FROM or plan.assigned is not None or plan.judged is not None:
-        return None
-    if plan.times is not None:
-        cut = np.quantile(plan.times, 1 - TEST_SHARE)
-        late = plan.times > cut
-        if not 0 < late.sum() < rows / 2:
+    share = plan.holdout
+    if share is None:
+        if not _keeps_a_tenth(len(target), plan):
             return None
-        return np.flatnonzero(~late), np.flatnonzero(late)
-    if plan.groups_named and plan.groups is not None and len(np.unique(plan.groups)) < 20:
+        share = TEST_SHARE
+    test = _latest(plan.times, share) if plan.times is not None else _dealt_apart(target, task, plan, share)
+    if test.any() and not test.all():
+        return np.flatnonzero(~test), np.flatnonzero(test)
+    if plan.holdout is None:
         return None
-    fold = _deal(plan.strata(task, target), plan.groups, round(1 / TEST_SHARE), plan.seed + 7919)
-    test = fold == 0
+    raise DataError(
+        f"--holdout {share:.0%}: no part of these {len(target):,} rows can be kept apart, as rows of a "
+        "group, equal rows and equal times stay together. Next: another share, --test FILE, or leave it out."
+    )
+
+
+def _keeps_a_tenth(rows: int, plan: SplitPlan) -> bool:
+    if rows < _TEST_ROWS_FROM or plan.assigned is not None or plan.judged is not None:
+        return False
+    if plan.groups_named and plan.groups is not None and len(np.unique(plan.groups)) < _TEST_GROUPS_FROM:
+        return False
+    return (plan.folds or default_folds(rows, plan.seconds, plan.modality)[0]) == 1
+
+
+def _latest(times: npt.NDArray[np.float64], share: float) -> npt.NDArray[np.bool_]:
+    """``(rows,)`` the latest share of them; none where equal times would make it half of the rows."""
+    late: npt.NDArray[np.bool_] = times > np.quantile(times, 1 - share)
+    return late if late.mean() < max(0.5, 1.5 * share) else np.zeros_like(late)
+
+
+def _dealt_apart(target: Encoded, task: Task, plan: SplitPlan, share: float) -> npt.NDArray[np.bool_]:
+    parts = Fraction(share).limit_denominator(20)
+    fold = _deal(plan.strata(task, target), plan.groups, parts.denominator, plan.seed + 7919)
+    test: npt.NDArray[np.bool_] = fold < parts.numerator
     if not plan.groups_named:
-        test &= ~_oversized(plan.groups, rows, TEST_SHARE)
+        test &= ~_oversized(plan.groups, len(target), share)
     test[_needed_to_train(task, target, plan.groups, test)] = False
-    if not test.any():
-        return None
-    return np.flatnonzero(~test), np.flatnonzero(test)
+    return test
 
 
 def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0) -> Split:
@@ -195,7 +224,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
             "in one group (of --group, or of equal inputs). Next: give more rows of each class, merge "
             "classes, or choose another --target or --task."
         )
-    return Split(tuple(folds), scheme, reason)
+    return Split(tuple(folds), scheme, reason, plan.groups)
 
 
 def _leave_every_class_in_training(
@@ -333,7 +362,22 @@ def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:
     made = tuple(
         Fold(np.sort(order[:start]), np.sort(order[start:end])) for start, end in zip(cuts, ends, strict=True)
     )
-    return Split(made, "time", f"{reason}, each judged on the time after its training rows")
+    said = f"{reason}, each judged on the time after its training rows"
+    return Split(made, "time", said, _windows(times, order, cuts))
+
+
+def _windows(times: npt.NDArray[np.float64], order: RowNumbers, cuts: RowNumbers) -> npt.NDArray[np.int64]:
+    """A window of time per row ``(rows,)``: a few in each judged part, equal times in one."""
+    ends = np.append(cuts, len(order))
+    edges = [
+        np.linspace(start, end, max(2, _WINDOWS // len(cuts)) + 1).round().astype(int)[:-1]
+        for start, end in pairwise(ends)
+    ]
+    ordered = times[order]
+    starts = np.unique(np.searchsorted(ordered, ordered[np.concatenate(edges)], side="left"))
+    windows = np.empty(len(order), dtype=np.int64)
+    windows[order] = np.searchsorted(starts, np.arange(len(order)), side="right")
+    return windows
 
 
 def _assigned(target: Encoded, task: Task, assigned: npt.NDArray[np.int64]) -> Split:

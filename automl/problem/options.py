@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -212,6 +213,18 @@ def size(value: str | float, flag: str) -> int:
         return parse_bytes(value)
     except UsageError as error:
         raise UsageError(f"{flag}: {error}") from None
+
+
+def share(value: str | float, flag: str) -> float:
+    """A share of ``10%`` or ``0.1``."""
+    text = str(value).strip()
+    try:
+        part = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        part = math.nan
+    if not 0.01 <= part <= 0.5:
+        raise UsageError(f"{flag} must be a share from 1% to 50%, such as 10% or 0.1, not {value!r}.")
+    return part
 
 
 _READERS: dict[Form, Reader] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,8 @@ class Problem:
         np.save(folder / "target.npy", self.target)
         if self.weights is not None:
             np.save(folder / _WEIGHTS, self.weights)
+        if self.split.units is not None:
+            np.save(folder / "units.npy", self.split.units)
         splits = (self.split, *self.repeats)
         for repeat, split in enumerate(splits):
             for i, fold in enumerate(split.folds):
@@ -118,7 +120,7 @@ class Problem:
         """The problem in ``folder``; numbers, codes and target stay on disk until they are touched."""
         body = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
         features = features_from_json(body["features"])
-        untouched = folder / "untouched"
+        untouched, units = folder / "untouched", folder / "units.npy"
         splits = [
             Split(
                 tuple(
@@ -137,7 +139,7 @@ class Problem:
             table=_load_table(features, folder),
             target=np.load(folder / "target.npy", mmap_mode="r"),
             task=task_from_json(body["task"]),
-            split=splits[0],
+            split=replace(splits[0], units=np.load(units, mmap_mode="r") if units.exists() else None),
             threads=body["threads"],
             device=body["device"],
             digest=body["digest"],

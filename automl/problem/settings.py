@@ -24,6 +24,7 @@ from automl.problem.options import (
     option,
     options_of,
     path,
+    share,
     size,
     whole,
     words,
@@ -106,8 +107,15 @@ class Judging:
 
     test: Any = option(
         metavar="FILE",
-        help="Rows to score once, at the end, instead of a tenth of DATA.",
+        help="Rows of your own to score once, at the end.",
         checked="Rows to compare with DATA: do both come from the same world?",
+    )
+    holdout: float | None = option(
+        read=share,
+        write=lambda part: f"{part:.3g}",
+        metavar="10%",
+        help="Share of DATA to keep apart and score once, at the end.",
+        otherwise="none where folds judge; a tenth of 5,000 rows or more beside one holdout",
     )
     folds: int | None = option(
         form=Form.WHOLE, metavar="K", help="Folds of the cross-validation; 1 is a holdout."

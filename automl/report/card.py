@@ -97,14 +97,12 @@ def _which(subject: Subject) -> str:
 def _overview(subject: Subject) -> str:
     search = subject.material.search
     made = time.strftime("%Y-%m-%d", time.localtime(search.started))
-    score = subject.test or subject.validation
+    score = subject.headline
     reached = ""
-    if score is not None:
-        on = (
-            "untouched rows"
-            if subject.test is not None
-            else "held-out rows that it was chosen on (optimistic)"
-        )
+    if score is not None and subject.test is None and subject.honest is not None:
+        reached = f" On new rows expect {subject.metric} {score.words} ({escaped(subject.honest_source)})."
+    elif score is not None:
+        on = "untouched rows" if subject.test else "held-out rows that it was chosen on (optimistic)"
         reached = f" It reaches {subject.metric} {score.words} on {on}."
     against = (
         ""
@@ -169,8 +167,8 @@ def _judged(subject: Subject) -> str:
         *([f"- Rows: {escaped(story.weighting)}"] if story.weighting else []),
         f"- Metric: {subject.metric} ({'more' if subject.greater_is_better else 'less'} is better), "
         f"{escaped(story.metric_reason)}{'. ' if subject.unmeasured else ''}{escaped(subject.unmeasured)}",
-        "- Untouched rows: "
-        f"{escaped(story.test_source) if story.test_source else 'none, so the score above is optimistic'}",
+        f"- Honest score: {escaped(subject.honest_source) or 'not to be had from so few rows or groups'}",
+        f"- Untouched rows: {escaped(story.test_source) or 'none'}",
         f"- Seed: {subject.material.search.configuration.get('seed', 0)}; {len(subject.material.trials)} "
         "trials",
     ]
@@ -179,7 +177,12 @@ def _judged(subject: Subject) -> str:
 
 def _scores(subject: Subject) -> str:
     rows = []
-    for name, score in (("untouched rows", subject.test), ("held-out rows", subject.validation)):
+    honest = None if subject.honest == subject.test else subject.honest
+    for name, score in (
+        ("untouched rows", subject.test),
+        ("new rows, expected", honest),
+        ("held-out rows, chosen on", subject.validation),
+    ):
         if score is not None:
             rows.append(
                 (

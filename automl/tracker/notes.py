@@ -106,9 +106,10 @@ def _champion_words(name: str, version: str) -> str:
 
 
 def score_words(search: SearchRecord, summary: SearchSummary) -> str:
-    """``accuracy 0.994``: the score on untouched rows if there are any, else on held-out rows."""
+    """``accuracy 0.994``: the score on untouched rows if there are any, else the honest one."""
     body, metric = summary.body, search.task.metric.name
-    value = (body.get("test") or {}).get("value", (body.get("best") or {}).get("validation"))
+    score = body.get("test") or body.get("honest") or {}
+    value = score.get("value", (body.get("best") or {}).get("validation"))
     return "" if value is None else f"{metric} {score_text(value, 3)}"
 
 
@@ -351,15 +352,16 @@ def _trial(row: LeaderboardRow, ids: SearchIds | None) -> str:
 
 def _result(body: Mapping[str, Any], metric: str) -> str:
     """The honest score, compared with the baseline."""
-    best, test = body.get("best"), body.get("test")
+    best, test, honest = body.get("best"), body.get("test"), body.get("honest")
     if not best:
         return ""
-    name = as_markdown(metric)
-    if test:
+    name, score = as_markdown(metric), test or honest
+    if score:
+        on = "" if test else f"expected on new rows ({honest['how']})" if honest else ""
+        on = on or f"on {score['rows']:,} untouched rows"
         text = (
-            f"**{name} {score_text(test['value'])}** (95 % {range_text(test['low'], test['high'])}) on "
-            f"{test['rows']:,} untouched rows; validation "
-            f"{score_text(best['validation'])}"
+            f"**{name} {score_text(score['value'])}** (95 % {range_text(score['low'], score['high'])}) {on}; "
+            f"validation {score_text(best['validation'])}"
         )
     else:
         text = (

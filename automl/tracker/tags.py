@@ -34,8 +34,12 @@ SETTLED = "mlflow.automl.settled"
 
 
 def recorded_score(metric: str, metrics: Mapping[str, float]) -> tuple[str, float] | None:
-    """``test`` or ``validation`` with its score, the more honest one; None if there is neither."""
-    for kind, key in (("test", f"test_{metric}"), ("validation", f"val_{metric}")):
+    """``test``, ``honest`` or ``validation`` with its score, the first that there is; None without any."""
+    for kind, key in (
+        ("test", f"test_{metric}"),
+        ("honest", f"honest_{metric}"),
+        ("validation", f"val_{metric}"),
+    ):
         if key in metrics:
             return kind, metrics[key]
     return None

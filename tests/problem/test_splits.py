@@ -81,7 +81,8 @@ def test_the_test_part_leaves_every_class_and_keeps_groups_whole(seed):
     groups = np.random.default_rng(seed).integers(0, 30, 6000)
     target = np.random.default_rng(99).integers(0, 2, 6000)
     target[groups == 7] = np.where(target[groups == 7] == 1, 2, 0)
-    rest, test = hold_out_test(target, THREE, SplitPlan(groups=groups, groups_named=True, seed=seed))
+    plan = SplitPlan(groups=groups, groups_named=True, seed=seed, holdout=0.1)
+    rest, test = hold_out_test(target, THREE, plan)
     assert not set(groups[rest]) & set(groups[test])
     assert set(target[rest]) == {0, 1, 2}
 
@@ -92,7 +93,7 @@ def test_a_holdout_gets_the_largest_group_no_more_often_than_its_share():
     groups[:200] = 0
     held = 0
     for seed in range(40):
-        _, test = hold_out_test(target, task, SplitPlan(groups=groups, seed=seed))
+        _, test = hold_out_test(target, task, SplitPlan(groups=groups, seed=seed, holdout=0.1))
         held += 0 in test
     assert 0 <= held <= 12
 
@@ -102,7 +103,7 @@ def test_duplicates_that_would_fill_a_holdout_stay_in_training():
     groups = np.arange(20_000)
     groups[:1_000] = 0
     for seed in range(20):
-        _, test = hold_out_test(target, task, SplitPlan(groups=groups, seed=seed))
+        _, test = hold_out_test(target, task, SplitPlan(groups=groups, seed=seed, holdout=0.1))
         fold = make_split(target, task, SplitPlan(folds=1, groups=groups, seed=seed)).folds[0]
         assert test.min() >= 1_000
         assert fold.valid.min() >= 1_000
@@ -163,18 +164,26 @@ def test_forward_folds_train_on_the_past_only():
 
 def test_a_time_column_puts_the_latest_rows_into_the_test_part():
     times = np.random.default_rng(0).permutation(6000).astype(float)
-    rest, test = hold_out_test(np.zeros(6000), VALUES, SplitPlan(times=times))
+    rest, test = hold_out_test(np.zeros(6000), VALUES, SplitPlan(times=times, holdout=0.1))
     assert times[rest].max() < times[test].min()
     assert len(test) == 600
 
 
-def test_no_test_part_below_five_thousand_rows_and_a_tenth_above():
-    assert hold_out_test(np.zeros(4999), VALUES, SplitPlan()) is None
+def test_rows_are_kept_apart_beside_one_holdout_or_where_a_share_is_asked_for():
     target = np.random.default_rng(0).integers(0, 2, 8000)
-    rest, test = hold_out_test(target, BINARY, SplitPlan())
-    assert len(test) == 800
-    assert len(rest) + len(test) == 8000
-    assert abs(target[test].mean() - target.mean()) < 0.01
+    assert hold_out_test(target, BINARY, SplitPlan()) is None
+    assert hold_out_test(target[:4999], BINARY, SplitPlan(folds=1)) is None
+    for plan in (SplitPlan(folds=1), SplitPlan(holdout=0.1)):
+        rest, test = hold_out_test(target, BINARY, plan)
+        assert len(test) == 800
+        assert len(rest) + len(test) == 8000
+        assert abs(target[test].mean() - target.mean()) < 0.01
+    assert abs(len(hold_out_test(target, BINARY, SplitPlan(holdout=0.3))[1]) - 2400) < 10
+
+
+def test_a_share_that_cannot_be_kept_apart_is_refused():
+    with pytest.raises(DataError, match="--holdout 10%: no part"):
+        hold_out_test(np.zeros(500), VALUES, SplitPlan(times=np.repeat([1.0, 2.0], 250), holdout=0.1))
 
 
 def test_the_number_of_folds_follows_rows_and_budget():

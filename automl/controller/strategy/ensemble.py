@@ -94,13 +94,7 @@ class EnsembleBuilder:
 
     def add(self, number: int, family: str, predictions: Predictions) -> Ensemble:
         """Take a finished trial in, unless its loss is not a number; returns the best ensemble so far."""
-        kept = predictions if self._rows is None else predictions[self._rows]
-        self._losses[number] = self._objective(kept)
-        if not math.isfinite(self._losses[number]):
-            return self.best
-        self._predictions[number] = np.ascontiguousarray(kept)
-        self._families[number] = family
-        if family == BASELINE and self._bag:
+        if not self.hold(number, family, predictions) or (family == BASELINE and self._bag):
             return self.best
         if self._bag and all(self._families[member] == BASELINE for member in self._bag):
             self._bag, self.best = [], Ensemble()
@@ -112,6 +106,16 @@ class EnsembleBuilder:
             if self._losses[number] < self.best.loss:
                 self._extend([number], EXTRA_STEPS, pool)
         return self.best
+
+    def hold(self, number: int, family: str, predictions: Predictions) -> bool:
+        """Take a trial in without building on it; False where its loss is not a number."""
+        kept = predictions if self._rows is None else predictions[self._rows]
+        self._losses[number] = self._objective(kept)
+        if not math.isfinite(self._losses[number]):
+            return False
+        self._predictions[number] = np.ascontiguousarray(kept)
+        self._families[number] = family
+        return True
 
     def rebuild(self, steps: int = REBUILD_STEPS) -> Ensemble:
         """Greedy selection from nothing over the best trials and each family's best."""

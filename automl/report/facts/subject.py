@@ -142,6 +142,22 @@ class Subject:
         score = self.summary.get("test")
         return None if not score else Score(score["value"], score["low"], score["high"], score["rows"])
 
+    @cached_property
+    def honest(self) -> Score | None:
+        """The champion's score without the optimism of its choice."""
+        score = self.summary.get("honest")
+        return None if not score else Score(score["value"], score["low"], score["high"], score["rows"])
+
+    @property
+    def honest_source(self) -> str:
+        """How the honest score was found: ``40 repeats of the choice over 1,234 held-out rows``."""
+        return str((self.summary.get("honest") or {}).get("how", ""))
+
+    @property
+    def headline(self) -> Score | None:
+        """The score to believe: on untouched rows, else the honest one, else that of held-out rows."""
+        return self.test or self.honest or self.validation
+
     @property
     def baseline(self) -> float | None:
         """The score of predicting without features, on the same rows as the honest score."""

@@ -7,7 +7,7 @@ from functools import partial
 
 from automl.core.text import duration, score_text, size_text
 from automl.report.facts.driver_words import leaning
-from automl.report.facts.subject import Subject
+from automl.report.facts.subject import Score, Subject
 from automl.report.facts.timeline import front_rows, seconds_by_part
 from automl.report.figures.search import front_plot, history_plot, seconds_plot
 from automl.report.palette import SERIES
@@ -70,7 +70,7 @@ def _what(subject: Subject) -> str:
 
 
 def _how_good(subject: Subject) -> str:
-    score = subject.test or subject.validation
+    score = subject.headline
     assert score is not None
     against = ""
     if subject.baseline is not None:
@@ -79,6 +79,11 @@ def _how_good(subject: Subject) -> str:
         return (
             f"On {score.rows:,} untouched rows, which no choice was based on, it reaches {subject.metric} "
             f"{score_text(score.value)} (95 % interval {score.interval_words}){against}."
+        )
+    if subject.honest is not None:
+        return (
+            f"On new rows expect {subject.metric} {score_text(score.value)} (95 % interval "
+            f"{score.interval_words}){against}."
         )
     return (
         f"On held-out rows it reaches {subject.metric} {score_text(score.value)}{against}; it was chosen on "
@@ -95,7 +100,7 @@ def _at_what_cost(subject: Subject) -> str:
 def _tiles(subject: Subject) -> Markup:
     milliseconds, size = subject.cost
     tiles = []
-    for score, name in ((subject.test, "untouched rows"), (subject.validation, "validation")):
+    for score, name in ((subject.test, "untouched rows"), (_untold(subject), "expected on new rows")):
         if score is not None:
             spread = f", 95 % {score.interval_words}" if score.interval_words else ""
             tiles.append((score_text(score.value), f"{subject.metric}, {name}{spread}"))
@@ -113,6 +118,13 @@ def _tiles(subject: Subject) -> Markup:
     )
 
 
+def _untold(subject: Subject) -> Score | None:
+    """The honest score where it is not that of the untouched rows, else that of held-out rows."""
+    if subject.honest is None:
+        return subject.validation
+    return None if subject.honest == subject.test else subject.honest
+
+
 def _trials(subject: Subject) -> str:
     return "trial" if len(subject.material.trials) == 1 else "trials"
 
@@ -122,7 +134,8 @@ def honest_section(subject: Subject) -> Markup:
     rows: list[tuple[object, ...]] = []
     for name, score in (
         ("untouched rows, scored once", subject.test),
-        ("held-out rows (cross-validation)", subject.validation),
+        ("new rows, expected", None if subject.honest == subject.test else subject.honest),
+        ("held-out rows that it was chosen on", subject.validation),
     ):
         if score is not None:
             number = f"{score.rows:,}" if score.rows else ""
@@ -144,13 +157,19 @@ def honest_section(subject: Subject) -> Markup:
         test = f"Untouched rows: {story.test_source}." if story.test_source else ""
         if story.weighting:
             test = f"Rows are {story.weighting}. {test}".strip()
-        explanation = " ".join(part for part in (judged, subject.unmeasured, test) if part)
+        found = ""
+        if subject.honest is not None and subject.honest != subject.test:
+            found = (
+                f"Expected on new rows: {subject.honest_source}; each repeat chooses anew on rows drawn with "
+                "replacement and is judged on the rows that were not drawn (bootstrap bias correction)."
+            )
+        explanation = " ".join(part for part in (judged, subject.unmeasured, found, test) if part)
         parts.append(tag("p", explanation, class_="muted"))
     return section("honest", "How good is it, honestly?", *parts)
 
 
 def _verdict(subject: Subject) -> str:
-    score, baseline = subject.test or subject.validation, subject.baseline
+    score, baseline = subject.headline, subject.baseline
     if score is None or baseline is None:
         return ""
     worst = score.low if subject.greater_is_better else score.high
@@ -165,7 +184,7 @@ def _verdict(subject: Subject) -> str:
         text = "It is the baseline itself: no model that uses the features finished and was better."
     else:
         text = "It is no better than the baseline: these models found nothing useful in the features."
-    if subject.test is None and worst is not None:
+    if subject.test is None and subject.honest is None and worst is not None:
         text += (
             " The interval accounts for the sampling of the rows, but not for the choice of the best of many "
             "models on these same rows. Pass rows of your own with --test FILE for a score without this bias."

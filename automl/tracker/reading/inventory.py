@@ -61,7 +61,7 @@ class SearchEntry:
 
     @property
     def score(self) -> tuple[str, float] | None:
-        """``test`` or ``validation`` with the champion's score, the more honest one; None before the end."""
+        """``test``, ``honest`` or ``validation`` with the champion's score; None before the end."""
         return recorded_score(self.metric, self.metrics)
 
 

@@ -1,0 +1,99 @@
+"""The honest score: what the choice would reach on rows that it was not made on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automl.controller.strategy.champion import choose_champion
+from automl.controller.strategy.ensemble import EnsembleBuilder
+from automl.controller.strategy.honest_score import honest_score
+from automl.controller.strategy.scoring import scores_of
+from automl.core.built_in_tasks import BinaryTask, RegressionTask
+from automl.core.metrics import METRICS
+from automl.core.trial import Candidate, Status, Trial, TrialResult
+from automl.problem.fold_rules import SplitPlan, make_split
+from automl.problem.problem import Problem
+
+COIN = BinaryTask(METRICS["accuracy"], ("heads", "tails"))
+VALUES = RegressionTask(METRICS["rmse"])
+
+
+def searched(task: Any, target: np.ndarray, guesses: list[np.ndarray], plan: SplitPlan | None = None) -> Any:
+    """A problem with one trial per array of held-out predictions, and the champion among them."""
+    split = make_split(target, task, plan or SplitPlan(folds=5))
+    problem = Problem(table=None, target=target, task=task, split=split)  # type: ignore[arg-type]
+    builder, trials = EnsembleBuilder(task.metric, target[split.scored]), {}
+    for number, guess in enumerate(guesses):
+        result = TrialResult(
+            status=Status.DONE, held_out=guess[split.scored], fold_seconds=(1.0,) * len(split.folds)
+        )
+        trial = Trial(number, Candidate(family=f"f{number % 3}", params={}, seed=0), result)
+        trials[number] = replace(trial, scores=scores_of(trial, problem))
+        builder.add(number, trial.candidate.family, guess[split.scored])
+    builder.rebuild()
+    return problem, trials, choose_champion(problem, builder, trials)
+
+
+def coins(rows: int, trials: int, seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A target that nothing tells of, and as many guesses at it."""
+    rng = np.random.default_rng(seed)
+    shares = [rng.uniform(size=rows).astype(np.float32) for _ in range(trials)]
+    return rng.integers(0, 2, rows), [np.column_stack([1 - share, share]) for share in shares]
+
+
+def test_the_best_of_many_guesses_is_known_for_chance():
+    found = [searched(COIN, *coins(400, 40, seed)) for seed in range(5)]
+    assert min(champion.validation for *_, champion in found) > 0.54
+    honest = [honest_score(*item) for item in found]
+    assert abs(np.mean([score.value for score in honest]) - 0.5) < 0.02
+    assert all(score.low < 0.5 < score.high for score in honest)
+
+
+def test_without_a_choice_there_is_nothing_to_take_off():
+    problem, trials, champion = searched(COIN, *coins(300, 1))
+    honest = honest_score(problem, trials, champion)
+    assert honest.value == pytest.approx(champion.validation)
+    assert honest.how == "40 repeats of the choice over 300 held-out rows"
+    assert honest == honest_score(problem, trials, champion)
+
+
+def test_rows_of_a_group_are_drawn_together():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(25), 16)
+    target = rng.normal(size=25)[groups] + rng.normal(scale=0.1, size=400)
+    guesses = [np.zeros((400, 1)), np.full((400, 1), 0.1)]
+    alone = honest_score(*searched(VALUES, target, guesses))
+    plan = SplitPlan(folds=5, groups=groups, groups_named=True)
+    together = honest_score(*searched(VALUES, target, guesses, plan))
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert together.how.endswith("over 25 groups (400 held-out rows)")
+
+
+def test_forward_folds_are_drawn_by_windows_of_time():
+    times = np.repeat(np.arange(200.0), 3)
+    split = make_split(np.zeros(600), VALUES, SplitPlan(times=times, folds=5))
+    windows = split.units[split.scored]
+    assert 20 <= len(np.unique(windows)) <= 30
+    assert all(len(np.unique(split.units[times == moment])) == 1 for moment in np.unique(times))
+    for fold in split.folds:
+        assert not set(split.units[fold.valid]) & set(np.setdiff1d(windows, split.units[fold.valid]))
+
+
+def test_too_few_groups_tell_nothing():
+    groups = np.repeat(np.arange(6), 50)
+    target, guesses = coins(300, 3)
+    plan = SplitPlan(folds=3, groups=groups, groups_named=True)
+    assert honest_score(*searched(COIN, target, guesses, plan)) is None
+
+
+def test_the_choice_of_a_fast_champion_is_repeated_as_such():
+    problem, trials, _ = searched(COIN, *coins(400, 12))
+    builder = EnsembleBuilder(COIN.metric, problem.target)
+    for number, trial in trials.items():
+        builder.add(number, trial.candidate.family, trial.result.held_out)
+    fast = choose_champion(problem, builder, trials, prefer="fast")
+    assert abs(honest_score(problem, trials, fast, prefer="fast").value - 0.5) < 0.05
