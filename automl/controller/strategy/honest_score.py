@@ -30,7 +30,7 @@ from automl.core.weights import Weights
 from automl.model.champion import Champion
 from automl.problem.problem import Problem
 
-_MOST_DRAWS, _LEAST_DRAWS, _ROW_DRAWS = 40, 8, 150_000
+_MOST_DRAWS, _LEAST_DRAWS, _ROW_DRAWS = 40, 8, 80_000
 _MOST_ROWS = 20_000
 _MOST_TRIALS = 60
 _STEPS = 12
