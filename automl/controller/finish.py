@@ -13,7 +13,7 @@ from automl.controller.coverage import fitted_conformal, measured_coverage
 from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
 from automl.controller.strategy.champion import choose_champion, grouped_causes
-from automl.controller.strategy.ensemble import weighted_mean
+from automl.controller.strategy.ensemble import builder_of, weighted_mean
 from automl.controller.strategy.honest_score import honest_score
 from automl.controller.strategy.suspicious_scores import too_good_warnings, unlearned_warnings
 from automl.core.clock import Clock
@@ -76,13 +76,16 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     trials_to = ended.clock.elapsed
     tracker.flush()
     loop.builder.forget(tracker.dropped)
-    champion = choose_champion(prepared.problem, loop.builder, loop.history, prefer=ended.settings.prefer)
+    champion, expected = _chosen(ended)
     tracker.protect(champion.weights)
     tracker.best_so_far(len(loop.history), champion.validation)  # includes the last trials
     known_rows = _known_rows(ended, champion)
     untouched = _untouched_predictions(prepared, champion, known_rows, loop.history)
     test = _test_score(prepared, champion, untouched)
-    honest = _honest(ended, champion, test)
+    honest = expected
+    if test is not None and len(prepared.problem.split.folds) == 1:
+        # Beside a single holdout untouched rows are the better judge: they see the models that are deployed.
+        honest = HonestScore(test.value, test.low, test.high, test.rows, counted(test.rows, "untouched row"))
     if known_rows is not None and prepared.test is not None and ended.settings.test is None:
         # Only rows that equal no training row: the score of new rows stays as it was.
         unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
@@ -116,6 +119,35 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     state_duration(tracker.location, ids.run_id, seconds)
     leave_pages(tracker.location, ids.run_id, evidence=evidence, predictor=predictor, clock=ended.clock)
     return replace(draft, ids=ids, seconds=seconds, predictor=_kept_copy(predictor), evidence=evidence)
+
+
+def _chosen(ended: Ended) -> tuple[Champion, HonestScore | None]:
+    """The champion and its honest score.
+
+    Past the cap of configurations, more of them may over-fit the score that chooses: there the choice among
+    all trials stands against that among the first ones and their repeats, and the better honest score wins.
+    """
+    loop, problem, prefer = ended.loop, ended.prepared.problem, ended.settings.prefer
+    able = {number: trial for number, trial in loop.history.items() if loop.builder.knows(number)}
+    champion = choose_champion(problem, loop.builder, able or loop.history, prefer=prefer)
+    honest = honest_score(problem, able, champion, prefer=prefer, seed=ended.settings.seed)
+    first = _first_configurations(able, loop.proposals.cap) if loop.limits.timed else able
+    if honest is None or len(first) == len(able) or all(trial.scores is None for trial in first.values()):
+        return champion, honest
+    rows = problem.split.scored
+    target, weights = problem.target[rows], problem.weights_of(rows)
+    builder = builder_of(problem.task.metric, target, first, weights=weights, seed=ended.settings.seed)
+    fewer = choose_champion(problem, builder, first, prefer=prefer)
+    expected = honest_score(problem, first, fewer, prefer=prefer, seed=ended.settings.seed)
+    if expected is not None and problem.task.metric.is_better(expected.value, honest.value):
+        return fewer, expected
+    return champion, honest
+
+
+def _first_configurations(trials: Mapping[int, Trial], cap: int) -> dict[int, Trial]:
+    """The trials of the first ``cap`` configurations, with the repeats of these."""
+    keys = {trial.candidate.key for number, trial in trials.items() if number < cap}
+    return {number: trial for number, trial in trials.items() if trial.candidate.key in keys}
 
 
 def _result(
@@ -279,19 +311,6 @@ def _test_score(prepared: Prepared, champion: Champion, untouched: Predictions |
     decided = champion.decision.weighted(untouched)
     test = prepared.test
     return score_interval(prepared.task.metric, test.target, decided, weights=test.weights)
-
-
-def _honest(ended: Ended, champion: Champion, test: Interval | None) -> HonestScore | None:
-    """The score to believe: of the choice repeated on draws of the judged rows, or of untouched rows.
-
-    Beside a single holdout the untouched rows that were kept apart are the better judge: they see the models
-    that are deployed.
-    """
-    loop, problem = ended.loop, ended.prepared.problem
-    if test is not None and len(problem.split.folds) == 1:
-        return HonestScore(test.value, test.low, test.high, test.rows, counted(test.rows, "untouched row"))
-    able = {number: trial for number, trial in loop.history.items() if loop.builder.knows(number)}
-    return honest_score(problem, able, champion, prefer=ended.settings.prefer, seed=ended.settings.seed)
 
 
 def _baseline(prepared: Prepared, trials: Mapping[int, Trial]) -> Baseline:

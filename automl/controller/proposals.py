@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from automl.controller.readiness import Readiness
-from automl.controller.strategy.fold_repeats import next_repeat
+from automl.controller.strategy.ensemble import REBUILD_STEPS
+from automl.controller.strategy.fold_repeats import Repeats
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Terms
 from automl.controller.strategy.retry import Retries
 from automl.controller.time_limits import TimeLimits
+from automl.core.text import score_text
 from automl.core.trial import Candidate, Trial
 from automl.problem.problem import Problem
 
 _ASKED = ("portfolio", "sampler")
+_FURTHER = 2
+"""Times the cap: most configurations where time is left after their repeats."""
+_NOISE = 0.02
+"""Standard errors of the score: a round of repeats that gains less is the last."""
 
 
 @dataclass(kw_only=True)
 class Proposals:
-    """Candidates: retries first, then what the families suggest, then repeats of the ensemble's members.
+    """Candidates: retries first, then what the families suggest, then what makes the ensemble steadier.
 
     Attributes
     ----------
     trials:
         Number of trials to run, or None for as many as the clock allows.
     cap:
-        Most configurations to try within a time budget.
+        Configurations to try within a time budget before their repeats: more of them over-fit the score that
+        chooses, so that the end of the search judges whether further ones helped.
     end_reason:
         Why there was no candidate the last time, in words.
     """
@@ -40,6 +47,7 @@ class Proposals:
     cap: int
     seed: int
     end_reason: str = ""
+    _judged: dict[int, str] = field(default_factory=dict)
 
     def next(self, number: int, history: Mapping[int, Trial]) -> Candidate | None:
         """The candidate of trial ``number``, after the trials of ``history``; None when there is none now."""
@@ -54,7 +62,7 @@ class Proposals:
             if not self.learner.learn_before(number):
                 return None
         elif number >= self.cap:
-            return self._repeat(history)
+            return self._past_the_cap(number, history)
         return self._suggestion(number)
 
     def restore(self, trial: Trial) -> None:
@@ -76,18 +84,40 @@ class Proposals:
         learner.suggested(number, suggestion)
         return suggestion.candidate
 
-    def _repeat(self, history: Mapping[int, Trial]) -> Candidate | None:
-        learner, candidate = self.learner, None
-        if self.problem.repeats:
-            candidate = next_repeat(
-                history.values(),
-                learner.builder.best.weights,
-                can_finish=lambda family: learner.times.predict(family) <= self.limits.left,
-            )
-        if candidate is None:
+    def _past_the_cap(self, number: int, history: Mapping[int, Trial]) -> Candidate | None:
+        """Every member once more on other folds, then further configurations, then further repeats."""
+        builder, left = self.learner.builder, self.limits.left
+        repeats = Repeats.of(history.values(), builder.best.weights, len(self.problem.repeats))
+        complete = repeats.complete
+        if complete > 1 and complete not in self._judged:
+            self._judged[complete] = self._gained_nothing(repeats, complete, history)
+        if reason := self._judged.get(complete):
+            self.end_reason = reason
+            return None
+        repeat = repeats.next(can_finish=lambda family: self.learner.times.predict(family) <= left)
+        asked = sum(trial.candidate.origin in _ASKED for trial in history.values())
+        if (complete or repeat is None) and asked < _FURTHER * self.cap:
+            return self._suggestion(number) or repeat
+        if repeat is None:
             rows = len(self.problem.target)
-            self.end_reason = f"{self.cap} configurations are all that {rows:,} rows can tell apart"
-        return candidate
+            self.end_reason = f"{asked} configurations are all that {rows:,} rows can tell apart"
+        return repeat
+
+    def _gained_nothing(self, repeats: Repeats, complete: int, history: Mapping[int, Trial]) -> str:
+        """The reason to stop where the last round of repeats gained nothing beyond noise; else empty."""
+        builder, metric = self.learner.builder, self.problem.task.metric
+        known = [number for number in repeats.before(complete) if builder.knows(number)]
+        lead = history[max(builder.best.weights, key=lambda n: builder.best.weights[n])].scores
+        if not known or lead is None:
+            return ""
+        gain = builder.build(REBUILD_STEPS, among=known).loss - builder.best.loss
+        if gain >= _NOISE * lead.standard_error:
+            return ""
+        return (
+            f"nothing left to gain: repeating every member on other folds (round {complete}) improved "
+            f"{metric.name} by {score_text(max(gain, 0.0), 2)}, where the score is uncertain by "
+            f"{score_text(lead.standard_error, 2)}"
+        )
 
     def _terms(self, family: str) -> Terms | None:
         return self.readiness.terms(family, usual=self.limits.usual, left=self.limits.left)

@@ -31,7 +31,7 @@ from automl.problem.weighting import counted_rows, weights_in
 if TYPE_CHECKING:
     import pandas as pd
 
-_REPEATED_BELOW = 5_000
+_DEALS, _DEALS_OF_MANY, _OFTEN_BELOW = 6, 2, 10_000
 _DRIFT_SECONDS = 20.0  # below, the second that the comparison with --test takes is left to the models
 
 
@@ -156,10 +156,11 @@ def _parts(source: Source, frame: pd.DataFrame, task: Task, target: Encoded) -> 
 
 
 def _repeats(split: Split, target: Encoded, task: Task, plan: SplitPlan) -> tuple[Split, ...]:
-    """The same rows dealt once more, where there are few enough to tell members apart by it."""
-    if split.scheme in ("folds", "groups") and len(split.folds) > 1 and len(target) < _REPEATED_BELOW:
-        return (make_split(target, task, plan, repeat=1),)
-    return ()
+    """The same rows dealt again, for members of the ensemble where time is left."""
+    if split.scheme not in ("folds", "groups") or len(split.folds) == 1:
+        return ()
+    deals = _DEALS if len(target) < _OFTEN_BELOW else _DEALS_OF_MANY
+    return tuple(make_split(target, task, plan, repeat=number) for number in range(1, deals + 1))
 
 
 def _given_test(source: Source, layout: Layout, task: Task, report: Report) -> TestPart:

@@ -46,7 +46,7 @@ PROBLEM = Problem(
     target=TARGET,
     task=TASK,
     split=make_split(TARGET, TASK, _PLAN),
-    repeats=(make_split(TARGET, TASK, _PLAN, repeat=1),),
+    repeats=tuple(make_split(TARGET, TASK, _PLAN, repeat=repeat) for repeat in (1, 2)),
 )
 SPACES = {
     name: load_space(name, families()[name].params).for_task("regression", 60)

@@ -30,17 +30,18 @@ def test_a_retry_goes_first_and_counts_as_a_trial() -> None:
     assert asked.retries.first is not None, "it would have been the third"
 
 
-def test_past_the_cap_the_members_are_repeated_once() -> None:
-    asked = proposals(cap=1)
-    history = {0: done(0, Candidate(family="linear"))}
-    asked.learner.hold(history[0])
-    asked.learner.learn(0)
-    repeat = asked.next(1, history)
-    assert repeat is not None
-    assert repeat.repeat == 1
-    history[1] = Trial(1, repeat)
-    assert asked.next(2, history) is None
-    assert asked.end_reason == "1 configurations are all that 60 rows can tell apart"
+def test_past_the_cap_members_are_repeated_before_more_configurations_are_tried() -> None:
+    asked, history, order = proposals(cap=2), {}, []
+    while (candidate := asked.next(len(history), history)) is not None:
+        order.append((candidate.family, candidate.repeat))
+        history[len(history)] = done(len(history), candidate)
+        asked.learner.hold(history[len(history) - 1])
+        asked.learner.learn(len(history) - 1)
+    configurations = [place for place, (_, repeat) in enumerate(order) if not repeat]
+    assert len(configurations) == 4, "twice the cap"
+    assert order[2][1] == 1
+    assert {repeat for _, repeat in order} >= {0, 1}
+    assert "configurations are all" in asked.end_reason or "nothing left to gain" in asked.end_reason
 
 
 def test_nothing_is_proposed_that_would_not_end_in_time() -> None:

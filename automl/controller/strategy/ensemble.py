@@ -16,6 +16,7 @@ import numpy.typing as npt
 from automl.core.metrics import METRICS, Metric
 from automl.core.predictions import Predictions
 from automl.core.tasks import Encoded
+from automl.core.trial import Trial
 from automl.core.weights import Weights, weights_of
 
 LOOP_ROWS = 20_000
@@ -212,6 +213,25 @@ class EnsembleBuilder:
             if loss < best_loss:
                 best_loss, best_bag = loss, list(bag)
         return best_bag, best_loss
+
+
+def builder_of(
+    metric: Metric,
+    target: Encoded,
+    trials: Mapping[int, Trial],
+    *,
+    weights: Weights | None = None,
+    seed: int = 0,
+    steps: int = REBUILD_STEPS,
+) -> EnsembleBuilder:
+    """The best ensemble of these trials, which have held-out predictions of the target's rows."""
+    builder = EnsembleBuilder(metric, target, seed=seed, weights=weights)
+    for number, trial in trials.items():
+        if trial.result is not None and trial.result.held_out is not None:
+            builder.hold(number, trial.candidate.family, trial.result.held_out)
+    if any(map(builder.knows, trials)):
+        builder.rebuild(steps)
+    return builder
 
 
 def _as_ensemble(bag: list[int], loss: float) -> Ensemble:

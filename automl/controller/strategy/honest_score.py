@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.controller.strategy.champion import choose_champion
-from automl.controller.strategy.ensemble import EnsembleBuilder, weighted_mean
+from automl.controller.strategy.ensemble import builder_of, weighted_mean
 from automl.core.errors import NoTrialError
 from automl.core.folds import Fold, RowNumbers, Split
 from automl.core.intervals import HonestScore, Interval, score_interval
@@ -172,7 +172,6 @@ class _Choice:
         folds = (np.flatnonzero(self.fold_of[rows] == n) for n in range(len(self.problem.split.folds)))
         split = Split(tuple(Fold(none, valid) for valid in folds if len(valid)), "folds", "")
         weights = self.weights(rows)
-        builder = EnsembleBuilder(self.metric, target, weights=weights)
         trials = {}
         for number, trial in self.eligible.items():
             held_out = self.held_out(number, rows)
@@ -183,10 +182,7 @@ class _Choice:
                 result=replace(trial.result, held_out=held_out),
                 scores=replace(trial.scores, validation=self.metric.score(target, held_out, weights)),
             )
-            builder.hold(number, trial.candidate.family, held_out)
-        if not any(map(builder.knows, trials)):
-            raise NoTrialError("No trial has a score on these rows.")
-        builder.rebuild(_STEPS)
+        builder = builder_of(self.metric, target, trials, weights=weights, steps=_STEPS)
         problem = replace(self.problem, target=target, weights=weights, split=split)
         return choose_champion(problem, builder, trials, prefer=self.prefer)
 

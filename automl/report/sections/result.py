@@ -363,6 +363,8 @@ def _why_ended(reason: str) -> str:
         return "It ended slightly early: no other model could have been trained in the time that was left."
     if "tell apart" in reason:
         return f"It ended early: {reason}. With more trials, the winner would be the luckiest, not the best."
+    if reason.startswith("nothing left to gain"):
+        return f"It ended early, as there was {reason}."
     return f"It ended because {reason}."
 
 
