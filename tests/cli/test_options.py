@@ -20,7 +20,7 @@ from automl.cli.click_options import settings_options
 from automl.cli.commands import commands
 from automl.controller.saved_setup import Outset, given_settings, plain_settings
 from automl.core.errors import UsageError
-from automl.problem.options import Form, Option, duration, folder, option, options_of, size
+from automl.problem.options import Form, Option, duration, folder, option, options_of, share, size
 from automl.problem.search_command import search_command
 from automl.problem.settings import Settings
 from automl.tracker.store.location import DEFAULT_ROOT
@@ -159,7 +159,7 @@ def example(item: Option) -> list[str]:
     """Words that give an option another value than its default."""
     if item.form is Form.SWITCH:
         return [item.flag]
-    one = {duration: "90s", size: "3GB", folder: "."}.get(item.read, "a & b")
+    one = {duration: "90s", size: "3GB", share: "10%", folder: "."}.get(item.read, "a & b")
     values = SAMPLES.get(item.form, [next((word for word in item.choices if word != item.default), one)])
     return [word for value in values for word in (item.flag, value)]
 

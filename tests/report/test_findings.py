@@ -120,7 +120,7 @@ def test_the_card_tells_scores_groups_and_limits_and_escapes_the_data(multiclass
     assert escaped(HOSTILE_CLASS) in text
     for head in ("# Model card", "## How well it does", "### By class", "## Limits", "## Versions"):
         assert head in text
-    assert "optimistic" in text
+    assert f"Honest score: {multiclass.result.honest.how}" in text
     assert multiclass.result.evidence.story.data_digest in text
     from automl.tracker import locate_store
     from automl.tracker.reading.query import Record

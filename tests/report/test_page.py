@@ -142,9 +142,9 @@ def test_names_from_the_data_are_text_and_nothing_else(report):
 def test_the_sentences_say_what_the_summary_says(regression, report):
     _, page = report("regression")
     words = " ".join(page.text)
-    best = regression.result.best
-    assert f"rmse {best.validation:.5g}" in words
-    assert "chosen on these rows" in words
+    best, honest = regression.result.best, regression.result.honest
+    assert f"On new rows expect rmse {honest.value:.5g}" in words
+    assert f"Expected on new rows: {honest.how}" in words
     assert "it leans most on x0" in words
     assert all(f"#{member.trial}" in words for member in best.members)
 
