@@ -42,11 +42,10 @@ STAGES = (
         "xgboost",
         "catboost",
     ),
-    # Optimizers import torch._dynamo when the first one is made, which takes longer than many a training.
-    ("torch", "torch._dynamo", "safetensors.torch"),
+    ("torch", "safetensors.torch"),
 )
-# What a stage takes of a processor, by all before it (measured: 1.0, 1.7 and 6 s).
-WORK = (1.7, 2.2)
+# What a stage takes of a processor, by all before it (measured: 0.7, 0.9 and 1.6 s).
+WORK = (1.3, 1.0)
 # The package itself may lie where the import path does not lead: `python -m automl` in a copy of its source.
 _CODE = (
     "import sys, json; path, home = json.loads(sys.argv[1]); "

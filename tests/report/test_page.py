@@ -223,6 +223,17 @@ def test_the_reports_plots_are_files_on_the_run_and_images_in_its_description(wh
     assert "var(--" not in fitted
 
 
+def test_a_report_that_changes_no_description_loads_no_mlflow(binary, report):
+    from automl.report.figures.files import plots_of_page, put_plots
+    from automl.tracker import locate_store
+    from automl.tracker.reading.query import Record
+
+    text, _ = report("binary")
+    record = Record(locate_store(None, binary.store))
+    put_plots(record, binary.result.run_id, plots_of_page(text))
+    assert "client" not in vars(record)
+
+
 def test_names_that_begin_alike_stay_apart_in_a_plot_and_wide_letters_count_twice():
     from automl.report.figures.style import label, labels, with_room
 

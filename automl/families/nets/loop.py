@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from automl.families.nets.adamw import FusedAdamW
     from automl.families.nets.batches import Batch
 
 # What evaluations and a busy machine may add to the time of the steps alone.
@@ -217,7 +218,7 @@ class Trainer:
         self._set_rates((self.step + 0.5) / self.planned_steps)
         losses = self._gradients(batch)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         self.step += 1
         if self.average:
             import torch
@@ -343,7 +344,7 @@ class Trainer:
             started = time.perf_counter()
             self._gradients(batch)
             still.step()
-            still.zero_grad(set_to_none=True)
+            still.zero_grad()
             if device != "cpu":
                 torch.cuda.synchronize(device)
             times.append(time.perf_counter() - started)
@@ -356,23 +357,12 @@ class Trainer:
 
 def make_optimizer(
     groups: Sequence[ParameterGroup], settings: TrainingSettings, *, rate: float | None = None
-) -> torch.optim.Optimizer:
+) -> FusedAdamW:
     """Fused AdamW over ``groups``; ``rate`` replaces the settings' learning rate."""
-    import torch
+    from automl.families.nets.adamw import FusedAdamW
 
     highest = settings.learning_rate if rate is None else rate
-    return torch.optim.AdamW(
-        [
-            {
-                "params": list(group.parameters),
-                "weight_decay": group.weight_decay,
-                "lr": highest * group.rate_share,
-            }
-            for group in groups
-        ],
-        betas=(0.9, settings.beta2),
-        fused=True,
-    )
+    return FusedAdamW(groups, rate=highest, betas=(0.9, settings.beta2))
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], nets: int, limit: float) -> None:

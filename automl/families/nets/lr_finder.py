@@ -79,7 +79,7 @@ def lr_range_test(
         batch_losses.sum().backward()  # type: ignore[no-untyped-call]
         clip_gradients(parameters, len(batch_losses), settings.clip or math.inf)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
     model.load_state_dict(kept)
     restore_random_states(states, device)
     source.generator.set_state(order)

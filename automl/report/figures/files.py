@@ -39,10 +39,12 @@ def put_plots(record: Record, run_id: str, plots: Mapping[str, str]) -> None:
     """Store plots with the other files of a search's run, and show the most important ones on its page."""
     for name, text in plots.items():
         write_file(record, run_id, f"{PLOTS}/{name}.svg", text.encode())
-    note = _SHOWN.sub("", record.run(run_id).data.tags.get(NOTE, ""))
+    before = record.run(run_id).data.tags.get(NOTE, "")
     shown = [f"{PLOTS}/{name}.svg" for name in _DESCRIBED if name in plots]
-    with storage_errors(f"describe the run {run_id}"):
-        record.client.set_tag(run_id, NOTE, with_plots(note, run_id, shown[:4], before="| trial"))
+    note = with_plots(_SHOWN.sub("", before), run_id, shown[:4], before="| trial")
+    if note != before:  # only then is MLflow needed, which takes two seconds of CPU time to load
+        with storage_errors(f"describe the run {run_id}"):
+            record.client.set_tag(run_id, NOTE, note)
 
 
 def _file(view: str, body: str) -> str:
