@@ -114,7 +114,7 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
         wide = min(_CELL, max((len(cell) for cell in cells), default=0))
         yield _headline(explained, place)
         for name, cell, column in zip(names, cells, shown, strict=True):
-            error = f" ± {score_text(errors[column], 1)}" if errors[column] else ""
+            error = f" ± {errors[column]:.1g}" if errors[column] else ""
             bar = ("█" if values[column] > 0 else "░") * round(_BAR * abs(values[column]) / largest)
             number = f"{f'{values[column]:+,.{decimals}f}':>9}{error:<10}"
             yield f"  {_cut(name, width):<{width}}  {_cut(cell, wide):>{wide}}  {number}{bar}".rstrip()

@@ -13,6 +13,7 @@ from automl.report.card import model_card
 from automl.report.facts.evidence import ARRAYS, STORY, Evidence
 from automl.report.facts.explain import Explanation, explain
 from automl.report.facts.inputs import Rows, read_rows, read_rows_of_files, with_features
+from automl.report.facts.single_rows import SingleRow, single_rows
 from automl.report.facts.slices import Slice, slice_by
 from automl.report.facts.subject import Subject, captions
 from automl.report.figures.files import plots_of_page, put_plots
@@ -24,6 +25,7 @@ from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 
 REPORT = "report.html"
 EXPLAIN_SECONDS = 20.0
+SINGLE_SECONDS = 6.0
 
 
 def open_search(record: Record, name: str, *, data: str | None = None, explained: bool = True) -> Subject:
@@ -34,7 +36,7 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
     data:
         The file that was searched, if it was moved.
     explained:
-        Compute importance and dependence, which takes up to 20 s.
+        Compute importance and dependence, and explain some rows, which takes up to 26 s.
 
     Raises
     ------
@@ -49,8 +51,11 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
     predictor = record.search_model(record.run(material.search.run_id))
     rows = read_rows(material, evidence, data)
     explanation: Explanation | None = None
+    singles: tuple[SingleRow, ...] = ()
     if explained:
-        explanation = explain(predictor, with_features(evidence, rows, predictor), seconds=EXPLAIN_SECONDS)
+        seen = with_features(evidence, rows, predictor)
+        explanation = explain(predictor, seen, seconds=EXPLAIN_SECONDS)
+        singles = single_rows(predictor, seen, seconds=SINGLE_SECONDS)
     return Subject(
         material=material,
         evidence=evidence,
@@ -58,6 +63,7 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
         rows=rows,
         versions=versions_of(predictor),
         pictures=read_pictures(record, material),
+        single_rows=singles,
     )
 
 

@@ -14,6 +14,7 @@ from automl.report.sections.closing import data_section, failures_section, param
 from automl.report.sections.files import files_sections
 from automl.report.sections.markup import Markup, tag
 from automl.report.sections.result import honest_section, leaderboard_section, result_section, search_section
+from automl.report.sections.single_rows import predictions_section
 
 SECTIONS = {
     "result": "Result",
@@ -23,6 +24,7 @@ SECTIONS = {
     "champion": "Champion",
     "groups": "Groups",
     "drivers": "Drivers",
+    "predictions": "Predictions",
     "parameters": "Hyperparameters",
     "data": "Data",
     "failures": "Failures",
@@ -44,6 +46,7 @@ def render(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         champion_section(subject),
         groups_section(subject, slices) if slices else Markup(""),
         drivers_section(subject) if subject.summary else Markup(""),
+        predictions_section(subject),
         *of_files.values(),
         parameters_section(subject),
         data_section(subject),

@@ -10,10 +10,11 @@ from automl.core.errors import AutoMLError
 from automl.core.modality import named
 from automl.data.modalities import modalities
 from automl.model.predictor import Predictor
-from automl.report.build import EXPLAIN_SECONDS, REPORT, read_pictures, versions_of
+from automl.report.build import EXPLAIN_SECONDS, REPORT, SINGLE_SECONDS, read_pictures, versions_of
 from automl.report.card import model_card
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
+from automl.report.facts.single_rows import single_rows
 from automl.report.facts.subject import Subject
 from automl.report.figures.files import plots_of_page, put_plots, quick_plots
 from automl.tracker.models.champion_page import CARD, describe_model
@@ -75,8 +76,9 @@ def leave_pages(
         from automl.report.page import render
 
         explanation = explain(predictor, evidence, seconds=min(EXPLAIN_SECONDS, clock.left / 4))
+        singles = single_rows(predictor, evidence, seconds=min(SINGLE_SECONDS, clock.left / 8))
         pictures = read_pictures(record, material)
-        page = render(replace(subject, explanation=explanation, pictures=pictures))
+        page = render(replace(subject, explanation=explanation, pictures=pictures, single_rows=singles))
         write_file(record, run_id, REPORT, page.encode())
         put_plots(record, run_id, plots_of_page(page))
     except _FAULTS as error:

@@ -13,6 +13,7 @@ from automl.data.modalities import modalities
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
 from automl.report.facts.inputs import Rows
+from automl.report.facts.single_rows import SingleRow
 from automl.report.facts.timeline import SearchTimes, family_colours, search_times
 from automl.tracker.reading.report_material import Material
 
@@ -60,6 +61,8 @@ class Subject:
         Versions of the libraries that made the champion.
     pictures:
         Sheets (PNG) that the search recorded on its run, by their names in :func:`captions`.
+    single_rows:
+        Some rows whose predictions are explained.
     """
 
     material: Material
@@ -68,6 +71,7 @@ class Subject:
     rows: Rows = field(default_factory=Rows)
     versions: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    single_rows: tuple[SingleRow, ...] = ()
 
     @property
     def name(self) -> str:

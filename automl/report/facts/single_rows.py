@@ -1,0 +1,188 @@
+"""Three judged rows and what each column contributed to their held-out predictions.
+
+The row that the champion is most sure of and right about, the one where it is most wrong, and a typical one.
+Each is predicted by the models that did not train on it, so the contributions add up to the prediction that
+all plots of the report show.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.predictions import Answer
+from automl.core.table import Table
+from automl.core.text import label_text, score_text
+from automl.data.columns.structured import DatePlan
+from automl.data.layout import Layout
+from automl.model.background import owned_columns, with_differences
+from automl.model.prediction_pace import Array, Predict, PredictionPace
+from automl.model.predictor import Predictor
+from automl.model.shapley import LEAST_PAIRS, Contributions, Game, sampled
+from automl.model.source_columns import SourceColumn
+from automl.report.facts.evidence import Evidence, Rows, Sample
+from automl.report.facts.explain import blind_rows, held_out_predictor
+
+_TEXT = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleRow:
+    """A row with its held-out prediction as a sum.
+
+    Attributes
+    ----------
+    title:
+        Why it is shown: ``Most confident, and right``.
+    number:
+        Its number among the usable rows of the data, from 1.
+    truth, answer:
+        The true and the predicted class or value.
+    unit:
+        What is explained: ``probability of setosa``, or the name of the target.
+    names, cells:
+        The columns, the largest contributions first, and the row's values in them.
+    """
+
+    title: str
+    number: int
+    truth: str
+    answer: str
+    unit: str
+    names: tuple[str, ...]
+    cells: tuple[str, ...]
+    contributions: Contributions
+
+
+def single_rows(
+    predictor: Predictor, evidence: Evidence, *, seconds: float = 6.0, seed: int = 0
+) -> tuple[SingleRow, ...]:
+    """Explanations of three rows; none for data with files, models without typical values, or in no time."""
+    sample, layout = evidence.sample, predictor.layout
+    if sample is None or predictor.background is None or layout.features.files:
+        return ()
+    members = predictor.preload().members
+    blind = blind_rows(members, evidence)
+    if not len(blind):
+        return ()
+    until = time.monotonic() + seconds
+    places, table = sample.places[blind], sample.table.take(blind)
+    predict = held_out_predictor(members, evidence.with_sample(Sample(places, table)))
+    explainer = _Explainer(predict, table, predictor, until=until, seed=seed)
+    chosen = _chosen(evidence, places)
+    made = []
+    for number, (title, place) in enumerate(chosen.items()):
+        item = explainer.explained(place, _code(evidence, places[place]), left=len(chosen) - number)
+        if item is not None:
+            made.append(_stated(title, item, explainer, evidence, places[place], place))
+    return tuple(made)
+
+
+class _Explainer:
+    """Contributions to the held-out predictions of a sample's rows."""
+
+    def __init__(
+        self, predict: Predict, table: Table, predictor: Predictor, *, until: float, seed: int
+    ) -> None:
+        assert predictor.background is not None
+        self.predict, self.table, self.layout = predict, table, predictor.layout
+        self.typical = predictor.background.table(predictor.layout)
+        self.columns = owned_columns(table, predictor.layout)
+        self.until, self.seed = until, seed
+        self.pace = PredictionPace.measured(predict, table, until - time.monotonic())
+
+    def explained(self, place: int, code: int, *, left: int) -> Contributions | None:
+        """The contributions of one row, within a share of the time for ``left`` rows; None without time."""
+
+        def scores(rows: Table) -> Array:
+            return np.asarray(self.predict(rows, np.full(rows.rows, place))[:, code])
+
+        game = Game(scores, self.columns, self.typical, lambda rows: with_differences(rows, self.layout))
+        now = time.monotonic()
+        until = now + (self.until - now) / left
+        least = LEAST_PAIRS * game.rows_per_pair() + self.typical.rows + 1
+        if self.pace.affords(until) < least:
+            return None
+        base = float(scores(self.typical).mean())
+        row = self.table.take(np.array([place]))
+        return sampled(game, row, base, until=until, pace=self.pace, seed=self.seed)
+
+
+def _chosen(evidence: Evidence, places: Rows) -> dict[str, int]:
+    """Positions in the sample by the reason for showing them; a row is shown once."""
+    target, predictions = np.asarray(evidence.target[places]), evidence.predictions[places]
+    wanted: dict[str, npt.NDArray[np.float64]] = {}
+    if evidence.task.answer is Answer.CLASSES:
+        right = predictions.argmax(axis=1) == target
+        sure = predictions.max(axis=1)
+        of_truth = predictions[np.arange(len(target)), target.astype(np.int64)]
+        wanted["Most confident, and right"] = np.where(right, -sure, np.inf)
+        wanted["Most wrong"] = np.where(right, np.inf, of_truth)
+        wanted["Typical"] = np.abs(of_truth - np.median(of_truth))
+    else:
+        errors = np.abs(predictions[:, 0] - target)
+        wanted["Smallest error"] = errors
+        wanted["Largest error"] = -errors
+        wanted["Typical"] = np.abs(errors - np.median(errors))
+    chosen: dict[str, int] = {}
+    for title, order in wanted.items():
+        free = [int(row) for row in np.argsort(order, kind="stable")[: len(wanted)]]
+        row = next((row for row in free if row not in chosen.values() and np.isfinite(order[row])), None)
+        if row is not None:
+            chosen[title] = row
+    return chosen
+
+
+def _code(evidence: Evidence, place: int) -> int:
+    """The explained output: that of the predicted class, or the only one."""
+    return int(evidence.predictions[place].argmax()) if evidence.task.labels else 0
+
+
+def _stated(
+    title: str, made: Contributions, explainer: _Explainer, evidence: Evidence, place: int, row: int
+) -> SingleRow:
+    order = np.argsort(-np.abs(made.values), kind="stable")
+    columns = [explainer.columns[column] for column in order]
+    labels = [label_text(name) for name in evidence.task.labels]
+    truth, answer = evidence.target[place], _code(evidence, place)
+    return SingleRow(
+        title=title,
+        number=int(evidence.rows[place]) + 1,
+        truth=labels[int(truth)] if labels else score_text(float(truth)),
+        answer=labels[answer] if labels else score_text(float(evidence.predictions[place, 0])),
+        unit=f"probability of {labels[answer]}" if labels else "prediction",
+        names=tuple(column.name for column in columns),
+        cells=tuple(_cell(explainer.table, row, column, explainer.layout) for column in columns),
+        contributions=Contributions(
+            values=made.values[order],
+            errors=made.errors[order],
+            base=made.base,
+            prediction=made.prediction,
+            pairs=made.pairs,
+        ),
+    )
+
+
+def _cell(table: Table, row: int, column: SourceColumn, layout: Layout) -> str:
+    """A row's value in a column, in words."""
+    plan = next((plan for plan in layout.plans if plan.column == column.name), None)
+    if isinstance(plan, DatePlan) and "days" in plan.fields:
+        days = table.numbers[row, column.pieces[plan.fields.index("days")][1]]
+        return "missing" if np.isnan(days) else str(np.datetime64(int(np.floor(days)), "D"))
+    return " ".join(_piece(table, row, kind, place) for kind, place in column.pieces)
+
+
+def _piece(table: Table, row: int, kind: str, place: int) -> str:
+    if kind == "number":
+        value = float(table.numbers[row, place])
+        return "missing" if np.isnan(value) else score_text(value, 4)
+    if kind == "category":
+        code = int(table.codes[row, place])
+        return "missing or unseen" if code < 0 else table.features.levels[place][code]
+    words: Sequence[str] = table.texts[place][row].split()
+    text = " ".join(words)
+    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"
