@@ -110,7 +110,7 @@ def test_a_report_is_valid_complete_small_and_asks_nothing_of_the_network(which,
     assert {"script", "link", "iframe", "object", "embed", "base"} & page.tags == set()
     assert ("img" in page.tags) == (which == "images")
     shown = {*SECTIONS} - {"groups", *SILENT}
-    assert (shown - {"drivers"} | {"images"} if which == "images" else shown) <= set(page.ids)
+    assert (shown - {"drivers", "predictions"} | {"images"} if which == "images" else shown) <= set(page.ids)
     assert text.startswith("<!DOCTYPE html>")
     assert "Content-Security-Policy" in text
     assert len(text) < 3_000_000
