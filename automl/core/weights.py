@@ -66,8 +66,9 @@ def weights_of(weights: Weights | None, rows: npt.NDArray[Any]) -> Weights | Non
 
 
 def takes_weights(function: Callable[..., Any], argument: str = "weights") -> bool:
-    """Return whether a function has an argument of this name."""
+    """Return whether a function has an argument of this name; ``*args`` and ``**kwargs`` are none."""
     try:
-        return argument in inspect.signature(function).parameters
+        found = inspect.signature(function).parameters.get(argument)
     except ValueError:  # of some functions in C nothing is known
         return False
+    return found is not None and found.kind not in (found.VAR_POSITIONAL, found.VAR_KEYWORD)
