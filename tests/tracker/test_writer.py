@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 import json
-import subprocess
-import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +9,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 import pytest
-from mlflow.exceptions import MlflowException
 from searched import copied, loaded_by_mlflow, write_search
 
 from automl.controller.watchers import NOBODY, Recording
 from automl.core.clock import Clock
-from automl.core.errors import StorageError
 from automl.core.trial import Status, Trial, TrialResult
 from automl.model.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store
@@ -174,80 +167,6 @@ def test_the_champion_is_registered_under_the_searchs_name(recorded: Any, client
     assert [item.model_id for item in outputs] == [logged.model_id]
 
 
-def test_the_pyfunc_refuses_rows_without_any_of_its_columns(recorded: Any) -> None:
-    import mlflow
-
-    place = next(recorded.location.artifacts.glob("*/models/*/artifacts"))
-    model = mlflow.pyfunc.load_model(str(place))
-    frame = recorded.finished.frame.drop(columns=recorded.finished.layout.target_name)
-    for rows in (frame.to_numpy(), frame.add_prefix("other ")):
-        with pytest.raises(MlflowException, match="none of the columns that the model needs"):
-            model.predict(rows)
-    assert len(model.predict(frame.head(0))) == 0
-
-
-def asked(application: Any, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Status and answer of ``POST /invocations``, without a socket between."""
-    sent: list[dict[str, Any]] = []
-    content = json.dumps(body).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers}
-    scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 80)}
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    asyncio.run(application(scope, receive, send))
-    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
-
-
-def test_a_request_that_lacks_a_column_is_answered_with_its_name_and_400(recorded: Any) -> None:
-    import mlflow
-    from mlflow.pyfunc.scoring_server import init
-
-    place = next(recorded.location.artifacts.glob("*/models/*/artifacts"))
-    application = init(mlflow.pyfunc.load_model(str(place)))
-    frame = recorded.finished.frame.head(2).drop(columns="species")
-    status, answer = asked(application, {"dataframe_split": split(frame.drop(columns="petal width"))})
-    assert status == 400
-    assert "petal width" in answer["message"]
-    assert "stack_trace" not in answer
-    status, answer = asked(application, {"dataframe_split": split(frame), "params": {"proba": True}})
-    assert status == 200
-    assert len(answer["predictions"][0]) == 3
-
-
-def split(frame: Any) -> Any:
-    return json.loads(frame.to_json(orient="split", index=False))
-
-
-def test_the_pyfunc_predicts_as_the_predictor_in_a_fresh_process(recorded: Any, tmp_path: Path) -> None:
-    frame = recorded.finished.frame
-    frame.to_pickle(tmp_path / "frame.pkl")
-    code = f"""
-import mlflow, pandas as pd, sys
-mlflow.set_tracking_uri({recorded.location.uri!r})
-model = mlflow.pyfunc.load_model("models:/flowers@champion")
-frame = pd.read_pickle({str(tmp_path / "frame.pkl")!r})
-model.predict(frame).to_pickle({str(tmp_path / "labels.pkl")!r})
-model.predict(frame, params={{"proba": True}}).to_pickle({str(tmp_path / "proba.pkl")!r})
-names = [item.name for item in model.metadata.signature.inputs]
-assert names == {list(recorded.finished.layout.inputs)!r}, names
-odd = frame.head(4).assign(**{{"count": [1.5, None, "7", 3], "garden": [None, "roof", "north", "west"]}})
-assert model.predict(odd.drop(columns="species")).notna().all()
-narrow = frame.astype({{"count": "int32", "sepal length": "float32"}})
-assert model.predict(narrow).equals(model.predict(frame))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr[-3000:]
-    champion = Predictor.load(recorded.champion)
-    pd.testing.assert_series_equal(pd.read_pickle(tmp_path / "labels.pkl"), champion.predict(frame))
-    pd.testing.assert_frame_equal(pd.read_pickle(tmp_path / "proba.pkl"), champion.predict_proba(frame))
-
-
 def test_a_second_search_of_the_name_is_a_new_run_and_version(
     recorded: Any, finished_trials: Any, tmp_path: Path
 ) -> None:
@@ -310,30 +229,6 @@ def test_models_beyond_the_bound_are_deleted_with_their_scratch(fresh_trials: An
         tracker.fail_search("enough")
 
 
-def test_an_interrupt_gives_up_a_store_that_does_not_answer(finished_trials: Any, tmp_path: Path) -> None:
-    """A thread that tried for ever would keep the process from ending."""
-    location = open_store(None, tmp_path / "mlruns")
-
-    def search() -> None:
-        with Tracker(location) as tracker:
-            tracker.begin_search(finished_trials.record())
-            tracker.flush()
-            root = location.artifacts
-            root.rename(root.with_name("away"))
-            root.write_text("a file in the folder's place")
-            tracker.finish_trial(finished_trials.trials[1])
-            while not tracker.trouble:
-                time.sleep(0.05)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        search()
-    for thread in threading.enumerate():
-        if thread.name.startswith("automl-tracker"):
-            thread.join(100)
-            assert not thread.is_alive()
-
-
 def test_a_member_of_the_ensemble_keeps_its_model_while_the_search_runs(
     fresh_trials: Any, tmp_path: Path
 ) -> None:
@@ -361,113 +256,6 @@ def test_nothing_waits_for_the_store(finished_trials: Any, tmp_path: Path) -> No
     assert len(tracker.run_ids) < 4  # creating a store takes seconds: its runs are still to come
     tracker.close()
     assert len(tracker.run_ids) == 4
-
-
-def test_an_interrupted_search_is_closed_as_killed(finished_trials: Any, tmp_path: Path) -> None:
-    location = open_store(None, tmp_path / "mlruns")
-
-    def search() -> None:
-        with Tracker(location) as tracker:
-            tracker.begin_search(finished_trials.record())
-            tracker.flush()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        search()
-    client = connect(location)
-    [run] = client.search_runs([client.get_experiment_by_name("flowers").experiment_id])
-    assert run.info.status == "KILLED"
-
-
-def test_a_killed_process_leaves_no_run_open_for_ever(
-    recorded: Any, finished_trials: Any, tmp_path: Path
-) -> None:
-    location = copied(recorded, tmp_path / "mlruns").location
-    client = connect(location)
-    experiment = client.get_experiment_by_name("flowers").experiment_id
-    code = "import json; from automl.tracker.reconcile import owner_tags; print(json.dumps(owner_tags()))"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    owner = {**json.loads(ended.stdout), "automl.search": "flowers"}
-    parent = client.create_run(experiment, tags=owner).info.run_id
-    child = client.create_run(experiment, tags={"mlflow.parentRunId": parent}).info.run_id
-    foreign = client.create_run(experiment).info.run_id
-    with Tracker(location) as tracker:
-        tracker.begin_search(finished_trials.record())
-        tracker.flush()
-        for run_id in (parent, child):
-            run = client.get_run(run_id)
-            assert run.info.status == "KILLED"
-            assert "ended without" in run.data.tags["automl.error"]
-        assert client.get_run(foreign).info.status == "RUNNING", "not ours to judge"
-        tracker.fail_search("done looking")
-
-
-def test_a_store_that_fails_is_told_at_the_end_and_stops_no_trial(
-    finished_trials: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AUTOML_STORE_PATIENCE", "1")
-    location = open_store(None, tmp_path / "mlruns")
-    with Tracker(location) as tracker:
-        tracker.begin_search(finished_trials.record())
-        tracker.flush()
-        (location.root / "artifacts" / "flowers").rename(tmp_path / "away")
-        (location.root / "artifacts" / "flowers").write_text("in the way")
-        tracker.finish_trial(finished_trials.trials[1])
-        with pytest.raises(StorageError):
-            tracker.flush()
-        assert isinstance(tracker.failure, StorageError)
-
-
-def test_what_a_locked_store_refused_is_written_when_it_is_free_again(
-    finished_trials: Any, tmp_path: Path
-) -> None:
-    location = open_store(None, tmp_path / "mlruns")
-    assert location.database is not None
-    with Tracker(location) as tracker:
-        tracker.begin_search(finished_trials.record())
-        tracker.flush()
-        folder = location.root / "artifacts" / "flowers"
-        folder.rename(tmp_path / "away")
-        folder.write_text("in the way")
-        tracker.finish_trial(finished_trials.trials[1])
-        while not tracker.trouble:
-            time.sleep(0.05)
-        assert tracker.stopped is None
-        folder.unlink()
-        (tmp_path / "away").rename(folder)
-        ids = tracker.finish_search(SearchSummary({}))
-    assert tracker.failure is None
-    assert [row.trial for row in history.leaderboard_rows(ids.run_id, store=location.root)] == [1]
-
-
-def test_an_unreachable_server_is_a_storage_error(
-    finished_trials: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setenv("AUTOML_STORE_PATIENCE", "1")
-    with Tracker(open_store("http://127.0.0.1:9", tmp_path)) as tracker:
-        tracker.begin_search(finished_trials.record())
-        with pytest.raises(StorageError, match="tracking-uri"):
-            tracker.finish_search(SearchSummary({}))
-
-
-def test_what_an_interrupted_search_left_about_its_champion_goes_when_it_is_resumed(
-    finished_trials: Any, tmp_path: Path
-) -> None:
-    location = open_store(None, tmp_path / "mlruns")
-    search = replace(finished_trials.record(), key="0123456789abcdef")
-    with Tracker(location) as tracker:
-        tracker.begin_search(search)
-        tracker.attach("plots/importance.svg", "<svg/>")
-        tracker.attach("report.html", "<html>")
-        tracker.fail_search("stopped", killed=True)
-    with Tracker(location) as tracker:
-        tracker.begin_search(search)
-        tracker.flush()
-    run = history.searches(store=location.root)[0]
-    assert {path.name for path in artifacts(connect(location), run.run_id).iterdir()} == {
-        "configuration.json"
-    }
 
 
 def test_attached_files_and_folders_lie_with_the_search(finished_trials: Any, tmp_path: Path) -> None:
