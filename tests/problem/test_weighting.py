@@ -72,8 +72,7 @@ def test_every_fold_gets_its_share_of_the_weight():
 
 
 def test_the_untouched_rows_have_weights_on_the_same_scale():
-    frame = table(6000)
-    found = prepared(frame, weight="w")
+    found = prepared(table(), weight="w", holdout="10%")
     unit = found.problem.weights.min()
     assert found.test is not None
     assert len(found.test.weights) == found.test.table.rows
