@@ -38,7 +38,7 @@ def measured_coverage(
         problem = prepared.problem
         rows = problem.split.scored
         table, target, predictions = problem.table.take(rows), problem.target[rows], champion.held_out
-    answers = champion.decision.weighted(predictions).argmax(axis=1)
+    answers = champion.decision.answers(predictions).argmax(axis=1)
     return Coverage(
         measured=conformal.measured(table, target, predictions, answers),
         untouched=untouched is not None,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl.controller.folder import SearchFolder, unfinished_folders
 from automl.controller.notebook_view import notebook_view
@@ -37,6 +37,7 @@ def search(
     trials: int | None = None,
     name: str | None = None,
     metric: str | Callable[..., float] | None = None,
+    cost: str | os.PathLike[str] | Mapping[Any, float] | None = None,
     task: str | None = None,
     test: Data | None = None,
     holdout: str | float | None = None,
@@ -91,6 +92,12 @@ def search(
     metric:
         A metric's name, or a function of the target's labels (or values) and the predicted ones. A
         function counts as better the higher it is unless it has ``greater_is_better = False``.
+    cost:
+        What wrong answers cost, where mistakes differ: ``"fn=5,fp=1"`` or ``{"fn": 5, "fp": 1}`` (class 1
+        missed, or wrongly answered), ``"cat>dog=5"`` or ``{("cat", "dog"): 5}`` (a cat taken for a dog), or
+        a CSV file of a matrix; what is not named costs 1. The answer is the class that is
+        expected to cost least. Alone it makes the mean cost per row the metric; with a ``metric`` of
+        probabilities, that one judges the trials.
     task:
         ``classification`` or ``regression``; default: from the target, with the reason said.
     test:

@@ -75,6 +75,9 @@ class Metric:
     least:
         Of a metric of probabilities that is the mean over rows of how far off each is: its score for
         probabilities of 1 as they are rounded. 0 for all others, which count mistakes or measure values.
+    costs:
+        What wrong answers cost, by true class and answer (:mod:`automl.core.costs`); answers are those that
+        are expected to cost least. Empty where every mistake is one.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Metric:
     medians: Callable[[Target, Predictions], npt.NDArray[np.float64]] | None = None
     jackknife: Callable[[Target, Predictions], npt.NDArray[np.float64] | None] | None = None
     least: float = 0.0
+    costs: tuple[tuple[float, ...], ...] = ()
 
     def score(self, target: Target, predictions: Predictions, weights: Weights | None = None) -> float:
         """The score in the metric's own unit and direction.

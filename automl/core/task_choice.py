@@ -14,6 +14,7 @@ from typing import Any
 import numpy.typing as npt
 
 from automl.core.built_in_tasks import BinaryTask, ClassificationTask, MulticlassTask, RegressionTask
+from automl.core.costs import COST, with_costs
 from automl.core.entry_points import BrokenPlugIn, Offers, offers
 from automl.core.errors import DataError, ModelFileError
 from automl.core.labels import Label, RawTarget, is_number
@@ -146,6 +147,8 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
     metric = metrics().get(data["metric"])
     if metric is None or not kind.takes(metric):  # a callable may have the name of another task's
         metric = metrics()[kind.usual_metric]
+    if costs := tuple(tuple(map(float, row)) for row in data.get("costs", ())):
+        metric = with_costs(None if data["metric"] == COST else metric, costs)
     return kind(metric, labels, **data.get("further", {}))
 
 

@@ -191,6 +191,7 @@ class Task(ABC):
             "name": self.name,
             "metric": self.metric.name,
             "labels": [[type(label).__name__, label] for label in self.labels],
+            **({"costs": [list(row) for row in self.metric.costs]} if self.metric.costs else {}),
             **({"further": further} if further else {}),
         }
 

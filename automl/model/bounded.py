@@ -44,7 +44,7 @@ def predict_bounded(
         return predictor.predict_interval(data, level=level, image_root=image_root)
     sets = sets_of(predictor, level)
     _, outputs, made = predictor.answered(data, image_root)
-    inside = sets.members(outputs, predictor.decision.weighted(outputs).argmax(axis=1), level)
+    inside = sets.members(outputs, predictor.decision.answers(outputs).argmax(axis=1), level)
     labels = [label_text(label).replace(BETWEEN, "\\" + BETWEEN) for label in predictor.task.labels]
     ranked = np.argsort(-outputs, axis=1, kind="stable")
     texts = [

@@ -19,7 +19,8 @@ from automl.core.weights import Weights
 FEWEST_ROWS = 100
 _MOST_ROWS, _CELLS = 10_000, 200_000
 _PARTS = 5
-_CLEAR_Z = 2.0
+CLEAR_Z = 2.0
+"""Standard errors that a gain over rows has to be above zero."""
 _LEAST, _GREATEST = 1 / 3, 3.0  # of the sharpness, which is 1 / temperature
 _EPSILON = 1e-7  # as in the log loss
 
@@ -82,7 +83,7 @@ def fit_temperature(
     saved = before - after
     gain = float(shares @ saved) / total
     error = float(np.sqrt((shares**2) @ (saved - gain) ** 2)) / total
-    helps = gain > _CLEAR_Z * error
+    helps = gain > CLEAR_Z * error
     return Calibration(
         1 / sharpness if helps else 1.0, float(shares @ before) / total, float(shares @ after) / total
     )

@@ -8,11 +8,12 @@ from typing import Any, Self, final
 
 import numpy as np
 
+from automl.core.costs import COST, Costs, expected_costs, row_costs
 from automl.core.metrics import Metric
 from automl.core.predictions import Answer, Predictions
 from automl.core.tasks import Encoded, Task
 from automl.core.weights import Weights
-from automl.model.calibration import fit_temperature, heated
+from automl.model.calibration import CLEAR_Z, fit_temperature, heated
 from automl.model.class_weights import apply_weights, tune_weights
 
 
@@ -33,11 +34,15 @@ class Decision:
         Of the probabilities, see :mod:`automl.model.calibration`; 1 leaves them as they are.
     log_losses:
         Log loss of the held-out rows before and after, cross-fitted; empty where it was not measured.
+    costs:
+        What wrong answers cost, by true class and answer: then the answer is the class that is expected to
+        cost least. Empty where every mistake is one.
     """
 
     class_weights: tuple[float, ...] = ()
     temperature: float = 1.0
     log_losses: tuple[float, ...] = ()
+    costs: Costs = ()
 
     @classmethod
     def fitted(
@@ -57,6 +62,11 @@ class Decision:
         if task.answer is not Answer.CLASSES:
             return cls()
         temperature, log_losses = _calibrated(task.metric, target, predictions, weights)
+        costs = task.metric.costs
+        if costs:
+            given = heated(predictions, temperature)
+            tuned = _cost_weights(task.metric, target, given, weights) if len(costs) == 2 else ()
+            return cls(class_weights=tuned, temperature=temperature, log_losses=log_losses, costs=costs)
         tuned = tune_weights(task.metric, target, predictions, weights)
         # Tuned on the predictions as they are; with these the answers are the same at any temperature.
         raised = np.asarray(tuned) ** (1 / temperature)
@@ -76,12 +86,25 @@ class Decision:
         """Probabilities with the class weights on them, summing to 1 again."""
         return apply_weights(probabilities, self.class_weights)
 
+    def answers(self, probabilities: Predictions) -> Predictions:
+        """``(rows, classes)`` that are greatest for the class that is the answer; of numbers, the values.
+
+        With costs that is each answer's part in what the worst one would cost beyond it, else
+        :meth:`weighted`.
+        """
+        weighted = self.weighted(probabilities)
+        if not self.costs:
+            return weighted
+        expected = expected_costs(weighted, self.costs)
+        saved = expected.max(axis=1, keepdims=True) - expected
+        return np.asarray(saved / np.maximum(saved.sum(axis=1, keepdims=True), 1e-300))
+
     @property
     def threshold(self) -> float:
         """The smallest probability of class 1 of two at which it is the answer."""
-        if not self.class_weights:
-            return 0.5
-        return self.class_weights[0] / (self.class_weights[0] + self.class_weights[1])
+        (_, false_alarm), (miss, _) = self.costs or ((0.0, 1.0), (1.0, 0.0))
+        negative, positive = self.class_weights or (1.0, 1.0)
+        return negative * false_alarm / (negative * false_alarm + positive * miss)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data that :meth:`from_json` reads."""
@@ -96,7 +119,31 @@ class Decision:
             class_weights=tuple(float(weight) for weight in data["class_weights"]),
             temperature=float(data.get("temperature", 1.0)),
             log_losses=tuple(float(loss) for loss in data.get("log_losses", ())),
+            costs=tuple(tuple(float(cost) for cost in row) for row in data.get("costs", ())),
         )
+
+
+def _cost_weights(
+    metric: Metric, target: Encoded, probabilities: Predictions, weights: Weights | None
+) -> tuple[float, ...]:
+    """Weights of two classes beside the costs; empty unless they lower the mean cost by more than noise.
+
+    With probabilities that come true the costs alone say which answer is best.
+    """
+    if metric.name != COST:
+        return ()
+    tuned = tune_weights(metric, target, probabilities, weights)
+    if not tuned:
+        return ()
+    plain, moved = (
+        row_costs(target, expected_costs(made, metric.costs).argmin(axis=1), metric.costs)
+        for made in (probabilities, apply_weights(probabilities, tuned))
+    )
+    saved = plain - moved
+    shares = np.ones(len(saved)) if weights is None else weights
+    gain = float(shares @ saved) / float(shares.sum())
+    error = float(np.sqrt((shares**2) @ (saved - gain) ** 2)) / float(shares.sum())
+    return tuned if gain > CLEAR_Z * error else ()
 
 
 def _calibrated(

@@ -312,7 +312,7 @@ def _explained_classes(
             raise UsageError(f"{predictor.name!r} predicts numbers: there is no class {label!r} to explain.")
         return np.zeros(table.rows, dtype=np.int64), None
     if label is None:
-        predicted = predictor.task.decode(predictor.decision.weighted(predictor.outputs(table)))
+        predicted = predictor.task.decode(predictor.decision.answers(predictor.outputs(table)))
         codes = np.asarray(predictor.task.encode(predicted), dtype=np.int64)
     else:
         texts = [label_text(name) for name in classes]

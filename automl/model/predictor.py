@@ -212,7 +212,7 @@ class Predictor:
 
         sets = sets_of(self, level)
         frame, outputs, _ = self.answered(data, image_root)
-        answers = self.decision.weighted(outputs).argmax(axis=1)
+        answers = self.decision.answers(outputs).argmax(axis=1)
         labels = pd.Index(list(self.task.labels), tupleize_cols=False)
         return pd.DataFrame(sets.members(outputs, answers, level), index=frame.index, columns=labels)
 
@@ -327,7 +327,7 @@ class Predictor:
 
         frame = self._as_frame(data, image_root)
         outputs = self._outputs(frame)
-        values = self.task.decode(self.decision.weighted(outputs))
+        values = self.task.decode(self.decision.answers(outputs))
         return frame, outputs, pd.Series(values, index=frame.index, name=self.target_name)
 
     def _outputs(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:

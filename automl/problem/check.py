@@ -99,6 +99,7 @@ def check(
     test: Data | None = None,
     task: str | None = None,
     metric: str | None = None,
+    cost: str | os.PathLike[str] | Mapping[Any, float] | None = None,
     group: str | None = None,
     time_column: str | None = None,
     fold_column: str | None = None,
@@ -117,7 +118,7 @@ def check(
 
     Parameters
     ----------
-    data, target, test, task, metric, group, time_column, fold_column, weight, kinds, drop, keep:
+    data, target, test, task, metric, cost, group, time_column, fold_column, weight, kinds, drop, keep:
         As in :func:`automl.search`. Without a target only the columns are checked; with ``test`` its rows
         are compared with those of the data.
     encoding, delimiter, decimal, header, skip_bad_rows, missing:

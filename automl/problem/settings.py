@@ -14,6 +14,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from automl.core.costs import costs_text
 from automl.core.errors import UsageError
 from automl.core.text import without_password
 from automl.problem.options import (
@@ -71,6 +72,12 @@ class Question:
     name_given: bool = False
     metric: str | Callable[..., float] | None = option(
         metavar="NAME", help="Metric to optimise.", otherwise="by task, the reason is printed", checked=True
+    )
+    cost: str | None = option(
+        read=costs_text,
+        metavar="COSTS",
+        help="What wrong answers cost: fn=5,fp=1, or cat>dog=5,..., or a CSV file of a matrix.",
+        checked=True,
     )
     task: str | None = option(
         metavar="TASK",

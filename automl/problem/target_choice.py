@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.costs import COST, costs_of, with_costs
 from automl.core.errors import DataError, UsageError, did_you_mean
 from automl.core.metrics import Metric, metrics
 from automl.core.predictions import Answer
@@ -115,8 +116,39 @@ def _choose(clean: CleanTarget, settings: Settings) -> TaskChoice:
     return replace(choice, reason=f"{choice.reason}, in {unit}") if unit else choice
 
 
+def _choose_with_costs(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
+    """The task of classes with the metric of ``--cost``, or that of ``--metric`` with these costs."""
+    if settings.cost is None:
+        raise UsageError("--metric cost needs to know what mistakes cost: state it with --cost.")
+    named = None if settings.metric == COST else settings.metric
+    if named is not None and not isinstance(named, str):
+        raise UsageError(
+            "--cost chooses the answers, and so does a metric that is a function: give one of them."
+        )
+    choice = choose_task(values, requested=settings.task, metric=named)
+    task = choice.task
+    if task.answer is not Answer.CLASSES:
+        raise UsageError(
+            f"--cost is about classes, and this is a {task.name} ({choice.reason}). Next: leave --cost out, "
+            "or pass --task classification."
+        )
+    if named is not None and task.metric.reads != "probabilities":
+        raise UsageError(
+            f"--metric {named} judges answers, and --cost chooses them. Next: leave --metric out, so that "
+            "trials are judged by their cost, or name one that reads probabilities, such as log_loss."
+        )
+    costs = costs_of(settings.cost, task.labels)
+    metric = with_costs(None if named is None else task.metric, costs)
+    reason = (
+        "the mean cost per row, by --cost" if named is None else "asked for; answers are chosen by --cost"
+    )
+    return replace(choice, task=replace(task, metric=metric), metric_reason=reason)
+
+
 def _choose_task(values: npt.NDArray[Any], settings: Settings) -> TaskChoice:
     """The task; a metric that is a Python function gets labels (or values) and their predictions."""
+    if settings.cost is not None or settings.metric == COST:
+        return _choose_with_costs(values, settings)
     if settings.metric is None or isinstance(settings.metric, str):
         return choose_task(values, requested=settings.task, metric=settings.metric)
     function = settings.metric

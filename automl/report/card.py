@@ -19,7 +19,7 @@ from automl.report.facts.coverage_words import (
     coverage_title,
     coverage_words,
 )
-from automl.report.facts.decision_words import calibration_words
+from automl.report.facts.decision_words import answer_words, calibration_words
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.extrapolation import beyond_the_range
@@ -199,7 +199,7 @@ def _scores(subject: Subject) -> str:
             shown = evidence.task.takes(metric) and metric.is_telling(evidence.target)
             shown = shown and (evidence.weights is None or metric.takes_weights)
             if shown and metric.name != subject.metric:
-                value = metric.score(evidence.target, evidence.predictions, evidence.weights)
+                value = metric.score(evidence.target, evidence.judged(metric), evidence.weights)
                 if np.isfinite(value):
                     rows.append(
                         ("held-out rows", metric.name, score_text(value), "", f"{len(evidence.target):,}")
@@ -276,15 +276,24 @@ def _limits(subject: Subject) -> str:
             )
         if evidence.task.answer is Answer.CLASSES:
             code = 1 if len(evidence.task.labels) == 2 else None
-            error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
+            error = curves.calibration_error(curves.calibration(evidence.target, evidence.raw, code))
             lines.append(
                 f"Its probabilities are off by {share_text(error, 1)} on average (calibration error on "
                 "held-out rows)."
             )
-            lines += filter(None, [calibration_words(evidence)])
+            lines += filter(None, [calibration_words(evidence), _decided(evidence)])
     lines += [escaped(warning) for warning in subject.summary.get("warnings", [])]
     lines.append("Intended use, and decisions that it must not make alone: please add them here.")
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _decided(evidence: Evidence) -> str:
+    words = answer_words(evidence)
+    if not words or len(evidence.task.labels) != 2:
+        return escaped(words)
+    positive = escaped(label_text(evidence.task.labels[1]))
+    used = f"The answer is {positive} at a probability of {evidence.decision.threshold:.3f} or more."
+    return f"{used} {escaped(words)}"
 
 
 def _beyond(subject: Subject) -> str:

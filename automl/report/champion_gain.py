@@ -72,7 +72,7 @@ def _paired(metric: Metric, before: Evidence, after: Evidence) -> Gain | None:
         chosen = np.sort(rng.choice(len(left), _ROWS, replace=False))
         left, right = left[chosen], right[chosen]
     target = after.target[right]
-    old, new = before.predictions[left], after.predictions[right]
+    old, new = before.judged(before.task.metric)[left], after.judged(metric)[right]
     weights = weights_of(after.weights, right)
     gain = metric.loss(target, old, weights) - metric.loss(target, new, weights)
     low = gain

@@ -309,7 +309,7 @@ class _Judged:
         assert self.raw is not None
         assert self.evidence is not None
         decision = Decision() if self.is_trial or metric.reads != "labels" else self.evidence.decision
-        return decision.weighted(np.asarray(self.raw, dtype=np.float64))
+        return decision.answers(np.asarray(self.raw, dtype=np.float64))
 
     def own_score(self, metric: Metric) -> float:
         """Score on all of its own held-out rows."""

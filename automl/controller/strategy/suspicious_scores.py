@@ -101,7 +101,7 @@ def too_good_warnings(problem: Problem, champion: Champion) -> list[str]:
 
 
 def _all_right(truth: npt.NDArray[np.generic], champion: Champion) -> str:
-    decided = champion.decision.weighted(champion.held_out).argmax(axis=1)
+    decided = champion.decision.answers(champion.held_out).argmax(axis=1)
     if len(truth) < MANY_ROWS or not (decided == truth).all():
         return ""
     return f"All {len(truth):,} held-out rows are predicted correctly."

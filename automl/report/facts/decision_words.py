@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from automl.core.text import range_text, share_text
+import numpy as np
+
+from automl.core.costs import costs_words, row_costs, with_costs
+from automl.core.metrics import Metric
+from automl.core.predictions import Predictions
+from automl.core.text import label_text, range_text, score_text, share_text
+from automl.core.weights import mean_of
 from automl.model.calibration import heated
 from automl.report.facts import prediction_quality as curves
 from automl.report.facts.evidence import Evidence
@@ -27,3 +33,29 @@ def calibration_words(evidence: Evidence) -> str:
     held_out = f"log loss {range_text(before, after, 4)} on held-out rows that it was not fitted on"
     error = f"calibration error {share_text(errors[0], 1)} to {share_text(errors[1], 1)}"
     return f"Calibrated by temperature {temperature:.3g}: {held_out}, {error}."
+
+
+def answer_words(evidence: Evidence) -> str:
+    """What the answers are chosen by, and what that gains; empty for the most probable class."""
+    decision, metric = evidence.decision, evidence.task.metric
+    if not decision.class_weights and not decision.costs:
+        return ""
+    raw = np.asarray(evidence.raw, dtype=np.float64)
+    names = [label_text(label) for label in evidence.task.labels]
+    asked = with_costs(None, decision.costs) if decision.costs else metric
+    chosen = asked.score(evidence.target, decision.weighted(raw), evidence.weights)
+    plain = _plain_score(evidence, asked, raw)
+    on = "at a threshold of 0.5" if len(names) == 2 else "for the most probable class"
+    compared = f"{asked.name} {score_text(chosen, 4)} on held-out rows, {score_text(plain, 4)} {on}"
+    if not decision.costs:
+        return f"Chosen on held-out rows for {metric.name}: {compared}."
+    how = "the costs, moved on held-out rows" if decision.class_weights else "the expected cost"
+    return f"Chosen by {how} ({costs_words(decision.costs, names)}): mean {compared}."
+
+
+def _plain_score(evidence: Evidence, metric: Metric, raw: Predictions) -> float:
+    """The score where the most probable class is the answer."""
+    if not metric.costs:
+        return metric.score(evidence.target, raw, evidence.weights)
+    paid = row_costs(evidence.target, raw.argmax(axis=1), metric.costs)
+    return mean_of(paid, evidence.weights)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.clock import Clock
+from automl.core.metrics import Metric
 from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.task_choice import task_from_json
@@ -137,12 +138,20 @@ class Evidence:
             class_weights=self.story.class_weights,
             temperature=self.story.temperature,
             log_losses=self.story.log_losses,
+            costs=self.task.metric.costs,
         )
 
     @property
     def predictions(self) -> Predictions:
-        """Held-out predictions with the class weights applied, as used for decisions."""
-        return self.decision.weighted(np.asarray(self.raw, dtype=np.float64))
+        """Held-out predictions that are greatest for the class that is answered; of numbers, the values."""
+        return self.decision.answers(np.asarray(self.raw, dtype=np.float64))
+
+    def judged(self, metric: Metric) -> Predictions:
+        """Held-out predictions as a metric reads them: probabilities as they are given, or the answers."""
+        raw = np.asarray(self.raw, dtype=np.float64)
+        if metric.name == self.task.metric.name:
+            return self.decision.weighted(raw)
+        return self.decision.answers(raw) if metric.reads == "labels" else raw
 
     def files(self) -> dict[str, bytes]:
         """Contents of the files that :meth:`load` reads, by their names on the search's run."""

@@ -65,7 +65,8 @@ def slice_by(evidence: Evidence, frame: pd.DataFrame, column: str) -> Slice:
     """
     if column not in frame.columns:
         raise UsageError(f"--slice: there is no column {column!r}. {did_you_mean(column, frame.columns)}")
-    metric, predictions = evidence.task.metric, evidence.predictions
+    metric = evidence.task.metric
+    predictions = evidence.judged(metric)
     overall = metric.score(evidence.target, predictions, evidence.weights)
     groups = []
     for label, rows in _parts(frame[column]):

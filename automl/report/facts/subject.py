@@ -136,7 +136,10 @@ class Subject:
             return Score(value, rows=len(self.evidence.target))
         evidence = self.evidence
         interval = score_interval(
-            evidence.task.metric, evidence.target, evidence.predictions, weights=evidence.weights
+            evidence.task.metric,
+            evidence.target,
+            evidence.judged(evidence.task.metric),
+            weights=evidence.weights,
         )
         return Score(value, interval.low, interval.high, interval.rows)
 

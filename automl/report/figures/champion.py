@@ -72,9 +72,7 @@ def confusion_plot(evidence: Evidence) -> Plot:
 
 def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
     """ROC and precision–recall curves of class 1, or of every class against the rest (the six hardest)."""
-    rates = [
-        (code, curves.rates(evidence.target, evidence.predictions, code)) for code in _curve_codes(evidence)
-    ]
+    rates = [(code, curves.rates(evidence.target, evidence.raw, code)) for code in _curve_codes(evidence)]
     names = labels_of(evidence)
     short = labels([names[code] for code, _ in rates], 18)
     with drawing():
@@ -101,7 +99,7 @@ def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
 def calibration_plot(evidence: Evidence) -> Plot:
     """Observed against predicted probability, with 95 % intervals."""
     binary = len(evidence.task.labels) == 2
-    calibration = curves.calibration(evidence.target, evidence.predictions, 1 if binary else None)
+    calibration = curves.calibration(evidence.target, evidence.raw, 1 if binary else None)
     name = labels_of(evidence)[1] if binary else "the predicted class"
     with drawing():
         figure, axes = plot()
@@ -244,7 +242,7 @@ def _curve_codes(evidence: Evidence) -> list[int]:
         return [1]
     if classes <= MOST_CURVES:
         return list(range(classes))
-    areas = [curves.rates(evidence.target, evidence.predictions, code).area for code in range(classes)]
+    areas = [curves.rates(evidence.target, evidence.raw, code).area for code in range(classes)]
     return sorted(sorted(range(classes), key=lambda code: (np.isnan(areas[code]), areas[code]))[:MOST_CURVES])
 
 

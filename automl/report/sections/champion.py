@@ -15,7 +15,7 @@ from automl.report.facts.coverage_words import (
     coverage_title,
     coverage_words,
 )
-from automl.report.facts.decision_words import calibration_words
+from automl.report.facts.decision_words import answer_words, calibration_words
 from automl.report.facts.driver_words import compared, headline
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.importance import interval_words
@@ -89,6 +89,8 @@ def _classes(evidence: Evidence) -> list[Markup]:
     parts = []
     if len(names) == 2:
         plots.append(_threshold(evidence, names))
+    elif evidence.decision.costs:
+        parts.append(tag("p", answer_words(evidence)))
     elif evidence.story.class_weights:
         factors = ", ".join(
             f"{name} {weight:.2f}" for name, weight in zip(names, evidence.story.class_weights, strict=True)
@@ -99,7 +101,7 @@ def _classes(evidence: Evidence) -> list[Markup]:
                 tag("details", tag("summary", f"{text} a weight per class"), tag("p", f"{factors}."))
             )
         else:
-            parts.append(tag("p", f"{text}: {factors}."))
+            parts.append(tag("p", f"{text}: {factors}. {answer_words(evidence)}"))
     return [tag("div", *plots, class_="plots"), *parts, *_class_table(evidence, names)]
 
 
@@ -135,7 +137,7 @@ def _confusion(evidence: Evidence, names: tuple[str, ...]) -> Markup:
 def _rates(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
     roc, recall = figures.rates_plots(evidence)
     codes = [1] if len(names) == 2 else list(range(len(names)))
-    areas = np.array([curves.rates(evidence.target, evidence.predictions, code).area for code in codes])
+    areas = np.array([curves.rates(evidence.target, evidence.raw, code).area for code in codes])
     mean = f", area {np.nanmean(areas):.3f}" if np.isfinite(areas).any() else ""
     against = f"class {names[1]}" if len(names) == 2 else "each class against the rest"
     price = f"ROC curve of {against}: the share that is found against the share of false alarms."
@@ -148,7 +150,7 @@ def _rates(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
 
 def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     code = 1 if len(names) == 2 else None
-    error = curves.calibration_error(curves.calibration(evidence.target, evidence.predictions, code))
+    error = curves.calibration_error(curves.calibration(evidence.target, evidence.raw, code))
     caption = (
         f"Calibration: predicted probability against observed frequency. On average they differ by "
         f"{share_text(error, 1)}; the bars are 95 % intervals of the observed frequency. "
@@ -160,13 +162,8 @@ def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
 
 def _threshold(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     used = evidence.decision.threshold
-    chosen = bool(evidence.story.class_weights)
-    how = (
-        "chosen on held-out rows for the metric"
-        if chosen
-        else "the default: no other threshold would improve the metric"
-    )
-    caption = f"A row is predicted as {names[1]} at a probability of {used:.3f} or more ({how})."
+    how = answer_words(evidence) or "This is the default: no other threshold would improve the metric."
+    caption = f"A row is predicted as {names[1]} at a probability of {used:.3f} or more. {how}"
     alt = f"Precision, recall and F1 against the threshold. {caption}"
     return picture(figures.threshold_plot(evidence), "threshold", alt=alt, caption=caption)
 

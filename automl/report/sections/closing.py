@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 
+from automl.core.costs import COST
 from automl.core.metrics import metrics
 from automl.core.predictions import Answer
 from automl.core.text import share_text
@@ -143,7 +144,7 @@ def use_section(subject: Subject) -> Markup:
     parts += [
         tag("h3", "Repeat"),
         code(_command(subject)),
-        tag("p", _EXACT if search.metric in metrics() else f"{_EXACT} {_FUNCTION}", class_="muted"),
+        tag("p", _EXACT if _can_be_typed(search.metric) else f"{_EXACT} {_FUNCTION}", class_="muted"),
         tag("h3", "Look at every trial"),
         code(f"automl leaderboard {shlex.quote(name)}\nautoml ui {shlex.quote(name)}"),
     ]
@@ -161,9 +162,13 @@ def use_section(subject: Subject) -> Markup:
     return section("use", "Use it and repeat it", *parts)
 
 
+def _can_be_typed(metric: str) -> bool:
+    return metric in metrics() or metric == COST
+
+
 def _command(subject: Subject) -> str:
     """The command that repeats the search; a metric that was a function cannot be typed."""
     search = subject.material.search
-    typed = search.metric in metrics()
+    typed = _can_be_typed(search.metric)
     given = {name: value for name, value in search.configuration.items() if typed or name != "metric"}
     return search_command({**given, "target": search.target})
