@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core import formulas
+from automl.core import formulas, table_scores
 from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.core.errors import UsageError
 from automl.core.formulas import Target
@@ -78,6 +78,9 @@ class Metric:
     costs:
         What wrong answers cost, by true class and answer (:mod:`automl.core.costs`); answers are those that
         are expected to cost least. Empty where every mistake is one.
+    of_tables:
+        The score by tables of truth by answer (:mod:`automl.core.table_scores`), with which weights of
+        classes are tuned in a fraction of the time; None where it does not follow from one.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Metric:
     jackknife: Callable[[Target, Predictions], npt.NDArray[np.float64] | None] | None = None
     least: float = 0.0
     costs: tuple[tuple[float, ...], ...] = ()
+    of_tables: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None
 
     def score(self, target: Target, predictions: Predictions, weights: Weights | None = None) -> float:
         """The score in the metric's own unit and direction.
@@ -159,11 +163,17 @@ METRICS: dict[str, Metric] = {
     for metric in (
         _of_classes("accuracy", formulas.accuracy, right=formulas.right_rows),
         _of_classes(
-            "balanced_accuracy", formulas.balanced_accuracy, tunes_weights=True, shares=formulas.class_shares
+            "balanced_accuracy",
+            formulas.balanced_accuracy,
+            tunes_weights=True,
+            shares=formulas.class_shares,
+            of_tables=table_scores.balanced_accuracy,
         ),
-        _of_classes("f1", formulas.f1, _BINARY, tunes_weights=True),
-        _of_classes("f1_macro", formulas.f1_macro, tunes_weights=True),
-        _of_classes("f1_weighted", formulas.f1_weighted, tunes_weights=True),
+        _of_classes("f1", formulas.f1, _BINARY, tunes_weights=True, of_tables=table_scores.f1),
+        _of_classes("f1_macro", formulas.f1_macro, tunes_weights=True, of_tables=table_scores.f1_macro),
+        _of_classes(
+            "f1_weighted", formulas.f1_weighted, tunes_weights=True, of_tables=table_scores.f1_weighted
+        ),
         _of_classes("precision", formulas.precision, _BINARY, shares=formulas.precision_shares),
         _of_classes("recall", formulas.recall, _BINARY, shares=formulas.recall_shares),
         _of_classes(
@@ -182,7 +192,12 @@ METRICS: dict[str, Metric] = {
         ),
         _of_classes("log_loss", formulas.log_loss, reads="probabilities", better=False, least=1e-12),
         _of_classes("brier", formulas.brier, reads="probabilities", better=False, least=1e-24),
-        _of_classes("quadratic_kappa", formulas.quadratic_kappa, tunes_weights=True),
+        _of_classes(
+            "quadratic_kappa",
+            formulas.quadratic_kappa,
+            tunes_weights=True,
+            of_tables=table_scores.quadratic_kappa,
+        ),
         _of_numbers("rmse", formulas.rmse),
         _of_numbers("mse", formulas.mse),
         _of_numbers("mae", formulas.mae, absolute=True),
