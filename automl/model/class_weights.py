@@ -95,8 +95,8 @@ def _tables(
     # Of equal probabilities the first class is taken.
     first += (code > rival) & (_GRID[np.minimum(first, len(_GRID) - 1)] == needed)
     steps = len(_GRID) + 1
-    counts = np.bincount((first * classes + truth) * classes + rival, rows, minlength=steps * classes**2)
-    counts = np.asarray(counts.reshape(steps, classes, classes), dtype=np.float64)
+    flat = np.bincount((first * classes + truth) * classes + rival, rows, minlength=steps * classes**2)
+    counts = flat.astype(np.float64).reshape(steps, classes, classes)
     left = np.cumsum(counts[::-1], axis=0)[::-1][1:]  # rows that need more than each factor
     taken = np.cumsum(counts[:-1], axis=0).sum(axis=2)
     left[:, :, code] += taken

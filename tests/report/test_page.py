@@ -153,7 +153,7 @@ def test_the_threshold_in_use_is_shown(report):
     _, page = report("binary")
     words = " ".join(page.text)
     assert "predicted as yes at a probability of" in words
-    assert "chosen on held-out rows for the metric" in words
+    assert "Chosen on held-out rows for" in words
 
 
 def test_groups_are_scored_on_request_and_unknown_columns_are_named(binary, tmp_path):
