@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Fitted,
         Outlook,
         Scope,
+        ScoreTerms,
         TrialStopped,
     )
     from automl.core.folds import Fold, Split
@@ -117,7 +118,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     # The parts of a family
-    "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope Terms TrialStopped",
+    "automl.core.family": "FAMILY_GROUP Cache Family FitContext Fitted Outlook Scope ScoreTerms TrialStopped",
     "automl.core.table": "Column Features Kind Table",
     # The parts of a task and of a metric
     "automl.core.tasks": "Encoded Task",
@@ -248,6 +249,7 @@ __all__ = [
     "RoundControl",
     "Saved",
     "Scope",
+    "ScoreTerms",
     "SearchSpace",
     "Slots",
     "Splines",

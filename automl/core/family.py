@@ -160,7 +160,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ScoreTerms:
     """A model's score as a sum: ``base + values.sum(axis=1)``, for models of one score.
 
     Attributes
@@ -258,7 +258,7 @@ class Family:
     outlook: Callable[[Any, Sequence[Table], Scope], Outlook | None] | None = None
     shared_params: tuple[str, ...] = ()
     unsuited: Callable[[Scope], str] = lambda scope: ""
-    terms: Callable[[Any, Table, Table], Terms | None] | None = None
+    terms: Callable[[Any, Table, Table], ScoreTerms | None] | None = None
     opening: tuple[int, ...] = ()
     quick: bool = False
     pretrained: bool = False

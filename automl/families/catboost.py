@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import Family, FitContext, Terms
+from automl.core.family import Family, FitContext, ScoreTerms
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task, constant_of
@@ -121,7 +121,7 @@ def load(folder: Path) -> FittedCatBoost | Constant:
     return FittedCatBoost(BoosterInputs.load(folder, "inputs"), model)
 
 
-def terms(fitted: FittedCatBoost | Constant, inputs: Table, typical: Table) -> Terms | None:
+def terms(fitted: FittedCatBoost | Constant, inputs: Table, typical: Table) -> ScoreTerms | None:
     """CatBoost's own TreeSHAP; it puts the numbers before the categories."""
     if isinstance(fitted, Constant) or not fitted.inputs.explains(inputs):
         return None

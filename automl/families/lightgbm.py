@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import Family, FitContext, Terms
+from automl.core.family import Family, FitContext, ScoreTerms
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -96,7 +96,7 @@ class FittedLightGBM:
         self.booster.save_model(folder / "booster.txt")
 
 
-def terms(fitted: FittedLightGBM, inputs: Table, typical: Table) -> Terms | None:
+def terms(fitted: FittedLightGBM, inputs: Table, typical: Table) -> ScoreTerms | None:
     """LightGBM's own TreeSHAP (Lundberg et al. 2020, algorithm 2), which weighs rows by the training data."""
     if not fitted.inputs.explains(inputs):
         return None

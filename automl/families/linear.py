@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import Family, FitContext, Terms, TrialStopped
+from automl.core.family import Family, FitContext, ScoreTerms, TrialStopped
 from automl.core.predictions import Answer, Link, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -169,7 +169,7 @@ def load(folder: Path) -> FittedLinear:
     return FittedLinear.load(folder)
 
 
-def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> Terms | None:
+def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> ScoreTerms | None:
     """Each coefficient times the distance of its column from the mean of the typical rows.
 
     These are the Shapley values of a linear model (Štrumbelj and Kononenko 2014, section 3.2).
@@ -184,7 +184,7 @@ def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> Terms | None:
     by_feature[np.arange(len(owners)), owners] = coefficients
     values = np.asarray(rows @ by_feature) - mean @ by_feature
     link = Link(fitted.link or Link.usual(fitted.n_outputs))
-    return Terms(values, float(mean @ coefficients + fitted.intercept[0]), link)
+    return ScoreTerms(values, float(mean @ coefficients + fitted.intercept[0]), link)
 
 
 def _prepare(

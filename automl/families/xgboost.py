@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from automl.core.family import Family, FitContext, Terms
+from automl.core.family import Family, FitContext, ScoreTerms
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -111,7 +111,7 @@ def load(folder: Path) -> FittedXGBoost:
     return FittedXGBoost(BoosterInputs.load(folder, "inputs"), booster)
 
 
-def terms(fitted: FittedXGBoost, inputs: Table, typical: Table) -> Terms | None:
+def terms(fitted: FittedXGBoost, inputs: Table, typical: Table) -> ScoreTerms | None:
     """XGBoost's own TreeSHAP (Lundberg et al. 2020, algorithm 2), in float32."""
     if not fitted.inputs.explains(inputs):
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from automl.core.family import Terms
+from automl.core.family import ScoreTerms
 from automl.core.predictions import Link
 from automl.core.table import Table
 from automl.families import families
@@ -53,11 +53,11 @@ def exact_contributions(
     outputs = np.asarray(predictor.outputs(table), dtype=np.float64)
     if log_odds:
         signs, wanted = np.where(codes == 1, 1.0, -1.0), sums
-        known = np.abs(1 / (1 + np.exp(-sums)) - outputs[:, 1]) <= _ROUNDING
+        agreeing = np.abs(1 / (1 + np.exp(-sums)) - outputs[:, 1]) <= _ROUNDING
     else:
         signs, wanted = np.ones(table.rows), outputs[:, 0]
-        known = np.abs(sums - wanted) <= _ROUNDING * (np.abs(values).sum(axis=1) + abs(terms.base))
-    for place in np.flatnonzero(known):
+        agreeing = np.abs(sums - wanted) <= _ROUNDING * (np.abs(values).sum(axis=1) + abs(terms.base))
+    for place in np.flatnonzero(agreeing):
         total = float(wanted[place]) - terms.base
         made[place] = Contributions(
             values=add_up(values[place], total, np.zeros(len(columns))) * signs[place],
@@ -69,7 +69,7 @@ def exact_contributions(
     return made
 
 
-def _terms(predictor: Predictor, table: Table, typical: Table, *, log_odds: bool) -> Terms | None:
+def _terms(predictor: Predictor, table: Table, typical: Table, *, log_odds: bool) -> ScoreTerms | None:
     """The weighted sum of all models' terms, or None where the prediction is not such a sum."""
     single = len(predictor.members) == 1 and len(predictor.members[0].numbers) == 1
     link = Link.LOGISTIC if log_odds else Link.IDENTITY
@@ -89,7 +89,7 @@ def _terms(predictor: Predictor, table: Table, typical: Table, *, log_odds: bool
             share = member.weight / len(member.numbers) / whole / predictor.decision.temperature
             total += terms.values * share
             base += terms.base * share
-    return Terms(total, base, link)
+    return ScoreTerms(total, base, link)
 
 
 def _by_column(values: Array, table: Table, columns: Sequence[SourceColumn]) -> Array | None:

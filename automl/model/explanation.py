@@ -134,7 +134,7 @@ def _plain(cell: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale:
+class ExplainedScale:
     """The number that is explained: the value, or the probability or log-odds of a class."""
 
     log_odds: bool
@@ -180,7 +180,7 @@ class _Explainer:
     def __init__(
         self,
         predictor: Predictor,
-        scale: Scale,
+        scale: ExplainedScale,
         typical: Table,
         columns: Sequence[SourceColumn],
         *,
@@ -193,17 +193,17 @@ class _Explainer:
     def explained(self, table: Table, codes: Rows) -> list[Contributions]:
         """Each row's contributions: the exact ones where there are some, else sampled."""
         exact = self._exact(table, codes)
-        left = sum(known is None for known in exact)
+        left = sum(item is None for item in exact)
         if not left:
-            return [known for known in exact if known is not None]
+            return [item for item in exact if item is not None]
         bases = self._scores(self.typical).mean(axis=0)
         time_left = self.until - time.monotonic()
         pace = PredictionPace.measured(lambda rows, _: self._scores(rows), self.typical, time_left)
         self._check_time(pace, left)
         made: list[Contributions] = []
-        for place, known in enumerate(exact):
-            if known is not None:
-                made.append(known)
+        for place, item in enumerate(exact):
+            if item is not None:
+                made.append(item)
                 continue
             code, now = int(codes[place]), time.monotonic()
             until = now + max(0.0, self.until - now) / left
@@ -217,7 +217,7 @@ class _Explainer:
         made: list[Contributions | None] = []
         for rows in (slice(0, _FIRST), slice(_FIRST, table.rows)):
             part = table.take(rows)
-            if not part.rows or (made and all(known is None for known in made)):
+            if not part.rows or (made and all(item is None for item in made)):
                 break
             seconds = (time.monotonic() - began) * part.rows / _FIRST if made else 0.0
             if seconds > self.until - time.monotonic():
@@ -254,13 +254,13 @@ class _Explainer:
         )
 
 
-def _scale(predictor: Predictor, scale: str) -> Scale:
+def _scale(predictor: Predictor, scale: str) -> ExplainedScale:
     classes = predictor.task.answer is Answer.CLASSES
     if scale not in SCALES:
         raise UsageError(f"The scale cannot be {scale!r}. {did_you_mean(scale, SCALES)}")
     if scale == LOG_ODDS and not classes:
         raise UsageError(f"{predictor.name!r} predicts numbers, which have no log-odds. Leave the scale out.")
-    return Scale(log_odds=scale == LOG_ODDS, classes=classes)
+    return ExplainedScale(log_odds=scale == LOG_ODDS, classes=classes)
 
 
 def _check_rows(frame: pd.DataFrame) -> None:
@@ -328,7 +328,7 @@ def _stated(
     columns: Sequence[SourceColumn],
     made: Sequence[Contributions],
     labels: Sequence[Label] | None,
-    scale: Scale,
+    scale: ExplainedScale,
     seconds: float,
 ) -> ExplainedRows:
     import pandas as pd

@@ -56,7 +56,7 @@ class Contributions:
 
 @dataclass(frozen=True)
 class Game:
-    """What the rows of an explanation share.
+    """A model with typical rows: the part that all rows of an explanation share.
 
     Attributes
     ----------

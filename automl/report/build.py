@@ -64,6 +64,7 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
         versions=versions_of(predictor),
         pictures=read_pictures(record, material),
         single_rows=singles,
+        kept_cells=kept_cells(predictor),
     )
 
 
@@ -98,6 +99,11 @@ def read_pictures(record: Record, material: Material) -> dict[str, bytes]:
     """The sheets of files that the search recorded on its run; empty for tables."""
     sheets = {name: read_file(record, material.search.run_id, name) for name in captions()}
     return {name: content for name, content in sheets.items() if content is not None}
+
+
+def kept_cells(predictor: Predictor) -> int:
+    """Number of typical values that a model keeps of each column."""
+    return 0 if predictor.background is None else len(predictor.background.numbers)
 
 
 def versions_of(predictor: Predictor) -> dict[str, str]:

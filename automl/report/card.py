@@ -153,6 +153,12 @@ def _data(subject: Subject) -> str:
         f"- Digest: `{story.data_digest}`",
         f"- Target: {escaped(search.target)}; {escaped(story.task_reason)}",
     ]
+    if subject.kept_cells:
+        lines.append(
+            f"- Kept in the model: {subject.kept_cells} typical values of each column of numbers, dates and "
+            "categories, for explanations; each column's values are shuffled apart from the others', so no "
+            "row is kept, and no text or file"
+        )
     lines += [f"- {item['severity'].capitalize()}: {escaped(item['evidence'])}" for item in story.findings]
     lines += [f"- Note: {escaped(note)}" for note in story.notes]
     return "\n".join(lines)

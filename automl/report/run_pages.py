@@ -10,7 +10,14 @@ from automl.core.errors import AutoMLError
 from automl.core.modality import named
 from automl.data.modalities import modalities
 from automl.model.predictor import Predictor
-from automl.report.build import EXPLAIN_SECONDS, REPORT, SINGLE_SECONDS, read_pictures, versions_of
+from automl.report.build import (
+    EXPLAIN_SECONDS,
+    REPORT,
+    SINGLE_SECONDS,
+    kept_cells,
+    read_pictures,
+    versions_of,
+)
 from automl.report.card import model_card
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
@@ -64,7 +71,12 @@ def leave_pages(
     try:
         record = Record(location)
         material = search_material(record, run_id)
-        subject = Subject(material=material, evidence=evidence, versions=versions_of(predictor))
+        subject = Subject(
+            material=material,
+            evidence=evidence,
+            versions=versions_of(predictor),
+            kept_cells=kept_cells(predictor),
+        )
         card = model_card(subject)
         write_file(record, run_id, CARD, card.encode())
         describe_model(record, material.search, card)

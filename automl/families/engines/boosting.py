@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.family import FitContext, Terms, TrialStopped
+from automl.core.family import FitContext, ScoreTerms, TrialStopped
 from automl.core.predictions import Link, Loss, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
@@ -99,7 +99,7 @@ class BoosterInputs(Saved):
             return data
         return _widened(data, self.interactions.transform(inputs))
 
-    def terms(self, inputs: Table, contributions: npt.NDArray[np.floating]) -> Terms | None:
+    def terms(self, inputs: Table, contributions: npt.NDArray[np.floating]) -> ScoreTerms | None:
         """A library's Shapley values by the features of the table; values in the target's unit.
 
         Parameters
@@ -109,7 +109,7 @@ class BoosterInputs(Saved):
 
         Returns
         -------
-        Terms or None
+        ScoreTerms or None
             None where a column with a value is made of several features.
         """
         features = inputs.features
@@ -120,7 +120,7 @@ class BoosterInputs(Saved):
         values = np.zeros((inputs.rows, len(features.names)))
         np.add.at(values.T, owners[owners >= 0], columns[:, owners >= 0].T)
         base = float(contributions[0, -1]) * self.deviation + self.mean
-        return Terms(values, base, self.used_link)
+        return ScoreTerms(values, base, self.used_link)
 
     def explains(self, inputs: Table) -> bool:
         """True where one score is a sum over columns that are each made of one feature."""

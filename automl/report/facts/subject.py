@@ -63,6 +63,8 @@ class Subject:
         Sheets (PNG) that the search recorded on its run, by their names in :func:`captions`.
     single_rows:
         Some rows whose predictions are explained.
+    kept_cells:
+        Typical values that the champion keeps of each column; 0 for models of earlier versions.
     """
 
     material: Material
@@ -72,6 +74,7 @@ class Subject:
     versions: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     single_rows: tuple[SingleRow, ...] = ()
+    kept_cells: int = 0
 
     @property
     def name(self) -> str:
