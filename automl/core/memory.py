@@ -1,7 +1,8 @@
-"""Memory: how much there is, how much a process holds alone, and the most that it held."""
+"""Memory: how much there is, how much a process holds alone, the most that it held, what it can return."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 from contextlib import suppress
@@ -46,6 +47,17 @@ def private_bytes(pid: int) -> int:
     except psutil.Error:
         return 0
     return int(memory.rss - memory.shared if sys.platform == "linux" else memory.rss)
+
+
+def release_freed() -> None:
+    """Return memory that is no longer used to the system; glibc keeps it otherwise, in pieces, for ever.
+
+    After a forest of 77 MB, five folds on 6,500 rows, that was 300 MB of the worker's 460.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # musl has no such function
+        trim(0)
 
 
 def _droppable(group: Path) -> int:

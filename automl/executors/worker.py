@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from automl.core.memory import release_freed
 from automl.core.trial import Finished, Progress, Ticket
 from automl.executors.base import settled
 from automl.executors.prepared_cache import PreparedCache
@@ -87,6 +88,8 @@ def run(connection: Connection) -> None:
         control = Control(report, lambda number=ticket.number: number in stopped, cache)  # type: ignore[misc]
         result = settled(evaluate(ticket, problem, control))
         connection.send(Finished(ticket.number, result))
+        del result
+        release_freed()  # now, while the controller learns of the result
 
 
 def _listen(connection: Connection, inbox: queue.SimpleQueue[Work], stopped: set[int]) -> None:
