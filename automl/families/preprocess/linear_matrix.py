@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from automl.core.family import FitContext
 from automl.core.table import Codes, Table
 from automl.core.tasks import Encoded, Task
 from automl.core.weights import Weights
@@ -169,6 +171,28 @@ class LinearMatrix(Saved):
 
         parts = [csr_matrix(joined), self.terms.transform(table.texts)]
         return hstack(parts, format="csr", dtype=np.float64)
+
+
+def matrices_of(
+    family: str, inputs: Table, target: Encoded, task: Task, context: FitContext, *, numeric: Numeric
+) -> tuple[LinearMatrix, Matrix, Matrix | None]:
+    """The matrices of a fold's rows and of its held-out ones, from the cache if they were made before.
+
+    Parameters
+    ----------
+    family:
+        Whose trials share them: families may see different columns of one table.
+    """
+    digest = hashlib.blake2b(np.ascontiguousarray(target).tobytes(), digest_size=16).hexdigest()
+
+    def build() -> tuple[LinearMatrix, Matrix, Matrix | None]:
+        # A constant seed, since trials of all seeds share the matrix.
+        matrix, train = LinearMatrix.fit(
+            inputs, target, task, numeric=numeric, seed=0, weights=context.weights
+        )
+        return matrix, train, None if context.valid is None else matrix.transform(context.valid[0])
+
+    return context.cached((family, digest, inputs.rows, numeric, context.valid is None), build)
 
 
 def _with_missing(codes: Codes) -> Codes:
