@@ -179,6 +179,5 @@ FAMILY = Family(
     load=load,
     unsuited=unsuited,
     opening=(15, 125),
-    quick=True,
     sample_weights=True,
 )

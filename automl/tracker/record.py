@@ -34,6 +34,7 @@ _COLOURS = (
 _FAMILY_COLOURS = {
     "dummy": "#7F7F7F",
     "linear": "#E69F00",
+    "kernel": "#6A3D9A",
     "random_forest": "#8C564B",
     "extra_trees": "#009E73",
     "xgboost": "#56B4E9",

@@ -9,9 +9,10 @@ from automl.core.family import BASELINE
 from automl.core.table import Kind
 from automl.families import families, quick_families
 
-FIRST = ["linear", "lightgbm", "catboost", "extra_trees", "tabm", "xgboost", "lightgbm", "tabular_net"]
-THEN = ["random_forest", "catboost", "linear", "tabm", "lightgbm", "xgboost", "catboost", "tabm", "lightgbm"]
-TABLES = [*FIRST, *THEN, "linear", "tabular_net", "extra_trees", "random_forest"]
+FIRST = ["linear", "kernel", "lightgbm", "catboost", "extra_trees", "tabm", "xgboost", "lightgbm"]
+NEXT = ["tabular_net", "random_forest", "catboost", "linear", "tabm", "kernel", "lightgbm", "xgboost"]
+LAST = ["catboost", "tabm", "lightgbm", "linear", "tabular_net", "extra_trees", "random_forest"]
+TABLES = [*FIRST, *NEXT, *LAST]
 HEADS = ["image_probe"] * 4
 NETS = ["image_tail", "image_scratch", "image_finetune"]
 IMAGES = [*HEADS, "image_tail", "image_probe", "image_finetune", *HEADS, *NETS]
