@@ -68,7 +68,7 @@ def honest_score(
     plain = score_interval(
         choice.metric,
         choice.target(every),
-        champion.decision.apply(champion.held_out),
+        champion.decision.weighted(champion.held_out),
         weights=choice.weights(every),
         units=None if problem.split.units is None else choice.units,
     )
