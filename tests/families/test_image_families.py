@@ -232,3 +232,16 @@ def test_a_long_training_records_a_range_test_of_its_first_fold_only(
         found.append(({curve.name for curve in context.curves}, model.predict(rows)))
     assert found[0][0] - found[1][0] == {TESTED_LOSS, TESTED_RATE}
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-5)  # it leaves no trace
+
+
+@by_family
+def test_of_two_labels_for_the_same_picture_the_heavy_one_is_learned(name: str, pictures: Any) -> None:
+    rows, kinds, _ = pictures
+    twice = rows.take(np.tile(np.arange(ROWS), 2))
+    labels = np.concatenate([kinds, (kinds + 1) % 3])
+    for heavy in (0, 1):
+        weights = np.where(np.repeat([0, 1], ROWS) == heavy, 1.9, 0.1)
+        model = fit(name, twice, labels, TASKS["multiclass"], context=FitContext(seed=1, weights=weights))
+        shares = model.predict(rows)
+        of_label = [shares[np.arange(ROWS), labels[half * ROWS :][:ROWS]].mean() for half in (0, 1)]
+        assert of_label[heavy] > of_label[1 - heavy]
