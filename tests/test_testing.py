@@ -116,6 +116,15 @@ def test_a_seed_that_is_ignored_is_found() -> None:
         check_family(family)
 
 
+def test_weights_that_are_declared_and_ignored_are_found() -> None:
+    def fit(params: Any, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Constant:
+        return dummy.fit(params, inputs, target, task, replace(context, weights=None))
+
+    with pytest.raises(AssertionError, match=r"declares sample_weights, but a row of weight 4 is not like 4"):
+        check_family(replace(dummy.FAMILY, fit=fit))
+    check_family(replace(dummy.FAMILY, fit=fit, sample_weights=False))
+
+
 def test_a_fit_that_ignores_its_deadline_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("automl.testing.families._STOP_SECONDS", 0.05)
 
