@@ -183,7 +183,8 @@ def held_out_predictor(members: Sequence[Member], evidence: Evidence) -> Predict
                     predicted = predicted if log_target is None else log_target.restore(predicted)
                     total[blind] += predicted * member.weight
                     weights[blind] += member.weight
-        return total / np.where(weights > 0, weights, 1.0)
+        mean = total / np.where(weights > 0, weights, 1.0)
+        return np.asarray(evidence.decision.probabilities(mean), dtype=np.float64)
 
     return predict
 
