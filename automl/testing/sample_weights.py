@@ -11,7 +11,7 @@ from automl.plugins import Features, Table
 
 HEAVY = 4
 """The weight of a heavy row."""
-LARGEST_SHARE = 1 / 4
+LARGEST_SHARE = 0.4
 """Weighted rows may give predictions as far from those of repeated rows as this share of what ignoring
 the weights would make them differ."""
 _ROWS, _HEAVY_SHARE = 480, 0.3
