@@ -56,7 +56,7 @@ def test_files_named_like_libraries_stand_for_none(folder):
 
 def test_they_stand_for_none_where_python_starts_the_module(folder):
     plant(folder, *LIBRARIES)
-    refuse_strangers(folder, *MODULE, *SEARCH, "--trials", "1")
+    refuse_strangers(folder, *MODULE, "check", "data.csv", "--target", "y")
     refuse_strangers(folder, *MODULE, "families")
 
 
@@ -104,7 +104,10 @@ CALL = (
 )
 
 
-@pytest.mark.parametrize("guard", ["", 'if __name__ == "__main__":\n    '])
+GUARD = 'if __name__ == "__main__":\n    '
+
+
+@pytest.mark.parametrize("guard", ["", pytest.param(GUARD, marks=pytest.mark.slow)])
 def test_a_metric_out_of_a_script_with_blanks_in_its_path_runs_once(folder, guard):
     there = folder / "my folder"
     there.mkdir()

@@ -32,8 +32,12 @@ def test_the_interval_of_accuracy_agrees_with_the_binomial():
 
 def test_the_auc_interval_agrees_with_scipy_bca():
     ours = score_interval(METRICS["roc_auc"], CODES, TWO, draws=2000)
+
+    def auc(codes: np.ndarray, raw: np.ndarray) -> float:
+        return METRICS["roc_auc"].score(codes, np.stack([1 - raw, raw], axis=1))
+
     theirs = stats.bootstrap(
-        (CODES, RAW), lambda y, p: roc_auc_score(y, p), paired=True, vectorized=False, n_resamples=500, rng=0
+        (CODES, RAW), auc, paired=True, vectorized=False, n_resamples=500, rng=0
     ).confidence_interval
     assert ours.low == pytest.approx(theirs.low, abs=0.01)
     assert ours.high == pytest.approx(theirs.high, abs=0.01)

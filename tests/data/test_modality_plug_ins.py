@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import automl as automl_here
 from plugged_in import importable, install
 
 import automl
@@ -88,7 +89,7 @@ def test_a_whole_search_runs_on_it_from_the_command_line(
     (quakes / "still" / "empty.seis").unlink()
     predicted = model.predict(quakes)
     assert (predicted == [path.split("/")[0] for path in predicted.index]).mean() > 0.9
-    page = command(tmp_path, installed, "report", "quakes", "-o", "page.html")
+    page = automl_here("report", "quakes", "-o", "page.html", folder=tmp_path)
     assert page.returncode == 0, page.stderr
     html = (tmp_path / "page.html").read_text()
     assert '<section id="seismograms"><h2>Seismograms</h2>' in html

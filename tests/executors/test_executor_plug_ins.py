@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import automl as automl_here
 from plugged_in import importable, install
 
 import automl
+from automl.cli.examples import write_example
 from automl.core.errors import UsageError
 from automl.executors import broken_executors, executor_type, executor_types, refresh_executors
 from automl.executors.base import EXECUTOR_GROUP, Allowance
@@ -52,13 +54,14 @@ def test_it_keeps_the_contract(installed: Path) -> None:
 
 
 def test_a_whole_search_runs_on_it_from_the_command_line(installed: Path, tmp_path: Path) -> None:
-    assert command(tmp_path, installed, "example", "wine").returncode == 0
-    words = ("--target", "class", "--trials", "3", "--executor", NAME, "--json", "--quiet")
+    write_example("wine", tmp_path)
+    words = ("--target", "class", "--trials", "3", "--families", "linear,extra_trees")
+    words += ("--executor", NAME, "--json", "--quiet")
     done = command(tmp_path, installed, "search", "wine.csv", *words)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["best"]["validation"] > 0.9 or said["metric"] == "log_loss"
-    report = command(tmp_path, installed, "report", "wine", "-o", "wine.html")
+    report = automl_here("report", "wine", "-o", "wine.html", folder=tmp_path)
     assert report.returncode == 0, report.stderr
     assert (tmp_path / "wine.html").is_file()
     rows = automl.leaderboard("wine", store=tmp_path / "mlruns")
@@ -88,7 +91,7 @@ def test_a_broken_one_is_named_and_the_others_are_used(installed: Path, tmp_path
     assert list(executor_types()) == ["local", "inline", NAME]
     with pytest.raises(UsageError, match=r"plug-in for the executor 'absent' is broken: ModuleNotFoundError"):
         executor_type("absent")
-    listed = command(tmp_path, installed, "executors")
+    listed = automl_here("executors", folder=tmp_path)
     assert NAME in listed.stdout
     assert "absent" in listed.stderr
     assert "BROKEN: ModuleNotFoundError" in listed.stderr
