@@ -12,7 +12,7 @@ Ends within `--seconds` (480): what there is no time for is listed as such. Thre
    the same net on tensors in its memory, with the same batch size and number format. The training's figure is
    the difference between a short and a long fit, so that decoding and the first step do not count.
 
-Without a GPU, `--device cpu` measures the CPU alone; `--small` takes half a minute, to see that all of it runs.
+Without a GPU, `--device cpu` measures the CPU alone; `--small` shows in half a minute that it runs.
 """
 
 from __future__ import annotations
