@@ -172,7 +172,7 @@ def _report(settings: Settings, prepared: Prepared) -> CheckReport:
         columns=prepared.layout.columns,
         target=prepared.target_name,
         choice=choice,
-        notes=prepared.notes,
+        notes=(*prepared.notes, *([f"rows {prepared.weighting}"] if prepared.weighting else [])),
         findings=prepared.findings,
     )
 

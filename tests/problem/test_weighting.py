@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 
+import automl
 from automl.core.errors import DataError, UsageError
 from automl.problem.preparation import Prepared, prepare
 from automl.problem.problem import Problem
@@ -118,3 +119,11 @@ def test_a_function_that_cannot_weigh_rows_is_refused_and_one_that_can_is_used()
 def test_the_target_and_the_weights_are_two_columns():
     with pytest.raises(UsageError, match="--weight 'y': this column is the target"):
         prepared(table(), weight="y")
+
+
+def test_the_check_names_the_weights_and_refuses_bad_ones_as_a_finding():
+    report = automl.check(table(), target="y", weight="w")
+    assert any(note.startswith("rows weighted by w (effective rows") for note in report.notes)
+    bad = automl.check(table().assign(w=-1.0), target="y", weight="w")
+    assert not bad.ok
+    assert "600 of 600 weights are negative" in bad.findings[0].evidence
