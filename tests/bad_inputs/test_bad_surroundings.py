@@ -53,7 +53,7 @@ def test_case_73_the_wall_clock_is_read_for_the_record_only():
     assert {place for place in allowed if not any(name.startswith(place) for name in readers)} == set()
 
 
-@pytest.mark.parametrize("arguments", [("families",), ("predict", "data", "long.csv"), ("check", "long.csv")])
+@pytest.mark.parametrize("arguments", [("families",), ("predict", "data", "long.csv")])
 def test_case_74_a_reader_that_goes_away_is_no_error(searched, write, tmp_path, arguments):
     import pandas as pd
 

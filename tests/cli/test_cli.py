@@ -175,20 +175,11 @@ def test_a_budget_of_a_few_seconds_still_delivers_a_model_and_keeps_the_wall(tmp
     assert seconds < 60  # 4 s and 3 more, with room for a machine busy with other work
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (("search", "missing.csv", "--target", "y"), 3, "missing.csv"),
-        (("search", "wine.csv"), 2, "--target"),
-        (("serch",), 2, "search"),
-    ],
-)
-def test_mistakes_get_their_exit_code_and_a_way_out_without_a_traceback(tmp_path, arguments, code, words):
-    """As a process; ``tests/bad_inputs`` has many more in one."""
-    (tmp_path / "wine.csv").write_text("a,class\n1,x\n2,y\n")
-    done = as_a_process(*arguments, folder=tmp_path)
-    assert done.returncode == code, done.stderr
-    assert words in done.stderr
+def test_a_mistake_gets_its_exit_code_and_a_way_out_without_a_traceback(tmp_path):
+    """As a process; ``tests/bad_inputs`` has many in this one."""
+    done = as_a_process("search", "missing.csv", "--target", "y", folder=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "missing.csv" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -242,16 +242,11 @@ def test_what_is_left_out_is_named_in_the_option_that_keeps_it(folder):
     assert "left out 'Passenger Id' (id); --keep 'Passenger Id' keeps it\n" in done.stderr
 
 
-def test_quiet_says_nothing_but_still_writes_events(folder):
-    command = [sys.executable, "-m", "automl", *_SEARCH, "--trials", "2", "--name", "quiet"]
-    done = subprocess.run(
-        [*command, "--quiet", "--events", "quiet.jsonl"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert (done.stdout, done.stderr) == ("", "")
+def test_quiet_says_nothing_but_still_writes_events(folder, capfd):
+    how = ("--trials", "2", "--executor", "inline", "--name", "quiet", "--quiet", "--events", "quiet.jsonl")
+    done = automl(*_SEARCH, *how, folder=folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert tuple(capfd.readouterr()) == ("", ""), "libraries print nothing either"
     assert (folder / "quiet.jsonl").read_text().count('"finished"') == 2
 
 

@@ -60,6 +60,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
             name=name,
             families=families,
             trials=trials,
+            folds=2,
             executor="inline",
             store=folder / "mlruns",
         )
