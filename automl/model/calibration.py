@@ -35,7 +35,7 @@ class Calibration:
     ----------
     before, after:
         Log loss of the held-out rows as they are, and with temperatures that are each fitted on the other
-        rows (cross-fitted, in fifths).
+        rows (cross-fitted, in fifths); equal where not even the rows that it was fitted on gain by one.
     """
 
     temperature: float
@@ -67,26 +67,29 @@ def fit_temperature(
         return None
     truth, shares = np.asarray(target, dtype=np.int64), np.ones(rows) if weights is None else weights
     order = np.random.default_rng(0).permutation(rows)[: min(_MOST_ROWS, max(1000, _CELLS // classes))]
-    logs, own, shares = _log_ratios(probabilities[order]), truth[order], shares[order]
+    shares, gaps = shares[order], _gaps(probabilities[order], truth[order])
     if not shares.any():
         return None
-    chosen = logs[np.arange(len(order)), own]
-    sharpness = _sharpness(logs, chosen, shares, 1.0, steps=12)
-    before, after = _losses(logs, chosen, 1.0), np.empty(len(order))
-    parts = np.array_split(np.arange(len(order)), _PARTS)  # of rows in random order
-    for part in parts:
+    sharpness = _sharpness(gaps, shares, 1.0, steps=12)
+    before = _losses(gaps, 1.0)
+    mean = float(shares @ before) / float(shares.sum())
+    if not _is_clear(before - _losses(gaps, sharpness), shares):
+        return Calibration(1.0, mean, mean)  # on the very rows that it was fitted on: no need to look further
+    after = np.empty(len(order))
+    for part in np.array_split(np.arange(len(order)), _PARTS):  # of rows in random order
         kept = np.ones(len(order), dtype=bool)
         kept[part] = False
-        fitted = _sharpness(logs[kept], chosen[kept], shares[kept], sharpness, steps=2)
-        after[part] = _losses(logs[part], chosen[part], fitted)
+        fitted = _sharpness(gaps[kept], shares[kept], sharpness, steps=2)
+        after[part] = _losses(gaps[part], fitted)
+    helps = _is_clear(before - after, shares)
+    return Calibration(1 / sharpness if helps else 1.0, mean, float(shares @ after) / float(shares.sum()))
+
+
+def _is_clear(saved: Array, shares: Weights) -> bool:
+    """Tell whether the mean of what rows save is above 0 by more than noise."""
     total = float(shares.sum())
-    saved = before - after
     gain = float(shares @ saved) / total
-    error = float(np.sqrt((shares**2) @ (saved - gain) ** 2)) / total
-    helps = gain > CLEAR_Z * error
-    return Calibration(
-        1 / sharpness if helps else 1.0, float(shares @ before) / total, float(shares @ after) / total
-    )
+    return gain > CLEAR_Z * float(np.sqrt((shares**2) @ (saved - gain) ** 2)) / total
 
 
 def heated(probabilities: Predictions, temperature: float) -> Predictions:
@@ -98,25 +101,30 @@ def heated(probabilities: Predictions, temperature: float) -> Predictions:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-def _log_ratios(probabilities: Predictions) -> Array:
-    """Logarithms of probabilities over the row's greatest."""
+def _gaps(probabilities: Predictions, truth: npt.NDArray[np.int64]) -> Array:
+    """``(rows, classes - 1)`` logarithms of the other classes' probabilities over that of the true one."""
     logs = np.log(np.clip(np.asarray(probabilities, dtype=np.float64), _EPSILON, 1.0))
-    return np.asarray(logs - logs.max(axis=1, keepdims=True))
+    rows, classes = logs.shape
+    others = np.ones(logs.shape, dtype=bool)
+    others[np.arange(rows), truth] = False
+    own = logs[np.arange(rows), truth]
+    return np.asarray(logs[others].reshape(rows, classes - 1) - own[:, None])
 
 
-def _losses(logs: Array, chosen: Array, sharpness: float) -> Array:
-    return np.asarray(np.log(np.exp(sharpness * logs).sum(axis=1)) - sharpness * chosen)
+def _losses(gaps: Array, sharpness: float) -> Array:
+    return np.asarray(np.log1p(np.exp(sharpness * gaps).sum(axis=1)))
 
 
-def _sharpness(logs: Array, chosen: Array, shares: Weights, start: float, *, steps: int) -> float:
+def _sharpness(gaps: Array, shares: Weights, start: float, *, steps: int) -> float:
     """The minimum of the log loss, which is convex in 1 / temperature, by Newton's method."""
     sharpness = start
     for _ in range(steps):
-        raised = np.exp(sharpness * logs)
-        raised /= raised.sum(axis=1, keepdims=True)
-        raised *= logs
-        mean, square = raised.sum(axis=1), np.einsum("ij,ij->i", raised, logs)
-        slope, curve = float(shares @ (mean - chosen)), float(shares @ (square - mean**2))
+        raised = np.exp(sharpness * gaps)
+        raised /= 1.0 + raised.sum(axis=1, keepdims=True)
+        raised *= gaps
+        slopes = raised.sum(axis=1)
+        slope = float(shares @ slopes)
+        curve = float(shares @ (np.einsum("ij,ij->i", raised, gaps) - slopes**2))
         if curve <= 0:
             break
         moved = float(np.clip(sharpness - slope / curve, _LEAST, _GREATEST))

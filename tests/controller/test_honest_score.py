@@ -61,6 +61,19 @@ def test_without_a_choice_there_is_nothing_to_take_off():
     assert honest == honest_score(problem, trials, champion)
 
 
+def test_probabilities_are_calibrated_once():
+    rng = np.random.default_rng(0)
+    chance = rng.beta(1, 1, 800)
+    bold = chance**2 / (chance**2 + (1 - chance) ** 2)
+    task = BinaryTask(METRICS["log_loss"], ("heads", "tails"))
+    target = (rng.uniform(size=800) < chance).astype(int)
+    problem, trials, champion = searched(task, target, [np.column_stack([1 - bold, bold])])
+    assert champion.decision.temperature > 1.5
+    assert champion.validation == pytest.approx(task.metric.score(target, champion.held_out), abs=1e-6)
+    honest = honest_score(problem, trials, champion)
+    assert honest.value == pytest.approx(champion.validation, abs=0.01)
+
+
 def test_rows_of_a_group_are_drawn_together():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(25), 16)
