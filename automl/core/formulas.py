@@ -14,15 +14,29 @@ from automl.core.weights import Weights, mean_of, median_of, sum_of
 
 Target = npt.NDArray[np.generic]
 _EPSILON = 1e-7
+_FEW_CLASSES = 4
 
 
 def _labels(predictions: Predictions) -> npt.NDArray[np.int64]:
-    return np.asarray(predictions.argmax(axis=1), dtype=np.int64)
+    """The most probable class of each row, the first of equal ones.
+
+    Column by column: numpy's ``argmax`` along rows of a few numbers takes twice as long.
+    """
+    rows, classes = predictions.shape
+    if classes > _FEW_CLASSES:
+        return np.asarray(predictions.argmax(axis=1), dtype=np.int64)
+    labels = np.zeros(rows, dtype=np.int64)
+    best = predictions[:, 0]
+    for code in range(1, classes):
+        column = predictions[:, code]
+        labels[column > best] = code
+        best = np.maximum(best, column)
+    return labels
 
 
 def right_rows(target: Target, predictions: Predictions) -> npt.NDArray[np.bool_]:
     """``(rows,)`` whether the most probable class is the row's own."""
-    return np.asarray(predictions.argmax(axis=1) == np.asarray(target), dtype=np.bool_)
+    return np.asarray(_labels(predictions) == np.asarray(target), dtype=np.bool_)
 
 
 def accuracy(target: Target, predictions: Predictions, weights: Weights | None = None) -> float:
@@ -125,15 +139,17 @@ def _area_under_curve(
     misses = len(positive) - hits
     if hits == 0 or misses == 0:
         return float("nan")
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
     if weights is not None:
+        _, inverse = np.unique(score, return_inverse=True)
         ups = np.bincount(inverse, weights * positive)
         downs = np.bincount(inverse, weights * ~positive)
         pairs = float(ups.sum() * downs.sum())
         return float(np.sum(ups * (np.cumsum(downs) - downs / 2)) / pairs) if pairs > 0 else float("nan")
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * misses))
+    ups, downs = np.sort(score[positive]), np.sort(score[~positive])
+    # Two sorted runs are merged in linear time; of equal scores the first run's come first.
+    won = np.flatnonzero(np.argsort(np.concatenate([ups, downs]), kind="stable") < hits).sum()
+    not_lost = np.flatnonzero(np.argsort(np.concatenate([downs, ups]), kind="stable") >= misses).sum()
+    return float((won + not_lost - hits * (hits - 1)) / 2 / (hits * misses))
 
 
 def roc_auc(target: Target, predictions: Predictions, weights: Weights | None = None) -> float:
@@ -187,10 +203,12 @@ def average_precision(target: Target, predictions: Predictions, weights: Weights
 
 def log_loss(target: Target, predictions: Predictions, weights: Weights | None = None) -> float:
     """The mean of minus the logarithm of the true class's probability."""
+    rows, classes = predictions.shape
     probabilities = np.clip(predictions, _EPSILON, 1.0)
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    chosen = probabilities[np.arange(len(probabilities)), np.asarray(target, dtype=np.int64)]
-    return -mean_of(np.log(chosen), weights)
+    # A product with ones and flat positions: sums along rows of a few numbers take twenty times as long.
+    totals = probabilities @ np.ones(classes, dtype=probabilities.dtype)
+    chosen = probabilities.ravel()[np.arange(0, rows * classes, classes) + np.asarray(target, dtype=np.int64)]
+    return -mean_of(np.log(chosen / totals), weights)
 
 
 def brier(target: Target, predictions: Predictions, weights: Weights | None = None) -> float:
