@@ -57,7 +57,7 @@ def test_without_a_choice_there_is_nothing_to_take_off():
     problem, trials, champion = searched(COIN, *coins(300, 1))
     honest = honest_score(problem, trials, champion)
     assert honest.value == pytest.approx(champion.validation)
-    assert honest.how == "40 repeats of the choice over 300 held-out rows"
+    assert honest.how.endswith("30 times, each judged on rows that it did not see (300 held-out rows)")
     assert honest == honest_score(problem, trials, champion)
 
 
@@ -83,7 +83,7 @@ def test_rows_of_a_group_are_drawn_together():
     plan = SplitPlan(folds=5, groups=groups, groups_named=True)
     together = honest_score(*searched(VALUES, target, guesses, plan))
     assert together.high - together.low > 2 * (alone.high - alone.low)
-    assert together.how.endswith("over 25 groups (400 held-out rows)")
+    assert together.how.endswith("(25 groups, 400 held-out rows)")
 
 
 def test_forward_folds_are_drawn_by_windows_of_time():

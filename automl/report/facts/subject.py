@@ -160,7 +160,7 @@ class Subject:
 
     @property
     def honest_source(self) -> str:
-        """How the honest score was found: ``40 repeats of the choice over 1,234 held-out rows``."""
+        """How the honest score was found: ``the choice repeated 20 times …``."""
         return str((self.summary.get("honest") or {}).get("how", ""))
 
     @property

@@ -160,8 +160,8 @@ def honest_section(subject: Subject) -> Markup:
         found = ""
         if subject.honest is not None and subject.honest != subject.test:
             found = (
-                f"Expected on new rows: {subject.honest_source}; each repeat chooses anew on rows drawn with "
-                "replacement and is judged on the rows that were not drawn (bootstrap bias correction)."
+                f"Expected on new rows: {subject.honest_source}. By how much such choices do worse than the "
+                "champion on the same rows is taken off its score on held-out rows."
             )
         explanation = " ".join(part for part in (judged, subject.unmeasured, found, test) if part)
         parts.append(tag("p", explanation, class_="muted"))
