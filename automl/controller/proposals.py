@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from automl.controller.readiness import Readiness
 from automl.controller.strategy.ensemble import REBUILD_STEPS
-from automl.controller.strategy.fold_repeats import Repeats
+from automl.controller.strategy.fold_repeats import MemberRepeats
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Terms
 from automl.controller.strategy.retry import Retries
@@ -87,7 +87,7 @@ class Proposals:
     def _past_the_cap(self, number: int, history: Mapping[int, Trial]) -> Candidate | None:
         """Every member once more on other folds, then further configurations, then further repeats."""
         builder, left = self.learner.builder, self.limits.left
-        repeats = Repeats.of(history.values(), builder.best.weights, len(self.problem.repeats))
+        repeats = MemberRepeats.of(history.values(), builder.best.weights, len(self.problem.repeats))
         complete = repeats.complete
         if complete > 1 and complete not in self._judged:
             self._judged[complete] = self._gained_nothing(repeats, complete, history)
@@ -95,22 +95,22 @@ class Proposals:
             self.end_reason = reason
             return None
         repeat = repeats.next(can_finish=lambda family: self.learner.times.predict(family) <= left)
-        asked = sum(trial.candidate.origin in _ASKED for trial in history.values())
-        if (complete or repeat is None) and asked < _FURTHER * self.cap:
+        configurations = sum(trial.candidate.origin in _ASKED for trial in history.values())
+        if (complete or repeat is None) and configurations < _FURTHER * self.cap:
             return self._suggestion(number) or repeat
         if repeat is None:
             rows = len(self.problem.target)
-            self.end_reason = f"{asked} configurations are all that {rows:,} rows can tell apart"
+            self.end_reason = f"{configurations} configurations are all that {rows:,} rows can tell apart"
         return repeat
 
-    def _gained_nothing(self, repeats: Repeats, complete: int, history: Mapping[int, Trial]) -> str:
+    def _gained_nothing(self, repeats: MemberRepeats, complete: int, history: Mapping[int, Trial]) -> str:
         """The reason to stop where the last round of repeats gained nothing beyond noise; else empty."""
         builder, metric = self.learner.builder, self.problem.task.metric
-        known = [number for number in repeats.before(complete) if builder.knows(number)]
+        members = [number for number in repeats.before(complete) if builder.knows(number)]
         lead = history[max(builder.best.weights, key=lambda n: builder.best.weights[n])].scores
-        if not known or lead is None:
+        if not members or lead is None:
             return ""
-        gain = builder.build(REBUILD_STEPS, among=known).loss - builder.best.loss
+        gain = builder.build(REBUILD_STEPS, among=members).loss - builder.best.loss
         if gain >= _NOISE * lead.standard_error:
             return ""
         return (

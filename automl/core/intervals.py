@@ -147,13 +147,13 @@ def _of_units(
         drawn = rng.integers(0, groups, groups)
         chosen = np.concatenate([order[starts[unit] : starts[unit + 1]] for unit in drawn])
         scores.append(metric.score(target[chosen], predictions[chosen], weights_of(weights, chosen)))
-    found = np.array(scores)[np.isfinite(scores)]
-    if len(found) < LEAST_DRAWS:
+    finite = np.array(scores)[np.isfinite(scores)]
+    if len(finite) < LEAST_DRAWS:
         return alone
     from scipy.special import stdtrit
 
     wider = float(stdtrit(groups - 1, 0.975)) / _NORMAL
-    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = np.quantile(finite, [0.025, 0.975])
     low, high = alone.value - wider * (alone.value - low), alone.value + wider * (high - alone.value)
     return Interval(alone.value, min(alone.low, float(low)), max(alone.high, float(high)), rows)
 

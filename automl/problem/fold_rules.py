@@ -362,8 +362,8 @@ def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:
     made = tuple(
         Fold(np.sort(order[:start]), np.sort(order[start:end])) for start, end in zip(cuts, ends, strict=True)
     )
-    said = f"{reason}, each judged on the time after its training rows"
-    return Split(made, "time", said, _windows(times, order, cuts))
+    explanation = f"{reason}, each judged on the time after its training rows"
+    return Split(made, "time", explanation, _windows(times, order, cuts))
 
 
 def _windows(times: npt.NDArray[np.float64], order: RowNumbers, cuts: RowNumbers) -> npt.NDArray[np.int64]:

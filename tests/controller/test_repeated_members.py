@@ -1,10 +1,10 @@
-"""Repeats of the ensemble's members on other folds: round by round, the heaviest first."""
+"""MemberRepeats of the ensemble's members on other folds: round by round, the heaviest first."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from automl.controller.strategy.fold_repeats import Repeats
+from automl.controller.strategy.fold_repeats import MemberRepeats
 from automl.core.trial import Candidate, Status, Trial, TrialResult
 
 ENDED = TrialResult(status=Status.DONE)
@@ -18,7 +18,9 @@ WEIGHTS = {0: 0.4, 3: 0.1, 2: 0.25, 1: 0.25}
 def begun(trials: list[Trial], rounds: int) -> list[Candidate]:
     """The repeats in their order, each ended before the next; ``trials`` grows."""
     order = []
-    while (candidate := Repeats.of(trials, WEIGHTS, rounds).next(can_finish=lambda family: True)) is not None:
+    while (
+        candidate := MemberRepeats.of(trials, WEIGHTS, rounds).next(can_finish=lambda family: True)
+    ) is not None:
         order.append(candidate)
         trials.append(Trial(len(trials), candidate, ENDED))
     return order
@@ -33,7 +35,7 @@ def test_members_are_repeated_by_weight_round_by_round() -> None:
 
 
 def test_a_member_that_would_not_end_in_time_is_passed_over() -> None:
-    repeats = Repeats.of(TRIALS, WEIGHTS, 1)
+    repeats = MemberRepeats.of(TRIALS, WEIGHTS, 1)
     candidate = repeats.next(can_finish=lambda family: family == "linear")
     assert candidate is not None
     assert candidate.family == "linear"
@@ -42,7 +44,7 @@ def test_a_member_that_would_not_end_in_time_is_passed_over() -> None:
 
 def test_a_repeat_carries_the_weight_of_its_configuration() -> None:
     repeat = Trial(5, Candidate(family="net", params={"size": 1}, seed=2, origin="repeat", repeat=1), ENDED)
-    candidate = Repeats.of([*TRIALS, repeat], {5: 1.0}, 2).next(can_finish=lambda family: True)
+    candidate = MemberRepeats.of([*TRIALS, repeat], {5: 1.0}, 2).next(can_finish=lambda family: True)
     assert candidate is not None
     assert (candidate.family, candidate.repeat) == ("net", 2)
 
@@ -50,8 +52,8 @@ def test_a_repeat_carries_the_weight_of_its_configuration() -> None:
 def test_a_round_is_complete_when_its_last_repeat_ended() -> None:
     trials = list(TRIALS)
     begun(trials, rounds=1)
-    assert Repeats.of(trials, WEIGHTS, 3).complete == 1
-    assert Repeats.of(trials, WEIGHTS, 3).before(1) == (0, 1, 2, 3, 4)
+    assert MemberRepeats.of(trials, WEIGHTS, 3).complete == 1
+    assert MemberRepeats.of(trials, WEIGHTS, 3).before(1) == (0, 1, 2, 3, 4)
     running = [*trials[:-1], replace(trials[-1], result=None)]
-    assert Repeats.of(running, WEIGHTS, 3).complete == 0
-    assert Repeats.of(trials, {**WEIGHTS, 4: 0.1}, 3).complete == 0, "a member joined"
+    assert MemberRepeats.of(running, WEIGHTS, 3).complete == 0
+    assert MemberRepeats.of(trials, {**WEIGHTS, 4: 0.1}, 3).complete == 0, "a member joined"

@@ -1,4 +1,4 @@
-"""Repeats: once enough configurations were tried, the ensemble's members again on other folds.
+"""MemberRepeats: once enough configurations were tried, the ensemble's members again on other folds.
 
 More configurations of few rows over-fit the score that chooses among them. The same ones on other folds and
 with other seeds make the average steadier without choosing anything, and are worth every second that is left.
@@ -17,7 +17,7 @@ _LIGHT = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Repeats:
+class MemberRepeats:
     """Rounds of repeats: in each every configuration of the ensemble once, the heaviest first.
 
     Attributes
@@ -35,7 +35,7 @@ class Repeats:
     rounds: int
 
     @classmethod
-    def of(cls, trials: Iterable[Trial], weights: Mapping[int, float], rounds: int) -> Repeats:
+    def of(cls, trials: Iterable[Trial], weights: Mapping[int, float], rounds: int) -> MemberRepeats:
         """The repeats of these trials so far."""
         return cls(trials=tuple(trials), weights=weights, rounds=rounds)
 

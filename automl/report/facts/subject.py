@@ -160,7 +160,7 @@ class Subject:
 
     @property
     def honest_source(self) -> str:
-        """How the honest score was found: ``the choice repeated 20 times …``."""
+        """The way to the honest score: ``the choice repeated 20 times …``."""
         return str((self.summary.get("honest") or {}).get("how", ""))
 
     @property

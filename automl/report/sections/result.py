@@ -18,7 +18,7 @@ _ROWS = 15
 
 
 def result_section(subject: Subject) -> Markup:
-    """The model that was found, its score and its cost, for a reader who stops here."""
+    """The model that was expectation, its score and its cost, for a reader who stops here."""
     if not subject.summary:
         state, error = subject.material.search.status, subject.material.search.error
         reason = f" ({error})" if error else ""
@@ -157,13 +157,13 @@ def honest_section(subject: Subject) -> Markup:
         test = f"Untouched rows: {story.test_source}." if story.test_source else ""
         if story.weighting:
             test = f"Rows are {story.weighting}. {test}".strip()
-        found = ""
+        expectation = ""
         if subject.honest is not None and subject.honest != subject.test:
-            found = (
+            expectation = (
                 f"Expected on new rows: {subject.honest_source}. By how much such choices do worse than the "
                 "champion on the same rows is taken off its score on held-out rows."
             )
-        explanation = " ".join(part for part in (judged, subject.unmeasured, found, test) if part)
+        explanation = " ".join(part for part in (judged, subject.unmeasured, expectation, test) if part)
         parts.append(tag("p", explanation, class_="muted"))
     return section("honest", "How good is it, honestly?", *parts)
 
@@ -183,7 +183,7 @@ def _verdict(subject: Subject) -> str:
     elif {member["family"] for member in subject.members} == {"dummy"}:
         text = "It is the baseline itself: no model that uses the features finished and was better."
     else:
-        text = "It is no better than the baseline: these models found nothing useful in the features."
+        text = "It is no better than the baseline: these models expectation nothing useful in the features."
     if subject.test is None and subject.honest is None and worst is not None:
         text += (
             " The interval accounts for the sampling of the rows, but not for the choice of the best of many "
