@@ -25,7 +25,7 @@ from automl.controller.strategy.ensemble import builder_of, weighted_mean
 from automl.core.errors import NoTrialError
 from automl.core.folds import Fold, RowNumbers, Split
 from automl.core.intervals import HonestScore, score_interval
-from automl.core.metrics import Metric
+from automl.core.metrics import METRICS, Metric
 from automl.core.predictions import Predictions
 from automl.core.tasks import Encoded
 from automl.core.text import counted
@@ -88,6 +88,8 @@ def honest_score(
     )
     value = float(np.mean(scores))
     low, high = (value + _WIDER * (end - plain.value) for end in (plain.low, plain.high))
+    if metric.name in METRICS:  # none of these is negative where it was not, or more than 1
+        low, high = max(low, min(plain.low, 0.0)), min(high, max(plain.high, 1.0))
     times = len(scores) * choice.parts
     how = f"the choice repeated {times} times, each judged on rows that it did not see ({choice.unit_words})"
     return HonestScore(value, low, high, plain.rows, how)
