@@ -49,6 +49,8 @@ def gain_over(
     material = search_material(record, run_id)
     before, metric = read_evidence(record, material), evidence.task.metric
     tags = record.run(run_id).data.tags
+    if before is not None and before.story.weighting != evidence.story.weighting:
+        return f"its rows were {before.story.weighting or 'not weighted'}"
     if before is not None and before.story.data_digest == evidence.story.data_digest:
         gain = _paired(metric, before, evidence)
         if gain is not None:

@@ -83,3 +83,11 @@ def test_a_family_that_cannot_weigh_rows_is_left_out_and_named(monkeypatch):
     assert "linear is left out: it cannot weigh rows, as --weight asks." in fitting.notes
     with pytest.raises(UsageError, match="None of the families dummy, linear"):
         fitting_families(("dummy", "linear"), prepared, settings, device="cpu")
+
+
+def test_a_champion_by_other_weights_is_not_comparable(weighted):
+    _, store = weighted
+    how = {"trials": 1, "families": ("dummy",), "executor": "inline", "metric": "accuracy"}
+    plain = automl.search(table(), target="y", drop=("w",), name="weighed", store=store, **how)
+    assert not plain.ids.is_champion
+    assert "not comparable: its rows were weighted by w (effective rows" in plain.ids.succession
