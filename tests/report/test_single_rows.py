@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from subjects import Searched
 
+from automl.core.errors import UsageError
 from automl.report.build import open_search, read_evidence
 from automl.report.facts.inputs import read_rows, with_features
 from automl.report.facts.single_rows import SingleRow, single_rows
@@ -93,3 +96,20 @@ def test_without_time_or_with_pictures_there_are_none(binary: Searched, images: 
     predictor = images.result.predictor
     assert images.result.evidence is not None
     assert single_rows(predictor, images.result.evidence) == ()
+
+
+def test_a_photo_is_one_column_beside_others_and_alone_nothing_is_shared(images: Searched) -> None:
+    predictor = images.result.predictor
+    frame = pd.read_csv(images.folder / "data.csv").iloc[:2]
+    made = predictor.explain(frame, image_root=images.folder / "files", seconds=60)
+    assert list(made.contributions.columns) == list(predictor.layout.inputs)
+    assert "photo" in made.contributions.columns
+    total = made.base + made.contributions.sum(axis=1)
+    proba = predictor.predict_proba(frame, image_root=images.folder / "files")
+    np.testing.assert_allclose(total, proba.max(axis=1), atol=1e-6)
+    plans = tuple(plan for plan in predictor.layout.plans if plan.column == "photo")
+    alone = dataclasses.replace(predictor.layout, plans=plans)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor, "layout", alone)
+        with pytest.raises(UsageError, match=r"nothing but the column 'photo'.*automl report shapes"):
+            predictor.explain(frame, image_root=images.folder / "files")
