@@ -15,6 +15,7 @@ from automl.core.errors import UsageError
 from automl.core.trial import Candidate
 from automl.model import explanation, prediction_pace, shapley
 from automl.model.background import Background, owned_columns, with_differences
+from automl.model.decision import Decision
 from automl.model.explanation import ExplainedRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 
@@ -110,6 +111,24 @@ def test_one_model_of_two_classes_is_exact_on_log_odds(family: str, two_classes:
     assert (made.pairs == 0).all()
     proba = predictor.predict_proba(rows).max(axis=1)
     assert_adds_up(made, np.log(proba / (1 - proba)))
+
+
+def test_contributions_follow_the_calibrated_probabilities_and_the_class_that_is_answered(
+    two_classes: Any, tmp_path: Path
+) -> None:
+    decision = Decision(temperature=2.0, class_weights=(0.02, 1.98))
+    predictor = saved(
+        two_classes, tmp_path / "p", {QUICK.index("linear"): 1.0}, folds=((0,),), decision=decision
+    )
+    rows = two_classes.frame.iloc[[0, 15, 30, 80]]
+    proba = predictor.predict_proba(rows)
+    made = predictor.explain(rows)
+    assert made.label is not None
+    assert list(made.label) == list(predictor.predict(rows))
+    assert_adds_up(made, [proba.iloc[place][label] for place, label in enumerate(made.label)])
+    odds = predictor.explain(rows, label="virginica", scale="log-odds")
+    assert (odds.pairs == 0).all()
+    assert_adds_up(odds, np.log(proba["virginica"] / (1 - proba["virginica"])))
 
 
 def test_an_ensemble_of_boosters_and_lines_is_exact_and_one_with_a_forest_sampled(

@@ -115,11 +115,12 @@ class _Explainer:
 def _chosen(evidence: Evidence, places: Rows) -> dict[str, int]:
     """Positions in the sample by the reason for showing them; a row is shown once."""
     target, predictions = np.asarray(evidence.target[places]), evidence.predictions[places]
+    given = np.asarray(evidence.raw[places], dtype=np.float64)
     wanted: dict[str, npt.NDArray[np.float64]] = {}
     if evidence.task.answer is Answer.CLASSES:
         right = predictions.argmax(axis=1) == target
-        sure = predictions.max(axis=1)
-        of_truth = predictions[np.arange(len(target)), target.astype(np.int64)]
+        sure = given.max(axis=1)
+        of_truth = given[np.arange(len(target)), target.astype(np.int64)]
         wanted["Most confident, and right"] = np.where(right, -sure, np.inf)
         wanted["Most wrong"] = np.where(right, np.inf, of_truth)
         wanted["Typical"] = np.abs(of_truth - np.median(of_truth))
