@@ -9,7 +9,7 @@ from automl.problem.preparation import Prepared
 
 
 def fitted_conformal(prepared: Prepared, champion: Champion) -> Bounds | ClassSets | None:
-    """What gives the champion's predictions their bounds; None for a task whose answers have none."""
+    """The intervals or sets of the champion; None for a task whose answers have neither."""
     problem = prepared.problem
     kind = CONFORMAL.get(problem.task.answer)
     if kind is None:

@@ -73,7 +73,7 @@ def with_costs(metric: Metric | None, costs: Costs) -> Metric:
 
 
 def costs_text(given: Any, flag: str) -> str:
-    """What people give, as the one text that :func:`costs_of` reads.
+    """The costs that people give, as the one text that :func:`costs_of` reads.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def costs_text(given: Any, flag: str) -> str:
     UsageError
         For anything else.
     DataError
-        For a file that is no such matrix.
+        For a file that does not hold such a matrix.
     """
     if isinstance(given, Mapping):
         return _written((_pair(key), cost) for key, cost in given.items())

@@ -16,7 +16,7 @@ from automl.core.table import Array, Codes, Column, Features, Kind, Strings, Tab
 from automl.data.cells.amounts import PLAIN, notation_of
 from automl.data.cells.names import listed, refuse_duplicates, text_names, unique_name
 from automl.data.cells.plain import is_numeric
-from automl.data.columns.kinds import Decision, decide
+from automl.data.columns.kinds import KindDecision, decide
 from automl.data.columns.number_plans import NumberPlan
 from automl.data.columns.outcome import Outcome
 from automl.data.columns.plans import Pieces, Plan
@@ -119,12 +119,12 @@ class Layout:
             if name not in frame.columns:
                 raise UsageError(f"There is no column {name!r}. {did_you_mean(name, frame.columns)}")
         ignored = {*drop, *exclude} | ({target} if target is not None else set())
-        decisions: list[Decision] = []
+        decisions: list[KindDecision] = []
         for name in frame.columns:
             if name in exclude or name == target:
                 continue
             if name in drop:
-                decisions.append(Decision(Column(name, Kind.ID, "left out on request")))
+                decisions.append(KindDecision(Column(name, Kind.ID, "left out on request")))
             else:
                 decisions.append(
                     decide(
@@ -378,13 +378,13 @@ def _file_numbers(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     return {**earlier, **data.get("file_numbers", {})}
 
 
-def _kept_after_all(decision: Decision, frame: pd.DataFrame, decided: Collection[str]) -> Decision:
+def _kept_after_all(decision: KindDecision, frame: pd.DataFrame, decided: Collection[str]) -> KindDecision:
     """The decision to keep whole numbers that look like an id, because no other input is left."""
     name = decision.column.name
     if decision.column.kind is not Kind.ID or name in decided or not is_numeric(frame[name]):
         return decision
     kept = decide(name, frame[name], keep=True)
-    return Decision(
+    return KindDecision(
         Column(name, kept.column.kind, f"{kept.column.reason}; no other input is left"), kept.plan
     )
 

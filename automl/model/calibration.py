@@ -28,7 +28,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class FittedTemperature:
     """A temperature with what it changes on rows that it was not fitted on.
 
     Attributes
@@ -45,7 +45,7 @@ class Calibration:
 
 def fit_temperature(
     target: Encoded, probabilities: Predictions, weights: Weights | None = None
-) -> Calibration | None:
+) -> FittedTemperature | None:
     """The temperature that lowers the log loss of held-out rows; 1 where that is within the noise.
 
     Parameters
@@ -59,7 +59,7 @@ def fit_temperature(
 
     Returns
     -------
-    Calibration or None
+    FittedTemperature or None
         None for fewer than 100 rows, which cannot tell.
     """
     rows, classes = probabilities.shape
@@ -74,7 +74,9 @@ def fit_temperature(
     before = _losses(gaps, 1.0)
     mean = float(shares @ before) / float(shares.sum())
     if not _is_clear(before - _losses(gaps, sharpness), shares):
-        return Calibration(1.0, mean, mean)  # on the very rows that it was fitted on: no need to look further
+        return FittedTemperature(
+            1.0, mean, mean
+        )  # on the very rows that it was fitted on: no need to look further
     after = np.empty(len(order))
     for part in np.array_split(np.arange(len(order)), _PARTS):  # of rows in random order
         kept = np.ones(len(order), dtype=bool)
@@ -82,7 +84,9 @@ def fit_temperature(
         fitted = _sharpness(gaps[kept], shares[kept], sharpness, steps=2)
         after[part] = _losses(gaps[part], fitted)
     helps = _is_clear(before - after, shares)
-    return Calibration(1 / sharpness if helps else 1.0, mean, float(shares @ after) / float(shares.sum()))
+    return FittedTemperature(
+        1 / sharpness if helps else 1.0, mean, float(shares @ after) / float(shares.sum())
+    )
 
 
 def _is_clear(saved: Array, shares: Weights) -> bool:

@@ -96,7 +96,7 @@ class Ranks(Saved):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class LevelCoverage:
     """The intervals or sets of some rows at a level.
 
     Attributes
@@ -124,7 +124,7 @@ class Coverage:
         nothing and the size is what new rows can expect.
     """
 
-    measured: tuple[Measured, ...]
+    measured: tuple[LevelCoverage, ...]
     untouched: bool
     holds_for: str
 
@@ -199,19 +199,19 @@ class Bounds(Saved):
 
     def measured(
         self, table: Table, target: Encoded, predictions: Predictions, answers: Codes
-    ) -> tuple[Measured, ...]:
+    ) -> tuple[LevelCoverage, ...]:
         """Width and coverage on rows with a known truth, at each level that there are rows for.
 
         Numbers have no codes: their ``answers`` are not read.
         """
-        truth, found = np.asarray(target, dtype=np.float64), []
+        truth, levels = np.asarray(target, dtype=np.float64), []
         for level in LEVELS:
             if (self.errors.rows + 1) * (1 - level) / 2 >= 1:
                 low, high = self.ends(table, predictions, level).T
                 inside = int(((low <= truth) & (truth <= high)).sum())
                 width = float(np.mean(high - low))
-                found.append(Measured(level=level, size=width, inside=inside, rows=len(truth)))
-        return tuple(found)
+                levels.append(LevelCoverage(level=level, size=width, inside=inside, rows=len(truth)))
+        return tuple(levels)
 
 
 @final
@@ -265,16 +265,16 @@ class ClassSets(Saved):
 
     def measured(
         self, table: Table, target: Encoded, probabilities: Predictions, answers: Codes
-    ) -> tuple[Measured, ...]:
+    ) -> tuple[LevelCoverage, ...]:
         """Size and coverage on rows with a known truth, at each level that there are rows for."""
-        truth, found = np.asarray(target, dtype=np.int64), []
+        truth, levels = np.asarray(target, dtype=np.int64), []
         for level in LEVELS:
             if math.isfinite(self.doubts.reached_by(level)):
                 inside = self.members(probabilities, answers, level)
                 hits = int(inside[np.arange(len(truth)), truth].sum())
                 size = float(inside.sum(axis=1).mean())
-                found.append(Measured(level=level, size=size, inside=hits, rows=len(truth)))
-        return tuple(found)
+                levels.append(LevelCoverage(level=level, size=size, inside=hits, rows=len(truth)))
+        return tuple(levels)
 
 
 CONFORMAL: dict[Answer, type[Bounds] | type[ClassSets]] = {Answer.NUMBERS: Bounds, Answer.CLASSES: ClassSets}
@@ -282,17 +282,17 @@ CONFORMAL: dict[Answer, type[Bounds] | type[ClassSets]] = {Answer.NUMBERS: Bound
 
 
 def load_conformal(folder: Path, answer: Answer) -> Bounds | ClassSets:
-    """What :meth:`Bounds.save` or :meth:`ClassSets.save` wrote.
+    """The intervals or sets that :meth:`Bounds.save` or :meth:`ClassSets.save` wrote.
 
     Raises
     ------
     ModelFileError
         Where its trees lead out of their arrays.
     """
-    found = CONFORMAL[answer].load(folder)
-    if isinstance(found, Bounds) and found.difficulty is not None:
-        found.difficulty.forest.check(folder)
-    return found
+    conformal = CONFORMAL[answer].load(folder)
+    if isinstance(conformal, Bounds) and conformal.difficulty is not None:
+        conformal.difficulty.forest.check(folder)
+    return conformal
 
 
 def holds_for(split: Split) -> str:

@@ -150,12 +150,12 @@ def _calibrated(
     metric: Metric, target: Encoded, predictions: Predictions, weights: Weights | None
 ) -> tuple[float, tuple[float, ...]]:
     """The temperature and the log losses before and after it; 1 where it would worsen the metric itself."""
-    found = fit_temperature(target, predictions, weights)
-    if found is None:
+    fit = fit_temperature(target, predictions, weights)
+    if fit is None:
         return 1.0, ()
-    temperature = found.temperature
+    temperature = fit.temperature
     if temperature != 1.0 and metric.reads == "probabilities":
         after = metric.loss(target, heated(predictions, temperature), weights)
         if not after <= metric.loss(target, predictions, weights) + 1e-12:
             temperature = 1.0
-    return temperature, (found.before, found.after)
+    return temperature, (fit.before, fit.after)

@@ -48,10 +48,10 @@ class PyfuncModel:
             if not len(data.columns):  # MLflow passes only the columns of the signature
                 needed = ", ".join(map(repr, self.predictor.layout.inputs))
                 raise DataError(f"The data has none of the columns that the model needs: {needed[:500]}.")
-            asked = params or {}
-            if asked.get("interval"):
-                return predict_bounded(self.predictor, data, asked["interval"])
-            if asked.get("proba"):
+            options = params or {}
+            if options.get("interval"):
+                return predict_bounded(self.predictor, data, options["interval"])
+            if options.get("proba"):
                 return self.predictor.predict_proba(data)
             return self.predictor.predict(data)
         except AutoMLError as error:

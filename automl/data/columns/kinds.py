@@ -51,7 +51,7 @@ _CJK = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
 @dataclass(frozen=True)
-class Decision:
+class KindDecision:
     """The kind of a column with the reason for it, and the plan unless the column is left out."""
 
     column: Column
@@ -65,7 +65,7 @@ def decide(
     forced: str | None = None,
     keep: bool = False,
     outcome: Outcome | None = None,
-) -> Decision:
+) -> KindDecision:
     """Decide the kind of a training column and its plan.
 
     Parameters
@@ -92,11 +92,11 @@ def decide(
     return _words(name, column, keep, outcome)
 
 
-def _left_out(name: str, kind: str, reason: str) -> Decision:
-    return Decision(Column(name, kind, reason))
+def _left_out(name: str, kind: str, reason: str) -> KindDecision:
+    return KindDecision(Column(name, kind, reason))
 
 
-def _as_asked(name: str, column: pd.Series[Any], kind: str) -> Decision:
+def _as_asked(name: str, column: pd.Series[Any], kind: str) -> KindDecision:
     plan: Plan
     if kind == Kind.NUMBER:
         text = None if is_numeric(column) or column.dtype.kind == "m" else words(column)
@@ -120,7 +120,7 @@ def _as_asked(name: str, column: pd.Series[Any], kind: str) -> Decision:
         return _dates(name, column, reading, "asked for")
     else:
         plan = TextPlan(name) if kind == Kind.TEXT else FilePlan(name, kind)
-    return Decision(Column(name, kind, "asked for"), plan)
+    return KindDecision(Column(name, kind, "asked for"), plan)
 
 
 def _asked_category(name: str, counts: Counted) -> CategoryPlan:
@@ -129,13 +129,13 @@ def _asked_category(name: str, counts: Counted) -> CategoryPlan:
     return CategoryPlan(name, levels or ordered(counts.words[:MAXIMUM].to_pylist()), cut)
 
 
-def _truth(name: str, column: pd.Series[Any], keep: bool) -> Decision:
+def _truth(name: str, column: pd.Series[Any], keep: bool) -> KindDecision:
     if not keep and (
         reason := _constant_reason(int(column.nunique()), int(column.isna().sum()), len(column))
     ):
         return _left_out(name, Kind.CONSTANT, reason)
     plan = CategoryPlan(name, ("False", "True"), truth=True)
-    return Decision(Column(name, Kind.CATEGORY, "truth values"), plan)
+    return KindDecision(Column(name, Kind.CATEGORY, "truth values"), plan)
 
 
 def _constant_reason(distinct: int, missing: int, rows: int) -> str | None:
@@ -145,7 +145,7 @@ def _constant_reason(distinct: int, missing: int, rows: int) -> str | None:
     return "only one value" if not missing else f"only one value, {missing} missing"
 
 
-def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> Decision:
+def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> KindDecision:
     plan = NumberPlan(name)
     values = plan.encode(column).numbers[0]
     finite = values[np.isfinite(values)]
@@ -158,7 +158,7 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | N
     if same and not keep and (reason := _constant_reason(1, missing, len(values))):
         return _left_out(name, Kind.CONSTANT, reason)
     if same:
-        return Decision(Column(name, Kind.NUMBER, "one value or missing"), plan)
+        return KindDecision(Column(name, Kind.NUMBER, "one value or missing"), plan)
     whole = column.dtype.kind in "iu" or bool((finite == np.floor(finite)).all())
     if whole and not keep:
         if is_compact_date(finite) and len(np.unique(finite)) > 1:
@@ -171,20 +171,20 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | N
         if verdict.is_id:
             return _left_out(name, Kind.ID, f"{verdict.reason}; --keep {name} keeps it")
         if verdict.reason:
-            return Decision(Column(name, Kind.NUMBER, verdict.reason), plan)
-    return Decision(Column(name, Kind.NUMBER, "whole numbers" if whole else "numbers"), plan)
+            return KindDecision(Column(name, Kind.NUMBER, verdict.reason), plan)
+    return KindDecision(Column(name, Kind.NUMBER, "whole numbers" if whole else "numbers"), plan)
 
 
-def _codes(name: str, column: pd.Series[Any], reason: str) -> Decision:
+def _codes(name: str, column: pd.Series[Any], reason: str) -> KindDecision:
     """Decide on codes: a category, or an id if they hardly repeat."""
     counts = count_levels(words(column))
     levels, cut = bounded_levels(counts)
     if counts.covered(levels) < 0.2:
         return _left_out(name, Kind.ID, f"{reason}, nearly all different")
-    return Decision(Column(name, Kind.CATEGORY, f"{reason}: codes"), CategoryPlan(name, levels, cut))
+    return KindDecision(Column(name, Kind.CATEGORY, f"{reason}: codes"), CategoryPlan(name, levels, cut))
 
 
-def _dates(name: str, column: pd.Series[Any], reading: DateReading, reason: str) -> Decision:
+def _dates(name: str, column: pd.Series[Any], reading: DateReading, reason: str) -> KindDecision:
     days = moments(column, reading)
     present = days[~np.isnan(days)]
     made = date_fields(present, FIELDS)
@@ -195,7 +195,7 @@ def _dates(name: str, column: pd.Series[Any], reading: DateReading, reason: str)
     bad = int(np.isnan(days).sum()) - _empty_cells(column)
     if bad > 0:
         reason += f"; {bad} values that are not dates count as missing"
-    return Decision(Column(name, Kind.DATE, reason), DatePlan(name, reading, tuple(varying), names))
+    return KindDecision(Column(name, Kind.DATE, reason), DatePlan(name, reading, tuple(varying), names))
 
 
 def _empty_cells(column: pd.Series[Any]) -> int:
@@ -203,7 +203,7 @@ def _empty_cells(column: pd.Series[Any]) -> int:
     return int(column.isna().sum()) if column.dtype.kind == "M" else int(words(column).null_count)
 
 
-def _words(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> Decision:
+def _words(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | None) -> KindDecision:
     text = words(column)
     if text.null_count == len(text):
         return _left_out(name, Kind.CONSTANT, "blanks only")
@@ -218,7 +218,7 @@ def _words(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | Non
         decision = _free_words(name, text, keep)
     if mixed:
         was = decision.column
-        decision = Decision(Column(name, was.kind, f"{was.reason} ({mixed})"), decision.plan)
+        decision = KindDecision(Column(name, was.kind, f"{was.reason} ({mixed})"), decision.plan)
     return decision
 
 
@@ -232,7 +232,7 @@ def _mixture(column: pd.Series[Any]) -> str:
     return "mixed types, read as text: " + ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
-def _numeric_words(name: str, text: Words, keep: bool, outcome: Outcome | None) -> Decision | None:
+def _numeric_words(name: str, text: Words, keep: bool, outcome: Outcome | None) -> KindDecision | None:
     """Decide on numbers kept as text; every word must be a number or blank."""
     if not looks_numeric(text):
         return None
@@ -252,7 +252,7 @@ def _numeric_words(name: str, text: Words, keep: bool, outcome: Outcome | None) 
     if isinstance(decision.plan, NumberPlan):
         notation = notation_of(style)
         reason = f"{_kept_as_text(decision.column.reason)}{notation.described}{_blanks(text)}"
-        return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, notation))
+        return KindDecision(Column(name, Kind.NUMBER, reason), NumberPlan(name, notation))
     return decision
 
 
@@ -264,7 +264,7 @@ def _blanks(text: Words) -> str:
     return f", {text.null_count} blank" if text.null_count else ""
 
 
-def _amounts(name: str, text: Words, keep: bool) -> Decision | None:
+def _amounts(name: str, text: Words, keep: bool) -> KindDecision | None:
     """Decide on numbers with units or in other notations, possibly with a few words among them."""
     amounts = find_amounts(text)
     if amounts is None or np.isnan(amounts.values).all():
@@ -279,15 +279,15 @@ def _amounts(name: str, text: Words, keep: bool) -> Decision | None:
     listing = ", ".join(f"{word!r} ({count})" for word, count in counts.items())
     beside = f"; {sum(counts.values())} words beside the numbers: {listing}" if listing else ""
     reason = f"numbers kept as text{amounts.notation.described}{_blanks(text)}{beside}"
-    return Decision(Column(name, Kind.NUMBER, reason), NumberPlan(name, amounts.notation, among))
+    return KindDecision(Column(name, Kind.NUMBER, reason), NumberPlan(name, amounts.notation, among))
 
 
-def _durations(name: str, text: Words) -> Decision | None:
+def _durations(name: str, text: Words) -> KindDecision | None:
     style = find_durations(text)
     if style is None or len(pc.unique(text.drop_null())) < 2:
         return None
     reason = f"durations such as {examples(text, 1)}, as seconds"
-    return Decision(Column(name, Kind.NUMBER, reason), DurationPlan(name, style))
+    return KindDecision(Column(name, Kind.NUMBER, reason), DurationPlan(name, style))
 
 
 def _words_among(text: Words, amounts: Amounts) -> tuple[str, ...] | None:
@@ -304,7 +304,7 @@ def _as_series(text: Words) -> pd.Series[Any]:
     return pd.Series(text.to_numpy(zero_copy_only=False), dtype="object")
 
 
-def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision | None:
+def _special_words(name: str, column: pd.Series[Any], text: Words) -> KindDecision | None:
     """Decide on truth values, paths of files, dates and times of day."""
     valid = text.drop_null()
     first = valid[0].as_py()
@@ -316,18 +316,18 @@ def _special_words(name: str, column: pd.Series[Any], text: Words) -> Decision |
     for kind, modality in modalities().items():
         ends = pc.match_substring_regex(head, modality.path_pattern)
         if modality.suffixes and float(pc.mean(pc.cast(ends, pa.float64())).as_py()) >= SHARE:
-            return Decision(Column(name, kind, f"paths of {kind} files"), FilePlan(name, kind))
+            return KindDecision(Column(name, kind, f"paths of {kind} files"), FilePlan(name, kind))
     detected = find_date_reading(text)
     if detected is not None:
         reading, remark = detected
         reason = f"dates written as {reading.described}" + (f"; {remark}" if remark else "")
         return _dates(name, column, reading, reason)
     if find_clock(text):
-        return Decision(Column(name, Kind.NUMBER, "times of day, as hours"), ClockPlan(name))
+        return KindDecision(Column(name, Kind.NUMBER, "times of day, as hours"), ClockPlan(name))
     return None
 
 
-def _free_words(name: str, text: Words, keep: bool) -> Decision:
+def _free_words(name: str, text: Words, keep: bool) -> KindDecision:
     """Decide on categories, texts, structured strings and ids."""
     counts = count_levels(text)
     filled, distinct = counts.total, counts.distinct
@@ -336,25 +336,25 @@ def _free_words(name: str, text: Words, keep: bool) -> Decision:
     share = distinct / filled
     if (distinct <= FEW_LEVELS and share < 1) or (distinct <= 1000 and share <= 0.05):
         levels = ordered(counts.words.to_pylist())
-        return Decision(Column(name, Kind.CATEGORY, f"{distinct} levels"), CategoryPlan(name, levels))
+        return KindDecision(Column(name, Kind.CATEGORY, f"{distinct} levels"), CategoryPlan(name, levels))
     length = mean_words(text)
     if length >= 3 and share > 0.01 and (filled < 5 * distinct or distinct > 2000):
         reason = f"free text: {length:.0f} words on average, {share_text(share)} different"
-        return Decision(Column(name, Kind.TEXT, reason), TextPlan(name))
+        return KindDecision(Column(name, Kind.TEXT, reason), TextPlan(name))
     levels, cut = bounded_levels(counts)
     covered = counts.covered(levels)
     parts = find_parts(text, name, levels if covered >= 0.3 and filled >= 3 * distinct else ())
     if parts is not None:
         made = ", ".join((*parts.number_names, *parts.category_names))
         reason = f"strings of {parts.groups} parts, such as {examples(text)}: {made}"
-        return Decision(Column(name, Kind.CATEGORY, reason), parts)
+        return KindDecision(Column(name, Kind.CATEGORY, reason), parts)
     if covered < 0.2 or share > 0.95:
         if keep:
-            return Decision(Column(name, Kind.CATEGORY, "kept on request"), _asked_category(name, counts))
+            return KindDecision(Column(name, Kind.CATEGORY, "kept on request"), _asked_category(name, counts))
         reason = f"{share_text(share)} of the values are different, such as {examples(text)}"
         return _left_out(name, Kind.ID, f"{reason}; --kind {name}=text reads them as text")
     reason = f"{distinct} levels" + (f", the {len(levels)} most frequent ones kept" if cut else "")
-    return Decision(Column(name, Kind.CATEGORY, reason), CategoryPlan(name, levels, cut))
+    return KindDecision(Column(name, Kind.CATEGORY, reason), CategoryPlan(name, levels, cut))
 
 
 def mean_words(text: Words) -> float:

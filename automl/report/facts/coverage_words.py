@@ -35,7 +35,7 @@ def coverage_rows(evidence: Evidence) -> list[tuple[str, ...]]:
 
 
 def coverage_words(evidence: Evidence) -> str:
-    """What the levels promise, and on which rows the figures stand."""
+    """The promise of the levels, and the rows that the figures stand on."""
     story = evidence.story
     promise = (
         "`automl predict --interval` bounds each prediction by the errors on held-out rows. A level holds "

@@ -36,17 +36,17 @@ def calibration_words(evidence: Evidence) -> str:
 
 
 def answer_words(evidence: Evidence) -> str:
-    """What the answers are chosen by, and what that gains; empty for the most probable class."""
+    """The reason for the answers, and what it gains; empty for the most probable class."""
     decision, metric = evidence.decision, evidence.task.metric
     if not decision.class_weights and not decision.costs:
         return ""
     raw = np.asarray(evidence.raw, dtype=np.float64)
     names = [label_text(label) for label in evidence.task.labels]
-    asked = with_costs(None, decision.costs) if decision.costs else metric
-    chosen = asked.score(evidence.target, decision.weighted(raw), evidence.weights)
-    plain = _plain_score(evidence, asked, raw)
+    judge = with_costs(None, decision.costs) if decision.costs else metric
+    chosen = judge.score(evidence.target, decision.weighted(raw), evidence.weights)
+    plain = _plain_score(evidence, judge, raw)
     on = "at a threshold of 0.5" if len(names) == 2 else "for the most probable class"
-    compared = f"{asked.name} {score_text(chosen, 4)} on held-out rows, {score_text(plain, 4)} {on}"
+    compared = f"{judge.name} {score_text(chosen, 4)} on held-out rows, {score_text(plain, 4)} {on}"
     if not decision.costs:
         return f"Chosen on held-out rows for {metric.name}: {compared}."
     how = "the costs, moved on held-out rows" if decision.class_weights else "the expected cost"

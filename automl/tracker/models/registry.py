@@ -189,5 +189,5 @@ def _signature(predictor: Predictor) -> ModelSignature:
     answer = plain.get(frozenset(kinds), DataType.double if not kinds else any_type)
     inputs, outputs = Schema(columns), Schema([ColSpec(answer, predictor.target_name)])
     interval = ParamSpec("interval", DataType.double, 0.0)
-    asked = [ParamSpec("proba", DataType.boolean, False), interval] if kinds else [interval]
-    return ModelSignature(inputs=inputs, outputs=outputs, params=ParamSchema(asked))
+    options = [ParamSpec("proba", DataType.boolean, False), interval] if kinds else [interval]
+    return ModelSignature(inputs=inputs, outputs=outputs, params=ParamSchema(options))
