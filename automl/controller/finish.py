@@ -13,7 +13,7 @@ from automl.controller.coverage import fitted_conformal, measured_coverage
 from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
 from automl.controller.strategy.champion import choose_champion, grouped_causes
-from automl.controller.strategy.ensemble import builder_of, weighted_mean
+from automl.controller.strategy.ensemble import EnsembleBuilder, builder_of, weighted_mean
 from automl.controller.strategy.honest_score import honest_score
 from automl.controller.strategy.suspicious_scores import too_good_warnings, unlearned_warnings
 from automl.core.clock import Clock
@@ -127,18 +127,29 @@ def _chosen(ended: Ended) -> tuple[Champion, HonestScore | None]:
     Past the cap of configurations, more of them may over-fit the score that chooses: there the choice among
     all trials stands against that among the first ones and their repeats, and the better honest score wins.
     """
-    loop, problem, prefer = ended.loop, ended.prepared.problem, ended.settings.prefer
+    loop, problem, settings = ended.loop, ended.prepared.problem, ended.settings
     able = {number: trial for number, trial in loop.history.items() if loop.builder.knows(number)}
-    champion = choose_champion(problem, loop.builder, able or loop.history, prefer=prefer)
-    honest = honest_score(problem, able, champion, prefer=prefer, seed=ended.settings.seed)
+
+    def judged(builder: EnsembleBuilder, trials: Mapping[int, Trial]) -> tuple[Champion, HonestScore | None]:
+        champion = choose_champion(problem, builder, trials, prefer=settings.prefer)
+        score = honest_score(
+            problem,
+            trials,
+            champion,
+            prefer=settings.prefer,
+            seed=settings.seed,
+            in_haste=lambda: ended.clock.ends,
+        )
+        return champion, score
+
+    champion, honest = judged(loop.builder, able or loop.history)
     first = _first_configurations(able, loop.proposals.cap) if loop.limits.timed else able
     if honest is None or len(first) == len(able) or all(trial.scores is None for trial in first.values()):
         return champion, honest
     rows = problem.split.scored
     target, weights = problem.target[rows], problem.weights_of(rows)
-    builder = builder_of(problem.task.metric, target, first, weights=weights, seed=ended.settings.seed)
-    fewer = choose_champion(problem, builder, first, prefer=prefer)
-    expected = honest_score(problem, first, fewer, prefer=prefer, seed=ended.settings.seed)
+    builder = builder_of(problem.task.metric, target, first, weights=weights, seed=settings.seed)
+    fewer, expected = judged(builder, first)
     if expected is not None and problem.task.metric.is_better(expected.value, honest.value):
         return fewer, expected
     return champion, honest

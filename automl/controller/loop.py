@@ -17,6 +17,8 @@ from automl.core.trial import Candidate, Finished, Progress, Status, Ticket, Tri
 from automl.executors.base import Executor
 from automl.problem.problem import Problem
 
+CHOICES_AT_THE_END = 6
+"""Greedy selections that the champion and its honest score take at least."""
 GRACE_SECONDS = 1.5
 """What an interrupted search gives its running trials to come back."""
 
@@ -247,5 +249,6 @@ class Loop:
         readiness.ended(trial)
         if self.limits.timed:
             learner.learn(trial.number)
+            self.limits.clock.choosing = CHOICES_AT_THE_END * self.builder.rebuild_seconds
         self.watcher.weighed(self.builder.best.weights)
         self.watcher.finished(trial, self.best_score)

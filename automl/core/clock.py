@@ -39,6 +39,8 @@ class Clock:
     ----------
     owed:
         Processor seconds of work in the background that the end has to wait for.
+    choosing:
+        Processor seconds that the choice at the end takes, as similar choices took while the search ran.
     meanwhile:
         The same while there is no model yet: trials may go on until it is done, as the search cannot end.
     """
@@ -46,7 +48,7 @@ class Clock:
     def __init__(self, seconds: float | None, *, spent: float = 0.0, pace: Pace | None = None) -> None:
         self.seconds = seconds
         self.pace = pace or Pace()
-        self.owed = self.meanwhile = 0.0
+        self.owed = self.meanwhile = self.choosing = 0.0
         self._began = time.monotonic() - spent
 
     @property
@@ -70,8 +72,13 @@ class Clock:
         if self.seconds is None:
             return 0.0
         alone = min(max(min(2.0, 0.2 * self.seconds), 0.05 * self.seconds), 20.0)
-        need = min(END_SECONDS / self.pace.share, END_SHARE * self.seconds)
+        need = min((END_SECONDS + self.choosing) / self.pace.share, END_SHARE * self.seconds)
         return max(alone, need) + self.owed / self.pace.share
+
+    @property
+    def ends(self) -> bool:
+        """True when what is left is needed for the work after the choice."""
+        return self.left < END_SECONDS / self.pace.share
 
     @property
     def left_for_trials(self) -> float:

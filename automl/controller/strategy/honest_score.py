@@ -13,7 +13,7 @@ so much worse where weights of rare classes are tuned that the score became far 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -50,7 +50,13 @@ _LEAST_UNITS = 8
 
 
 def honest_score(
-    problem: Problem, trials: Mapping[int, Trial], champion: Champion, *, prefer: str = "best", seed: int = 0
+    problem: Problem,
+    trials: Mapping[int, Trial],
+    champion: Champion,
+    *,
+    prefer: str = "best",
+    seed: int = 0,
+    in_haste: Callable[[], bool] = lambda: False,
 ) -> HonestScore | None:
     """The champion's score without the optimism of its choice, with a 95 % interval.
 
@@ -62,6 +68,8 @@ def honest_score(
         Those that could have been chosen: their models are there.
     prefer:
         What the champion was chosen for.
+    in_haste:
+        Whether to end with the rows as they were dealt so far; asked after each deal.
 
     Returns
     -------
@@ -72,7 +80,7 @@ def honest_score(
     if choice.unit_count < _LEAST_UNITS:
         return None
     metric, target, weights = choice.metric, choice.target(choice.every), choice.weights(choice.every)
-    repeats = choice.repeated(np.random.default_rng(seed))
+    repeats = choice.repeated(np.random.default_rng(seed), in_haste)
     try:
         scores = [metric.score(target, predictions, weights) for predictions in repeats]
     except NoTrialError:
@@ -162,7 +170,7 @@ class _Choice:
         """Parts that are left out in turn."""
         return min(_PARTS, self.unit_count)
 
-    def repeated(self, generator: np.random.Generator) -> Iterator[Predictions]:
+    def repeated(self, generator: np.random.Generator, in_haste: Callable[[], bool]) -> Iterator[Predictions]:
         """Decided predictions of all judged rows, each by a choice that was made without its part.
 
         Raises
@@ -179,6 +187,8 @@ class _Choice:
                 chosen = self.on(_at_most(np.flatnonzero(~inside), _MOST_ROWS, generator))
                 made[inside] = self.decided(chosen, np.flatnonzero(inside))
             yield made
+            if in_haste():
+                return
 
     def _dealt(self, generator: np.random.Generator) -> npt.NDArray[np.int64]:
         """The part of each judged row ``(rows,)``: units are dealt whole, classes in equal shares."""
