@@ -37,7 +37,7 @@ from automl.testing import check_family, check_metric, check_task
 HERE = Path(__file__).parent
 TASK, METRIC = HERE / "tallies.py", HERE / "near_enough.py"
 PACKAGE = Path(automl.__file__).parent
-POISSON = ("catboost", "lightgbm", "linear", "xgboost")
+POISSON = ("catboost", "kernel", "lightgbm", "linear", "xgboost")
 
 
 @pytest.fixture(scope="module")
