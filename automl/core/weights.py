@@ -68,7 +68,10 @@ def weights_of(weights: Weights | None, rows: npt.NDArray[Any]) -> Weights | Non
 def takes_weights(function: Callable[..., Any], argument: str = "weights") -> bool:
     """Return whether a function has an argument of this name; ``*args`` and ``**kwargs`` are none."""
     try:
-        found = inspect.signature(function).parameters.get(argument)
+        parameter = inspect.signature(function).parameters.get(argument)
     except ValueError:  # of some functions in C nothing is known
         return False
-    return found is not None and found.kind not in (found.VAR_POSITIONAL, found.VAR_KEYWORD)
+    return parameter is not None and parameter.kind not in (
+        parameter.VAR_POSITIONAL,
+        parameter.VAR_KEYWORD,
+    )
