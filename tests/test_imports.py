@@ -65,6 +65,7 @@ def test_help_is_quick() -> None:
     assert spent < HELP_CPU_SECONDS, f"automl --help took {spent:.2f} s of CPU time"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["torch, xgboost", "xgboost, torch"])
 def test_xgboost_and_torch_load_together(order: str) -> None:
     # Their wheels bring two versions of one NCCL library, and the one installed last is what both get.

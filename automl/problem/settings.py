@@ -14,7 +14,6 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from automl.core.costs import costs_text
 from automl.core.errors import UsageError
 from automl.core.text import without_password
 from automl.problem.options import (
@@ -42,6 +41,13 @@ def _name(value: str, flag: str) -> str:
             f"{value!r} cannot name a search: 1 to 200 characters, none of / : . % \" ' or backslash."
         )
     return value.strip()
+
+
+def _costs(value: Any, flag: str) -> str:
+    """Costs of wrong answers as the one text that is recorded."""
+    from automl.core.costs import costs_text  # imports numpy, which reading options does not need
+
+    return costs_text(value, flag)
 
 
 def _missing(value: Any, flag: str) -> tuple[str, ...]:
@@ -74,7 +80,7 @@ class Question:
         metavar="NAME", help="Metric to optimise.", otherwise="by task, the reason is printed", checked=True
     )
     cost: str | None = option(
-        read=costs_text,
+        read=_costs,
         metavar="COSTS",
         help="What wrong answers cost: fn=5,fp=1, or cat>dog=5,..., or a CSV file of a matrix.",
         checked=True,

@@ -72,8 +72,8 @@ def test_case_25_a_class_of_two_rows_leaves_three_folds(cli, write, frame):
 def test_case_26_a_thousand_classes_ask_whether_it_is_a_regression(cli, write):
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"x": random.normal(size=2400), "y": np.arange(2400) // 2 * 3})
-    done = search(cli, write(frame), "y", "--task", "classification")
-    done.worked("1200 classes; if it is a quantity, use --task regression")
+    done = cli("check", write(frame), "--target", "y", "--task", "classification")
+    done.worked("1,200 classes with 2 rows on average", "If it is a quantity, use --task regression")
 
 
 def test_case_27_whole_numbers_get_a_task_with_its_reason_and_the_override(cli, write, frame):

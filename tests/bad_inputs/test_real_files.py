@@ -47,7 +47,11 @@ def test_case_82_a_unit_beside_another_is_said(cli, write, amounts):
 
 @pytest.mark.parametrize(
     ("style", "said"),
-    [("${:,.2f}", "fractions, in $"), ("{:.1f}%", "fractions, in %"), ("{:.0f} min", ", in min")],
+    [
+        ("${:,.2f}", "fractions, in $"),
+        pytest.param("{:.1f}%", "fractions, in %", marks=pytest.mark.slow),
+        pytest.param("{:.0f} min", ", in min", marks=pytest.mark.slow),
+    ],
 )
 def test_case_83_a_target_with_a_sign_is_a_regression_in_its_unit(cli, write, amounts, style, said):
     amounts["y"] = [style.format(value) for value in amounts["y"] * 100]

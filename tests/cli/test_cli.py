@@ -146,6 +146,7 @@ def test_sets_of_classes_stand_beside_the_classes(searched):
         assert word in done.stderr
 
 
+@pytest.mark.slow
 def test_the_same_seed_and_trials_give_equal_scores_trial_by_trial(searched):
     folder, _ = searched
     how = (*_SHORT, "--executor", "inline", "--name", "again", "-q")
@@ -161,6 +162,7 @@ def test_the_same_seed_and_trials_give_equal_scores_trial_by_trial(searched):
     ]
 
 
+@pytest.mark.slow
 def test_a_budget_of_a_few_seconds_still_delivers_a_model_and_keeps_the_wall(tmp_path):
     automl("example", "diabetes", folder=tmp_path)
     began = time.monotonic()

@@ -171,6 +171,7 @@ def test_a_terminal_sees_the_picture_in_colour_and_then_the_summary(folder):
     assert "automl report wine" in plain
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
 def test_no_color_is_obeyed(folder):
     few = ("--trials", "1", "--executor", "inline", "--name", "grey")

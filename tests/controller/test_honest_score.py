@@ -46,10 +46,10 @@ def coins(rows: int, trials: int, seed: int = 0) -> tuple[np.ndarray, list[np.nd
 
 
 def test_the_best_of_many_guesses_is_known_for_chance():
-    found = [searched(COIN, *coins(400, 40, seed)) for seed in range(5)]
-    assert min(champion.validation for *_, champion in found) > 0.54
+    found = [searched(COIN, *coins(300, 25, seed)) for seed in range(4)]
+    assert min(champion.validation for *_, champion in found) > 0.53
     honest = [honest_score(*item) for item in found]
-    assert abs(np.mean([score.value for score in honest]) - 0.5) < 0.02
+    assert abs(np.mean([score.value for score in honest]) - 0.5) < 0.03
     assert all(score.low < 0.5 < score.high for score in honest)
 
 

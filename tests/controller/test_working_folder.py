@@ -48,6 +48,7 @@ def refuse_strangers(folder: Path, *words: str) -> None:
     assert not (folder / "imported").exists()
 
 
+@pytest.mark.slow
 def test_files_named_like_libraries_stand_for_none(folder):
     plant(folder, *LIBRARIES, "types")
     refuse_strangers(folder, *COMMAND, *SEARCH)
@@ -107,7 +108,8 @@ CALL = (
 GUARD = 'if __name__ == "__main__":\n    '
 
 
-@pytest.mark.parametrize("guard", ["", pytest.param(GUARD, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("guard", ["", GUARD])
 def test_a_metric_out_of_a_script_with_blanks_in_its_path_runs_once(folder, guard):
     there = folder / "my folder"
     there.mkdir()

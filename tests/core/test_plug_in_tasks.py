@@ -131,6 +131,7 @@ def test_families_that_do_not_state_its_loss_are_left_out(searched: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_a_whole_search_for_a_metric_of_another_package(
     site: Path, visits: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def command(folder: Path, plug_ins: Path, *words: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.slow
 def test_a_whole_search_runs_on_it_from_the_command_line(
     installed: Path, quakes: Path, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def test_it_keeps_the_contract(installed: Path) -> None:
     check_executor(lambda: executor_type(NAME).make(Allowance()), isolated=False)
 
 
+@pytest.mark.slow
 def test_a_whole_search_runs_on_it_from_the_command_line(installed: Path, tmp_path: Path) -> None:
     write_example("wine", tmp_path)
     words = ("--target", "class", "--trials", "3", "--families", "linear,extra_trees")

@@ -45,6 +45,7 @@ def only_result(executor: LocalExecutor) -> TrialResult:
     return end.result
 
 
+@pytest.mark.slow
 def test_contract() -> None:
     check_executor(lambda: quick(2, memory_bytes=GIBIBYTE))
 
@@ -201,6 +202,7 @@ def test_ctrl_c_reaches_the_controller_alone(tmp_path: Path, problem: Path, misb
         assert only_result(executor).status is Status.PRUNED
 
 
+@pytest.mark.slow
 def test_libraries_are_loaded_by_the_time_a_trial_needs_them(tmp_path: Path, problem: Path) -> None:
     with LocalExecutor(1) as executor:
         executor.start(problem)
@@ -223,6 +225,7 @@ def test_libraries_are_loaded_by_the_time_a_trial_needs_them(tmp_path: Path, pro
         assert launcher.suits(slot.worker, ("torch", "sklearn"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
 def test_libraries_that_would_load_too_long_are_left_alone_and_a_trial_that_needs_them_runs(
     tmp_path: Path, problem: Path

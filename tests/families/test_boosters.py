@@ -272,7 +272,10 @@ def test_default_portfolio_and_random_draws_all_fit(name: str, data: str) -> Non
         assert task.row_losses(valid[1], model.predict(valid[0])).mean() < most
 
 
-@pytest.mark.parametrize("name", BOOSTERS)
+@pytest.mark.parametrize(
+    "name",
+    ["lightgbm", *(pytest.param(item, marks=pytest.mark.slow) for item in BOOSTERS if item != "lightgbm")],
+)
 def test_the_contract_of_families_is_kept(name: str) -> None:
     check_family(shortened(family(name), n_rounds=40), space=load_space(name, family(name).params))
 

@@ -46,7 +46,7 @@ def grown(
     return module.fit(module.Params(**params), table, target, task, context or FitContext(seed=0))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ["extra_trees", pytest.param("random_forest", marks=pytest.mark.slow)])
 def test_forests_keep_the_contract(name: str) -> None:
     family = shortened(FAMILIES[name].FAMILY, n_estimators=25)
     check_family(family, space=load_space(name, FAMILIES[name].Params))

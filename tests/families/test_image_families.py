@@ -234,6 +234,7 @@ def test_a_long_training_records_a_range_test_of_its_first_fold_only(
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-5)  # it leaves no trace
 
 
+@pytest.mark.slow
 @by_family
 def test_of_two_labels_for_the_same_picture_the_heavy_one_is_learned(name: str, pictures: Any) -> None:
     rows, kinds, _ = pictures

@@ -90,6 +90,7 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
+@pytest.mark.slow
 def test_enter_goes_on_with_it(unfinished: Path) -> None:
     code, shown = asked(unfinished, "\n")
     assert code == 0, shown

@@ -120,6 +120,7 @@ def test_mistakes_are_the_errors_of_a_search(frame: Any) -> None:
         automl.check(frame, target="y", drop=["colur"])
 
 
+@pytest.mark.slow
 def test_a_search_finds_what_the_doctor_finds(tmp_path: Path, frame: Any) -> None:
     frame.assign(copy=frame["y"].map({"yes": 1, "no": 0})).to_csv(tmp_path / "data.csv", index=False)
     done = subprocess.run(

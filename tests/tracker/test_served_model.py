@@ -66,6 +66,7 @@ def split(frame: Any) -> Any:
     return json.loads(frame.to_json(orient="split", index=False))
 
 
+@pytest.mark.slow
 def test_the_pyfunc_predicts_as_the_predictor_in_a_fresh_process(recorded: Any, tmp_path: Path) -> None:
     frame = recorded.finished.frame
     frame.to_pickle(tmp_path / "frame.pkl")

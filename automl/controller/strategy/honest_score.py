@@ -35,8 +35,8 @@ from automl.model.champion import Champion
 from automl.problem.problem import Problem
 
 _PARTS = 3
-_REPEATS = ((2_000, 8), (10_000, 4))
-"""Up to so many judged rows, so many times over; above, twice."""
+_REPEATS = ((5_000, 8), (50_000, 4), (1_000_000, 2))
+"""Up to so many predicted numbers (rows · classes), so many times over; above, once."""
 _WIDER = 1.2
 """The interval beside that of fixed predictions of independent rows: which models were fitted and chosen is
 chance, too, and no more of it shows in one set of folds (Bengio and Grandvalet, Journal of Machine Learning
@@ -178,7 +178,8 @@ class _Choice:
         NoTrialError
             When no choice can be made without a part.
         """
-        repeats = next((count for most, count in _REPEATS if len(self.scored) <= most), 2)
+        cells = self.champion.held_out.size
+        repeats = next((count for most, count in _REPEATS if cells <= most), 1)
         for _ in range(repeats):
             part = self._dealt(generator)
             made = np.empty(self.champion.held_out.shape)
