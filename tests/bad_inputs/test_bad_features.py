@@ -102,6 +102,7 @@ def test_case_38_ten_thousand_columns_finish_within_the_budget(cli, write):
     assert time.monotonic() - began < 80  # with room for a busy machine
 
 
+@pytest.mark.slow
 def test_case_38_a_wide_table_is_read_checked_and_searched(cli, write):
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(100, 500)).round(3), columns=[f"x{i}" for i in range(500)])
@@ -109,6 +110,7 @@ def test_case_38_a_wide_table_is_read_checked_and_searched(cli, write):
     search(cli, name).worked("more features (500) than rows (100)")
 
 
+@pytest.mark.slow
 def test_case_39_a_category_with_very_many_levels_is_bounded(cli, write):
     random = np.random.default_rng(0)
     levels = random.choice(list("abcdefghijklmnop"), (100_000, 6)).view("<U6").ravel()

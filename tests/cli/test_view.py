@@ -243,6 +243,7 @@ def test_what_is_left_out_is_named_in_the_option_that_keeps_it(folder):
     assert "left out 'Passenger Id' (id); --keep 'Passenger Id' keeps it\n" in done.stderr
 
 
+@pytest.mark.slow
 def test_quiet_says_nothing_but_still_writes_events(folder, capfd):
     how = ("--trials", "2", "--executor", "inline", "--name", "quiet", "--quiet", "--events", "quiet.jsonl")
     done = automl(*_SEARCH, *how, folder=folder)

@@ -69,6 +69,7 @@ def test_a_given_split_judges_and_its_test_part_is_scored_once(tmp_path: Path, p
         automl.search(tmp_path / "split", trials=2, test=tmp_path / "split" / "test", store=place)
 
 
+@pytest.mark.slow
 def test_damaged_files_do_not_stop_a_search_and_are_listed(tmp_path: Path, place: Path) -> None:
     root = fill(tmp_path / "damaged", 6)
     whole = (root / "round" / "0.jpg").read_bytes()

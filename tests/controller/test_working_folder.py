@@ -55,6 +55,7 @@ def test_files_named_like_libraries_stand_for_none(folder):
     refuse_strangers(folder, *COMMAND, "predict", "data", "data.csv", "-o", "out.csv")
 
 
+@pytest.mark.slow
 def test_they_stand_for_none_where_python_starts_the_module(folder):
     plant(folder, *LIBRARIES)
     refuse_strangers(folder, *MODULE, "check", "data.csv", "--target", "y")

@@ -152,7 +152,9 @@ def test_both_keep_their_contracts(site: Path, visits: pd.DataFrame) -> None:
         check_metric(metrics()[name])
 
 
-@pytest.mark.parametrize("name", POISSON)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "catboost")) for name in POISSON]
+)
 def test_families_with_the_link_log_keep_theirs_for_it(name: str, site: Path) -> None:
     few = {} if name == "linear" else {"n_rounds": 40}
     alone = replace(shortened(families()[name], **few), tasks=frozenset({"tallies"}))

@@ -220,6 +220,7 @@ def test_complete_cycles_follow_each_other_while_there_is_time(pictures: Any) ->
     assert short.facts["cycles"] < 3
 
 
+@pytest.mark.slow
 def test_a_long_training_records_a_range_test_of_its_first_fold_only(
     pictures: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

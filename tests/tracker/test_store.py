@@ -98,6 +98,7 @@ def test_a_file_that_is_no_database_is_a_storage_error(tmp_path: Path) -> None:
         open_store(None, tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
     code = (
         "import sys; from automl.tracker.store.location import connect, open_store\n"
