@@ -18,9 +18,9 @@ import pandas as pd
 from tables import TABLES
 
 import automl
-from automl.core.intervals import share_interval
 from automl.core.metrics import METRICS
 from automl.core.predictions import Answer
+from automl.core.score_intervals import share_interval
 from automl.model.conformal import LEVELS, Bounds
 from automl.model.predictor import Predictor
 

@@ -16,12 +16,12 @@ from automl.controller.strategy.champion import choose_champion, grouped_causes
 from automl.controller.strategy.ensemble import EnsembleBuilder, builder_of, weighted_mean
 from automl.controller.strategy.honest_score import honest_score
 from automl.controller.strategy.suspicious_scores import too_good_warnings, unlearned_warnings
-from automl.core.clock import Clock
 from automl.core.family import BASELINE
-from automl.core.intervals import HonestScore, Interval, score_interval
 from automl.core.predictions import Predictions
+from automl.core.score_intervals import HonestScore, Interval, score_interval
 from automl.core.tasks import constant_of
 from automl.core.text import counted
+from automl.core.time_budget import Clock
 from automl.core.trial import Status, Trial
 from automl.core.weights import weights_of
 from automl.data.digest import row_hashes

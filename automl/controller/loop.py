@@ -12,7 +12,7 @@ from automl.controller.proposals import Proposals
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.pruning import Pruner
 from automl.controller.strategy.scoring import scores_of
-from automl.controller.time_limits import TimeLimits
+from automl.controller.trial_limits import TimeLimits
 from automl.core.trial import Candidate, Finished, Progress, Status, Ticket, Trial, TrialResult
 from automl.executors.base import Executor
 from automl.problem.problem import Problem

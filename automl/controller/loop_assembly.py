@@ -16,8 +16,8 @@ from automl.controller.strategy.pruning import Pruner
 from automl.controller.strategy.retry import Retries
 from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.strategy.trial_times import TimeModel
-from automl.controller.time_limits import TimeLimits
-from automl.core.clock import Clock
+from automl.controller.trial_limits import TimeLimits
+from automl.core.time_budget import Clock
 from automl.executors.base import Executor
 from automl.families import families
 from automl.problem.preparation import Prepared

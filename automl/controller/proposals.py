@@ -11,7 +11,7 @@ from automl.controller.strategy.fold_repeats import MemberRepeats
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Terms
 from automl.controller.strategy.retry import Retries
-from automl.controller.time_limits import TimeLimits
+from automl.controller.trial_limits import TimeLimits
 from automl.core.text import score_text
 from automl.core.trial import Candidate, Trial
 from automl.problem.problem import Problem

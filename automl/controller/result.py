@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.core.intervals import HonestScore, Interval
+from automl.core.score_intervals import HonestScore, Interval
 from automl.core.text import (
     counted,
     duration,

@@ -22,10 +22,10 @@ from automl.controller.strategy.chosen_families import chosen_families, fitting_
 from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.watchers import Recording, SearchWatcher
 from automl.controller.worker_plan import check_reach, division_for, executor_for, hurried
-from automl.core.clock import Clock
 from automl.core.environment import variables, weights_in
 from automl.core.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError
 from automl.core.processor_share import Meter
+from automl.core.time_budget import Clock
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.families import quick_families

@@ -14,8 +14,8 @@ from automl.controller.result import SearchResult
 from automl.controller.saved_setup import given_settings
 from automl.controller.search import RunningSearch
 from automl.controller.watchers import NOBODY, SearchWatcher
-from automl.core.clock import Clock, first_pace
 from automl.core.errors import UsageError, did_you_mean
+from automl.core.time_budget import Clock, first_pace
 from automl.executors import executor_type
 from automl.problem.settings import Settings
 from automl.tracker import default_uri, locate_store

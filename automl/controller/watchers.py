@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from automl.controller.loop import Watcher
-from automl.core.clock import Clock
 from automl.core.text import duration, score_text
+from automl.core.time_budget import Clock
 from automl.core.trial import Progress, Status, Trial
 from automl.executors.base import Capacity
 from automl.problem.preparation import Prepared

@@ -37,7 +37,7 @@ class Metric:
     """One score, with what differs by it.
 
     How sure the score is follows from one of ``right``, ``shares`` and ``medians``, where it has an exact
-    interval; else from resamples of the rows (:mod:`automl.core.intervals`).
+    interval; else from resamples of the rows (:mod:`automl.core.score_intervals`).
 
     Attributes
     ----------
@@ -76,8 +76,8 @@ class Metric:
         Of a metric of probabilities that is the mean over rows of how far off each is: its score for
         probabilities of 1 as they are rounded. 0 for all others, which count mistakes or measure values.
     costs:
-        What wrong answers cost, by true class and answer (:mod:`automl.core.costs`); answers are those that
-        are expected to cost least. Empty where every mistake is one.
+        What wrong answers cost, by true class and answer (:mod:`automl.core.error_costs`); answers are those
+        that are expected to cost least. Empty where every mistake is one.
     of_tables:
         The score by tables of truth by answer (:mod:`automl.core.table_scores`), with which weights of
         classes are tuned in a fraction of the time; None where it does not follow from one.

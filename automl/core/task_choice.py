@@ -14,8 +14,8 @@ from typing import Any
 import numpy.typing as npt
 
 from automl.core.built_in_tasks import BinaryTask, ClassificationTask, MulticlassTask, RegressionTask
-from automl.core.costs import COST, with_costs
 from automl.core.entry_points import BrokenPlugIn, Offers, offers
+from automl.core.error_costs import COST, with_costs
 from automl.core.errors import DataError, ModelFileError
 from automl.core.labels import Label, RawTarget, is_number
 from automl.core.metrics import METRICS, Metric, metric_by_name, metrics

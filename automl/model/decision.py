@@ -8,7 +8,7 @@ from typing import Any, Self, final
 
 import numpy as np
 
-from automl.core.costs import COST, Costs, expected_costs, row_costs
+from automl.core.error_costs import COST, Costs, expected_costs, row_costs
 from automl.core.metrics import Metric
 from automl.core.predictions import Answer, Predictions
 from automl.core.tasks import Encoded, Task

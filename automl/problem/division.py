@@ -26,7 +26,7 @@ from automl.problem.fold_columns import check_classes, explained, given_parts, p
 from automl.problem.fold_rules import SplitPlan, hold_out_test, make_split
 from automl.problem.source import Source, judged_part, open_source, read_data
 from automl.problem.target_choice import ChosenTarget
-from automl.problem.weighting import counted_rows, weights_in
+from automl.problem.weight_column import counted_rows, weights_in
 
 if TYPE_CHECKING:
     import pandas as pd

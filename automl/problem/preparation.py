@@ -22,7 +22,7 @@ from automl.problem.problem import Problem
 from automl.problem.settings import Settings
 from automl.problem.source import Source, open_source, read_data
 from automl.problem.target_choice import ChosenTarget, choose_target
-from automl.problem.weighting import described
+from automl.problem.weight_column import described
 
 if TYPE_CHECKING:
     import pandas as pd

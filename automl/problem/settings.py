@@ -45,7 +45,7 @@ def _name(value: str, flag: str) -> str:
 
 def _costs(value: Any, flag: str) -> str:
     """Costs of wrong answers as the one text that is recorded."""
-    from automl.core.costs import costs_text  # imports numpy, which reading options does not need
+    from automl.core.error_costs import costs_text  # imports numpy, which reading options does not need
 
     return costs_text(value, flag)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.costs import COST, costs_of, with_costs
+from automl.core.error_costs import COST, costs_of, with_costs
 from automl.core.errors import DataError, UsageError, did_you_mean
 from automl.core.metrics import Metric, metrics
 from automl.core.predictions import Answer
@@ -18,7 +18,7 @@ from automl.core.weights import SAMPLE_WEIGHT, Weights, takes_weights
 from automl.data.target import CleanTarget, clean_target
 from automl.problem.settings import Settings
 from automl.problem.source import Source
-from automl.problem.weighting import check_takes_weights, counted_rows, weights_in
+from automl.problem.weight_column import check_takes_weights, counted_rows, weights_in
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from automl.core.intervals import LEAST_DRAWS, Interval, resampled_gains
 from automl.core.metrics import Metric
+from automl.core.score_intervals import LEAST_DRAWS, Interval, resampled_gains
 from automl.core.weights import weights_of
 from automl.report.build import read_evidence
 from automl.report.facts.evidence import Evidence

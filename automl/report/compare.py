@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import UsageError
-from automl.core.intervals import gain_interval
 from automl.core.metrics import Metric, metrics
+from automl.core.score_intervals import gain_interval
 from automl.core.task_choice import task_class
 from automl.core.text import score_text, size_text
 from automl.core.weights import Weights, weights_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError
-from automl.core.intervals import Interval
 from automl.core.predictions import Answer
+from automl.core.score_intervals import Interval
 from automl.core.text import duration, range_text, score_text, size_text
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation, explain

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from automl.core.clock import Clock
 from automl.core.errors import AutoMLError
 from automl.core.modality import named
+from automl.core.time_budget import Clock
 from automl.data.modalities import modalities
 from automl.model.predictor import Predictor
 from automl.report.build import (

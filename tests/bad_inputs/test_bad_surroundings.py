@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import automl
-from automl.core.clock import Clock
+from automl.core.time_budget import Clock
 
 
 def test_case_71_a_budget_of_a_second_delivers_a_model_with_a_warning(cli, write, frame):
@@ -39,7 +39,7 @@ def test_case_73_the_wall_clock_is_read_for_the_record_only():
         "controller/folder.py": "when the search ended; the age of a file, which is stated in wall time",
         "controller/upkeep.py": "the age of searches, for who clears them",
         "core/processor_share.py": "the age of a process where the system keeps no count of waiting",
-        "families/nets/images/costs.py": "the age of a measurement, which outlives the process",
+        "families/nets/images/picture_times.py": "the age of a measurement, which outlives the process",
         "report/": "when a report was made, for people",
         "tracker/": "when runs began and ended, for people",
     }

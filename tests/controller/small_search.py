@@ -15,12 +15,12 @@ from automl.controller.strategy.retry import Retries
 from automl.controller.strategy.scoring import scores_of
 from automl.controller.strategy.space_files import load_space
 from automl.controller.strategy.trial_times import TimeModel
-from automl.controller.time_limits import TimeLimits
+from automl.controller.trial_limits import TimeLimits
 from automl.core.built_in_tasks import RegressionTask
-from automl.core.clock import Clock
 from automl.core.family import Scope
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
+from automl.core.time_budget import Clock
 from automl.core.trial import Candidate, Status, Trial, TrialResult
 from automl.families import families
 from automl.problem.fold_rules import SplitPlan, make_split

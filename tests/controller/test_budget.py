@@ -12,11 +12,11 @@ import pytest
 from automl.controller.saved_setup import plain_settings
 from automl.controller.strategy.allocator import Allocator, trial_cap
 from automl.controller.strategy.trial_times import TimeModel
-from automl.core.clock import Clock, first_pace
 from automl.core.errors import UsageError
 from automl.core.memory import usable_bytes
 from automl.core.processor_share import Pace
 from automl.core.quantities import parse_bytes, parse_seconds
+from automl.core.time_budget import Clock, first_pace
 from automl.problem.settings import Settings
 
 

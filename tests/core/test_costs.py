@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from automl.core.built_in_tasks import BinaryTask
-from automl.core.costs import costs_of, costs_text, costs_words, with_costs
+from automl.core.error_costs import costs_of, costs_text, costs_words, with_costs
 from automl.core.errors import AutoMLError, UsageError
 from automl.core.metrics import METRICS
 from automl.core.task_choice import task_from_json

@@ -7,13 +7,13 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from automl.core.intervals import (
+from automl.core.metrics import METRICS
+from automl.core.score_intervals import (
     gain_interval,
     score_interval,
     share_interval,
     standard_error,
 )
-from automl.core.metrics import METRICS
 from automl.model.class_weights import apply_weights, tune_weights
 
 RNG = np.random.default_rng(0)

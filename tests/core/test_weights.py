@@ -7,8 +7,8 @@ import pytest
 import sklearn.metrics as reference
 
 from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
-from automl.core.intervals import gain_interval, score_interval, share_interval, standard_error
 from automl.core.metrics import METRICS
+from automl.core.score_intervals import gain_interval, score_interval, share_interval, standard_error
 from automl.core.weights import deviation_of, effective_rows, mean_of, median_of
 
 RNG = np.random.default_rng(0)

@@ -14,8 +14,8 @@ import automl
 from automl.cli.pages import print_comparison
 from automl.cli.show import print_description
 from automl.core.errors import UsageError
-from automl.core.intervals import gain_interval
 from automl.core.metrics import METRICS
+from automl.core.score_intervals import gain_interval
 from automl.report.build import open_search, write_card
 from automl.report.card import escaped
 from automl.report.compare import compare
@@ -250,8 +250,8 @@ def test_a_trial_is_on_the_front_where_no_other_beats_it_in_both():
 
 
 def test_a_search_leaves_its_card_on_the_run_and_a_report_only_where_it_is_a_small_part(binary, tmp_path):
-    from automl.core.clock import Clock
     from automl.core.processor_share import Pace
+    from automl.core.time_budget import Clock
     from automl.report.run_pages import leave_pages
     from automl.tracker import locate_store
     from automl.tracker.reading.query import Record

@@ -13,7 +13,7 @@ import pytest
 from searched import copied, loaded_by_mlflow, write_search
 
 from automl.controller.watchers import NOBODY, Recording
-from automl.core.clock import Clock
+from automl.core.time_budget import Clock
 from automl.core.trial import Status, Trial, TrialResult
 from automl.model.predictor import Predictor
 from automl.tracker import KeepModels, SearchSummary, Tracker, open_store

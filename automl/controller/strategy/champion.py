@@ -14,8 +14,8 @@ import numpy as np
 
 from automl.controller.strategy.ensemble import REBUILD_STEPS, EnsembleBuilder, weighted_mean
 from automl.core.errors import NoTrialError
-from automl.core.intervals import standard_error
 from automl.core.predictions import Predictions
+from automl.core.score_intervals import standard_error
 from automl.core.trial import Status, Trial
 from automl.model.champion import Champion
 from automl.model.decision import Decision

@@ -24,9 +24,9 @@ from automl.controller.strategy.champion import choose_champion
 from automl.controller.strategy.ensemble import builder_of, weighted_mean
 from automl.core.errors import NoTrialError
 from automl.core.folds import Fold, RowNumbers, Split
-from automl.core.intervals import HonestScore, score_interval
 from automl.core.metrics import METRICS, Metric
 from automl.core.predictions import Predictions
+from automl.core.score_intervals import HonestScore, score_interval
 from automl.core.tasks import Encoded
 from automl.core.text import counted
 from automl.core.trial import Trial

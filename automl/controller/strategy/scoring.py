@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.core.intervals import standard_error
+from automl.core.score_intervals import standard_error
 from automl.core.trial import Scores, Status, Trial
 from automl.problem.problem import Problem
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from automl.core.intervals import share_interval
 from automl.core.predictions import Answer
+from automl.core.score_intervals import share_interval
 from automl.core.text import range_text, score_text, share_text
 from automl.report.facts.evidence import Evidence
 

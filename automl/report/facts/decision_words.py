@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from automl.core.costs import costs_words, row_costs, with_costs
+from automl.core.error_costs import costs_words, row_costs, with_costs
 from automl.core.metrics import Metric
 from automl.core.predictions import Predictions
 from automl.core.text import label_text, range_text, score_text, share_text

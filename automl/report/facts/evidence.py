@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.clock import Clock
 from automl.core.metrics import Metric
 from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.task_choice import task_from_json
 from automl.core.tasks import Encoded, Task
+from automl.core.time_budget import Clock
 from automl.core.trial import Trial
 from automl.core.weights import Weights
 from automl.data.modalities import modalities

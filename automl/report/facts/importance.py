@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.intervals import unseen_share
 from automl.core.metrics import Metric
+from automl.core.score_intervals import unseen_share
 from automl.core.text import range_text
 from automl.core.weights import Weights, weights_of
 from automl.model.decision import Decision

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.intervals import share_interval
 from automl.core.predictions import Predictions
+from automl.core.score_intervals import share_interval
 
 Array = npt.NDArray[np.float64]
 Target = npt.NDArray[np.generic]

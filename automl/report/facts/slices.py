@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import UsageError, did_you_mean
-from automl.core.intervals import score_interval
+from automl.core.score_intervals import score_interval
 from automl.core.text import score_text
 from automl.core.weights import weights_of
 from automl.report.facts.evidence import Evidence

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from automl.core.intervals import score_interval
+from automl.core.score_intervals import score_interval
 from automl.core.text import range_text, score_text, weight_texts
 from automl.data.modalities import modalities
 from automl.report.facts.evidence import Evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 
-from automl.core.costs import COST
+from automl.core.error_costs import COST
 from automl.core.metrics import metrics
 from automl.core.predictions import Answer
 from automl.core.text import share_text

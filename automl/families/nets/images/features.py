@@ -22,10 +22,10 @@ from automl.data.images.cache import lock_file
 from automl.data.images.pixels import Pictures, usable_threads
 from automl.families.nets import runtime
 from automl.families.nets.images.backbones import backbone_named, weights_digest, weights_of
-from automl.families.nets.images.costs import Costs, NetCost
 from automl.families.nets.images.feature_shelf import Found, NoRoom, Shelf, ShelfGone
 from automl.families.nets.images.feature_shelf import Halves as Halves
 from automl.families.nets.images.fusion import fused
+from automl.families.nets.images.picture_times import Costs, NetCost
 from automl.families.nets.images.views import normalised, show, still_boxes
 from automl.families.nets.images.weights import frozen_trunk
 

@@ -15,7 +15,6 @@ import numpy as np
 from automl.core.family import FitContext, Outlook, Scope
 from automl.core.table import Strings, Table
 from automl.data.images.pixels import Pictures, pictures_of, stored_side, usable_threads
-from automl.families.nets.images.costs import MEASURED_AT, Costs, NetCost
 from automl.families.nets.images.feature_shelf import Shelf
 from automl.families.nets.images.features import (
     FeatureView,
@@ -25,6 +24,7 @@ from automl.families.nets.images.features import (
     time_net,
     view_of,
 )
+from automl.families.nets.images.picture_times import MEASURED_AT, Costs, NetCost
 
 if TYPE_CHECKING:
     from automl.families.nets.images.plan import NetTraining

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from small_search import PROBLEM
 
-from automl.controller.time_limits import TimeLimits
-from automl.core.clock import Clock
+from automl.controller.trial_limits import TimeLimits
+from automl.core.time_budget import Clock
 
 
 def limits(seconds: float | None, *, spent: float = 0.0, timed: bool = True) -> TimeLimits:

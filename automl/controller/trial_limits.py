@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from automl.controller.strategy.trial_times import trial_seconds
-from automl.core.clock import Clock
+from automl.core.time_budget import Clock
 from automl.problem.capacity import workers_at
 from automl.problem.problem import Problem
 
