@@ -7,14 +7,25 @@ from automl.model.champion import Champion
 from automl.model.conformal import CONFORMAL, Bounds, ClassSets, Coverage
 from automl.problem.preparation import Prepared
 
+DIFFICULTY_SECONDS = 1.5
+"""Processor seconds, at most, in which rows that are hard to predict are found; most of it is an import."""
 
-def fitted_conformal(prepared: Prepared, champion: Champion) -> Bounds | ClassSets | None:
-    """The intervals or sets of the champion; None for a task whose answers have neither."""
+
+def fitted_conformal(
+    prepared: Prepared, champion: Champion, *, equal: bool = False
+) -> Bounds | ClassSets | None:
+    """The intervals or sets of the champion; None for a task whose answers have neither.
+
+    Parameters
+    ----------
+    equal:
+        Whether all intervals are to be of one width, which takes no time.
+    """
     problem = prepared.problem
     kind = CONFORMAL.get(problem.task.answer)
     if kind is None:
         return None
-    return kind.fitted(problem.table, problem.target, champion.held_out, problem.split)
+    return kind.fitted(problem.table, problem.target, champion.held_out, problem.split, equal=equal)
 
 
 def measured_coverage(

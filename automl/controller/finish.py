@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from automl.controller.coverage import fitted_conformal, measured_coverage
+from automl.controller.coverage import DIFFICULTY_SECONDS, fitted_conformal, measured_coverage
 from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
 from automl.controller.strategy.champion import choose_champion, grouped_causes
@@ -92,7 +92,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
         weights = weights_of(prepared.test.weights, unseen)
         known_rows = known_rows.extended(table, target, prepared.task, weights)
-    conformal = fitted_conformal(prepared, champion)
+    conformal = fitted_conformal(prepared, champion, equal=ended.clock.ends(DIFFICULTY_SECONDS))
     coverage = measured_coverage(prepared, champion, conformal, untouched)
     predictor = _built(work / "champion", ended, champion, known_rows, conformal)
     baseline = _baseline(prepared, loop.history)
@@ -138,7 +138,7 @@ def _chosen(ended: Ended) -> tuple[Champion, HonestScore | None]:
             champion,
             prefer=settings.prefer,
             seed=settings.seed,
-            in_haste=lambda: ended.clock.ends,
+            in_haste=ended.clock.ends,
         )
         return champion, score
 

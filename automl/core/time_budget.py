@@ -75,10 +75,9 @@ class Clock:
         need = min((END_SECONDS + self.choosing) / self.pace.share, END_SHARE * self.seconds)
         return max(alone, need) + self.owed / self.pace.share
 
-    @property
-    def ends(self) -> bool:
-        """True when what is left is needed for the work after the choice."""
-        return self.left < END_SECONDS / self.pace.share
+    def ends(self, work: float = 0.0) -> bool:
+        """Tell whether what is left is needed for the end of a search, and ``work`` processor seconds more."""
+        return self.left < (END_SECONDS + work) / self.pace.share
 
     @property
     def left_for_trials(self) -> float:

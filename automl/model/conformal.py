@@ -155,7 +155,14 @@ class Bounds(Saved):
 
     @classmethod
     def fitted(
-        cls, table: Table, target: Encoded, predictions: Predictions, split: Split, *, seed: int = 0
+        cls,
+        table: Table,
+        target: Encoded,
+        predictions: Predictions,
+        split: Split,
+        *,
+        seed: int = 0,
+        equal: bool = False,
     ) -> Self:
         """From the held-out predictions of a search.
 
@@ -165,11 +172,14 @@ class Bounds(Saved):
             All rows of the search.
         predictions:
             ``(rows scored, 1)``, in the order of ``split.scored``.
+        equal:
+            Whether all intervals are to be of one width; else wider where errors are larger.
         """
         rows = split.scored
         errors = np.asarray(target, dtype=np.float64)[rows] - predictions[:, 0]
         scored = table.take(rows)
-        cross = Difficulty.cross_fitted(scored, predictions, errors, _parts(split, rows, seed), seed=seed)
+        parts = _parts(split, rows, seed)
+        cross = None if equal else Difficulty.cross_fitted(scored, predictions, errors, parts, seed=seed)
         difficulty = None
         if cross is not None and _is_narrower(errors, cross):
             difficulty = Difficulty.fitted(scored, predictions, errors, seed=seed)
@@ -236,7 +246,14 @@ class ClassSets(Saved):
 
     @classmethod
     def fitted(
-        cls, table: Table, target: Encoded, predictions: Predictions, split: Split, *, seed: int = 0
+        cls,
+        table: Table,
+        target: Encoded,
+        predictions: Predictions,
+        split: Split,
+        *,
+        seed: int = 0,
+        equal: bool = False,
     ) -> Self:
         """From the held-out probabilities ``(rows scored, classes)``, in the order of ``split.scored``."""
         truth = np.asarray(target, dtype=np.int64)[split.scored]
