@@ -144,7 +144,9 @@ def _chosen(ended: Ended) -> tuple[Champion, HonestScore | None]:
 
     champion, honest = judged(loop.builder, able or loop.history)
     first = _first_configurations(able, loop.proposals.cap) if loop.limits.timed else able
-    if honest is None or len(first) == len(able) or all(trial.scores is None for trial in first.values()):
+    if honest is None or len(first) == len(able) or ended.clock.ends():
+        return champion, honest
+    if all(trial.scores is None for trial in first.values()):
         return champion, honest
     rows = problem.split.scored
     target, weights = problem.target[rows], problem.weights_of(rows)

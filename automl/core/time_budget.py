@@ -76,7 +76,7 @@ class Clock:
         return max(alone, need) + self.owed / self.pace.share
 
     def ends(self, work: float = 0.0) -> bool:
-        """Tell whether what is left is needed for the end of a search, and ``work`` processor seconds more."""
+        """Tell whether the end of a search needs what is left, with ``work`` processor seconds more."""
         return self.left < (END_SECONDS + work) / self.pace.share
 
     @property
