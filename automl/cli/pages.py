@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.core.text import duration, score_text, signed_text, size_text
+from automl.core.text import duration, range_text, score_text, signed_text, size_text
 from automl.tracker.reading.leaderboard import CHAMPION
 
 _PIPED_COLUMNS = 160
@@ -147,6 +147,9 @@ def _about_the_champion(board: Leaderboard) -> list[str]:
         lines.append(f"The result is an ensemble of {members}.")
     elif result:
         lines.append(f"The result is trial #{result.members[0].trial}.")
+    if result and (honest := result.honest):
+        ends = range_text(honest["low"], honest["high"])
+        lines.append(f"On new rows expect {score_text(honest['value'])} (95 % interval {ends}).")
     name = shlex.quote(board.name)
     if result and result.is_champion:
         lines.append(f"It is the champion of {board.name!r}: `automl predict {name}` uses it.")

@@ -138,7 +138,8 @@ class SearchResult:
             "model_bytes": float(self.model_bytes),
         }
         best, is_champion = asdict(self.best), self.ids.is_champion
-        result = result_row(self.ids.run_id, best, costs, self.rows, is_champion=is_champion)
+        honest = asdict(self.honest) if self.honest else None
+        result = result_row(self.ids.run_id, best, costs, self.rows, is_champion=is_champion, honest=honest)
         return Leaderboard(result, self.rows).frame()
 
     @property

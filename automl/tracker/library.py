@@ -163,11 +163,16 @@ def read_leaderboard(
     check_order(sort)
     record = _record(tracking_uri, store)
     search = record.describe_search(resolve_search(record, name))
-    best = (search.summary or {}).get("best")
+    summary = search.summary or {}
     result = None
-    if best:
+    if summary.get("best"):
         result = result_row(
-            search.run_id, best, search.metrics, search.trials, is_champion=search.is_champion
+            search.run_id,
+            summary["best"],
+            search.metrics,
+            search.trials,
+            is_champion=search.is_champion,
+            honest=summary.get("honest"),
         )
     champion = champion_holder(record, search.name)
     return Leaderboard(result, tuple(search.trials), champion, search.name).sorted_by(sort)

@@ -53,6 +53,8 @@ class ResultRow:
         Cost of the delivered model, which may hold fewer folds than its trials.
     state:
         ``champion`` if its version has that alias, which predictions by name use; else ``result``.
+    honest:
+        The score to expect on new rows, with ``low``, ``high`` and ``how``; None for searches without one.
     """
 
     run_id: str
@@ -64,6 +66,7 @@ class ResultRow:
     members: tuple[MemberShare, ...]
     state: str
     trial: int = NO_TRIAL
+    honest: Mapping[str, Any] | None = None
     standard_error: None = None
     origin: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -149,6 +152,7 @@ def result_row(
     trials: Sequence[LeaderboardRow],
     *,
     is_champion: bool,
+    honest: Mapping[str, Any] | None = None,
 ) -> ResultRow:
     """The row of the result ``best``, an entry of ``automl search --json``.
 
@@ -158,6 +162,8 @@ def result_row(
         Id and metrics of the search's run.
     is_champion:
         True if the version that the search registered has the alias ``champion``.
+    honest:
+        Another entry of ``automl search --json``.
     """
     members = best["members"]
     percents = whole_percents([member["weight"] for member in members])
@@ -175,6 +181,7 @@ def result_row(
             for member, percent in zip(members, percents, strict=True)
         ),
         state=CHAMPION if is_champion else RESULT,
+        honest=honest,
     )
 
 
