@@ -149,11 +149,14 @@ def budget_words(configuration: Mapping[str, Any]) -> str:
 
 def version_line(search: SearchRecord, summary: SearchSummary, champion: Predictor) -> str:
     """A version of the registered model in one line: its score, families, date and user."""
-    on = "untouched rows" if summary.body.get("test") else "held-out rows"
+    body = summary.body
+    on = "on untouched rows" if body.get("test") else "on held-out rows"
+    if body.get("honest") and not body.get("test"):
+        on = "expected on new rows"
     score = score_words(search, summary)
     families = ", ".join(dict.fromkeys(member.family for member in champion.members))
     day = time.strftime("%Y-%m-%d", time.localtime(search.started or time.time()))
-    parts = (f"{score} on {on}" if score else "", families, f"search of {day}", search.user)
+    parts = (f"{score} {on}" if score else "", families, f"search of {day}", search.user)
     return " · ".join(part for part in parts if part)
 
 

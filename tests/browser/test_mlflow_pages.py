@@ -91,7 +91,7 @@ def _wait_for(address: str) -> None:
 
 def test_the_first_page_tells_the_result(opened: Opened) -> None:
     page = opened.open()
-    page.get_by_text("on held-out rows").first.wait_for()
+    page.get_by_text("expected on new rows").first.wait_for()
     text = page.inner_text("body")
     assert f"{opened.result.best.validation:.5g}" in text
     assert "Champion:" in text
