@@ -119,7 +119,7 @@ def test_three_clicks_lead_to_the_best_trial_to_its_plots_and_to_the_champion(op
         page.get_by_role("link", name="registered champion").click()  # three
     model = popup.value
     model.set_default_timeout(SECONDS * 1000)
-    model.get_by_text("on held-out rows").first.wait_for()
+    model.get_by_text("expected on new rows").first.wait_for()
     model.close()
     page.close()
 
@@ -153,7 +153,7 @@ def test_one_click_leads_to_the_registered_champion_which_is_described_in_one_li
         page.get_by_role("link", name="registered champion").click()
     model = popup.value
     model.set_default_timeout(SECONDS * 1000)
-    model.get_by_text("on held-out rows").first.wait_for()
+    model.get_by_text("expected on new rows").first.wait_for()
     assert "champion" in model.inner_text("body")
     opened.picture(model, "champion")
     model.close()
