@@ -137,6 +137,7 @@ def test_case_12_duplicate_names_are_listed(cli, write):
     search(cli, name).refused(3, "'a' (columns 1, 3)")
 
 
+@pytest.mark.slow
 def test_case_13_an_index_column_is_dropped_and_said_and_other_blank_names_are(cli, write, frame):
     search(cli, write(frame.to_csv())).worked("Column 1 has no name and counts the rows: it was dropped")
     search(cli, write(frame.rename(columns={"z": " "}))).worked(

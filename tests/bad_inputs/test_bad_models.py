@@ -145,6 +145,7 @@ def test_case_77_a_changed_registered_model_is_refused_by_mlflow_too(cli, model,
         mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.slow
 def test_case_79_a_label_that_is_a_formula_is_kept_and_warned_of(cli, write, frame, tmp_path):
     name = write(frame.assign(y=frame["y"].map({"good": "=cmd|' /C calc'!A0", "bad": "plain"})))
     cli("search", name, "-t", "y", "--families", "linear", "--trials", "2", "--executor", "inline").worked()

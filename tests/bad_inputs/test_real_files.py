@@ -95,6 +95,7 @@ def test_case_84_a_sorted_measurement_is_kept_and_that_is_said(cli, write):
     )
 
 
+@pytest.mark.slow
 def test_case_88_none_is_a_class_and_the_user_decides(cli, write, frame):
     frame["y"] = [["None", "good", "bad"][i % 3] for i in range(60)]
     search(cli, write(frame)).worked("'None' occurs in 20 rows", "is taken for a class", "multiclass")
@@ -121,6 +122,7 @@ def test_case_89_a_word_in_a_numeric_target_is_named(cli, write, amounts, word):
     search(cli, "data.csv", "y", "--missing", f"usual,{word}").worked("1 rows without a target", "regression")
 
 
+@pytest.mark.slow
 def test_case_92_labels_that_differ_in_case_alone_are_classes(cli, write):
     random = np.random.default_rng(2)
     labels = [["AA", "Aa", "aa"][i % 3] for i in range(120)]

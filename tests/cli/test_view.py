@@ -180,6 +180,7 @@ def test_no_color_is_obeyed(folder):
     assert "What next" in seen
 
 
+@pytest.mark.slow
 def test_off_a_terminal_there_are_plain_lines_and_the_events_are_json(folder):
     how = ("--trials", "5", "--executor", "inline", "--name", "piped")
     done = automl(*_SEARCH, *how, "--events", "log/events.jsonl", "--json", folder=folder)

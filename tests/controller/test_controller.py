@@ -163,6 +163,7 @@ def test_f1_tunes_its_threshold_and_predict_obeys_it(frame, tmp_path):
     assert set(result.predictor.predict(frame)) == {"yes", "no"}
 
 
+@pytest.mark.slow
 def test_a_preference_gives_a_champion_that_is_no_slower_or_larger(frame, tmp_path):
     data = frame.drop(columns="value")
     choices = {"target": "label", "families": ("linear", "lightgbm"), "trials": 3, "folds": 2}

@@ -102,6 +102,7 @@ def searched(site: Path, visits: pd.DataFrame, tmp_path_factory: pytest.TempPath
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_a_whole_search_for_a_task_of_another_package_is_resumed_and_delivers_a_model(
     searched: Path, site: Path, visits: pd.DataFrame
@@ -121,6 +122,7 @@ def test_a_whole_search_for_a_task_of_another_package_is_resumed_and_delivers_a_
     assert "tallies==1.0" in next(store.rglob("requirements.txt")).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_families_that_do_not_state_its_loss_are_left_out(searched: Path) -> None:
     rows = automl.leaderboard("parks", store=searched / "mlruns")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
@@ -46,6 +47,7 @@ def test_parameters_without_a_gradient_stay_as_they_are() -> None:
     assert all(torch.equal(*pair) for pair in zip(before, net.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_training_a_net_does_not_load_torchs_compiler() -> None:
     code = """
 import sys

@@ -21,6 +21,11 @@ from automl.testing.families import check_family
 
 FAMILIES = [tabular_net.FAMILY, tabm.FAMILY]
 by_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+one_by_default = pytest.mark.parametrize(
+    "family",
+    [tabular_net.FAMILY, pytest.param(tabm.FAMILY, marks=pytest.mark.slow)],
+    ids=lambda family: family.name,
+)
 Split = tuple[Table, Any]
 
 
@@ -63,7 +68,7 @@ def test_reference_scores(family: Any, name: str) -> None:
     assert 0 < context.facts["best_epoch"] <= context.facts["epochs"]
 
 
-@by_family
+@one_by_default
 def test_the_family_keeps_the_contract(family: Any) -> None:
     check_family(shortened(family, epochs=4))
 

@@ -79,6 +79,7 @@ class ResultRow:
     def to_json(self) -> dict[str, Any]:
         """The row with all keys of a trial's; ``trial`` is -1, so that it is always a whole number."""
         row = {"kind": RESULT, **asdict(self), "percent": None, "weight": None}
+        del row["honest"]  # in the JSON of the search
         return {**row, "is_champion": self.is_champion}
 
 
