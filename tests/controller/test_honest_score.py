@@ -74,6 +74,17 @@ def test_probabilities_are_calibrated_once():
     assert honest.value == pytest.approx(champion.validation, abs=0.01)
 
 
+def test_a_champion_without_a_mistake_leaves_room_above_what_is_expected():
+    target = np.random.default_rng(0).integers(0, 2, 60)
+    sure = np.where(np.arange(60)[:, None] % 6 == np.arange(6), 0.1, 0.9)
+    guesses = [np.column_stack([1 - p, p]) for p in np.where(target[:, None] == 1, sure, 1 - sure).T]
+    problem, trials, champion = searched(COIN, target, guesses)
+    honest = honest_score(problem, trials, champion)
+    assert champion.validation == 1
+    assert honest.low < honest.value <= honest.high <= 1
+    assert honest.value == 1 or honest.high > honest.value
+
+
 def test_rows_of_a_group_are_drawn_together():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(25), 16)

@@ -95,7 +95,10 @@ def honest_score(
         units=None if problem.split.units is None else choice.units,
     )
     value = float(np.mean(scores))
-    low, high = (value + _WIDER * (end - plain.value) for end in (plain.low, plain.high))
+    below, above, moved = plain.value - plain.low, plain.high - plain.value, abs(value - plain.value)
+    # A score at the end of its scale has no room on that side; moved away from the end, it has as much.
+    low = value - _WIDER * max(below, min(above, moved))
+    high = value + _WIDER * max(above, min(below, moved))
     if metric.name in METRICS:  # none of these is negative where it was not, or more than 1
         low, high = max(low, min(plain.low, 0.0)), min(high, max(plain.high, 1.0))
     times = len(scores) * choice.parts
