@@ -87,7 +87,9 @@ class Proposals:
     def _past_the_cap(self, number: int, history: Mapping[int, Trial]) -> Candidate | None:
         """Every member once more on other folds, then further configurations, then further repeats."""
         builder, left = self.learner.builder, self.limits.left
-        repeats = MemberRepeats.of(history.values(), builder.best.weights, len(self.problem.repeats))
+        repeats = MemberRepeats(
+            trials=tuple(history.values()), weights=builder.best.weights, rounds=len(self.problem.repeats)
+        )
         complete = repeats.complete
         if complete > 1 and complete not in self._judged:
             self._judged[complete] = self._gained_nothing(repeats, complete, history)

@@ -85,6 +85,16 @@ def test_a_champion_without_a_mistake_leaves_room_above_what_is_expected():
     assert honest.value == 1 or honest.high > honest.value
 
 
+def test_the_interval_of_a_loss_is_not_cut_at_its_upper_end():
+    rng = np.random.default_rng(0)
+    target = rng.normal(scale=100, size=200)
+    honest, larger = (
+        honest_score(*searched(VALUES, scale * target, [np.zeros((200, 1))])) for scale in (1e-3, 1.0)
+    )
+    for end in ("low", "value", "high"):
+        assert getattr(larger, end) == pytest.approx(1e3 * getattr(honest, end))
+
+
 def test_rows_of_a_group_are_drawn_together():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(25), 16)

@@ -15,12 +15,14 @@ TRIALS = [
 WEIGHTS = {0: 0.4, 3: 0.1, 2: 0.25, 1: 0.25}
 
 
+def repeats_of(trials: list[Trial], weights: dict[int, float], rounds: int) -> MemberRepeats:
+    return MemberRepeats(trials=tuple(trials), weights=weights, rounds=rounds)
+
+
 def begun(trials: list[Trial], rounds: int) -> list[Candidate]:
     """The repeats in their order, each ended before the next; ``trials`` grows."""
     order = []
-    while (
-        candidate := MemberRepeats.of(trials, WEIGHTS, rounds).next(can_finish=lambda family: True)
-    ) is not None:
+    while (candidate := repeats_of(trials, WEIGHTS, rounds).next(can_finish=lambda family: True)) is not None:
         order.append(candidate)
         trials.append(Trial(len(trials), candidate, ENDED))
     return order
@@ -35,7 +37,7 @@ def test_members_are_repeated_by_weight_round_by_round() -> None:
 
 
 def test_a_member_that_would_not_end_in_time_is_passed_over() -> None:
-    repeats = MemberRepeats.of(TRIALS, WEIGHTS, 1)
+    repeats = repeats_of(TRIALS, WEIGHTS, 1)
     candidate = repeats.next(can_finish=lambda family: family == "linear")
     assert candidate is not None
     assert candidate.family == "linear"
@@ -44,7 +46,7 @@ def test_a_member_that_would_not_end_in_time_is_passed_over() -> None:
 
 def test_a_repeat_carries_the_weight_of_its_configuration() -> None:
     repeat = Trial(5, Candidate(family="net", params={"size": 1}, seed=2, origin="repeat", repeat=1), ENDED)
-    candidate = MemberRepeats.of([*TRIALS, repeat], {5: 1.0}, 2).next(can_finish=lambda family: True)
+    candidate = repeats_of([*TRIALS, repeat], {5: 1.0}, 2).next(can_finish=lambda family: True)
     assert candidate is not None
     assert (candidate.family, candidate.repeat) == ("net", 2)
 
@@ -52,8 +54,8 @@ def test_a_repeat_carries_the_weight_of_its_configuration() -> None:
 def test_a_round_is_complete_when_its_last_repeat_ended() -> None:
     trials = list(TRIALS)
     begun(trials, rounds=1)
-    assert MemberRepeats.of(trials, WEIGHTS, 3).complete == 1
-    assert MemberRepeats.of(trials, WEIGHTS, 3).before(1) == (0, 1, 2, 3, 4)
+    assert repeats_of(trials, WEIGHTS, 3).complete == 1
+    assert repeats_of(trials, WEIGHTS, 3).before(1) == (0, 1, 2, 3, 4)
     running = [*trials[:-1], replace(trials[-1], result=None)]
-    assert MemberRepeats.of(running, WEIGHTS, 3).complete == 0
-    assert MemberRepeats.of(trials, {**WEIGHTS, 4: 0.1}, 3).complete == 0, "a member joined"
+    assert repeats_of(running, WEIGHTS, 3).complete == 0
+    assert repeats_of(trials, {**WEIGHTS, 4: 0.1}, 3).complete == 0, "a member joined"

@@ -1,4 +1,4 @@
-"""MemberRepeats: once enough configurations were tried, the ensemble's members again on other folds.
+"""Repeats: once enough configurations were tried, the ensemble's members again on other folds.
 
 More configurations of few rows over-fit the score that chooses among them. The same ones on other folds and
 with other seeds make the average steadier without choosing anything, and are worth every second that is left.
@@ -6,8 +6,9 @@ with other seeds make the average steadier without choosing anything, and are wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from automl.core.family import BASELINE
 from automl.core.trial import Candidate, Trial
@@ -33,11 +34,6 @@ class MemberRepeats:
     trials: tuple[Trial, ...]
     weights: Mapping[int, float]
     rounds: int
-
-    @classmethod
-    def of(cls, trials: Iterable[Trial], weights: Mapping[int, float], rounds: int) -> MemberRepeats:
-        """The repeats of these trials so far."""
-        return cls(trials=tuple(trials), weights=weights, rounds=rounds)
 
     def next(self, *, can_finish: Callable[[str], bool]) -> Candidate | None:
         """The next repeat; None where all were begun, or none would end in time.
@@ -70,7 +66,7 @@ class MemberRepeats:
         """Numbers of the trials without those of the last complete round and later ones."""
         return tuple(trial.number for trial in self.trials if trial.candidate.repeat < complete)
 
-    @property
+    @cached_property
     def _counts(self) -> dict[str, int]:
         """The last round that a configuration was begun in, by its key."""
         counts: dict[str, int] = {}
@@ -79,7 +75,7 @@ class MemberRepeats:
             counts[key] = max(counts.get(key, 0), repeat)
         return counts
 
-    @property
+    @cached_property
     def _members(self) -> dict[str, tuple[Trial, float]]:
         """Configurations of some weight: the first trial of each, and the weight of all its trials."""
         first: dict[str, Trial] = {}

@@ -40,7 +40,7 @@ _REPEATS = ((5_000, 8), (50_000, 4), (1_000_000, 2))
 _WIDER = 1.2
 """The interval beside that of fixed predictions of independent rows: which models were fitted and chosen is
 chance, too, and no more of it shows in one set of folds (Bengio and Grandvalet, Journal of Machine Learning
-Research 5, 2004). As measured by ``benchmarks/honesty.py``."""
+Research 5, 2004). Measured on sets of predictions, see docs/decisions/024-honest-score.md."""
 _MOST_ROWS = 20_000
 _MOST_TRIALS = 60
 _STEPS = 12
@@ -99,8 +99,9 @@ def honest_score(
     # A score at the end of its scale has no room on that side; moved away from the end, it has as much.
     low = value - _WIDER * max(below, min(above, moved))
     high = value + _WIDER * max(above, min(below, moved))
-    if metric.name in METRICS:  # none of these is negative where it was not, or more than 1
-        low, high = max(low, min(plain.low, 0.0)), min(high, max(plain.high, 1.0))
+    if metric.name in METRICS:  # of these, scores that are better when greater reach 1, and losses 0
+        high = min(high, 1.0) if metric.greater_is_better else high
+        low = max(low, 0.0) if plain.low >= 0 else low
     times = len(scores) * choice.parts
     how = f"the choice repeated {times} times, each judged on rows that it did not see ({choice.unit_words})"
     return HonestScore(value, low, high, plain.rows, how)
