@@ -12,8 +12,8 @@ import click
 
 from automl.cli.click_options import dialect_options, store_options
 from automl.cli.new_rows import read_rows, remarks_to_stderr
+from automl.cli.table_file import refuse_place, write_table
 from automl.cli.terminal import printable
-from automl.core.errors import StorageError, UsageError
 from automl.core.text import counted, duration, label_text, score_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def explain(
     from automl.tracker.library import load_described
 
     if out is not None:
-        _refuse_place(Path(out))
+        refuse_place(Path(out), "contributions")
     seconds = parse_seconds(budget)
     with remarks_to_stderr():
         loaded = load_described(model, tracking_uri=tracking_uri, store=Path(store))
@@ -92,7 +92,9 @@ def explain(
     if as_json:
         click.echo(json.dumps({"schema_version": 1, "model": model, **explained.to_json()}, default=str))
     if out is not None:
-        _write(explained, Path(out))
+        table = explained.to_frame()
+        as_text = {"value": str} if out.endswith(".parquet") else {}  # of one type, as parquet wants it
+        write_table(table.astype(as_text), Path(out), "contributions")
         click.echo(f"Wrote {counted(len(frame), 'explanation')} to {out}.", err=True)
     if out is None and not as_json:
         click.echo("\n".join(_lines(explained)))
@@ -146,25 +148,3 @@ def _how(explained: ExplainedRows) -> str:
     some = pairs[pairs > 0]
     times = f"{some.min():,}" if some.min() == some.max() else f"{some.min():,} to {some.max():,}"
     return f"The contributions are sampled by {times} pairs of walks; ± is their standard error."
-
-
-def _refuse_place(path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file in it, such as {path / 'contributions.csv'}.")
-    if path.suffix not in (".csv", ".parquet"):
-        raise UsageError(f"{path}: contributions are written as .csv or .parquet.")
-
-
-def _write(explained: ExplainedRows, path: Path) -> None:
-    table = explained.to_frame()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
-            table.astype({"value": str}).to_parquet(path)
-        else:
-            table.to_csv(path, index=False)
-    except OSError as error:
-        raise StorageError(
-            f"The contributions cannot be written to {path}: {error.strerror or error}. "
-            "Next: name another file with -o."
-        ) from error

@@ -9,6 +9,7 @@ import click
 
 from automl.cli.click_options import dialect_options, store_options
 from automl.cli.new_rows import read_rows, remarks_to_stderr
+from automl.cli.table_file import refuse_place, write_table
 from automl.cli.terminal import printable
 from automl.core.errors import DataError, UsageError, did_you_mean
 from automl.core.text import counted, quoted
@@ -67,7 +68,7 @@ def predict(
     from automl.tracker.library import load_described
 
     if out is not None:
-        _refuse_place(Path(out))
+        refuse_place(Path(out), "predictions", (".csv", ".parquet", ".txt", ""))
     wanted = _level(level, proba=proba)
     with remarks_to_stderr():
         loaded = load_described(model, tracking_uri=tracking_uri, store=Path(store))
@@ -88,7 +89,7 @@ def predict(
     if out is None:
         click.echo(written.to_csv(index=False), nl=False)
     else:
-        _write(written, Path(out))
+        write_table(written, Path(out), "predictions")
         click.echo(
             f"Wrote {counted(len(written), 'prediction')} to {out}, by {printable(loaded.words)}.", err=True
         )
@@ -151,13 +152,6 @@ def _beside(carried: pd.DataFrame, predicted: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([carried, predicted.rename(columns=names)], axis=1).reset_index(drop=True)
 
 
-def _refuse_place(path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file in it, such as {path / 'predictions.csv'}.")
-    if path.suffix not in (".csv", ".parquet", ".txt", ""):
-        raise UsageError(f"{path}: predictions are written as .csv or .parquet.")
-
-
 def _warn_of_formulas(predicted: pd.DataFrame) -> None:
     """Say so when a spreadsheet would run a label as a formula; labels are written as they are."""
     texts = [str(name) for name in predicted.columns]
@@ -170,20 +164,3 @@ def _warn_of_formulas(predicted: pd.DataFrame) -> None:
             "would run it: import the column as text.",
             err=True,
         )
-
-
-def _write(predicted: pd.DataFrame, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
-            predicted.columns = predicted.columns.map(str)
-            predicted.to_parquet(path)
-        else:
-            predicted.to_csv(path, index=False)
-    except OSError as error:
-        from automl.core.errors import StorageError
-
-        raise StorageError(
-            f"The predictions cannot be written to {path}: {error.strerror or error}. "
-            "Next: name another file with -o."
-        ) from error
