@@ -9,7 +9,7 @@ def load(job: protocol.Job) -> protocol.Model:
     import automl
 
     predictor = automl.load(job.options["name"])
-    return protocol.Model(predictor.predict, predictor.predict_proba, "automl")
+    return protocol.Model(predictor.predict, predictor.predict_proba, "automl-on-record")
 
 
 if __name__ == "__main__":
