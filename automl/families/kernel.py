@@ -7,7 +7,7 @@ it is smooth where trees have steps, and takes a fraction of the time of a net.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -127,6 +127,7 @@ class FittedKernel(Saved):
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedKernel:
     """Fit along the path of penalties on the similarities."""
+    inputs = replace(inputs, texts=())  # terms of texts would make the matrix sparse
     matrix, train, held_out = matrices_of("kernel", inputs, target, task, context, numeric=params.numeric)
     if context.should_stop():
         raise TrialStopped("The time ran out before the first step.")

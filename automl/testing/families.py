@@ -112,7 +112,10 @@ class _Case:
     make: MakeTarget | None = None
 
     def table(self, seed: int = 0, rows: int = _ROWS) -> tuple[Table, Encoded]:
-        """Read-only rows of every kind that the family takes, and a target that depends on them."""
+        """Read-only rows of numbers, categories and texts, and a target that depends on them.
+
+        A search passes the whole table to every family, columns of kinds that it does not take included.
+        """
         generator = np.random.default_rng(seed)
         signal = generator.normal(size=rows)
         few, many = generator.integers(0, 3, rows), generator.integers(0, 120, rows)
@@ -133,7 +136,7 @@ class _Case:
             dtype=object,
         )
         score = 2 * signal + few + 0.3 * generator.normal(size=rows)
-        table = _table(numbers, codes, texts if Kind.TEXT in self.family.kinds else None)
+        table = _table(numbers, codes, texts)
         return _read_only(table), self.target(score)
 
     def target(self, score: npt.NDArray[np.float64]) -> Encoded:
@@ -392,15 +395,15 @@ _CHECKS: tuple[Callable[[_Case], None], ...] = (
 
 
 def _table(
-    numbers: npt.NDArray[np.float64], codes: npt.NDArray[np.int32], texts: npt.NDArray[np.object_] | None
+    numbers: npt.NDArray[np.float64], codes: npt.NDArray[np.int32], texts: npt.NDArray[np.object_]
 ) -> Table:
     features = Features(
         ("signal", "gaps", "constant", "missing", "seconds"),
         ("few", "many"),
         (tuple("abc"), tuple(f"level {i:03}" for i in range(120))),
-        () if texts is None else ("words",),
+        ("words",),
     )
-    return Table(features, numbers, codes, () if texts is None else (texts,))
+    return Table(features, numbers, codes, (texts,))
 
 
 def _read_only(table: Table) -> Table:
