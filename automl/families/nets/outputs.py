@@ -82,7 +82,11 @@ class OutputScale:
 
     def decode(self, outputs: torch.Tensor) -> Predictions:
         """Predictions ``(rows, n_outputs)`` of :func:`averaged` outputs ``(rows, outputs)``."""
-        return _DECODED[self.link](self, outputs.double().cpu().numpy())
+        return self.decode_values(outputs.double().cpu().numpy())
+
+    def decode_values(self, values: npt.NDArray[np.float64]) -> Predictions:
+        """The same of outputs that numpy has."""
+        return _DECODED[self.link](self, values)
 
 
 def _standardised(scale: OutputScale, target: Encoded) -> npt.NDArray[np.float32]:

@@ -23,6 +23,7 @@ def net_family(
     plan: Callable[[Any], NetPlan],
     build: Callable[..., Any],
     fits_folds_together: Callable[[Any, int], bool],
+    layers: Callable[[dict[str, Any]], tuple[str, ...]] | None = None,
     opening: tuple[int, ...] = (),
 ) -> Family:
     """The family of a net that is trained as ``plan(params)`` says.
@@ -33,6 +34,9 @@ def net_family(
         Parameters → :class:`automl.families.nets.tables.fit.NetPlan`. Called in a worker, where torch is.
     build:
         The plan's ``build``; loading calls it with what was saved.
+    layers:
+        Kinds of the layers of an architecture, by which :func:`automl.families.nets.tables.forward.forward`
+        computes what the built net would; None for a net that only torch can compute.
     opening:
         As in :class:`automl.core.family.Family`.
     """
@@ -52,7 +56,7 @@ def net_family(
     def load(folder: Path) -> Fitted:
         from automl.families.nets.tables.net import load_net
 
-        return load_net(folder, partial(build, nets=1))
+        return load_net(folder, layers=layers, build=partial(build, nets=1))
 
     return Family(
         name=name,

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.families.nets import runtime
 from automl.families.nets.outputs import OutputScale, averaged
+from automl.families.nets.tables.forward import forward
 from automl.families.preprocess.net_matrix import NetInput, NetMatrix
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _WEIGHTS = "net.safetensors"
 _FACTS = "net.json"
 _CHUNK = 1024
+_MOST_ROWS_BY_NUMPY = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,26 +120,93 @@ class TableNet:
 
     def save(self, folder: Path) -> None:
         """Weights as safetensors, facts as JSON, the matrix as arrays."""
-        from safetensors.torch import save_file
-
-        state = {name: tensor.contiguous().cpu() for name, tensor in self.model.state_dict().items()}
-        save_file(state, folder / _WEIGHTS)
-        body = {
-            "shape": asdict(self.shape),
-            "scale": asdict(self.scale),
-            "architecture": self.architecture,
-        }
-        (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
-        self.matrix.save(folder)
+        state = {name: tensor.detach().cpu().numpy() for name, tensor in self.model.state_dict().items()}
+        _save(folder, state, self.matrix, self.shape, self.scale, self.architecture)
 
 
-def load_net(folder: Path, build: Callable[[dict[str, Any], InputShape, int], nn.Module]) -> TableNet:
-    """The net that :meth:`TableNet.save` wrote; ``build(architecture, shape, outputs)`` makes a new one."""
-    from safetensors.torch import load_file
+@dataclass(frozen=True, kw_only=True)
+class SavedNet:
+    """A net that was loaded; implements :class:`automl.core.family.Fitted`.
+
+    It predicts with numpy, without torch, unless the rows are so many that torch pays.
+
+    Attributes
+    ----------
+    state:
+        Parameters and buffers by torch's names.
+    layers:
+        Kinds of its layers, see :func:`automl.families.nets.tables.forward.forward`; empty for a net that
+        only torch can compute.
+    build:
+        ``build(architecture, shape, outputs)`` makes the net in torch.
+    """
+
+    matrix: NetMatrix
+    state: dict[str, npt.NDArray[np.float32]]
+    shape: InputShape
+    scale: OutputScale
+    architecture: dict[str, Any]
+    layers: tuple[str, ...]
+    build: Callable[[dict[str, Any], InputShape, int], nn.Module]
+
+    def predict(self, inputs: Table) -> Predictions:
+        """Probabilities per class, or values."""
+        if not self.layers or inputs.rows > _MOST_ROWS_BY_NUMPY:
+            return self._in_torch.predict(inputs)
+        parts = []
+        for start in range(0, inputs.rows, _CHUNK):
+            arrays = self.matrix.transform(inputs.take(slice(start, start + _CHUNK)))
+            parts.append(forward(self.layers, self.state, self.scale.link, arrays))
+        outputs = np.concatenate(parts) if parts else np.zeros((0, self.scale.outputs))
+        return self.scale.decode_values(outputs.astype(np.float64))
+
+    def save(self, folder: Path) -> None:
+        """Write what was loaded."""
+        _save(folder, self.state, self.matrix, self.shape, self.scale, self.architecture)
+
+    @cached_property
+    def _in_torch(self) -> TableNet:
+        import torch
+
+        with runtime.seeded(0):
+            model = self.build(self.architecture, self.shape, self.scale.outputs)
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in self.state.items()})
+        return TableNet(self.matrix, model, self.shape, self.scale, self.architecture)
+
+
+def load_net(
+    folder: Path,
+    *,
+    build: Callable[[dict[str, Any], InputShape, int], nn.Module],
+    layers: Callable[[dict[str, Any]], tuple[str, ...]] | None = None,
+) -> SavedNet:
+    """The net that :meth:`TableNet.save` wrote; ``layers(architecture)`` names its layers' kinds."""
+    from safetensors.numpy import load_file
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    shape, scale = InputShape.from_json(body["shape"]), OutputScale.from_json(body["scale"])
-    with runtime.seeded(0):
-        model = build(body["architecture"], shape, scale.outputs)
-    model.load_state_dict(load_file(folder / _WEIGHTS))
-    return TableNet(NetMatrix.load(folder), model, shape, scale, body["architecture"])
+    architecture = body["architecture"]
+    return SavedNet(
+        matrix=NetMatrix.load(folder),
+        state=load_file(folder / _WEIGHTS),
+        shape=InputShape.from_json(body["shape"]),
+        scale=OutputScale.from_json(body["scale"]),
+        architecture=architecture,
+        layers=layers(architecture) if layers else (),
+        build=build,
+    )
+
+
+def _save(
+    folder: Path,
+    state: dict[str, npt.NDArray[np.float32]],
+    matrix: NetMatrix,
+    shape: InputShape,
+    scale: OutputScale,
+    architecture: dict[str, Any],
+) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(value) for name, value in state.items()}, folder / _WEIGHTS)
+    body = {"shape": asdict(shape), "scale": asdict(scale), "architecture": architecture}
+    (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
+    matrix.save(folder)
