@@ -35,6 +35,9 @@ def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: A
       automl search photos/ --time 3m              a folder of images per class
     """
     with uncollected():
+        from automl.controller.worker_plan import begin_early
+
+        begin_early(Settings.from_choices({"data": data, **given}))
         from automl.cli.live_view import view_for
         from automl.controller.start import search as run
 

@@ -31,8 +31,7 @@ from automl.executors.inline import InlineExecutor
 from automl.families import quick_families
 from automl.problem.capacity import libraries, patience
 from automl.problem.preparation import Prepared, prepare
-from automl.problem.settings import Settings, check_memory
-from automl.problem.source import is_folder
+from automl.problem.settings import Settings, check_memory, is_folder
 from automl.tracker import (
     KeepModels,
     StoreLocation,

@@ -9,8 +9,7 @@ from automl.core.modality import Modality
 from automl.core.table import Table
 from automl.executors import executor_type
 from automl.executors.base import Allowance, Executor, ExecutorType
-from automl.problem.settings import Settings
-from automl.problem.source import is_folder
+from automl.problem.settings import Settings, is_folder
 
 HURRY_SECONDS = 8.0
 
@@ -40,6 +39,11 @@ def executor_for(settings: Settings) -> Executor:
     if is_folder(settings.source):
         _refuse_files(chosen)
     return chosen.make(Allowance(workers=settings.workers, memory_bytes=settings.memory_bytes))
+
+
+def begin_early(settings: Settings) -> None:
+    """Begin what the workers of any search need, before its own libraries are loaded here."""
+    _chosen(settings).begin_early()
 
 
 def check_reach(settings: Settings, modality: Modality) -> None:

@@ -177,6 +177,9 @@ class ExecutorType:
         computed of them lie. Without, the executor carries the problem, and there are no images.
     least_seconds:
         Budgets below this are too short for it to begin: their trials run in the process of the search.
+    begin_early:
+        Begins what any search needs, such as loading libraries in another process; called before the search's
+        own libraries are loaded. What was begun ends with this process if no executor takes it over.
     """
 
     name: str
@@ -184,3 +187,4 @@ class ExecutorType:
     make: Callable[[Allowance], Executor]
     shared_disk: bool
     least_seconds: float = 0.0
+    begin_early: Callable[[], None] = lambda: None

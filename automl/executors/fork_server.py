@@ -32,20 +32,28 @@ _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 def main(arguments: str) -> NoReturn:
     """Load and serve.
 
-    ``arguments`` is JSON: ``stages``, the modules of each server; ``fds``, a socket for each; ``work``, of
-    each but the first its processor seconds by those of all before; ``patience``, the seconds that loading
-    a later stage may take.
+    ``arguments`` is JSON: ``stages``, the modules of each server; ``fds``, a socket for each. The first
+    message, also JSON, comes while the first stage loads: ``count`` of the servers; ``work``, of each but the
+    first its processor seconds by those of all before; ``patience``, the seconds that loading a later stage
+    may take; ``environment``, variables to set.
     """
     given = json.loads(arguments)
     controls = [socket.socket(fileno=number) for number in given["fds"]]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # imports make a million objects that stay
-    for stage, (modules, later) in enumerate(zip(given["stages"], [*given["work"], None], strict=True)):
+    _load(given["stages"][0])
+    plan = json.loads(controls[0].recv(1 << 16) or "{}")
+    if not plan:
+        os._exit(0)  # the search ended before it began
+    os.environ.update(plan["environment"])
+    for stage, (modules, later) in enumerate(
+        zip(given["stages"][: plan["count"]], [*plan["work"], None], strict=True)
+    ):
         _load(modules)
         # Objects that live for ever are not to be touched by a child's collector: that copies their pages.
         gc.freeze()
         control = controls[stage]
-        if later is None or _takes_too_long(later, given["patience"]):
+        if later is None or _takes_too_long(later, plan["patience"]):
             break
         pid = os.fork()
         if pid:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,41 +20,9 @@ from typing import Any, Protocol
 
 from automl.core.environment import variables
 from automl.core.errors import AutoMLError
-from automl.executors.worker import THREAD_VARIABLES, WAITING, run
+from automl.executors.first_server import FORKS, SAFE_PATH, STAGES, FirstServer, Server
+from automl.executors.worker import run
 
-# What the servers load, one after another: a model without any of the later libraries need not wait for them.
-STAGES = (
-    (
-        "numpy",
-        "scipy.optimize",
-        "scipy.sparse",
-        "pyarrow.feather",
-        "threadpoolctl",
-        "automl.executors.evaluate",
-        "automl.executors.worker",
-    ),
-    (
-        "sklearn.linear_model",
-        "sklearn.ensemble",
-        "sklearn.preprocessing",
-        "lightgbm",
-        "xgboost",
-        "catboost",
-    ),
-    ("torch", "safetensors.torch"),
-)
-# What a stage takes of a processor, by all before it (measured: 0.7, 0.9 and 1.6 s).
-WORK = (1.3, 1.0)
-# The package itself may lie where the import path does not lead: `python -m automl` in a copy of its source.
-_CODE = (
-    "import sys, json; path, home = json.loads(sys.argv[1]); "
-    "sys.path[:] = path if home in path else [home, *path]; import automl; sys.path[:] = path; "
-    "from automl.executors.fork_server import main; main(sys.argv[2])"
-)
-_HOME = str(Path(__file__).resolve().parents[2])
-# A file of the working directory, such as random.py, must not replace a library in a child or in its own
-# children: multiprocessing's resource tracker, whatever a library starts with `python -c`.
-SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 _MOST_FAILURES = 3
 _END_SECONDS = 2.0
 _CLOSE_SECONDS = 0.3
@@ -149,73 +116,32 @@ class Launcher(Protocol):
 
 def platform_launcher(folder: Path) -> Launcher:
     """Forks on Linux; spawns elsewhere, where a fork of a loaded process is unsafe or impossible."""
-    return ForkLauncher(folder) if sys.platform == "linux" else SpawnLauncher(folder)
-
-
-class _Server:
-    """One of the processes that fork."""
-
-    def __init__(self, stage: int, control: socket.socket) -> None:
-        self.stage = stage
-        self.control = control
-        self.pid: int | None = None
-        self.ready = False
-        self.alive = True
+    return ForkLauncher(folder) if FORKS else SpawnLauncher(folder)
 
 
 class ForkLauncher:
     """A chain of servers (see ``fork_server``); workers come from the best that is ready."""
 
     def __init__(self, folder: Path, *, stages: Sequence[Sequence[str]] = STAGES) -> None:
-        self._log = folder / "server.log"
         self._folder = folder
-        self._stages = [list(modules) for modules in stages]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._servers: list[_Server] = []
-        self._workers: dict[str, tuple[WorkerProcess, _Server]] = {}
+        self._stages = stages
+        self._count = len(stages)
+        self._first: FirstServer | None = None
+        self._servers: list[Server] = []
+        self._workers: dict[str, tuple[WorkerProcess, Server]] = {}
         self._tokens = 0
         self._failures = 0
         self._patience: float | None = None
 
     def warm(self, libraries: Sequence[str] | None = None, patience: float | None = None) -> None:
-        """Start the servers."""
-        if self._process is not None:
+        """Start the servers, or tell the one that was started early how to go on."""
+        if self._first is not None:
             return
         self._patience = patience
+        self._first = FirstServer.taken(self._stages)
         if libraries is not None:
-            self._stages = self._stages[: self._stage(libraries) + 1]
-        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in self._stages]
-        theirs = [pair[1] for pair in pairs]
-        fds = [end.fileno() for end in theirs]
-        given = json.dumps(
-            {"stages": self._stages, "fds": fds, "work": WORK[: len(fds) - 1], "patience": patience}
-        )
-        paths = json.dumps([[path or os.getcwd() for path in sys.path], _HOME])
-        # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
-        # A look for GPUs must not initialise CUDA, which no child of this process could use then.
-        environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), **SAFE_PATH}
-        environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    _CODE,
-                    paths,
-                    given,
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                pass_fds=fds,
-                start_new_session=True,
-            )
-        for end in theirs:
-            end.close()
-        self._servers = [_Server(stage, pair[0]) for stage, pair in enumerate(pairs)]
-        self._servers[0].pid = self._process.pid
+            self._count = self._stage(libraries) + 1
+        self._servers = self._first.go_on(self._count, patience)
 
     def launch(self, libraries: Sequence[str] = ()) -> WorkerProcess:
         """Ask a server for a worker; it may still be loading, then the worker comes later."""
@@ -243,7 +169,7 @@ class ForkLauncher:
         if not self._servers:
             return True
         server = self._servers[wanted]
-        return server.alive and (server.ready or wanted < len(self._stages) - 1)
+        return server.alive and (server.ready or wanted < len(self._servers) - 1)
 
     def _stage(self, libraries: Sequence[str]) -> int:
         """The first one after which all of these libraries are loaded that any server loads."""
@@ -252,9 +178,9 @@ class ForkLauncher:
             for number, modules in enumerate(self._stages)
             if {module.partition(".")[0] for module in modules} & {*libraries}
         ]
-        return max(stages, default=0)
+        return min(max(stages, default=0), self._count - 1)
 
-    def _server(self, libraries: Sequence[str]) -> _Server:
+    def _server(self, libraries: Sequence[str]) -> Server:
         """The latest that is ready, if it is late enough; else the one that will be."""
         self.warm(patience=self._patience)
         wanted = self._stage(libraries)
@@ -267,10 +193,8 @@ class ForkLauncher:
             return coming[-1]
         self._failures += 1
         if self._failures > _MOST_FAILURES:
-            words = self._log.read_text(encoding="utf-8", errors="replace")[-1000:]
-            raise AutoMLError(
-                f"Worker processes cannot be started. Their last output: {words.strip() or 'none'}"
-            )
+            words = "" if self._first is None else self._first.last_words()
+            raise AutoMLError(f"Worker processes cannot be started. Their last output: {words or 'none'}")
         self._end_servers()
         return self._server(libraries)
 
@@ -291,7 +215,7 @@ class ForkLauncher:
                 else:
                     server.alive = False
 
-    def _learn(self, server: _Server, message: dict[str, Any]) -> None:
+    def _learn(self, server: Server, message: dict[str, Any]) -> None:
         if "ready" in message:
             server.ready, server.pid = True, message["ready"]
         elif "next" in message:
@@ -323,8 +247,7 @@ class ForkLauncher:
         self._end_servers()
 
     def _end_servers(self) -> None:
-        process = self._process
-        if process is None:
+        if self._first is None:
             return
         # The later ones first: each is reaped by the one before, where that does not load itself.
         until = time.monotonic() + _CLOSE_SECONDS
@@ -335,12 +258,10 @@ class ForkLauncher:
                 os.kill(server.pid, signal.SIGKILL)
             while server.alive and before.alive and before.ready and time.monotonic() < until:
                 self.listen(wait(self.waitables(), 0.02))
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        self._first.end()
         for server in self._servers:
             server.control.close()
-        self._process, self._servers = None, []
+        self._first, self._servers = None, []
         self._workers.clear()
 
 

@@ -21,6 +21,7 @@ from automl.core.memory import available_bytes, private_bytes, usable_bytes
 from automl.core.processor_share import Meter, share_of
 from automl.core.trial import Event, Finished, Progress, Status, Ticket, TrialResult
 from automl.executors.base import Allowance, Capacity, ExecutorType
+from automl.executors.first_server import FirstServer
 from automl.executors.launch import Launcher, WorkerProcess, platform_launcher
 from automl.executors.worker import Ready, Setup, Stop, Work
 from automl.families import families
@@ -373,4 +374,5 @@ EXECUTOR = ExecutorType(
     make=_make,
     shared_disk=True,
     least_seconds=8.0,  # workers take a few seconds to start
+    begin_early=FirstServer.start_early,
 )

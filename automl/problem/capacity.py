@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from automl.families import families as known_families
-from automl.problem.settings import Settings
-from automl.problem.source import is_folder
+from automl.problem.settings import Settings, is_folder
 
 _LOADING_SHARE = 1 / 3
 _LEAST_SHARE = 0.5

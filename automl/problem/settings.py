@@ -372,6 +372,11 @@ def check_memory(memory_bytes: int) -> None:
         )
 
 
+def is_folder(source: Any) -> bool:
+    """Tell whether a source is a folder, which can only be one of files."""
+    return isinstance(source, str | os.PathLike) and Path(source).is_dir()
+
+
 def name_of(source: Any) -> str:
     """The name of a search of this data: the file's name without its suffixes, or ``frame``."""
     if isinstance(source, str | os.PathLike):

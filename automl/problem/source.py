@@ -22,7 +22,7 @@ from automl.data.files.readers import ReadTable, read_table
 from automl.data.layout import Layout
 from automl.data.modalities import modalities, read_folder
 from automl.data.named_files import open_files, path_columns
-from automl.problem.settings import Settings
+from automl.problem.settings import Settings, is_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,11 +114,6 @@ def read_data(
         labels=labels,
         expected_encoding=expected_encoding,
     )
-
-
-def is_folder(source: Any) -> bool:
-    """Tell whether a source is a folder, which can only be one of files."""
-    return isinstance(source, str | os.PathLike) and Path(source).is_dir()
 
 
 def open_source(

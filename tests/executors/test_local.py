@@ -133,7 +133,7 @@ def test_the_servers_death_costs_its_trials_only(tmp_path: Path, problem: Path) 
         executor.start(problem)
         executor.submit(ticket(tmp_path, 1, "dummy"))
         assert only_result(executor).status is Status.DONE
-        os.killpg(executor._launcher._process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.killpg(executor._launcher._first.process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
         executor.wait(1.0)
         executor.submit(ticket(tmp_path, 2, "dummy"))
         assert only_result(executor).status is Status.DONE
