@@ -127,10 +127,11 @@ class RunningSearch:
             self.settings = replace(self.settings, tracking_uri=own)
 
     def _prepared(self) -> Prepared:
-        """The data, read and checked, while MLflow is imported in the background."""
+        """The data, read and checked; meanwhile MLflow is imported if the first record needs it."""
         meter = Meter()
         meter.read([os.getpid()])
-        if self.clock.pace.share > _BUSY:  # else the data and the first models come first
+        served = locate_store(self.settings.tracking_uri, self.settings.store).database is None
+        if served and self.clock.pace.share > _BUSY:  # else the data and the first models come first
             threading.Thread(target=load_mlflow, daemon=True).start()
         prepared = prepare(self.settings, report=self.watcher.preparing)
         self.clock.pace.learn(*meter.read([os.getpid()]))

@@ -17,7 +17,7 @@ from automl.tracker import Tracker
 BASELINE = "dummy"
 _THREAD_SHARE = 0.7  # of what the process gets, while it is also asking and telling
 OPENING_SECONDS = 2.5
-"""Processor seconds in which MLflow is imported and the search's run made (measured)."""
+"""Processor seconds in which MLflow is imported and the store opened with it (measured)."""
 
 
 class SearchWatcher(Watcher, Protocol):
@@ -82,7 +82,6 @@ class Recording:
         self._watcher = watcher
         self._tracker = tracker
         self._clock = clock
-        self._began = time.monotonic()
         self._has_model = False
         self.started = watcher.started
         self.progressed = watcher.progressed
@@ -104,11 +103,12 @@ class Recording:
         self._watcher.ticked()
 
     def _owed(self) -> float:
-        """Time that is left of opening the store."""
-        if self._tracker.begun:
+        """Processor time that is left of importing MLflow, which the end needs."""
+        if self._tracker.connected:
             return 0.0
-        done = _THREAD_SHARE * self._clock.pace.share * (time.monotonic() - self._began)
-        return max(0.0, OPENING_SECONDS - done)
+        since = self._tracker.connecting_since
+        took = 0.0 if since is None else time.monotonic() - since
+        return max(0.0, OPENING_SECONDS - _THREAD_SHARE * self._clock.pace.share * took)
 
     def weighed(self, weights: Mapping[int, float]) -> None:
         """Let no member's model be dropped to bound the disk space."""

@@ -142,7 +142,12 @@ def open_access(database: Path | None, connect: Callable[[], MlflowClient]) -> A
 
 def is_current(database: Path) -> bool:
     """True if the installed MLflow serves a SQLite file as it is; False if MLflow itself must decide."""
-    return revision(database) in KNOWN_SCHEMAS and version("mlflow").startswith(_RELEASE)
+    return revision(database) in KNOWN_SCHEMAS and is_known_release()
+
+
+def is_known_release() -> bool:
+    """True if the installed MLflow makes stores of a schema in :data:`KNOWN_SCHEMAS`."""
+    return version("mlflow").startswith(_RELEASE)
 
 
 @final

@@ -32,9 +32,9 @@ def bring_up_to_date(database: Path) -> None:
     head = _newest_revision()
     if revision(database) == head:
         return
-    with _alone(database):
+    with alone(database):
         schema = revision(database)
-        if schema == head or (not schema and _has_tables(database)):
+        if schema == head or (not schema and has_tables(database)):
             return  # another process did it, or MLflow itself has to decide
         if schema:
             _refuse_newer(database, schema)
@@ -144,13 +144,14 @@ def revision(database: Path) -> str:
     return str(rows[0][0]) if rows else ""
 
 
-def _has_tables(database: Path) -> bool:
+def has_tables(database: Path) -> bool:
+    """True if a file has any table."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         return bool(connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall())
 
 
 @contextmanager
-def _alone(database: Path) -> Iterator[None]:
+def alone(database: Path) -> Iterator[None]:
     """Let one process at a time make or change the tables."""
     gate = database.with_name(f"{database.name}.creating")
     ends = time.monotonic() + _WAITING_SECONDS

@@ -32,17 +32,7 @@ def experiment_for(client: MlflowClient, location: StoreLocation, search: Search
             return str(experiment.experiment_id)
         give_up_name(client, experiment)
         own = f"-{uuid.uuid4().hex[:6]}"  # the files of the deleted one stay where they are
-    tags = {
-        SEARCH: search.name,
-        "mlflow.experimentKind": "custom_model_development",
-        "mlflow.experiment.primaryMetric.name": f"val_{search.task.metric.name}",
-    }
-    if location.database is not None:
-        tags[ROOT_TAG] = str(location.database.parent)
-    artifacts = location.artifacts
-    folder = None
-    if artifacts is not None:
-        folder = artifact_uri(artifacts / f"{folder_name(search.name)}{own}")
+    tags, folder = experiment_tags(location, search), experiment_place(location, search.name, own)
     try:
         return str(client.create_experiment(search.name, artifact_location=folder, tags=tags))
     except MlflowException as error:
@@ -50,3 +40,22 @@ def experiment_for(client: MlflowClient, location: StoreLocation, search: Search
             raise
         # Another search of this name began at the same moment.
         return experiment_for(client, location, search)
+
+
+def experiment_tags(location: StoreLocation, search: SearchRecord) -> dict[str, str]:
+    """The tags of a search's experiment."""
+    tags = {
+        SEARCH: search.name,
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.experiment.primaryMetric.name": f"val_{search.task.metric.name}",
+    }
+    if location.database is not None:
+        tags[ROOT_TAG] = str(location.database.parent)
+    return tags
+
+
+def experiment_place(location: StoreLocation, name: str, suffix: str = "") -> str | None:
+    """The artifact location of an experiment; None if the server decides."""
+    if location.artifacts is None:
+        return None
+    return artifact_uri(location.artifacts / f"{folder_name(name)}{suffix}")

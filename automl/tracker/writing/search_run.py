@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -30,15 +32,16 @@ from automl.tracker.notes import (
     search_note,
     version_line,
 )
-from automl.tracker.people import source_tags
-from automl.tracker.reconcile import KnownRun, find_search, known_trials, owner_tags, reconcile, take_over
+from automl.tracker.reconcile import KnownRun, find_search, known_trials, reconcile, take_over
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.removal import clear_pages
 from automl.tracker.store.location import StoreLocation, checkpoint, connect, has_open_runs, local_path
+from automl.tracker.store.tables import Point, make_tables
 from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, SETTLED
+from automl.tracker.writing.begun_search import BegunSearch, begin_directly, run_tags
 from automl.tracker.writing.datasets import log_dataset
 from automl.tracker.writing.experiment import experiment_for
-from automl.tracker.writing.finished_run import Point, log_points
+from automl.tracker.writing.finished_run import RunWriter, log_points
 from automl.tracker.writing.model_retention import KeepModels
 from automl.tracker.writing.trial_models import TrialModels
 from automl.tracker.writing.trial_runs import TrialRuns
@@ -84,12 +87,16 @@ class SearchRun:
     ----------
     models:
         The models of its trials.
+    connecting_since:
+        The time by ``time.monotonic()`` when the import of MLflow began; None before.
     """
 
     def __init__(self, location: StoreLocation, keep: KeepModels | None = None) -> None:
         self.location = location
         self.models = TrialModels(keep or KeepModels())
+        self.connecting_since: float | None = None
         self._client: MlflowClient | None = None
+        self._connecting = threading.Lock()
         self._search: SearchRecord | None = None
         self._trials: TrialRuns | None = None
         self._ids = SearchIds(run_id="", experiment_id="", tracking_uri=location.uri)
@@ -100,10 +107,27 @@ class SearchRun:
 
     @property
     def client(self) -> MlflowClient:
-        """The store's client."""
-        if self._client is None:
-            raise StorageError(f"The store at {self.location.shown} could not be opened.")
-        return self._client
+        """The store's client; the first call imports MLflow, which takes seconds."""
+        with self._connecting:
+            if self._client is None:
+                self.connecting_since = self.connecting_since or time.monotonic()
+                self._client = connect(self.location)
+            return self._client
+
+    @property
+    def connected(self) -> bool:
+        """True if there is a client."""
+        return self._client is not None
+
+    def connect_soon(self) -> None:
+        """Import MLflow in the background, unless that was begun: the search's end needs it."""
+        if self.connecting_since is None:
+            self.connecting_since = time.monotonic()
+            threading.Thread(target=self._connect_quietly, daemon=True).start()
+
+    def _connect_quietly(self) -> None:
+        with suppress(StorageError):  # whoever needs the client tries again, and reports the error
+            _ = self.client
 
     @property
     def search(self) -> SearchRecord:
@@ -120,8 +144,10 @@ class SearchRun:
         return self._trials
 
     def open(self) -> None:
-        """Import MLflow, and create the tables of a new store."""
-        self._client = connect(self.location)
+        """Create the tables of a new store; import MLflow only if the tables cannot be written directly."""
+        database, artifacts = self.location.database, self.location.artifacts
+        if database is None or artifacts is None or not make_tables(database, artifacts):
+            _ = self.client
 
     def close(self) -> None:
         """Leave the SQLite file complete, without a write-ahead log."""
@@ -129,6 +155,28 @@ class SearchRun:
 
     def begin(self, search: SearchRecord) -> None:
         """Create experiment and run, or continue those that an earlier process began."""
+        recorded: dict[int, KnownRun] = {}
+        begun = None if self.connected else begin_directly(self.location, search)
+        if begun is None:
+            begun, recorded = self._begin_by_client(search)
+        self._ids = replace(self._ids, run_id=begun.run_id, experiment_id=begun.experiment_id)
+        self._artifact_uri = begun.artifact_uri
+        runs = RunWriter(
+            lambda: self.client,
+            self.location,
+            experiment_id=begun.experiment_id,
+            root=begun.root,
+            dataset=search.dataset,
+            target=search.layout.target_name,
+        )
+        self._trials = TrialRuns(
+            lambda: self.client, search, begun, runs, models=self.models, recorded=recorded
+        )
+        self._search, self._open = search, True
+        self.attach("configuration.json", pretty(search.configuration))
+
+    def _begin_by_client(self, search: SearchRecord) -> tuple[BegunSearch, dict[int, KnownRun]]:
+        """The search's run, and those of its trials that an earlier process recorded, by number."""
         if has_open_runs(self.location):
             reconcile(self.client)
         experiment = experiment_for(self.client, self.location, search)
@@ -139,11 +187,7 @@ class SearchRun:
                 experiment,
                 start_time=round(1000 * search.started) or _now(),
                 run_name=begun_name(search),
-                tags={
-                    **record.cut_tags(record.search_tags(search, __version__)),
-                    **owner_tags(),
-                    **source_tags(),
-                },
+                tags=run_tags(search),
             )
         else:
             take_over(self.client, run)
@@ -152,19 +196,19 @@ class SearchRun:
             metric = f"best_val_{search.task.metric.name}"
             points = self.client.get_metric_history(run.info.run_id, metric)
             self._best = _BestCurve(point.step for point in points)
-        self._ids = replace(self._ids, run_id=run.info.run_id, experiment_id=experiment)
-        self._artifact_uri = run.info.artifact_uri
-        self._trials = TrialRuns(
-            self.client, self.location, search, run, models=self.models, recorded=recorded
-        )
-        self._search, self._open = search, True
         plain = record.plain_params(search.configuration)
         # A param never changes, and a resumed search may have less memory.
         params = {name: value for name, value in plain.items() if name not in run.data.params}
         log_points(self.client, run.info.run_id, (), params)
         if not (run.inputs and run.inputs.dataset_inputs):
             log_dataset(self.client, run.info.run_id, search.dataset, search.layout.target_name)
-        self.attach("configuration.json", pretty(search.configuration))
+        begun = BegunSearch(
+            run_id=run.info.run_id,
+            experiment_id=experiment,
+            artifact_uri=run.info.artifact_uri,
+            root=str(self.client.get_experiment(experiment).artifact_location),
+        )
+        return begun, recorded
 
     def best(self, step: int, score: float, now: int) -> None:
         """Add a point of the best-so-far curve; points are written in batches."""

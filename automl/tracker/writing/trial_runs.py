@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
@@ -15,15 +16,15 @@ from automl.tracker.notes import trial_name, with_plots
 from automl.tracker.people import source_tags
 from automl.tracker.reconcile import KnownRun, known_trials
 from automl.tracker.record import LeaderboardRow, SearchRecord
-from automl.tracker.store.location import StoreLocation
+from automl.tracker.store.tables import Point, RunRecord
 from automl.tracker.tags import NOTE, PARENT
-from automl.tracker.writing.finished_run import FinishedRun, Point, RunWriter
+from automl.tracker.writing.begun_search import BegunSearch
+from automl.tracker.writing.finished_run import RunWriter
 from automl.tracker.writing.sketches import sketches
 from automl.tracker.writing.trial_models import TrialModels
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 _ENDED = {
     Status.DONE: "FINISHED",
@@ -40,8 +41,12 @@ class TrialRuns:
 
     Parameters
     ----------
+    connect:
+        Gives the store's client, which may import MLflow.
     parent:
         The search's run.
+    runs:
+        Writer of runs in the search's experiment.
     recorded:
         The trials' runs that were recorded already, by number.
 
@@ -53,24 +58,22 @@ class TrialRuns:
 
     def __init__(
         self,
-        client: MlflowClient,
-        location: StoreLocation,
+        connect: Callable[[], MlflowClient],
         search: SearchRecord,
-        parent: Run,
+        parent: BegunSearch,
+        runs: RunWriter,
         *,
         models: TrialModels,
         recorded: dict[int, KnownRun],
     ) -> None:
         self.rows: list[LeaderboardRow] = []
-        self._client = client
+        self._connect = connect
         self._search = search
-        self._experiment_id, self._parent = parent.info.experiment_id, parent.info.run_id
+        self._experiment_id, self._parent = parent.experiment_id, parent.run_id
         self._models = models
         self._recorded = recorded
         self._doubtful = False
-        self._runs = RunWriter(
-            client, location, self._experiment_id, search.dataset, search.layout.target_name
-        )
+        self._runs = runs
 
     def write(self, trial: Trial, *, class_weights: tuple[float, ...], ended: int) -> str:
         """Write a trial's run with its files and its model; returns the run's id.
@@ -85,7 +88,7 @@ class TrialRuns:
             raise StorageError(f"Trial {trial.number} has no result to write.")
         if self._doubtful and not self._runs.keeps_folders:
             # The last attempt failed on the way to a server, which may have created the run nevertheless.
-            self._recorded |= known_trials(self._client, self._experiment_id, self._parent)
+            self._recorded |= known_trials(self._connect(), self._experiment_id, self._parent)
         self._doubtful = True
         self._models.forget(trial.number)
         earlier = self._recorded.get(trial.number)
@@ -120,11 +123,11 @@ class TrialRuns:
                 stays=self._runs.keeps_folders,
             )
         if plots and not wanted:
-            self._client.set_tag(run_id, NOTE, with_plots(run.tags[NOTE], run_id, plots))
+            self._connect().set_tag(run_id, NOTE, with_plots(run.tags[NOTE], run_id, plots))
         self._recorded[trial.number] = KnownRun(run_id, ended=True)
         return run_id
 
-    def _finished(self, trial: Trial, result: TrialResult, ended: int) -> FinishedRun:
+    def _finished(self, trial: Trial, result: TrialResult, ended: int) -> RunRecord:
         """The run as it is to be recorded."""
         search, metric = self._search, self._search.task.metric.name
         metrics = record.trial_metrics(result, trial.scores, metric)
@@ -142,7 +145,7 @@ class TrialRuns:
             PARENT: self._parent,
             **source_tags(),
         }
-        return FinishedRun(
+        return RunRecord(
             name=trial_name(trial, result, metric),
             status=_ENDED[result.status],
             started=ended - int(result.seconds * 1000),

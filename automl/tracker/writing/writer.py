@@ -31,7 +31,8 @@ _FAREWELL_SECONDS = 2.0
 class Tracker:
     """Writer of one search: all methods except the last ones return at once, a thread does the work.
 
-    The thread starts with the tracker and imports MLflow first, so create it early. A store that is locked or
+    In a local store the search and its first trials are written without MLflow, which is imported in the
+    background after the first trial; for any other store it is imported first. A store that is locked or
     does not answer is tried again while the trials continue (their results are on disk): for as long as the
     search runs, once it was begun there; for ``AUTOML_STORE_PATIENCE`` seconds (60) at its beginning and
     whenever someone waits. A permanent failure is in :attr:`failure`, and :meth:`flush` and
@@ -111,6 +112,16 @@ class Tracker:
     def begun(self) -> bool:
         """True if the search has its run."""
         return self._begun
+
+    @property
+    def connected(self) -> bool:
+        """True if MLflow is imported and the store was opened with it."""
+        return self._search_run.connected
+
+    @property
+    def connecting_since(self) -> float | None:
+        """The time by ``time.monotonic()`` when the import of MLflow began; None before."""
+        return self._search_run.connecting_since
 
     @property
     def dropped(self) -> frozenset[int]:
@@ -251,3 +262,4 @@ class Tracker:
         run_id = self._search_run.trials.write(trial, class_weights=class_weights, ended=ended)
         with self._lock:
             self._run_ids[trial.number] = run_id
+        self._search_run.connect_soon()
