@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from automl.core.predictions import Predictions
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.predictions import Answer, Predictions
+from automl.core.tasks import Encoded
+from automl.core.weights import effective_rows, mean_of
 from automl.model.champion import Champion
-from automl.model.conformal import CONFORMAL, Bounds, ClassSets, Coverage
+from automl.model.conformal import LEVELS, Bounds, ClassSets, Coverage, LevelCoverage
 from automl.problem.preparation import Prepared
+from automl.problem.problem import Problem
+
+Array = npt.NDArray[np.float64]
+Inside = npt.NDArray[np.bool_]
 
 DIFFICULTY_SECONDS = 1.5
 """Processor seconds, at most, in which rows that are hard to predict are found; most of it is an import."""
 
 
 def fitted_conformal(
-    prepared: Prepared, champion: Champion, *, equal: bool = False
+    problem: Problem, held_out: Predictions, *, equal: bool = False
 ) -> Bounds | ClassSets | None:
-    """The intervals or sets of the champion; None for a task whose answers have neither.
+    """The intervals or sets of a model; None for a task whose answers have neither.
 
     Parameters
     ----------
+    held_out:
+        Its predictions ``(rows scored, n_outputs)``, as people are given them.
     equal:
         Whether all intervals are to be of one width, which takes no time.
     """
-    problem = prepared.problem
-    kind = CONFORMAL.get(problem.task.answer)
-    if kind is None:
-        return None
-    return kind.fitted(problem.table, problem.target, champion.held_out, problem.split, equal=equal)
+    target, split, weights = problem.target, problem.split, problem.weights
+    if problem.task.answer is Answer.NUMBERS:
+        return Bounds.fitted(problem.table, target, held_out, split, weights=weights, equal=equal)
+    if problem.task.answer is Answer.CLASSES:
+        return ClassSets.fitted(target, held_out, split, weights=weights)
+    return None
 
 
 def measured_coverage(
@@ -45,13 +57,33 @@ def measured_coverage(
         return None
     if prepared.test is not None and untouched is not None:
         table, target, predictions = prepared.test.table, prepared.test.target, untouched
+        weights = prepared.test.weights
     else:
         problem = prepared.problem
         rows = problem.split.scored
         table, target, predictions = problem.table.take(rows), problem.target[rows], champion.held_out
-    answers = champion.decision.answers(predictions).argmax(axis=1)
-    return Coverage(
-        measured=conformal.measured(table, target, predictions, answers),
-        untouched=untouched is not None,
-        holds_for=conformal.holds_for,
-    )
+        weights = problem.weights_of(rows)
+    number = len(target) if weights is None else effective_rows(len(target), weights)
+    levels = []
+    for level in filter(conformal.reaches, LEVELS):
+        if isinstance(conformal, Bounds):
+            inside, sizes = _in_intervals(conformal.ends(table, predictions, level), target)
+        else:
+            answers = champion.decision.answers(predictions).argmax(axis=1)
+            inside, sizes = _in_sets(conformal.members(predictions, answers, level), target)
+        held = int(inside.sum()) if weights is None else mean_of(inside, weights) * number
+        levels.append(LevelCoverage(level=level, size=mean_of(sizes, weights), inside=held, rows=number))
+    return Coverage(measured=tuple(levels), untouched=untouched is not None, holds_for=conformal.holds_for)
+
+
+def _in_intervals(ends: Array, target: Encoded) -> tuple[Inside, Array]:
+    """Whether each truth is inside, and the widths."""
+    low, high = ends.T
+    truth = np.asarray(target, dtype=np.float64)
+    return (low <= truth) & (truth <= high), high - low
+
+
+def _in_sets(members: Inside, target: Encoded) -> tuple[Inside, Array]:
+    """Whether each true class is inside, and the numbers of classes."""
+    truth = np.asarray(target, dtype=np.int64)
+    return members[np.arange(len(truth)), truth], members.sum(axis=1).astype(np.float64)

@@ -92,7 +92,8 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
         weights = weights_of(prepared.test.weights, unseen)
         known_rows = known_rows.extended(table, target, prepared.task, weights)
-    conformal = fitted_conformal(prepared, champion, equal=ended.clock.ends(DIFFICULTY_SECONDS))
+    in_haste = ended.clock.ends(DIFFICULTY_SECONDS)
+    conformal = fitted_conformal(prepared.problem, champion.held_out, equal=in_haste)
     coverage = measured_coverage(prepared, champion, conformal, untouched)
     predictor = _built(work / "champion", ended, champion, known_rows, conformal)
     baseline = _baseline(prepared, loop.history)

@@ -47,6 +47,16 @@ def median_of(values: npt.NDArray[np.float64], weights: Weights | None) -> float
     return float(values[order[low]] + values[order[min(high, len(order) - 1)]]) / 2
 
 
+def quantile_of(values: npt.NDArray[Any], share: float, weights: Weights | None) -> float:
+    """The (weighted) quantile of ``(rows,)`` values at a share between 0 and 1.
+
+    Of weighted rows it is the smallest value that the share of the weight does not exceed.
+    """
+    if weights is None:
+        return float(np.quantile(values, share))
+    return float(np.quantile(values, share, weights=weights, method="inverted_cdf"))
+
+
 def sum_of(rows: npt.NDArray[Any], weights: Weights | None) -> float:
     """The weight of the rows that are True in ``(rows,)``; their number without weights."""
     return float(np.sum(rows)) if weights is None else float(np.sum(weights[rows]))

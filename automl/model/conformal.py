@@ -22,6 +22,7 @@ from automl.core.folds import Split
 from automl.core.predictions import Answer, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded
+from automl.core.weights import Weights, effective_rows, mean_of, weights_of
 from automl.families.preprocess.saved import Saved
 from automl.model.difficulty import Difficulty
 
@@ -55,24 +56,37 @@ def checked_level(level: Any) -> float:
 class Ranks(Saved):
     """Ascending scores of held-out rows with their ranks, thinned to 1,001.
 
+    A row with a weight counts as its share of the effective number of rows (:func:`effective_rows`), so that
+    ranks need not be whole; a new row counts 1.
+
     Attributes
     ----------
     values:
         ``(kept,)`` ascending.
     ranks:
-        ``(kept,)`` of each among all ``rows``, from 1.
+        ``(kept,)`` of each among all ``rows``, from 1: what it and those below count.
+    ranks_below:
+        ``(kept,)`` what those below it count, and 1.
     """
 
     values: Array
-    ranks: npt.NDArray[np.int64]
-    rows: int
+    ranks: npt.NDArray[Any]
+    ranks_below: npt.NDArray[Any]
+    rows: float
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.floating]) -> Self:
-        """The ranks of these scores."""
+    def of(cls, scores: npt.NDArray[np.floating], weights: Weights | None = None) -> Self:
+        """The ranks of these scores ``(rows,)``, which may have weights."""
         rows = len(scores)
-        ranks = np.unique(np.linspace(1, rows, min(rows, _POINTS)).round().astype(np.int64))
-        return cls(np.sort(np.asarray(scores, dtype=np.float64))[ranks - 1], ranks, rows)
+        kept = np.unique(np.linspace(1, rows, min(rows, _POINTS)).round().astype(np.int64)) - 1
+        values = np.asarray(scores, dtype=np.float64)
+        if weights is None:
+            return cls(np.sort(values)[kept], kept + 1, kept + 1, float(rows))
+        order = np.argsort(values, kind="stable")
+        number = effective_rows(rows, weights)
+        shares = weights[order] * (number / float(weights.sum()))
+        ranks = np.cumsum(shares)
+        return cls(values[order][kept], ranks[kept], (ranks - shares)[kept] + 1.0, number)
 
     def reached_by(self, share: float) -> float:
         """The value that the score of a new row passes with a probability of ``1 - share`` at most.
@@ -80,8 +94,7 @@ class Ranks(Saved):
         The ``ceil((rows + 1) * share)``-th smallest score, or the next greater one that is kept; infinite
         where there are too few rows.
         """
-        rank = math.ceil((self.rows + 1) * share - 1e-9)
-        place = int(np.searchsorted(self.ranks, rank))
+        place = int(np.searchsorted(self.ranks, (self.rows + 1) * share - 1e-9))
         return float(self.values[place]) if place < len(self.ranks) else math.inf
 
     def missed_by(self, share: float) -> float:
@@ -90,8 +103,8 @@ class Ranks(Saved):
         The ``floor((rows + 1) * share)``-th smallest score, or the next smaller one that is kept; minus
         infinity where there are too few rows.
         """
-        rank = math.floor((self.rows + 1) * share + 1e-9)
-        place = int(np.searchsorted(self.ranks, rank, side="right")) - 1
+        rank = (self.rows + 1) * share + 1e-9
+        place = int(np.searchsorted(self.ranks_below, rank, side="right")) - 1
         return float(self.values[place]) if place >= 0 else -math.inf
 
 
@@ -105,12 +118,14 @@ class LevelCoverage:
         Mean width of the intervals, or mean number of classes in the sets.
     inside:
         Rows whose truth is inside.
+    rows:
+        All of them; of weighted rows their effective number, of which ``inside`` is the weighted share.
     """
 
     level: float
     size: float
-    inside: int
-    rows: int
+    inside: float
+    rows: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +176,7 @@ class Bounds(Saved):
         predictions: Predictions,
         split: Split,
         *,
+        weights: Weights | None = None,
         seed: int = 0,
         equal: bool = False,
     ) -> Self:
@@ -172,23 +188,32 @@ class Bounds(Saved):
             All rows of the search.
         predictions:
             ``(rows scored, 1)``, in the order of ``split.scored``.
+        weights:
+            Of all rows, ``(rows,)``; None where each counts once.
         equal:
             Whether all intervals are to be of one width; else wider where errors are larger.
         """
         rows = split.scored
         errors = np.asarray(target, dtype=np.float64)[rows] - predictions[:, 0]
-        scored = table.take(rows)
-        parts = _parts(split, rows, seed)
-        cross = None if equal else Difficulty.cross_fitted(scored, predictions, errors, parts, seed=seed)
+        scored, own = table.take(rows), weights_of(weights, rows)
         difficulty = None
-        if cross is not None and _is_narrower(errors, cross):
-            difficulty = Difficulty.fitted(scored, predictions, errors, seed=seed)
-            errors = errors / cross
+        if not equal:
+            parts = _parts(split, rows, seed)
+            cross = Difficulty.cross_fitted(scored, predictions, errors, parts, weights=own, seed=seed)
+            if cross is not None and _is_narrower(errors, cross, own):
+                difficulty = Difficulty.fitted(scored, predictions, errors, weights=own, seed=seed)
+                errors = errors / cross
         return cls(
-            errors=Ranks.of(errors),
+            errors=Ranks.of(errors, own),
             difficulty=difficulty,
             never_negative=bool(np.min(target) >= 0),
             holds_for=holds_for(split),
+        )
+
+    def reaches(self, level: float) -> bool:
+        """True where there are held-out rows enough for the level."""
+        return math.isfinite(self.errors.missed_by((1 - level) / 2)) and math.isfinite(
+            self.errors.reached_by((1 + level) / 2)
         )
 
     def ends(self, table: Table, predictions: Predictions, level: float) -> Array:
@@ -206,22 +231,6 @@ class Bounds(Saved):
         scale = 1.0 if self.difficulty is None else self.difficulty.of(table, predictions)
         lowest = np.minimum(0.0 if self.never_negative else -math.inf, middle)
         return np.stack([np.maximum(middle + below * scale, lowest), middle + above * scale], axis=1)
-
-    def measured(
-        self, table: Table, target: Encoded, predictions: Predictions, answers: Codes
-    ) -> tuple[LevelCoverage, ...]:
-        """Width and coverage on rows with a known truth, at each level that there are rows for.
-
-        Numbers have no codes: their ``answers`` are not read.
-        """
-        truth, levels = np.asarray(target, dtype=np.float64), []
-        for level in LEVELS:
-            if (self.errors.rows + 1) * (1 - level) / 2 >= 1:
-                low, high = self.ends(table, predictions, level).T
-                inside = int(((low <= truth) & (truth <= high)).sum())
-                width = float(np.mean(high - low))
-                levels.append(LevelCoverage(level=level, size=width, inside=inside, rows=len(truth)))
-        return tuple(levels)
 
 
 @final
@@ -246,19 +255,26 @@ class ClassSets(Saved):
 
     @classmethod
     def fitted(
-        cls,
-        table: Table,
-        target: Encoded,
-        predictions: Predictions,
-        split: Split,
-        *,
-        seed: int = 0,
-        equal: bool = False,
+        cls, target: Encoded, probabilities: Predictions, split: Split, *, weights: Weights | None = None
     ) -> Self:
-        """From the held-out probabilities ``(rows scored, classes)``, in the order of ``split.scored``."""
+        """From the held-out probabilities of a search.
+
+        Parameters
+        ----------
+        target:
+            Class codes of all rows, ``(rows,)``.
+        probabilities:
+            ``(rows scored, classes)``, in the order of ``split.scored``.
+        weights:
+            Of all rows, ``(rows,)``; None where each counts once.
+        """
         truth = np.asarray(target, dtype=np.int64)[split.scored]
-        doubts = 1.0 - np.asarray(predictions, dtype=np.float64)[np.arange(len(truth)), truth]
-        return cls(doubts=Ranks.of(doubts), holds_for=holds_for(split))
+        doubts = 1.0 - np.asarray(probabilities, dtype=np.float64)[np.arange(len(truth)), truth]
+        return cls(doubts=Ranks.of(doubts, weights_of(weights, split.scored)), holds_for=holds_for(split))
+
+    def reaches(self, level: float) -> bool:
+        """True where there are held-out rows enough for the level."""
+        return math.isfinite(self.doubts.reached_by(level))
 
     def members(self, probabilities: Predictions, answers: Codes, level: float) -> npt.NDArray[np.bool_]:
         """``(rows, classes)`` bool: which classes are in each row's set.
@@ -280,23 +296,6 @@ class ClassSets(Saved):
         inside[np.arange(len(inside)), answers] = True
         return np.asarray(inside, dtype=np.bool_)
 
-    def measured(
-        self, table: Table, target: Encoded, probabilities: Predictions, answers: Codes
-    ) -> tuple[LevelCoverage, ...]:
-        """Size and coverage on rows with a known truth, at each level that there are rows for."""
-        truth, levels = np.asarray(target, dtype=np.int64), []
-        for level in LEVELS:
-            if math.isfinite(self.doubts.reached_by(level)):
-                inside = self.members(probabilities, answers, level)
-                hits = int(inside[np.arange(len(truth)), truth].sum())
-                size = float(inside.sum(axis=1).mean())
-                levels.append(LevelCoverage(level=level, size=size, inside=hits, rows=len(truth)))
-        return tuple(levels)
-
-
-CONFORMAL: dict[Answer, type[Bounds] | type[ClassSets]] = {Answer.NUMBERS: Bounds, Answer.CLASSES: ClassSets}
-"""By what a prediction is; other answers have neither."""
-
 
 def load_conformal(folder: Path, answer: Answer) -> Bounds | ClassSets:
     """The intervals or sets that :meth:`Bounds.save` or :meth:`ClassSets.save` wrote.
@@ -306,8 +305,10 @@ def load_conformal(folder: Path, answer: Answer) -> Bounds | ClassSets:
     ModelFileError
         Where its trees lead out of their arrays.
     """
-    conformal = CONFORMAL[answer].load(folder)
-    if isinstance(conformal, Bounds) and conformal.difficulty is not None:
+    if answer is Answer.CLASSES:
+        return ClassSets.load(folder)
+    conformal = Bounds.load(folder)
+    if conformal.difficulty is not None:
         conformal.difficulty.forest.check(folder)
     return conformal
 
@@ -334,14 +335,14 @@ def _parts(split: Split, rows: npt.NDArray[np.int64], seed: int) -> npt.NDArray[
     return parts
 
 
-def _is_narrower(errors: Array, scale: Array) -> bool:
+def _is_narrower(errors: Array, scale: Array, weights: Weights | None) -> bool:
     """Tell whether scaled intervals are better by more than noise.
 
     By the interval score (Gneiting and Raftery, Journal of the American Statistical Association 102, 2007):
     the width, plus for a truth outside its distance, times 2 / (1 - level). It is least for the narrowest
     intervals with the right coverage, and comparable row by row.
     """
-    plain, scaled = Ranks.of(errors), Ranks.of(errors / scale)
+    plain, scaled = Ranks.of(errors, weights), Ranks.of(errors / scale, weights)
     saved = np.zeros(len(errors))
     for level in LEVELS:
         for ranks, unit, sign in ((plain, 1.0, 1.0), (scaled, scale, -1.0)):
@@ -351,12 +352,17 @@ def _is_narrower(errors: Array, scale: Array) -> bool:
             low, high = ends[0] * unit, ends[1] * unit
             outside = np.maximum(low - errors, 0) + np.maximum(errors - high, 0)
             saved += sign * (high - low + 2 / (1 - level) * outside)
-    error = float(saved.std(ddof=1)) / math.sqrt(len(saved))
-    return float(saved.mean()) > _CLEAR_Z * error > 0
+    gain = mean_of(saved, weights)
+    if weights is None:
+        error = float(saved.std(ddof=1)) / math.sqrt(len(saved))
+    else:
+        error = math.sqrt(float((weights**2) @ (saved - gain) ** 2)) / float(weights.sum())
+    return gain > _CLEAR_Z * error > 0
 
 
-def _too_few(level: float, rows: int, needed: int) -> UsageError:
+def _too_few(level: float, rows: float, needed: int) -> UsageError:
     return UsageError(
         f"A level of {level:g} needs {needed:,} held-out rows or more, and this model was judged on "
-        f"{rows:,}: an honest interval would be infinite. Next: ask for a lower level, or train on more rows."
+        f"{rows:,.0f}: an honest interval would be infinite. Next: ask for a lower level, or train on more "
+        "rows."
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from automl.core.errors import ModelFileError
 from automl.core.predictions import Predictions
 from automl.core.table import Table
+from automl.core.weights import Weights, mean_of, quantile_of, weights_of
 from automl.families.engines.averaged_trees import Forest
 from automl.families.preprocess.saved import Saved
 
@@ -42,9 +43,17 @@ class Difficulty(Saved):
     lowest: float
 
     @classmethod
-    def fitted(cls, table: Table, predictions: Predictions, errors: Array, *, seed: int = 0) -> Self:
+    def fitted(
+        cls,
+        table: Table,
+        predictions: Predictions,
+        errors: Array,
+        *,
+        weights: Weights | None = None,
+        seed: int = 0,
+    ) -> Self:
         """From the held-out errors ``(rows,)`` of encoded rows and the predictions ``(rows, 1)`` for them."""
-        return cls._grown(_matrix(table, predictions), _bounded(errors), seed)
+        return cls._grown(_matrix(table, predictions), _bounded(errors, weights), weights, seed)
 
     @classmethod
     def cross_fitted(
@@ -54,16 +63,18 @@ class Difficulty(Saved):
         errors: Array,
         parts: npt.NDArray[np.int64],
         *,
+        weights: Weights | None = None,
         seed: int = 0,
     ) -> Array | None:
         """Expected errors ``(rows,)``, each from the rows of other parts; None for few rows, or no error."""
-        sizes = _bounded(errors)
+        sizes = _bounded(errors, weights)
         if len(errors) < FEWEST_ROWS or not sizes.any():
             return None
         matrix, expected = _matrix(table, predictions), np.empty(len(errors))
         for part in np.unique(parts):
             judged = parts == part
-            expected[judged] = cls._grown(matrix[~judged], sizes[~judged], seed)._expected(matrix[judged])
+            grown = cls._grown(matrix[~judged], sizes[~judged], weights_of(weights, ~judged), seed)
+            expected[judged] = grown._expected(matrix[judged])
         return expected
 
     def of(self, table: Table, predictions: Predictions) -> Array:
@@ -86,23 +97,25 @@ class Difficulty(Saved):
         return np.maximum(self.forest.predict(matrix)[:, 0], self.lowest)
 
     @classmethod
-    def _grown(cls, matrix: npt.NDArray[np.float32], sizes: Array, seed: int) -> Self:
+    def _grown(
+        cls, matrix: npt.NDArray[np.float32], sizes: Array, weights: Weights | None, seed: int
+    ) -> Self:
         from sklearn.ensemble import ExtraTreesRegressor
 
         if len(sizes) > _FIT_ROWS:
             chosen = np.random.default_rng(seed).choice(len(sizes), _FIT_ROWS, replace=False)
-            matrix, sizes = matrix[chosen], sizes[chosen]
+            matrix, sizes, weights = matrix[chosen], sizes[chosen], weights_of(weights, chosen)
         leaf = max(10, len(sizes) // _LEAVES)
         model: Any = ExtraTreesRegressor(
             n_estimators=_TREES, min_samples_leaf=leaf, max_features=0.5, random_state=seed
-        ).fit(matrix, sizes)
+        ).fit(matrix, sizes, sample_weight=weights)
         forest = Forest.of([tree.tree_ for tree in model.estimators_], None, 1)
-        return cls(forest=forest, lowest=_LOWEST * float(sizes.mean()) or 1e-12)
+        return cls(forest=forest, lowest=_LOWEST * mean_of(sizes, weights) or 1e-12)
 
 
-def _bounded(errors: Array) -> Array:
+def _bounded(errors: Array, weights: Weights | None) -> Array:
     sizes = np.abs(errors)
-    return np.asarray(np.minimum(sizes, np.quantile(sizes, _HIGHEST)), dtype=np.float64)
+    return np.asarray(np.minimum(sizes, quantile_of(sizes, _HIGHEST, weights)), dtype=np.float64)
 
 
 def _matrix(table: Table, predictions: Predictions) -> npt.NDArray[np.float32]:

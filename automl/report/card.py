@@ -215,7 +215,7 @@ def _scores(subject: Subject) -> str:
 
 def _by_class(evidence: Evidence) -> str:
     names = tuple(label_text(name) for name in evidence.task.labels)
-    rows = curves.by_class(evidence.target, evidence.predictions, names)
+    rows = curves.by_class(evidence.target, evidence.predictions, names, evidence.weights)
     listed = [
         (
             escaped(row.label),
@@ -282,7 +282,8 @@ def _limits(subject: Subject) -> str:
             )
         if evidence.task.answer is Answer.CLASSES:
             code = 1 if len(evidence.task.labels) == 2 else None
-            error = curves.calibration_error(curves.calibration(evidence.target, evidence.raw, code))
+            curve = curves.calibration(evidence.target, evidence.raw, code, weights=evidence.weights)
+            error = curves.calibration_error(curve)
             lines.append(
                 f"Its probabilities are off by {share_text(error, 1)} on average (calibration error on "
                 "held-out rows)."

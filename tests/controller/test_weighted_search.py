@@ -70,7 +70,18 @@ def test_the_record_and_its_pages_name_the_weights(weighted):
         catch_exceptions=False,
     )
     assert done.exit_code == 0, done.output
-    assert "Rows are weighted by w (effective rows" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "Rows are weighted by w (effective rows" in text
+    assert "300 rows counted by weight" in text
+    assert "of the weight)" in text
+
+
+def test_intervals_and_figures_count_by_weight(weighted):
+    result, _ = weighted
+    evidence, (first, *_) = result.evidence, result.evidence.story.coverage
+    effective = evidence.weights.sum() ** 2 / (evidence.weights**2).sum()
+    assert first["rows"] == pytest.approx(effective, rel=1e-3)
+    assert result.predictor.conformal.doubts.rows == pytest.approx(effective, rel=1e-3)
 
 
 def test_a_family_that_cannot_weigh_rows_is_left_out_and_named(monkeypatch):

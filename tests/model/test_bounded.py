@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import searched
 
+from automl.controller.coverage import fitted_conformal
 from automl.core.errors import UsageError
 from automl.core.trial import Candidate
 from automl.model.bounded import predict_bounded
-from automl.model.conformal import CONFORMAL
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.tracker.pyfunc_model import PyfuncModel
 
@@ -20,13 +20,12 @@ from automl.tracker.pyfunc_model import PyfuncModel
 def bounded(finished: Any, folder: Path, number: int) -> Predictor:
     """The model of a trial, with bounds from its held-out predictions."""
     problem, result = finished.problem, finished.trials[number].result
-    fitted = CONFORMAL[problem.task.answer].fitted
     source = PredictorSource(
         name="flowers",
         task=problem.task,
         layout=finished.layout,
         members=((Path(result.model_folder), 1.0),),
-        conformal=fitted(problem.table, problem.target, result.held_out, problem.split),
+        conformal=fitted_conformal(problem, result.held_out),
     )
     return Predictor.load(build_predictor(folder, source).folder)
 

@@ -49,6 +49,24 @@ def test_thinned_ranks_err_on_the_safe_side() -> None:
         assert exact <= thin.reached_by(share) <= exact + 0.02
 
 
+def test_a_row_of_weight_two_ranks_as_two_rows() -> None:
+    rng = np.random.default_rng(10)
+    scores, weights = rng.normal(size=900), rng.integers(1, 4, 900).astype(float)
+    weighted, repeated = Ranks.of(scores, weights), Ranks.of(np.repeat(scores, weights.astype(int)))
+    assert weighted.rows == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    for share in (0.05, 0.5, 0.95):
+        assert weighted.reached_by(share) == pytest.approx(repeated.reached_by(share), abs=0.03)
+        assert weighted.missed_by(share) == pytest.approx(repeated.missed_by(share), abs=0.03)
+
+
+def test_equal_weights_rank_as_none() -> None:
+    scores = np.random.default_rng(11).normal(size=300)
+    plain, weighted = Ranks.of(scores), Ranks.of(scores, np.full(300, 7.0))
+    for share in (0.01, 0.05, 0.5, 0.9, 0.95):
+        assert weighted.reached_by(share) == plain.reached_by(share)
+        assert weighted.missed_by(share) == plain.missed_by(share)
+
+
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
 def test_intervals_cover_new_rows_at_their_level(level: float) -> None:
     table, target, predictions = uneven(3000, 1)
@@ -57,6 +75,19 @@ def test_intervals_cover_new_rows_at_their_level(level: float) -> None:
     low, high = bounds.ends(new, predicted, level).T
     assert np.mean((low <= truth) & (truth <= high)) == pytest.approx(level, abs=0.02)
     assert np.mean(truth < low) == pytest.approx((1 - level) / 2, abs=0.015)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_weighted_intervals_cover_the_weight_of_new_rows(equal: bool) -> None:
+    table, target, predictions = uneven(3000, 1)
+    weights = np.where(table.numbers[:, 1] > 0.8, 8.0, 1.0)  # heavy rows are hard to predict
+    bounds = Bounds.fitted(table, target, predictions, split_of(3000), weights=weights, equal=equal)
+    new, truth, predicted = uneven(4000, 2)
+    low, high = bounds.ends(new, predicted, 0.9).T
+    inside = (low <= truth) & (truth <= high)
+    heavy = np.where(new.numbers[:, 1] > 0.8, 8.0, 1.0)
+    assert np.average(inside, weights=heavy) == pytest.approx(0.9, abs=0.03)
+    assert np.mean(inside) > 0.92
 
 
 def test_intervals_are_wider_where_errors_are_larger() -> None:
@@ -112,16 +143,26 @@ def drawn(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95])
 def test_sets_hold_the_true_class_at_their_level(level: float) -> None:
     probabilities, truth = drawn(2000, 7)
-    sets = ClassSets.fitted(table_of(np.zeros((2000, 1))), truth, probabilities, split_of(2000))
+    sets = ClassSets.fitted(truth, probabilities, split_of(2000))
     new, codes = drawn(2000, 8)
     inside = sets.members(new, new.argmax(axis=1), level)
     assert np.mean(inside[np.arange(2000), codes]) == pytest.approx(level, abs=0.025)
     assert 1 < inside.sum(axis=1).mean() < 3
 
 
+def test_weighted_sets_hold_the_weight_of_true_classes() -> None:
+    probabilities, truth = drawn(2000, 7)
+    weights = np.where(truth == 2, 9.0, 1.0)  # heavy rows are those of the rarest class
+    sets = ClassSets.fitted(truth, probabilities, split_of(2000), weights=weights)
+    new, codes = drawn(2000, 8)
+    inside = sets.members(new, new.argmax(axis=1), 0.8)[np.arange(2000), codes]
+    assert np.average(inside, weights=np.where(codes == 2, 9.0, 1.0)) == pytest.approx(0.8, abs=0.03)
+    assert np.mean(inside) > 0.85
+
+
 def test_a_set_holds_the_answer_even_where_it_is_unlikely() -> None:
     probabilities, truth = drawn(500, 9)
-    sets = ClassSets.fitted(table_of(np.zeros((500, 1))), truth, probabilities, split_of(500))
+    sets = ClassSets.fitted(truth, probabilities, split_of(500))
     inside = sets.members(np.array([[0.98, 0.01, 0.01]]), np.array([2]), 0.8)
     assert inside.tolist() == [[True, False, True]]
 

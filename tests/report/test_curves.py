@@ -42,6 +42,46 @@ def test_confusion_and_classes_equal_those_of_scikit_learn(judged):
     assert [row.rows for row in rows] == list(support)
 
 
+def test_weighted_figures_equal_those_of_scikit_learn(judged):
+    target, predictions = judged
+    target = (target + (np.arange(len(target)) % 4 == 0)) % 3
+    weights = np.random.default_rng(2).gamma(1.0, size=len(target))
+    answers, told = predictions.argmax(axis=1), {"sample_weight": weights}
+    table = curves.confusion(target, predictions, weights)
+    assert table == pytest.approx(metrics.confusion_matrix(target, answers, **told))
+    rows = sorted(curves.by_class(target, predictions, ("a", "b", "c"), weights), key=lambda row: row.label)
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(target, answers, **told)
+    assert [(row.precision, row.recall, row.f1) for row in rows] == [
+        pytest.approx(row) for row in zip(precision, recall, f1, strict=True)
+    ]
+    assert [row.rows for row in rows] == np.bincount(target).tolist()
+    assert all(row.recall_low < row.recall < row.recall_high for row in rows)
+    found = curves.rates(target, predictions, 1, weights)
+    assert found.area == pytest.approx(metrics.roc_auc_score(target == 1, predictions[:, 1], **told))
+    expected = metrics.average_precision_score(target == 1, predictions[:, 1], **told)
+    assert found.average_precision == pytest.approx(expected)
+
+
+def test_equal_weights_change_no_figure(judged):
+    target, predictions = judged
+    twice = np.full(len(target), 2.0)
+    plain, weighted = (curves.calibration(target, predictions, 1, weights=w) for w in (None, twice))
+    assert weighted.observed == pytest.approx(plain.observed)
+    assert weighted.low == pytest.approx(plain.low)
+    assert curves.calibration_error(weighted) == pytest.approx(curves.calibration_error(plain))
+    errors = np.stack([target + predictions[:, 0]], axis=1)
+    assert curves.by_part(target, errors, twice) == curves.by_part(target, errors)
+
+
+def test_heavy_rows_decide_whether_probabilities_come_true():
+    probabilities = np.repeat([[0.5, 0.5]], 1000, axis=0)
+    target = np.arange(1000) % 2
+    curve = curves.calibration(target, probabilities, 1, weights=np.where(target == 1, 3.0, 1.0))
+    assert curve.observed == pytest.approx(0.75, abs=0.05)
+    assert curves.calibration_error(curve) == pytest.approx(0.25, abs=0.02)
+    assert curves.by_part(target, probabilities[:, :1], np.where(target == 1, 3.0, 1.0))[0].rows == 200
+
+
 def test_a_class_without_rows_has_no_recall_and_no_area(judged):
     target, predictions = judged
     absent = np.where(target == 2, 0, target)

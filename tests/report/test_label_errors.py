@@ -39,6 +39,18 @@ def test_wrong_labels_are_found_and_hard_ones_are_not_taken_for_them() -> None:
     assert not probably_wrong(target[right], probabilities[right]).any()
 
 
+def test_heavy_rows_say_how_sure_a_label_usually_is() -> None:
+    target = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.1, 0.9]])
+    assert not probably_wrong(target, probabilities).any()
+    assert probably_wrong(target, probabilities, np.array([1.0, 9.0, 1.0, 1.0])).tolist() == [
+        False,
+        False,
+        True,
+        False,
+    ]
+
+
 def evidence(**given: Any) -> Evidence:
     target, probabilities = judged()
     story = Story(**{field.name: () if "tuple" in str(field.type) else 0 for field in fields(Story)})

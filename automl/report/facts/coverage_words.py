@@ -42,7 +42,10 @@ def coverage_words(evidence: Evidence) -> str:
         f"for {story.holds_for}, over all of them together and not for each kind of row."
     )
     if _measured(evidence):
-        return f"{promise} Measured on {story.coverage[0]['rows']:,} untouched rows."
+        rows = f"{story.coverage[0]['rows']:,.0f}"
+        if story.weighting:
+            return f"{promise} Measured by weight on untouched rows, {rows} of them effective."
+        return f"{promise} Measured on {rows} untouched rows."
     return f"{promise} Sizes are those on held-out rows; no untouched rows measured the coverage."
 
 

@@ -27,7 +27,9 @@ def calibration_words(evidence: Evidence) -> str:
         )
     code = 1 if len(evidence.task.labels) == 2 else None
     errors = [
-        curves.calibration_error(curves.calibration(evidence.target, probabilities, code))
+        curves.calibration_error(
+            curves.calibration(evidence.target, probabilities, code, weights=evidence.weights)
+        )
         for probabilities in (heated(evidence.raw, 1 / temperature), evidence.raw)
     ]
     held_out = f"log loss {range_text(before, after, 4)} on held-out rows that it was not fitted on"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.predictions import Answer
+from automl.core.weights import Weights, mean_of, weights_of
 from automl.report.facts.evidence import Evidence
 
 HELD_OUT = "images/held_out.csv"
@@ -24,7 +25,9 @@ COLUMNS = (
 
 
 def probably_wrong(
-    target: npt.NDArray[np.int64], probabilities: npt.NDArray[np.floating]
+    target: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.floating],
+    weights: Weights | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Rows whose label is probably wrong.
 
@@ -34,13 +37,15 @@ def probably_wrong(
         Codes of the given labels, ``(rows,)``.
     probabilities:
         Probabilities of all classes, ``(rows, classes)``, by models that were not trained on the row.
+    weights:
+        Of the rows in those averages, ``(rows,)``; None where each counts once.
     """
     classes = probabilities.shape[1]
     thresholds = np.full(classes, np.inf)
     for code in range(classes):
-        own = probabilities[target == code, code]
-        if len(own):
-            thresholds[code] = own.mean()
+        own = target == code
+        if own.any():
+            thresholds[code] = mean_of(probabilities[own, code], weights_of(weights, own))
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     wrong: npt.NDArray[np.bool_] = (confident.max(axis=1) > 0) & (confident.argmax(axis=1) != target)
     return wrong
@@ -54,7 +59,7 @@ def held_out_table(evidence: Evidence) -> bytes:
     raw = np.asarray(evidence.raw, dtype=np.float64)
     predictions = evidence.predictions
     losses = evidence.task.row_losses(target, raw)
-    wrong = probably_wrong(target, raw)
+    wrong = probably_wrong(target, raw, evidence.weights)
     labels, predicted = evidence.task.labels, predictions.argmax(axis=1)
     text = io.StringIO(newline="")
     writer = csv.writer(text)

@@ -37,23 +37,25 @@ def labels_of(evidence: Evidence) -> tuple[str, ...]:
 
 
 def confusion_plot(evidence: Evidence) -> Plot:
-    """Counts of true against predicted classes, shaded by the share of the true class.
+    """Counts (weighted rows by weight) of true against predicted classes, shaded by share of the true class.
 
     Of more than twelve classes, those that are confused most.
     """
     names = labels_of(evidence)
-    table = curves.confusion(evidence.target, evidence.predictions)
+    table = curves.confusion(evidence.target, evidence.predictions, evidence.weights)
     wrong = table.sum(axis=0) + table.sum(axis=1) - 2 * np.diag(table)
     shown = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
     table, names = table[np.ix_(shown, shown)], tuple(names[code] for code in shown)
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    sums = table.sum(axis=1, keepdims=True)
+    share = np.divide(table, sums, out=np.zeros(table.shape), where=sums > 0)
+    cells = "{:,}" if evidence.weights is None else "{:,.1f}"
     count = len(names)
     with drawing():
         figure, axes = plot((4.3, max(2.4, min(4.3, 1.4 + 0.42 * count))))
         for i in range(count):
             for j in range(count):
                 axes.add_patch(_rectangle(j, i, SERIES[0] if i == j else SERIES[1], 0.08 + 0.5 * share[i, j]))
-                text = f"{table[i, j]:,}" + (f"\n{share_text(share[i, j])}" if count <= 4 else "")
+                text = cells.format(table[i, j]) + (f"\n{share_text(share[i, j])}" if count <= 4 else "")
                 if count > 6 and not table[i, j]:
                     continue  # among many zeros the mistakes would be hard to see
                 size = 9 if count <= 6 else 6.5
@@ -72,7 +74,8 @@ def confusion_plot(evidence: Evidence) -> Plot:
 
 def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
     """ROC and precision–recall curves of class 1, or of every class against the rest (the six hardest)."""
-    rates = [(code, curves.rates(evidence.target, evidence.raw, code)) for code in _curve_codes(evidence)]
+    codes = _curve_codes(evidence)
+    rates = [(code, curves.rates(evidence.target, evidence.raw, code, evidence.weights)) for code in codes]
     names = labels_of(evidence)
     short = labels([names[code] for code, _ in rates], 18)
     with drawing():
@@ -99,7 +102,9 @@ def rates_plots(evidence: Evidence) -> tuple[Plot, Plot]:
 def calibration_plot(evidence: Evidence) -> Plot:
     """Observed against predicted probability, with 95 % intervals."""
     binary = len(evidence.task.labels) == 2
-    calibration = curves.calibration(evidence.target, evidence.raw, 1 if binary else None)
+    calibration = curves.calibration(
+        evidence.target, evidence.raw, 1 if binary else None, weights=evidence.weights
+    )
     name = labels_of(evidence)[1] if binary else "the predicted class"
     with drawing():
         figure, axes = plot()
@@ -120,7 +125,7 @@ def calibration_plot(evidence: Evidence) -> Plot:
 
 def threshold_plot(evidence: Evidence) -> Plot:
     """Precision, recall and F1 of class 1 against the decision threshold, and the threshold in use."""
-    rates = curves.rates(evidence.target, np.asarray(evidence.raw, dtype=np.float64), 1)
+    rates = curves.rates(evidence.target, np.asarray(evidence.raw, dtype=np.float64), 1, evidence.weights)
     recall, precision = rates.recall[1:], rates.precision[1:]
     f1 = 2 * recall * precision / np.maximum(recall + precision, 1e-12)
     used = evidence.decision.threshold
@@ -242,7 +247,9 @@ def _curve_codes(evidence: Evidence) -> list[int]:
         return [1]
     if classes <= MOST_CURVES:
         return list(range(classes))
-    areas = [curves.rates(evidence.target, evidence.raw, code).area for code in range(classes)]
+    areas = [
+        curves.rates(evidence.target, evidence.raw, code, evidence.weights).area for code in range(classes)
+    ]
     return sorted(sorted(range(classes), key=lambda code: (np.isnan(areas[code]), areas[code]))[:MOST_CURVES])
 
 

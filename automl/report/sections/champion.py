@@ -8,6 +8,7 @@ import numpy as np
 
 from automl.core.predictions import Answer
 from automl.core.text import counted, duration, range_text, score_text, share_text, signed_text, size_text
+from automl.core.weights import mean_of, median_of
 from automl.report.facts import prediction_quality as curves
 from automl.report.facts.coverage_words import (
     coverage_head,
@@ -117,16 +118,19 @@ def _coverage(evidence: Evidence) -> list[Markup]:
 
 
 def _confusion(evidence: Evidence, names: tuple[str, ...]) -> Markup:
-    counts = curves.confusion(evidence.target, evidence.predictions)
-    wrong = int(counts.sum() - np.trace(counts))
+    counts = curves.confusion(evidence.target, evidence.predictions, evidence.weights)
     confused = counts - np.diag(np.diag(counts))
     worst = np.unravel_index(int(confused.argmax()), confused.shape)
-    summary = f"{int(counts.sum()):,} rows, {wrong:,} of them wrong"
+    if evidence.weights is None:
+        wrong, times = int(confused.sum()), int(confused[worst])
+        summary = f"{int(counts.sum()):,} rows, {wrong:,} of them wrong"
+        often = f"{times:,} time{'s' * (times != 1)}"
+    else:
+        share = confused / counts.sum()
+        summary = f"{len(evidence.target):,} rows counted by weight, {share_text(share.sum(), 1)} of it wrong"
+        often = f"{share_text(share[worst], 1)} of the weight"
     if confused[worst]:
-        times = int(confused[worst])
-        summary += (
-            f"; most often {names[worst[0]]} taken for {names[worst[1]]} ({times:,} time{'s' * (times != 1)})"
-        )
+        summary += f"; most often {names[worst[0]]} taken for {names[worst[1]]} ({often})"
     many = len(names) > figures.MOST_CLASSES
     some = f" The {figures.MOST_CLASSES} most confused classes are shown." if many else ""
     plot = figures.confusion_plot(evidence)
@@ -137,7 +141,9 @@ def _confusion(evidence: Evidence, names: tuple[str, ...]) -> Markup:
 def _rates(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
     roc, recall = figures.rates_plots(evidence)
     codes = [1] if len(names) == 2 else list(range(len(names)))
-    areas = np.array([curves.rates(evidence.target, evidence.raw, code).area for code in codes])
+    areas = np.array(
+        [curves.rates(evidence.target, evidence.raw, code, evidence.weights).area for code in codes]
+    )
     mean = f", area {np.nanmean(areas):.3f}" if np.isfinite(areas).any() else ""
     against = f"class {names[1]}" if len(names) == 2 else "each class against the rest"
     price = f"ROC curve of {against}: the share that is found against the share of false alarms."
@@ -150,7 +156,8 @@ def _rates(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
 
 def _calibration(evidence: Evidence, names: tuple[str, ...]) -> Markup:
     code = 1 if len(names) == 2 else None
-    error = curves.calibration_error(curves.calibration(evidence.target, evidence.raw, code))
+    curve = curves.calibration(evidence.target, evidence.raw, code, weights=evidence.weights)
+    error = curves.calibration_error(curve)
     caption = (
         f"Calibration: predicted probability against observed frequency. On average they differ by "
         f"{share_text(error, 1)}; the bars are 95 % intervals of the observed frequency. "
@@ -169,7 +176,7 @@ def _threshold(evidence: Evidence, names: tuple[str, ...]) -> Markup:
 
 
 def _class_table(evidence: Evidence, names: tuple[str, ...]) -> list[Markup]:
-    every = curves.by_class(evidence.target, evidence.predictions, names)
+    every = curves.by_class(evidence.target, evidence.predictions, names, evidence.weights)
     rows = [row for row in every if row.rows]
     body = [
         (
@@ -205,11 +212,11 @@ def _share(value: float) -> str:
 def _numbers(evidence: Evidence) -> list[Markup]:
     truth = np.asarray(evidence.target, dtype=np.float64)
     errors = evidence.predictions[:, 0] - truth
-    middle = float(np.median(np.abs(errors)))
+    middle = median_of(np.abs(errors), evidence.weights)
     fitted, residuals = figures.residual_plots(evidence)
     summary = (
         f"half of the predictions are off by less than {score_text(middle)}, the mean error is "
-        f"{score_text(float(errors.mean()))}"
+        f"{score_text(mean_of(errors, evidence.weights))}"
     )
     plots = [
         picture(
@@ -232,7 +239,7 @@ def _numbers(evidence: Evidence) -> list[Markup]:
             score_text(row.mean_absolute_error),
             signed_text(row.mean_error),
         )
-        for row in curves.by_part(evidence.target, evidence.predictions)
+        for row in curves.by_part(evidence.target, evidence.predictions, evidence.weights)
     ]
     return [
         tag("div", *plots, class_="plots"),
