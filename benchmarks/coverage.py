@@ -1,8 +1,10 @@
 """Coverage of intervals and sets on rows that no search saw, beside the level that was asked for.
 
     python benchmarks/coverage.py --data DIR --tables penguins,taxis --trials 4 --rows 2000
+    python benchmarks/coverage.py --data DIR --tables bike_sharing_hour --group dteday
 
-Each table is split: --rows of it are searched, all others are predicted at 80, 90 and 95 %. A line per level
+Each table is split: --rows of it are searched, all others are predicted at 80, 90 and 95 %. With --group the
+rows of a group are on one side, in the folds as well: the level is about rows of new groups. A line per level
 states the share of these rows whose truth is inside, with its 95 % interval, and the mean size of intervals
 (in standard deviations of the target) or sets (in classes). The log loss stands before and after calibration.
 """
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--tables", default=",".join(TABLES), metavar="A,B", help="all by default")
     parser.add_argument("--trials", type=int, default=4, help="trials per search (default: 4)")
     parser.add_argument("--rows", type=int, default=2000, help="rows to search at most (default: 2000)")
+    parser.add_argument("--group", metavar="COLUMN", help="keep rows with the same value together")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     unknown = sorted({*arguments.tables.split(",")} - {*TABLES})
@@ -53,11 +56,14 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
     frame = pd.read_csv(arguments.data / source.file).drop(columns=list(source.drop))
     frame = frame[frame[source.target].notna()].sample(frac=1.0, random_state=arguments.seed)
     count = min(arguments.rows, len(frame) * 2 // 3)
+    if arguments.group is not None:
+        frame, count = _grouped(name, frame, arguments.group, count)
     judged = frame.iloc[count : count + _MOST_JUDGED]
     with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
         result = automl.search(
             frame.iloc[:count],
             target=source.target,
+            group=arguments.group,
             trials=arguments.trials,
             seed=arguments.seed,
             name=name,
@@ -76,6 +82,18 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
         )
     if note:
         print(f"{name:18s} {note}", flush=True)
+
+
+def _grouped(name: str, frame: pd.DataFrame, column: str, count: int) -> tuple[pd.DataFrame, int]:
+    """The rows by group, and the number of rows up to the end of the group in which ``count`` are reached."""
+    if column not in frame:
+        raise SystemExit(f"--group: {name} has no column {column!r}, only {', '.join(frame.columns)}.")
+    codes = pd.factorize(frame[column])[0]
+    order = np.argsort(codes, kind="stable")
+    ends = np.flatnonzero(np.diff(codes[order])) + 1
+    if not len(ends):
+        raise SystemExit(f"--group: {column!r} of {name} is one group.")
+    return frame.iloc[order], int(ends[min(np.searchsorted(ends, count), len(ends) - 1)])
 
 
 Line = tuple[float, np.ndarray, float, str]

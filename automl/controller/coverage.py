@@ -8,8 +8,8 @@ import numpy.typing as npt
 from automl.core.predictions import Answer, Predictions
 from automl.core.tasks import Encoded
 from automl.core.weights import effective_rows, mean_of
-from automl.model.champion import Champion
 from automl.model.conformal import LEVELS, Bounds, ClassSets, Coverage, LevelCoverage
+from automl.model.decision import Decision
 from automl.problem.preparation import Prepared
 from automl.problem.problem import Problem
 
@@ -42,14 +42,17 @@ def fitted_conformal(
 
 def measured_coverage(
     prepared: Prepared,
-    champion: Champion,
+    decision: Decision,
     conformal: Bounds | ClassSets | None,
+    held_out: Predictions,
     untouched: Predictions | None,
 ) -> Coverage | None:
     """The bounds as they turn out on the untouched rows, or on the held-out ones where there are none.
 
     Parameters
     ----------
+    held_out:
+        The predictions that they were fitted on.
     untouched:
         The deployed model's predictions ``(test rows, n_outputs)``.
     """
@@ -61,7 +64,7 @@ def measured_coverage(
     else:
         problem = prepared.problem
         rows = problem.split.scored
-        table, target, predictions = problem.table.take(rows), problem.target[rows], champion.held_out
+        table, target, predictions = problem.table.take(rows), problem.target[rows], held_out
         weights = problem.weights_of(rows)
     number = len(target) if weights is None else effective_rows(len(target), weights)
     levels = []
@@ -69,7 +72,7 @@ def measured_coverage(
         if isinstance(conformal, Bounds):
             inside, sizes = _in_intervals(conformal.ends(table, predictions, level), target)
         else:
-            answers = champion.decision.answers(predictions).argmax(axis=1)
+            answers = decision.answers(predictions).argmax(axis=1)
             inside, sizes = _in_sets(conformal.members(predictions, answers, level), target)
         held = int(inside.sum()) if weights is None else mean_of(inside, weights) * number
         levels.append(LevelCoverage(level=level, size=mean_of(sizes, weights), inside=held, rows=number))

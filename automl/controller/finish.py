@@ -33,6 +33,7 @@ from automl.model.conformal import Bounds, ClassSets, Coverage
 from automl.model.known_rows import KnownRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.preparation import Prepared
+from automl.problem.problem import Problem
 from automl.problem.settings import Settings
 from automl.report.champion_gain import gain_over
 from automl.report.facts.evidence import gather
@@ -86,15 +87,16 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     if test is not None and len(prepared.problem.split.folds) == 1:
         # Beside a single holdout untouched rows are the better judge: they see the models that are deployed.
         honest = HonestScore(test.value, test.low, test.high, test.rows, counted(test.rows, "untouched row"))
+    held_out = _as_new(prepared.problem, champion, known_rows)
+    in_haste = ended.clock.ends(DIFFICULTY_SECONDS)
+    conformal = fitted_conformal(prepared.problem, held_out, equal=in_haste)
     if known_rows is not None and prepared.test is not None and ended.settings.test is None:
         # Only rows that equal no training row: the score of new rows stays as it was.
         unseen = np.flatnonzero(~np.isin(row_hashes(prepared.test.table), row_hashes(prepared.problem.table)))
         table, target = prepared.test.table.take(unseen), prepared.test.target[unseen]
         weights = weights_of(prepared.test.weights, unseen)
         known_rows = known_rows.extended(table, target, prepared.task, weights)
-    in_haste = ended.clock.ends(DIFFICULTY_SECONDS)
-    conformal = fitted_conformal(prepared.problem, champion.held_out, equal=in_haste)
-    coverage = measured_coverage(prepared, champion, conformal, untouched)
+    coverage = measured_coverage(prepared, champion.decision, conformal, held_out, untouched)
     predictor = _built(work / "champion", ended, champion, known_rows, conformal)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
@@ -274,6 +276,15 @@ def _known_rows(ended: Ended, champion: Champion) -> KnownRows | None:
         champion.held_out,
         problem.weights,
     )
+
+
+def _as_new(problem: Problem, champion: Champion, known_rows: KnownRows | None) -> Predictions:
+    """Predictions of the judged rows as rows like them will get: known targets of equal ones join in."""
+    if known_rows is None:
+        return champion.held_out
+    rows = problem.split.scored
+    table, target, weights = problem.table.take(rows), problem.target[rows], problem.weights_of(rows)
+    return known_rows.join_as_new(table, target, problem.task, champion.held_out, weights)
 
 
 def _built(

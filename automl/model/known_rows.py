@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.folds import Split
-from automl.core.predictions import Predictions
+from automl.core.predictions import Answer, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.weights import Weights, mean_of, weights_of
@@ -29,6 +29,7 @@ EVIDENCE = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 FEWEST_TWINS = 50
 MOST_CELLS = 50_000_000
 CLEAR_Z = 2.0
+_ROUNDING = 1e-9  # of the weights of rows behind a known one
 
 
 @final
@@ -131,12 +132,49 @@ class KnownRows(Saved):
     def join(self, table: Table, predictions: Predictions) -> npt.NDArray[np.float64]:
         """Predictions ``(rows, n_outputs)`` of models, blended with the known targets of equal rows."""
         joined = np.array(predictions, dtype=np.float64)
+        place, equal = self._places(table)
+        joined[equal] = _blend(joined[equal], self.means[place], self.counts[place] * self.evidence)
+        return joined
+
+    def join_as_new(
+        self,
+        table: Table,
+        target: Encoded,
+        task: Task,
+        predictions: Predictions,
+        weights: Weights | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Held-out predictions of training rows, each blended with the known targets of its equals only.
+
+        They are what the row would get if it were new; its own target is taken out again.
+
+        Parameters
+        ----------
+        table, target, predictions, weights:
+            Of the held-out rows, which must be among those that are known.
+        """
+        joined = np.array(predictions, dtype=np.float64)
+        place, equal = self._places(table)
+        rows = np.flatnonzero(equal)
+        own = np.ones(len(rows)) if weights is None else weights[rows]
+        behind = self.counts[place].astype(np.float64)
+        others = behind - own
+        twins = others > _ROUNDING * behind
+        rows, place, own, behind, others = (each[twins] for each in (rows, place, own, behind, others))
+        answers = task.as_predictions(target[rows])
+        sums = self.means[place] * behind[:, None] - answers * own[:, None]
+        means = sums / others[:, None]
+        if task.answer is Answer.CLASSES:
+            means = np.clip(means, 0.0, 1.0)  # shares are kept in float32
+        joined[rows] = _blend(joined[rows], means, others * self.evidence)
+        return joined
+
+    def _places(self, table: Table) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """The places of the rows that are known, and which rows these are, ``(rows,)``."""
         wanted = row_hashes(table)
         at = np.minimum(np.searchsorted(self.hashes, wanted), len(self.hashes) - 1)
         equal = self.hashes[at] == wanted
-        place = at[equal]
-        joined[equal] = _blend(joined[equal], self.means[place], self.counts[place] * self.evidence)
-        return joined
+        return at[equal], equal
 
 
 def _stood_apart(group: npt.NDArray[np.int64], split: Split) -> npt.NDArray[np.bool_]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from automl.core.built_in_tasks import MulticlassTask, RegressionTask
 from automl.core.folds import Fold, Split
@@ -49,6 +50,23 @@ def test_rows_whose_equals_trained_the_model_that_judged_them_measure_nothing():
     assert known is not None
     untouched = np.flatnonzero(original < 100)
     assert np.array_equal(known.join(table, uninformed)[untouched], uninformed[untouched])
+
+
+@pytest.mark.parametrize("task", [THREE, VALUES], ids=["classes", "values"])
+def test_a_held_out_row_is_answered_by_its_equals_but_not_by_itself(task: Any) -> None:
+    table, original = repeated()
+    weights = np.random.default_rng(2).integers(1, 4, 600).astype(float)
+    target = np.random.default_rng(1).integers(0, 3, 300)[original]
+    lone = np.arange(600) < 100  # of these a twin says something else
+    target = np.where(lone & (np.arange(600) % 2 == 0), (target + 1) % 3, target)
+    guess = np.full((600, task.n_outputs), 1.0 / task.n_outputs)
+    known = KnownRows.measured(table, target, task, together(original), guess, weights)
+    assert known is not None
+    joined = known.join_as_new(table, target, task, guess, weights)
+    twin = np.arange(600) ^ 1
+    share = (known.evidence * weights[twin] / (known.evidence * weights[twin] + 1))[:, None]
+    expected = (1 - share) * guess + share * task.as_predictions(target[twin])
+    assert joined == pytest.approx(expected, abs=1e-6)
 
 
 def test_values_far_from_zero_are_known_exactly():
