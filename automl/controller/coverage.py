@@ -20,10 +20,8 @@ DIFFICULTY_SECONDS = 1.5
 """Processor seconds, at most, in which rows that are hard to predict are found; most of it is an import."""
 
 
-def fitted_conformal(
-    problem: Problem, held_out: Predictions, *, equal: bool = False
-) -> Bounds | ClassSets | None:
-    """The intervals or sets of a model; None for a task whose answers have neither.
+def fitted_conformal(problem: Problem, held_out: Predictions, *, equal: bool = False) -> Bounds | ClassSets:
+    """The intervals or sets of a model, by what its answers are.
 
     Parameters
     ----------
@@ -35,18 +33,16 @@ def fitted_conformal(
     target, split, weights = problem.target, problem.split, problem.weights
     if problem.task.answer is Answer.NUMBERS:
         return Bounds.fitted(problem.table, target, held_out, split, weights=weights, equal=equal)
-    if problem.task.answer is Answer.CLASSES:
-        return ClassSets.fitted(target, held_out, split, weights=weights)
-    return None
+    return ClassSets.fitted(target, held_out, split, weights=weights)
 
 
 def measured_coverage(
     prepared: Prepared,
     decision: Decision,
-    conformal: Bounds | ClassSets | None,
+    conformal: Bounds | ClassSets,
     held_out: Predictions,
     untouched: Predictions | None,
-) -> Coverage | None:
+) -> Coverage:
     """The bounds as they turn out on the untouched rows, or on the held-out ones where there are none.
 
     Parameters
@@ -56,8 +52,6 @@ def measured_coverage(
     untouched:
         The deployed model's predictions ``(test rows, n_outputs)``.
     """
-    if conformal is None:
-        return None
     if prepared.test is not None and untouched is not None:
         table, target, predictions = prepared.test.table, prepared.test.target, untouched
         weights = prepared.test.weights

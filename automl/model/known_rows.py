@@ -160,10 +160,9 @@ class KnownRows(Saved):
         behind = self.counts[place].astype(np.float64)
         others = behind - own
         twins = others > _ROUNDING * behind
-        rows, place, own, behind, others = (each[twins] for each in (rows, place, own, behind, others))
-        answers = task.as_predictions(target[rows])
-        sums = self.means[place] * behind[:, None] - answers * own[:, None]
-        means = sums / others[:, None]
+        rows, others = rows[twins], others[twins]
+        answers = task.as_predictions(target[rows]) * own[twins][:, None]
+        means = (self.means[place[twins]] * behind[twins][:, None] - answers) / others[:, None]
         if task.answer is Answer.CLASSES:
             means = np.clip(means, 0.0, 1.0)  # shares are kept in float32
         joined[rows] = _blend(joined[rows], means, others * self.evidence)
