@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from automl.core.family import Family, FitContext, ScoreTerms, TrialStopped
 from automl.core.predictions import Link, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.families.engines.linear_terms import linear_terms
 from automl.families.engines.penalty_path import fit_scores, predictions_of
 from automl.families.engines.solvers import LINEAR_LOSSES
 from automl.families.preprocess.linear_matrix import LinearMatrix, matrices_of
@@ -93,21 +94,19 @@ def load(folder: Path) -> FittedLinear:
 
 
 def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> ScoreTerms | None:
-    """Each coefficient times the distance of its column from the mean of the typical rows.
-
-    These are the Shapley values of a linear model (Štrumbelj and Kononenko 2014, section 3.2).
-    """
+    """Exact terms of each feature, for models of one score."""
     if fitted.coefficients.shape[1] > 1 or not inputs.rows:
         return None
-    features, coefficients = inputs.features, np.asarray(fitted.coefficients[:, 0], dtype=np.float64)
-    mean = np.asarray(fitted.matrix.transform(typical).mean(axis=0), dtype=np.float64).ravel()
-    owners = fitted.matrix.owners(len(features.categories))
-    rows: Any = fitted.matrix.transform(inputs)
-    by_feature = np.zeros((len(owners), len(features.names)))
-    by_feature[np.arange(len(owners)), owners] = coefficients
-    values = np.asarray(rows @ by_feature) - mean @ by_feature
-    link = Link(fitted.link or Link.usual(fitted.n_outputs))
-    return ScoreTerms(values, float(mean @ coefficients + fitted.intercept[0]), link)
+    features = inputs.features
+    return linear_terms(
+        fitted.matrix.transform(inputs),
+        fitted.matrix.transform(typical),
+        fitted.coefficients[:, 0],
+        float(fitted.intercept[0]),
+        owners=fitted.matrix.owners(len(features.categories)),
+        features=len(features.names),
+        link=Link(fitted.link or Link.usual(fitted.n_outputs)),
+    )
 
 
 FAMILY = Family(

@@ -32,7 +32,15 @@ def test_images_begin_with_heads_on_frozen_features() -> None:
 
 def test_families_of_images_and_of_tables_take_turns() -> None:
     turns = zip_longest([BASELINE, *IMAGES], TABLES)
-    assert opening_of(list(families())) == [name for turn in turns for name in turn if name]
+    both = [name for name, item in families().items() if item.kinds != {Kind.TEXT}]
+    assert opening_of(both) == [name for turn in turns for name in turn if name]
+
+
+def test_tables_with_texts_begin_with_linear_models_of_their_words() -> None:
+    without_encoders = [name for name in of_kind(Kind.TEXT) if not families()[name].pretrained]
+    opening = opening_of([BASELINE, *without_encoders])
+    assert opening[:4] == [BASELINE, "linear", "text_linear", "lightgbm"]
+    assert opening.count("text_linear") == 3
 
 
 def test_a_family_without_a_place_is_tried_twice_after_the_others() -> None:
@@ -41,8 +49,8 @@ def test_a_family_without_a_place_is_tried_twice_after_the_others() -> None:
     assert opening_of([BASELINE]) == [BASELINE]
 
 
-def test_a_few_seconds_are_enough_for_the_baseline_and_the_linear_model() -> None:
-    assert quick_families() == {BASELINE, "linear"}
+def test_a_few_seconds_are_enough_for_the_baseline_and_linear_models() -> None:
+    assert quick_families() == {BASELINE, "linear", "text_linear"}
 
 
 def test_nets_that_begin_with_published_weights_say_so() -> None:

@@ -15,6 +15,7 @@ from automl.core.trial import Curve
 from automl.core.weights import Weights as RowWeights
 from automl.core.weights import deviation_of, mean_of, weights_of
 from automl.families.engines.solvers import (
+    STEPS,
     Matrix,
     RidgePath,
     Rotation,
@@ -63,6 +64,7 @@ def fit_scores(
     context: FitContext,
     *,
     elastic: tuple[float, float] | None = None,
+    steps: int = STEPS,
 ) -> LinearScores:
     """The scores with the best of the path of L2 penalties.
 
@@ -72,6 +74,8 @@ def fit_scores(
         Matrices ``(rows, columns)`` of the rows to learn from, and of ``context.valid``.
     elastic:
         Instead of the path: ``C`` and the share of L1 in an elastic net, 1 for L1 alone.
+    steps:
+        Steps of a solver at each penalty of the path, at most: it begins where the one before ended.
     """
     valid = None
     if held_out is not None and context.valid is not None:
@@ -91,7 +95,7 @@ def fit_scores(
         losses = task.row_losses(held_out.target, predictions_of(scores, task.link, bounds))
         return mean_of(losses, held_out.weights)
 
-    rows = _Rows(train, values, context.weights)
+    rows = _Rows(train, values, context.weights, steps)
     if elastic is None:
         weights = _fit_path(rows, target, valid, task, context, judge)
     else:
@@ -107,11 +111,12 @@ def fit_scores(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows to learn from, the target as it is fitted; the weights of the rows, or None."""
+    """Rows to learn from, the target as it is fitted; the weights of the rows, or None; steps of a fit."""
 
     matrix: Matrix
     values: Encoded
     weights: RowWeights | None
+    steps: int
 
     def loss(self, task: Task) -> ScoreLoss:
         """The loss of a task for these rows."""
@@ -119,7 +124,7 @@ class _Rows:
 
     def take(self, rows: npt.NDArray[np.int64]) -> _Rows:
         """Some of the rows."""
-        return _Rows(self.matrix[rows], self.values[rows], weights_of(self.weights, rows))
+        return _Rows(self.matrix[rows], self.values[rows], weights_of(self.weights, rows), self.steps)
 
 
 @dataclass(frozen=True)
@@ -216,11 +221,13 @@ def _solver(rows: _Rows, task: Task, context: FitContext) -> Callable[[float, We
         reduced = [_start(rotation.reduced, loss)]
 
         def solve_reduced(c: float, start: Weights) -> Weights:
-            reduced[0] = minimise_l2(rotation.reduced, loss, c, reduced[0], context.should_stop)
+            reduced[0] = minimise_l2(
+                rotation.reduced, loss, c, reduced[0], context.should_stop, steps=rows.steps
+            )
             return rotation.back(reduced[0])
 
         return solve_reduced
-    return lambda c, start: minimise_l2(matrix, loss, c, start, context.should_stop)
+    return lambda c, start: minimise_l2(matrix, loss, c, start, context.should_stop, steps=rows.steps)
 
 
 def _start(matrix: Matrix, loss: ScoreLoss) -> Weights:

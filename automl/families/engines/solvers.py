@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = "npt.NDArray[np.float64] | npt.NDArray[np.float32] | csr_matrix"
-_ITERATIONS = 100
+STEPS = 100
+"""Steps of a fit at most."""
 _MOST_EIGEN = 2500
 _LARGEST_LOGARITHM = 30.0
 
@@ -212,7 +213,13 @@ def _scaled_rows(matrix: Any, factors: Floats) -> Any:
 
 
 def minimise_l2(
-    matrix: Matrix, loss: ScoreLoss, c: float, start: Weights, should_stop: Callable[[], bool]
+    matrix: Matrix,
+    loss: ScoreLoss,
+    c: float,
+    start: Weights,
+    should_stop: Callable[[], bool],
+    *,
+    steps: int = STEPS,
 ) -> Weights:
     """L2 penalty ``½ |coefficients|²`` by L-BFGS from ``start``; on a stop the latest point."""
     from scipy.optimize import minimize
@@ -242,7 +249,7 @@ def minimise_l2(
         jac=True,
         method="L-BFGS-B",
         callback=callback,
-        options={"maxiter": _ITERATIONS, "gtol": 1e-4, "ftol": 1e-7, "maxcor": 20},
+        options={"maxiter": steps, "gtol": 1e-4, "ftol": 1e-7, "maxcor": 20},
     )
     table = result.x.reshape(columns + 1, outputs)
     return Weights(table[:-1], table[-1])
@@ -266,7 +273,7 @@ def minimise_elastic(
     step = 1.0 / (loss.curvature * _largest_eigenvalue(matrix, loss.weights) * 1.05 + ridge)
     current = np.vstack([start.coefficients, start.intercept])
     ahead, momentum = current, 1.0
-    for _ in range(5 * _ITERATIONS):
+    for _ in range(5 * STEPS):
         if should_stop():
             break
         _, by_score = loss.value_and_gradient(np.asarray(matrix @ ahead[:-1]) + ahead[-1])

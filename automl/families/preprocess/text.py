@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +25,56 @@ if TYPE_CHECKING:
 
 Float32 = npt.NDArray[np.float32]
 MAX_CHARACTERS = 5000
-_RUN = 4
 _BUCKETS = 1 << 22
 _WORDS = re.compile(r"\w+")
+# Scripts without blanks between words: kana, Chinese characters and their compatibility forms.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORDS_AND_SIGNS = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 _BLANKS = re.compile(r"\s+")
 _MULTIPLIER = 0x9E3779B1
 _CACHED_TERMS = 8_000_000
 
 
-@dataclass(frozen=True)
+class TermKind(NamedTuple):
+    """The terms that are counted in a text.
+
+    Attributes
+    ----------
+    characters:
+        Whether terms are runs of characters within words, else runs of neighbouring words.
+    shortest, longest:
+        Lengths of the runs.
+    signs:
+        Whether signs (punctuation, emoji) and each Chinese or Japanese character count as words, too.
+    head, tail:
+        Characters that are read from the beginning and, where a text is longer, from its end.
+    """
+
+    characters: bool = False
+    shortest: int = 1
+    longest: int = 2
+    signs: bool = False
+    head: int = MAX_CHARACTERS
+    tail: int = 0
+
+    def read(self, text: str) -> str:
+        """The part of a text that is read, in lower case."""
+        if len(text) > self.head + self.tail:
+            end = f" {text[-self.tail :]}" if self.tail else ""
+            text = text[: self.head] + end
+        return text.lower()
+
+    def hashes(self, text: str) -> npt.NDArray[np.uint64]:
+        """A hash of every term of the text, repeated as often as the term."""
+        find = _character_hashes if self.characters else _word_hashes
+        return find(self.read(text), self)
+
+
+WORDS = TermKind()
+RUNS = TermKind(characters=True, shortest=4, longest=4)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TermWeights(Saved):
     """TF-IDF of the terms that occur often enough: ``(1 + log count) · idf``, rows of length 1.
 
@@ -43,18 +84,31 @@ class TermWeights(Saved):
         Hash buckets of the kept terms, ascending.
     idf:
         ``1 + log((1 + documents) / (1 + documents with the term))``, as in scikit-learn.
-    characters:
-        Whether terms are runs of 4 characters within words instead of words and word pairs.
+    characters, shortest, longest, signs, head, tail:
+        The kind of the terms, see :class:`TermKind`; no ``longest`` stands for the usual kinds,
+        :data:`WORDS` and :data:`RUNS`.
     """
 
     buckets: npt.NDArray[np.int32]
     idf: Float32
     characters: bool = False
+    shortest: int = 0
+    longest: int = 0
+    signs: bool = False
+    head: int = MAX_CHARACTERS
+    tail: int = 0
+
+    @property
+    def kind(self) -> TermKind:
+        """The terms that are counted."""
+        if not self.longest:
+            return RUNS if self.characters else WORDS
+        return TermKind(self.characters, self.shortest, self.longest, self.signs, self.head, self.tail)
 
     @classmethod
-    def fit(cls, texts: Strings, *, max_terms: int, characters: bool = False) -> Self:
+    def fit(cls, texts: Strings, *, max_terms: int, kind: TermKind = WORDS) -> Self:
         """Learn from one column of texts; terms in fewer than 5 documents (2 below 10,000) are dropped."""
-        columns, _, _ = _terms(texts, characters)
+        columns, _, _ = _terms(texts, kind)
         occurring = np.bincount(columns, minlength=1) if len(columns) else np.zeros(1, dtype=np.int64)
         minimum = 5 if len(texts) >= 10_000 else 2
         # A term in every document carries no information.
@@ -62,13 +116,13 @@ class TermWeights(Saved):
         if len(kept) > max_terms:
             kept = np.sort(kept[np.argsort(-occurring[kept], kind="stable")[:max_terms]])
         idf = 1.0 + np.log((1.0 + len(texts)) / (1.0 + occurring[kept]))
-        return cls(kept.astype(np.int32), idf.astype(np.float32), characters)
+        return cls(buckets=kept.astype(np.int32), idf=idf.astype(np.float32), **kind._asdict())
 
     def transform(self, texts: Strings) -> csr_matrix:
         """``(rows, terms)`` sparse float32."""
         from scipy.sparse import csr_matrix
 
-        columns, counts, lengths = _terms(texts, self.characters)
+        columns, counts, lengths = _terms(texts, self.kind)
         place = np.searchsorted(self.buckets, columns)
         if len(self.buckets):
             relevant = self.buckets[np.minimum(place, len(self.buckets) - 1)] == columns
@@ -158,6 +212,7 @@ class TextTerms(Saved):
         max_terms: int = 20_000,
         max_characters: int = 10_000_000,
         words: bool = True,
+        kinds: Sequence[TermKind] | None = None,
     ) -> Self:
         """Learn from text columns.
 
@@ -167,14 +222,19 @@ class TextTerms(Saved):
             Columns with more characters in total get no character terms.
         words:
             False leaves out words where there are character terms.
+        kinds:
+            The kinds of terms, in place of :data:`WORDS` and :data:`RUNS`; ``words`` then changes nothing.
         """
+        if kinds is None:
+            kinds = (WORDS, RUNS) if words else (RUNS,)
         weights, owner = [], []
         for i, column in enumerate(texts):
-            characters = sum(min(len(text), MAX_CHARACTERS) for text in column) <= max_characters
-            for chosen in (False, True):
-                if characters if chosen else words or not characters:
-                    weights.append(TermWeights.fit(column, max_terms=max_terms, characters=chosen))
-                    owner.append(i)
+            read = max((kind.head + kind.tail for kind in kinds if kind.characters), default=0)
+            affordable = sum(min(len(text), read) for text in column) <= max_characters
+            chosen = [kind for kind in kinds if affordable or not kind.characters]
+            for kind in chosen or [WORDS]:
+                weights.append(TermWeights.fit(column, max_terms=max_terms, kind=kind))
+                owner.append(i)
         return cls(tuple(weights), tuple(owner))
 
     def transform(self, texts: Sequence[Strings]) -> csr_matrix:
@@ -208,22 +268,21 @@ class _TermCache:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._held = 0
-        self._terms: dict[tuple[str, bool], tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
+        self._terms: dict[tuple[str, TermKind], tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
         self._lock = Lock()
 
-    def get(self, text: str, characters: bool) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def get(self, text: str, kind: TermKind) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Hash buckets of the document's terms, ascending, and how often each occurs."""
-        cached = self._terms.get((text, characters))
+        cached = self._terms.get((text, kind))
         if cached is not None:
             return cached
-        hashes = _character_hashes(text) if characters else _word_hashes(text)
-        buckets, counts = np.unique(hashes % _BUCKETS, return_counts=True)
+        buckets, counts = np.unique(kind.hashes(text) % _BUCKETS, return_counts=True)
         terms = (buckets.astype(np.int32), counts.astype(np.int32))
         with self._lock:
             if self._held + len(buckets) > self._capacity:
                 self._terms.clear()
                 self._held = 0
-            self._terms[text, characters] = terms
+            self._terms[text, kind] = terms
             self._held += len(buckets)
         return terms
 
@@ -232,10 +291,10 @@ _cache = _TermCache(_CACHED_TERMS)
 
 
 def _terms(
-    texts: Iterable[Any], characters: bool
+    texts: Iterable[Any], kind: TermKind
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """Buckets and counts of all documents one after another, and the number of terms of each document."""
-    documents = [_cache.get(text, characters) for text in texts]
+    documents = [_cache.get(text, kind) for text in texts]
     lengths = np.array([len(buckets) for buckets, _ in documents], dtype=np.int64)
     nothing = np.zeros(0, dtype=np.int32)
     buckets = np.concatenate([nothing, *(item[0] for item in documents)])
@@ -243,29 +302,41 @@ def _terms(
     return buckets, counts, lengths
 
 
-def _word_hashes(text: str) -> npt.NDArray[np.uint64]:
-    """Hashes of the words and of the pairs of neighbouring words."""
-    words = _WORDS.findall(text[:MAX_CHARACTERS].lower())
-    single = np.fromiter((zlib.crc32(word.encode()) for word in words), dtype=np.uint64, count=len(words))
-    pairs = _mixed(single[:-1] * np.uint64(_MULTIPLIER) + single[1:])
-    return np.concatenate([_mixed(single), pairs])
+def _word_hashes(text: str, kind: TermKind) -> npt.NDArray[np.uint64]:
+    """Hashes of the runs of neighbouring words."""
+    words = (_WORDS_AND_SIGNS if kind.signs else _WORDS).findall(text)
+    codes = (zlib.crc32(word.encode(errors="surrogatepass")) for word in words)
+    single = np.fromiter(codes, dtype=np.uint64, count=len(words))
+    runs, parts = single, []
+    for length in range(1, kind.longest + 1):
+        if length > 1:
+            runs = runs[:-1] * np.uint64(_MULTIPLIER) + single[length - 1 :]
+        if length >= kind.shortest:
+            parts.append(_mixed(runs))
+    return np.concatenate(parts)
 
 
-def _character_hashes(text: str) -> npt.NDArray[np.uint64]:
-    """Hashes of the runs of 4 characters within words, a blank at both ends of each word included."""
-    words = _BLANKS.split(text[:MAX_CHARACTERS].lower())
+def _character_hashes(text: str, kind: TermKind) -> npt.NDArray[np.uint64]:
+    """Hashes of the runs of characters within words, a blank at both ends of each word included."""
+    words = _BLANKS.split(text)
     symbols = np.frombuffer(f" {'  '.join(words)} ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    if len(symbols) < _RUN:
-        return np.zeros(0, dtype=np.uint64)
-    count = len(symbols) - _RUN + 1
-    rolling = np.zeros(count, dtype=np.uint64)
-    crosses = np.zeros(count, dtype=bool)
-    for offset in range(_RUN):
-        part = symbols[offset : offset + count]
-        rolling = rolling * np.uint64(_MULTIPLIER) + part
+    nothing = np.zeros(0, dtype=np.uint64)
+    return np.concatenate([nothing, *_character_runs(symbols, kind.shortest, kind.longest)])
+
+
+def _character_runs(
+    symbols: npt.NDArray[np.uint32], shortest: int, longest: int
+) -> Iterable[npt.NDArray[np.uint64]]:
+    """The hashes for each length of runs of ``symbols``; a run ends where two blanks follow one another."""
+    blank = symbols == ord(" ")
+    rolling, crosses = np.zeros(len(symbols), dtype=np.uint64), np.zeros(len(symbols), dtype=bool)
+    for offset in range(min(longest, len(symbols))):
+        count = len(symbols) - offset
+        rolling = rolling[:count] * np.uint64(_MULTIPLIER) + symbols[offset:]
         if offset:
-            crosses |= (part == ord(" ")) & (symbols[offset - 1 : offset - 1 + count] == ord(" "))
-    return _mixed(rolling[~crosses])
+            crosses = crosses[:count] | (blank[offset:] & blank[offset - 1 : -1])
+        if offset + 1 >= shortest:
+            yield _mixed(rolling[~crosses])
 
 
 def _mixed(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

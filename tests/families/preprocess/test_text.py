@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import automl.families.preprocess.text as text_module
-from automl.families.preprocess.text import MAX_CHARACTERS, TermWeights, TextTerms, TextVectors
+from automl.families.preprocess.text import MAX_CHARACTERS, TermKind, TermWeights, TextTerms, TextVectors
 
 WORDS = ("engine", "wheel", "brake", "apple", "pear", "plum")
 
@@ -60,7 +60,9 @@ def test_most_frequent_terms_are_kept() -> None:
 def test_a_documents_terms_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     found = text_module._word_hashes
-    monkeypatch.setattr(text_module, "_word_hashes", lambda text: (calls.append(text), found(text))[1])
+    monkeypatch.setattr(
+        text_module, "_word_hashes", lambda text, kind: (calls.append(text), found(text, kind))[1]
+    )
     monkeypatch.setattr(text_module, "_cache", text_module._TermCache(1000))
     texts, _ = documents()
     vectors = TextVectors.fit([texts])
@@ -71,13 +73,37 @@ def test_a_documents_terms_are_found_once(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_cache_forgets_when_it_is_full() -> None:
     cache = text_module._TermCache(20)
     for i in range(50):
-        cache.get(f"word{i} word{i + 1}", False)
+        cache.get(f"word{i} word{i + 1}", text_module.WORDS)
     assert len(cache._terms) <= 10
 
 
 def test_only_the_first_characters_are_read() -> None:
     long = "alpha " * MAX_CHARACTERS
-    assert (text_module._word_hashes(long) == text_module._word_hashes(long + "omega")).all()
+    assert (text_module.WORDS.hashes(long) == text_module.WORDS.hashes(long + "omega")).all()
+
+
+def test_both_ends_of_a_long_text_are_read_where_a_tail_is_asked_for() -> None:
+    kind = TermKind(head=100, tail=12)
+    assert kind.read("Alpha " * 50 + "the omega") == "alpha " * 16 + "alph ha the omega"
+
+
+def test_signs_and_unspaced_scripts_count_as_words_on_request() -> None:
+    signs = TermKind(longest=1, signs=True)
+    assert len(signs.hashes("good :) 😀 日本語\ud800")) == 8
+    assert len(TermKind(longest=1).hashes("good :) 😀 日本語\ud800")) == 2
+
+
+def test_runs_of_several_lengths_stay_within_words() -> None:
+    runs = TermKind(characters=True, shortest=3, longest=4)
+    # " ab ": 2 runs of 3, 1 of 4; " c ": 1 run of 3
+    assert len(runs.hashes("ab c")) == 4
+
+
+def test_terms_of_earlier_versions_are_counted_as_then() -> None:
+    texts, _ = documents()
+    weights = TermWeights.fit(texts, max_terms=100, kind=text_module.RUNS)
+    earlier = TermWeights(buckets=weights.buckets, idf=weights.idf, characters=True)
+    assert abs(earlier.transform(texts) - weights.transform(texts)).max() == 0
 
 
 def test_several_columns_and_odd_characters_load_as_saved(tmp_path: Path) -> None:
