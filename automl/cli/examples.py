@@ -1,4 +1,4 @@
-"""Small data sets to try automl with, written from what scikit-learn carries."""
+"""Small data sets to try automl with: what scikit-learn carries, and made-up reviews."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from automl.cli.example_reviews import reviews_csv
 from automl.core.errors import DataError, StorageError, UsageError, did_you_mean
 
 
@@ -31,6 +32,7 @@ EXAMPLES = (
     Example("breast_cancer", "class", "569 tumours by 30 measurements, malignant or benign"),
     Example("diabetes", "progression", "442 patients by 10 measurements, progression after a year"),
     Example("digits", None, "1,797 images of handwritten digits, 8 x 8, a folder per digit"),
+    Example("reviews", "label", "900 made-up reviews of things for the house, positive or negative"),
 )
 
 
@@ -39,12 +41,12 @@ EXAMPLES = (
 @click.option("-o", "--out", default=".", show_default=True, metavar="FOLDER", help="Where to write it.")
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 def example(name: str, out: str, force: bool) -> None:
-    """Write a small data set that ships with scikit-learn: wine, breast_cancer, diabetes, digits.
+    """Write a small data set: wine, breast_cancer, diabetes, digits (images), reviews (texts).
 
     \b
     Examples:
       automl example wine
-      automl example diabetes -o data
+      automl example reviews -o data
       automl example digits --force
     """
     path = write_example(name, Path(out), force=force)
@@ -92,6 +94,8 @@ def write_example(name: str, folder: Path, *, force: bool = False) -> Path:
 
 
 def _table(name: str) -> bytes:
+    if name == "reviews":
+        return reviews_csv()
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
     if name == "diabetes":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,21 @@ def test_tables_are_written_with_their_target(tmp_path: Path, example: object) -
 def test_class_names_are_words(tmp_path: Path) -> None:
     frame = read_table(write_example("breast_cancer", tmp_path)).frame
     assert set(frame["class"]) == {"malignant", "benign"}
+
+
+def test_reviews_are_different_texts_with_no_word_that_settles_the_label(tmp_path: Path) -> None:
+    frame = read_table(write_example("reviews", tmp_path)).frame
+    assert frame["review"].is_unique
+    assert 0.5 < (frame["label"] == "positive").mean() < 0.6
+    words = frame["review"].str.lower().str.findall(r"\w+").explode()
+    label = frame["label"].eq("positive").reindex(words.index)
+    shares = label.groupby(words.to_numpy()).agg(["mean", "size"]).query("size >= 90")
+    assert shares["mean"].between(0.05, 0.95).all()
+
+
+def test_reviews_are_the_same_every_time(tmp_path: Path) -> None:
+    content = write_example("reviews", tmp_path).read_bytes()
+    assert hashlib.sha256(content).hexdigest()[:16] == "cdafaab7f39108d6"
 
 
 def test_digits_are_folders_of_grey_images(tmp_path: Path) -> None:
