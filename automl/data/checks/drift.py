@@ -13,6 +13,7 @@ import pandas as pd
 from automl.core.finding import NOTE, WARNING, Finding, worst_first
 from automl.core.table import Array, Features, Table
 from automl.core.text import quoted, share_text
+from automl.data.checks.near_copies import near_copies_between
 from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
 from automl.data.repeats import find_repeats
@@ -44,9 +45,10 @@ def check_drift(layout: Layout, table: Table, test: Table, *, seed: int = 0) -> 
     -------
     tuple of Finding
         ``drift`` with the area under the curve of a small model that tells the parts apart (0.5 is chance)
-        from 0.6 on; one ``drift`` per column that matters, and ``overlap`` for rows that are in both parts.
+        from 0.6 on; one ``drift`` per column that matters, ``overlap`` for rows that are in both parts, and
+        ``near_copies`` for those with nearly the same text.
     """
-    findings = [*_overlap(layout, table, test)]
+    findings = [*_overlap(layout, table, test), *near_copies_between(table, test)]
     if min(table.rows, test.rows) < _FEW_ROWS:
         return worst_first(findings)
     parts = _parts(table, test, np.random.default_rng(seed))

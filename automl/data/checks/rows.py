@@ -13,6 +13,7 @@ from automl.core.finding import NOTE, WARNING, Finding
 from automl.core.table import Rows, Table
 from automl.core.text import share_text
 from automl.data.cells.row_numbers import row_number
+from automl.data.checks.near_copies import near_copies_within
 from automl.data.columns.plans import Plan
 from automl.data.repeats import Repeats, find_repeats
 
@@ -48,7 +49,7 @@ def row_findings(
         findings.append(_duplicates(repeats, frame, values, dealt))
         if values is not None:
             findings += _conflicts(repeats.groups, frame, values, classes)
-    return findings
+    return [*findings, *near_copies_within(table, frame, dealt=dealt)]
 
 
 def _few_rows(table: Table) -> Iterable[Finding]:
