@@ -205,7 +205,8 @@ def _speed(seen: Path, scratch: Path, rounds: int) -> str:
 
     from automl.data.images.pixels import pictures_of, stored_side, usable_threads
     from automl.data.images.store import store_pixels
-    from automl.families.nets.images.features import Surroundings, keep_outputs, view_of
+    from automl.families.nets.images.features import keep_outputs, view_of
+    from automl.families.nets.surroundings import Surroundings
 
     files = [path for folder in sorted(seen.iterdir()) for path in _photos(folder)]
     lines = [
@@ -236,7 +237,7 @@ def _bare(name: str, px: int, threads: int) -> float:
 
     from automl.families.nets import runtime
     from automl.families.nets.images.backbones import load_trunk
-    from automl.families.nets.images.features import frozen_type
+    from automl.families.nets.runtime import frozen_type
 
     net = load_trunk(name).eval().to(frozen_type("cpu")).to(memory_format=torch.channels_last)
     images = torch.rand(32, 3, px, px).to(frozen_type("cpu")).contiguous(memory_format=torch.channels_last)

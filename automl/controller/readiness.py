@@ -13,6 +13,7 @@ from automl.controller.saved_setup import Outset
 from automl.controller.strategy.optimizer import Terms
 from automl.controller.strategy.search_space import SearchSpace
 from automl.core.family import Family, Outlook, Scope
+from automl.core.table import Kind
 from automl.core.trial import Candidate, Trial
 from automl.families import families
 from automl.problem.problem import Problem
@@ -146,7 +147,12 @@ def readiness_for(problem: Problem, outset: Outset, *, timed: bool) -> Readiness
     scope = Scope(len(folds[0].train), len(folds), math.inf, outset.device, outset.slots)
     if not timed:
         return Readiness(problem=problem, scope=scope)
-    with_outlook = {name: family for name, family in families().items() if family.outlook is not None}
+    costly = problem.table.features.kinds - {Kind.NUMBER, Kind.CATEGORY}
+    with_outlook = {
+        name: family
+        for name, family in families().items()
+        if family.outlook is not None and family.kinds & costly
+    }
     return Readiness(problem=problem, scope=scope, families=with_outlook)
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from automl.controller.finish import Ended, deliver
 from automl.controller.folder import SearchFolder, tidy
@@ -21,11 +22,12 @@ from automl.controller.search_record import search_record
 from automl.controller.strategy.chosen_families import chosen_families, fitting_families
 from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.watchers import Recording, SearchWatcher
-from automl.controller.worker_plan import check_reach, division_for, executor_for, hurried
-from automl.core.environment import variables, weights_in
+from automl.controller.worker_plan import check_reach, division_for, executor_for, hurried, shares_disk
+from automl.core.environment import cache_in, variables, weights_in
 from automl.core.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError
 from automl.core.processor_share import Meter
 from automl.core.time_budget import Clock
+from automl.data.cache import set_bound
 from automl.executors.base import Executor
 from automl.executors.inline import InlineExecutor
 from automl.families import quick_families
@@ -86,7 +88,8 @@ class RunningSearch:
         if self.resumed is None:
             self._offer(interrupted_before(root, self.settings))
         with ExitStack() as stack:
-            stack.enter_context(variables(weights_in(self.settings.weights_dir)))  # workers inherit it
+            held = weights_in(self.settings.weights_dir) | cache_in(self._cache or None)
+            stack.enter_context(variables(held))  # workers inherit it
             if self.resumed is not None:
                 stack.enter_context(self.resumed)
             executor = stack.enter_context(executor_for(self.settings))
@@ -112,6 +115,11 @@ class RunningSearch:
             if not result.interrupted:
                 folder.remove()
         return result
+
+    @property
+    def _cache(self) -> str:
+        """The folder for what is kept between trials and searches; empty where trials would not see it."""
+        return str(self.settings.cache_folder) if shares_disk(self.settings) else ""
 
     def _offer(self, folder: SearchFolder | None) -> None:
         """Offer to resume the same search where it was left, instead of starting again."""
@@ -201,7 +209,10 @@ class RunningSearch:
             device=outset.device,
             nets=nets,
             weights_dir=str(self.settings.weights_dir or ""),
+            cache_dir=self._cache,
         )
+        if problem.table.texts and self._cache:
+            set_bound(Path(self._cache), self.settings.cache_bytes)
         problem.save(folder.path / "problem")
         parts.executor.start(folder.path / "problem", slots=outset.slots)
         self.watcher.prepared(prepared, self.settings.name, self.clock.seconds, self.clock.elapsed)

@@ -78,6 +78,11 @@ def division_for(executor: Executor, table: Table, *, workers: int) -> Division:
     return Division(slots, max(1, min(capacity.trial_cores, capacity.cores // slots)))
 
 
+def shares_disk(settings: Settings) -> bool:
+    """Tell whether trials run where this machine's disk is seen."""
+    return _chosen(settings).shared_disk
+
+
 def _chosen(settings: Settings) -> ExecutorType:
     chosen = executor_type(settings.executor)
     short = settings.seconds is not None and settings.seconds < chosen.least_seconds

@@ -210,7 +210,8 @@ class Family:
         ``fits_folds_together(params, rows)``: whether ``fit_folds`` is the faster way.
     missing_weights:
         ``missing_weights(parameter, values)``: those of the values that need a file of published weights
-        which is not on this machine, with the file's name. A search leaves them out and says so.
+        which is not on this machine, with the file's name. A search leaves them out and says so, unless the
+        name is empty.
     prepare:
         Optional: ``prepare(params, tables, context)`` computes and keeps what all folds share, from the
         table of all rows and that of the untouched ones; its time is the trial's, not the first fold's.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.core.errors import DataError
-from automl.core.modality import MODALITY_GROUP, TABLES, FolderTable, Modality
+from automl.core.modality import MODALITY_GROUP, TABLES, TEXTS, FolderTable, Modality
 from automl.core.table import Kind
 from automl.data.images.modality import MODALITY as IMAGES
 
@@ -41,6 +41,8 @@ def modality_of(kinds: Collection[str], *, alone: bool = False) -> Modality:
         Whether the modality counts only if there are no other columns than its files.
     """
     present = [item for kind, item in modalities().items() if kind in kinds]
+    if Kind.TEXT in kinds:
+        present.append(TEXTS)
     if not present or (alone and len({*kinds}) > 1):
         return TABLES
     return min(present, key=lambda item: item.chunk_rows)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.environment import variables, weights_in
+from automl.core.environment import cache_in, variables, weights_in
 from automl.core.family import Cache, Family, FitContext, Fitted, TrialStopped
 from automl.core.folds import Fold
 from automl.core.memory import PeakMemory
@@ -87,7 +87,7 @@ def evaluate(ticket: Ticket, problem: Problem, control: Control) -> TrialResult:
     memory, pace = PeakMemory(), TrialPace()
     run = _Run(ticket, problem, control, started)
     try:
-        with variables(weights_in(problem.weights_dir)):
+        with variables(weights_in(problem.weights_dir) | cache_in(problem.cache_dir)):
             done = run.result()
         seconds = time.monotonic() - started
         return replace(done, seconds=seconds, peak_bytes=memory.peak_bytes(), share=pace.share())

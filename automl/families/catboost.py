@@ -15,6 +15,7 @@ from automl.core.table import Table
 from automl.core.tasks import Encoded, Task, constant_of
 from automl.core.weights import Weights
 from automl.families.engines.boosting import BoosterInputs, FoldData, Preparation, RoundControl
+from automl.families.nets.texts.columns import reads_embeddings
 from automl.families.preprocess.constant import Constant
 from automl.families.preprocess.tree_matrix import TreeData
 
@@ -58,6 +59,7 @@ class Params:
     subsample: float = 1.0
     border_count: int | None = None
     interactions: bool = False
+    texts: Literal["terms", "embedding", "both"] = "terms"
     n_rounds: int = 500
 
 
@@ -136,7 +138,7 @@ def terms(fitted: FittedCatBoost | Constant, inputs: Table, typical: Table) -> S
 def _library_params(params: Params, control: RoundControl, task: Task) -> dict[str, Any]:
     loss = _LOSSES[task.loss]
     values = asdict(params)
-    del values["n_rounds"], values["interactions"]
+    del values["n_rounds"], values["interactions"], values["texts"]
     values["border_count"] = params.border_count or min(max(control.rows // 8, 64), 254)
     if params.subsample < 1:
         values["bootstrap_type"] = "Bernoulli"
@@ -207,15 +209,17 @@ class _RoundCallback:
         return go_on and self.control.learning_rate == rate
 
 
-FAMILY = Family(
-    name="catboost",
-    summary="Boosted trees (CatBoost): symmetric trees, ordered encodings of categories.",
-    libraries=("catboost",),
-    losses=frozenset(_LOSSES),
-    params=Params,
-    fit=fit,
-    load=load,
-    terms=terms,
-    opening=(30, 100, 150),
-    sample_weights=True,
+FAMILY = reads_embeddings(
+    Family(
+        name="catboost",
+        summary="Boosted trees (CatBoost): symmetric trees, ordered encodings of categories.",
+        libraries=("catboost",),
+        losses=frozenset(_LOSSES),
+        params=Params,
+        fit=fit,
+        load=load,
+        terms=terms,
+        opening=(30, 100, 150),
+        sample_weights=True,
+    )
 )

@@ -10,6 +10,7 @@ from automl.core.predictions import Answer
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.families.engines.averaged_trees import FittedForest, grow, smallest_leaf
+from automl.families.nets.texts.columns import reads_embeddings
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Params:
     min_samples_leaf: int = 1
     criterion: Literal["gini", "entropy"] = "gini"
     max_leaf_nodes: int = 0
+    texts: Literal["terms", "embedding", "both"] = "terms"
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> FittedForest:
@@ -43,13 +45,15 @@ def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: Fit
     return grow(estimator, inputs, target, task, context, most_trees=params.n_estimators)
 
 
-FAMILY = Family(
-    name="extra_trees",
-    summary="Extra trees (scikit-learn): averaged deep trees with random split points.",
-    libraries=("sklearn",),
-    params=Params,
-    fit=fit,
-    load=FittedForest.load,
-    opening=(40, 200),
-    sample_weights=True,
+FAMILY = reads_embeddings(
+    Family(
+        name="extra_trees",
+        summary="Extra trees (scikit-learn): averaged deep trees with random split points.",
+        libraries=("sklearn",),
+        params=Params,
+        fit=fit,
+        load=FittedForest.load,
+        opening=(40, 200),
+        sample_weights=True,
+    )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from automl.families.engines.boosting import (
     column_share,
     prediction_threads,
 )
+from automl.families.nets.texts.columns import reads_embeddings
 
 _OBJECTIVES: dict[str, tuple[str, str]] = {
     Loss.LOGISTIC: ("binary", "binary_logloss"),
@@ -52,6 +53,7 @@ class Params:
     cat_smooth: float = 10.0
     max_bin: int = 255
     interactions: bool = False
+    texts: Literal["terms", "embedding", "both"] = "terms"
     n_rounds: int = 300
 
 
@@ -151,7 +153,7 @@ def load(folder: Path) -> FittedLightGBM:
 def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[task.loss]
     values = asdict(params)
-    del values["n_rounds"], values["interactions"]
+    del values["n_rounds"], values["interactions"], values["texts"]
     values["feature_fraction"] = column_share(params.feature_fraction, data.train.values.shape[1])
     if task.link is Link.SOFTMAX:
         values["num_class"] = task.n_outputs
@@ -204,15 +206,17 @@ def _boost(booster: Any, control: RoundControl) -> None:
             booster.reset_parameter({"learning_rate": control.learning_rate})
 
 
-FAMILY = Family(
-    name="lightgbm",
-    summary="Boosted trees (LightGBM): leaf by leaf, native categories and missing values.",
-    libraries=("lightgbm",),
-    losses=frozenset(_OBJECTIVES),
-    params=Params,
-    fit=fit,
-    load=load,
-    terms=terms,
-    opening=(20, 70, 130, 170),
-    sample_weights=True,
+FAMILY = reads_embeddings(
+    Family(
+        name="lightgbm",
+        summary="Boosted trees (LightGBM): leaf by leaf, native categories and missing values.",
+        libraries=("lightgbm",),
+        losses=frozenset(_OBJECTIVES),
+        params=Params,
+        fit=fit,
+        load=load,
+        terms=terms,
+        opening=(20, 70, 130, 170),
+        sample_weights=True,
+    )
 )

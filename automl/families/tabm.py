@@ -51,6 +51,7 @@ class Params:
     scaling: Literal["squash", "quantile"] = "squash"
     batch_size: int = 0
     epochs: int = 20
+    texts: Literal["terms", "embedding", "both"] = "terms"
 
 
 def _plan(params: Params) -> NetPlan:

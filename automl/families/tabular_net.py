@@ -46,6 +46,7 @@ class Params:
     scaling: Literal["squash", "quantile"] = "squash"
     batch_size: int = 0
     epochs: int = 24
+    texts: Literal["terms", "embedding", "both"] = "terms"
 
 
 def _plan(params: Params) -> NetPlan:

@@ -20,6 +20,7 @@ from automl.families.engines.boosting import (
     column_share,
     prediction_threads,
 )
+from automl.families.nets.texts.columns import reads_embeddings
 from automl.families.preprocess.tree_matrix import TreeData
 
 _OBJECTIVES: dict[str, tuple[str, str]] = {
@@ -51,6 +52,7 @@ class Params:
     max_cat_to_onehot: int = 4
     max_bin: int = 256
     interactions: bool = False
+    texts: Literal["terms", "embedding", "both"] = "terms"
     n_rounds: int = 300
 
 
@@ -126,7 +128,7 @@ def terms(fitted: FittedXGBoost, inputs: Table, typical: Table) -> ScoreTerms | 
 def _library_params(params: Params, data: FoldData, task: Task, context: FitContext) -> dict[str, Any]:
     objective, metric = _OBJECTIVES[task.loss]
     values = asdict(params)
-    del values["n_rounds"], values["interactions"]
+    del values["n_rounds"], values["interactions"], values["texts"]
     values["colsample_bytree"] = column_share(params.colsample_bytree, data.train.values.shape[1])
     # Leaves bound a tree that grows by loss, depth one that grows by level; 0 means unbounded.
     values["max_leaves" if params.grow_policy == "depthwise" else "max_depth"] = 0
@@ -188,15 +190,17 @@ def _round_callback(control: RoundControl) -> Any:
     return Rounds()
 
 
-FAMILY = Family(
-    name="xgboost",
-    summary="Boosted trees (XGBoost): histograms, native categories and missing values.",
-    libraries=("xgboost",),
-    losses=frozenset(_OBJECTIVES),
-    params=Params,
-    fit=fit,
-    load=load,
-    terms=terms,
-    opening=(60, 140),
-    sample_weights=True,
+FAMILY = reads_embeddings(
+    Family(
+        name="xgboost",
+        summary="Boosted trees (XGBoost): histograms, native categories and missing values.",
+        libraries=("xgboost",),
+        losses=frozenset(_OBJECTIVES),
+        params=Params,
+        fit=fit,
+        load=load,
+        terms=terms,
+        opening=(60, 140),
+        sample_weights=True,
+    )
 )

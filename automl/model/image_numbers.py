@@ -69,7 +69,8 @@ def with_image_numbers(table: Table, learnt: Mapping[str, Any]) -> Table:
 
 def _features(images: Strings, view: Mapping[str, Any]) -> Floats:
     from automl.families.nets.images.backbones import backbone_named
-    from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs
+    from automl.families.nets.images.features import FeatureView, frozen_outputs
+    from automl.families.nets.surroundings import Surroundings
 
     seen = FeatureView(**view)
     outputs = frozen_outputs(pictures_of(images, seen.side), seen, Surroundings())

@@ -50,6 +50,8 @@ class Problem:
         Frozen nets that the search may use.
     weights_dir:
         Folder with published weights, beside the usual ones; empty for none.
+    cache_dir:
+        Folder for what is worth keeping between trials and searches; empty for none.
     weights:
         Of the rows, ``(rows,)`` with a mean of 1; None where each counts once.
     """
@@ -65,6 +67,7 @@ class Problem:
     untouched: Table | None = None
     nets: tuple[str, ...] = ()
     weights_dir: str = ""
+    cache_dir: str = ""
     weights: Weights | None = None
 
     @property
@@ -112,6 +115,7 @@ class Problem:
             "digest": self.digest,
             "nets": self.nets,
             "weights_dir": self.weights_dir,
+            "cache_dir": self.cache_dir,
         }
         (folder / "problem.json").write_text(json.dumps(body), encoding="utf-8")
 
@@ -147,6 +151,7 @@ class Problem:
             untouched=_load_table(features, untouched) if untouched.is_dir() else None,
             nets=tuple(body.get("nets", ())),
             weights_dir=body.get("weights_dir", ""),
+            cache_dir=body.get("cache_dir", ""),
             weights=np.load(folder / _WEIGHTS, mmap_mode="r") if (folder / _WEIGHTS).exists() else None,
         )
 

@@ -254,7 +254,7 @@ class Machine:
     )
     device: str = option("auto", choices=("auto", "cpu", "cuda"), help="Device of the nets.")
     weights_dir: Path | None = option(
-        read=folder, metavar="FOLDER", help="Published weights of image backbones."
+        read=folder, metavar="FOLDER", help="Published weights: image backbones, or a language model."
     )
 
     def __post_init__(self) -> None:
@@ -279,7 +279,7 @@ class Keeping:
         keyword="cache_size",
         read=size,
         metavar="SIZE",
-        help="Bound of decoded images and their features.",
+        help="Bound of decoded images and of frozen nets' outputs.",
         repeated=False,
     )
     tracking_uri: str | None = option(
@@ -297,6 +297,11 @@ class Keeping:
         incidental=True,
         repeated=False,
     )
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder for what is kept between trials and searches."""
+        return self.store.absolute() / "cache"
 
 
 @dataclass(frozen=True)

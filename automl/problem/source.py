@@ -159,7 +159,7 @@ def open_source(
             frame=table.frame,
             columns=names,
             root=root,
-            cache=settings.store.absolute() / "cache" / modalities()[kind].name,
+            cache=settings.cache_folder / modalities()[kind].name,
             outside=settings.image_root is None and not isinstance(settings.source, str | os.PathLike),
             like=(like or {}).get(kind),
             most_bytes=settings.cache_bytes,

@@ -314,8 +314,17 @@ def _beyond(subject: Subject) -> str:
 
 
 def _versions(subject: Subject) -> str:
-    used, registered = {member["family"] for member in subject.members}, families()
-    pretrained = sorted(name for name in used if name in registered and registered[name].pretrained)
+    registered = families()
+    params = {trial.row.trial: trial.row.params for trial in subject.material.trials}
+    pretrained = sorted(
+        {
+            member["family"]
+            for member in subject.members
+            if (member["family"] in registered and registered[member["family"]].pretrained)
+            # Families of tables may be given numbers that a pretrained encoder makes of texts.
+            or str(params.get(member["trial"], {}).get("texts", "terms")) != "terms"
+        }
+    )
     weights = (
         f"{', '.join(pretrained)} contain pretrained weights; their licence and source are in each model's "
         "folder."

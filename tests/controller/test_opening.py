@@ -43,6 +43,12 @@ def test_tables_with_texts_begin_with_linear_models_of_their_words() -> None:
     assert opening.count("text_linear") == 3
 
 
+def test_on_texts_heads_on_a_frozen_encoder_come_early_and_its_training_soon() -> None:
+    opening = opening_of([BASELINE, *of_kind(Kind.TEXT)])
+    assert "text_probe" in opening[:5]
+    assert "text_finetune" in opening[:20]
+
+
 def test_a_family_without_a_place_is_tried_twice_after_the_others() -> None:
     assert opening_of([BASELINE, "linear", "new"]) == [BASELINE, *["linear"] * 3, "new", "new"]
     assert opening_of(["new"]) == ["new", "new"]
@@ -55,4 +61,4 @@ def test_a_few_seconds_are_enough_for_the_baseline_and_linear_models() -> None:
 
 def test_nets_that_begin_with_published_weights_say_so() -> None:
     pretrained = {name for name, item in families().items() if item.pretrained}
-    assert pretrained == {"image_probe", "image_tail", "image_finetune"}
+    assert pretrained == {"image_probe", "image_tail", "image_finetune", "text_probe", "text_finetune"}

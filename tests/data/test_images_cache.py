@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from automl.data.images import cache as images_cache
+from automl.data import cache as images_cache
+from automl.data.cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
 from automl.data.images import store as images_store
-from automl.data.images.cache import DESCRIPTION, Hold, bound_of, room_for, set_bound, trim
 from automl.data.images.decode import DecodedImage, decode
 from automl.data.images.pixels import close_stores
 
@@ -37,6 +37,18 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     trim(tmp_path, keep=pixels)
     assert not new.exists()
     assert pixels.exists()
+
+
+def test_a_bound_of_the_folder_above_is_that_of_all_kinds_of_data(tmp_path: Path) -> None:
+    images, texts = tmp_path / "images", tmp_path / "texts"
+    old, new = fill(images, "features-a", 400, 1.0), fill(texts, "features-b", 400, 2.0)
+    set_bound(tmp_path, 1000)
+    set_bound(images, 900)  # by a search on images, later
+    assert bound_of(texts) == 900
+    with room_for(texts, 300, starts="features-") as enough:
+        assert enough
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_decoded_images_that_are_worked_with_stay(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def fitting_families(
             notes.append(f"{name} is left out: {why} (--families {name} tries it anyway).")
             continue
         at_hand = _with_weights_at_hand(family, load_space(name, family.params, path=settings.spaces))
-        absent_weights |= at_hand.absent
+        # what nobody offered is not missed
+        absent_weights |= {value: file for value, file in at_hand.absent.items() if file}
         if at_hand.space is not None:
             space = at_hand.space.for_task(prepared.task.name, len(prepared.problem.target))
             spaces[name] = space.for_kinds(present).where(circumstances.hold)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from automl.core.errors import DataError
 from automl.core.machine import cores
 from automl.core.table import Strings
-from automl.data.images.cache import DESCRIPTION, Hold
+from automl.data.cache import DESCRIPTION, Hold
 from automl.data.images.decode import DecodedImage, Pixels, decode, read_file
 
 # 1.15 times the largest resolution of nets, so that crops are not enlarged.

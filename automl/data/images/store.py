@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from automl.core.errors import DataError, StorageError
-from automl.data.images.cache import DESCRIPTION, Hold, room_for, set_bound, trim
+from automl.data.cache import DESCRIPTION, Hold, room_for, set_bound, trim
 from automl.data.images.decode import DecodedImage, decode, image_size, read_file
 from automl.data.images.pixels import (
     LARGEST_SIDE,

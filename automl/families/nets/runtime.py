@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl.core.machine import GIBIBYTE
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 _BFLOAT16_ISAS = ("BF16", "FP16", "AMX", "AVX10")  # in oneDNN's names of instruction sets
@@ -98,6 +101,15 @@ def cpu_computes_bfloat16() -> bool:
     return has_them and bool(torch.cpu._is_avx512_bf16_supported())
 
 
+def frozen_type(device: str) -> torch.dtype:
+    """bfloat16 where it is quicker: on GPUs, and on CPUs with instructions for it (3-5 times as fast)."""
+    import torch
+
+    if device != "cpu":
+        return torch.bfloat16 if computes_bfloat16() else torch.float16
+    return torch.bfloat16 if cpu_computes_bfloat16() else torch.float32
+
+
 @cache
 def keep_large_blocks() -> None:
     """Let glibc keep the memory of large arrays for the next ones instead of giving it back each time.
@@ -130,13 +142,16 @@ class Room:
     say:
         Is told of every change, for the person who searches.
     smallest:
-        Images of a batch that is no longer halved.
+        Of a batch that is no longer halved.
+    unit:
+        What a batch is counted in.
     """
 
     batch: int
     device: str
     say: Callable[[str], None]
     smallest: int = 8
+    unit: str = "images"
 
     def run(self, step: Callable[[int, str], T]) -> T:
         """``step(batch, device)``, repeated until there is room for it."""
@@ -152,7 +167,7 @@ class Room:
             torch.cuda.empty_cache()
             if self.batch > self.smallest:
                 self.batch = max(self.smallest, self.batch // 2)
-                self.say(f"The GPU's memory is too small: batches of {self.batch} images from here on.")
+                self.say(f"The GPU's memory is too small: batches of {self.batch} {self.unit} from here on.")
             else:
                 self.device = "cpu"
                 self.say("The GPU's memory is too small for any batch: the CPU computes from here on.")

@@ -27,7 +27,8 @@ from automl.families.nets.images.backbones import (
     weights_of,
 )
 from automl.families.nets.images.efficientnet_lite import EfficientNetLite
-from automl.families.nets.images.features import Surroundings, frozen_outputs, view_of
+from automl.families.nets.images.features import frozen_outputs, view_of
+from automl.families.nets.surroundings import Surroundings
 
 LITE = "efficientnet_lite0"
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from automl.data.images.cache import set_bound
+from automl.data.cache import set_bound
 from automl.data.images.pixels import Pictures, pictures_of
 from automl.data.images.store import store_pixels
-from automl.families.nets.images.feature_shelf import NoRoom, Shelf, ShelfGone
-from automl.families.nets.images.features import Surroundings, frozen_outputs, keep_outputs, view_of
+from automl.families.nets.feature_shelf import NoRoom, Shelf, ShelfGone
+from automl.families.nets.images.features import frozen_outputs, keep_outputs, view_of
+from automl.families.nets.surroundings import Surroundings
 
 COUNT = 6
 

@@ -20,13 +20,14 @@ from automl.data.images.pixels import pictures_of
 from automl.data.images.store import store_pixels
 from automl.families import families
 from automl.families.nets import runtime
+from automl.families.nets.feature_shelf import Shelf
 from automl.families.nets.images import features as image_features
 from automl.families.nets.images.backbones import load_trunk
-from automl.families.nets.images.feature_shelf import Shelf
-from automl.families.nets.images.features import Surroundings, keep_outputs, view_of
+from automl.families.nets.images.features import keep_outputs, view_of
 from automl.families.nets.images.fusion import fused
 from automl.families.nets.images.needs import prepare_needs, probe_needs
 from automl.families.nets.images.picture_times import Costs, NetCost
+from automl.families.nets.surroundings import Surroundings
 
 COUNT, SIDE = 48, 64
 LITE = "efficientnet_lite0"

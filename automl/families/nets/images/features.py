@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +16,21 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.family import TrialStopped
-from automl.data.images.cache import lock_file
 from automl.data.images.pixels import Pictures, usable_threads
 from automl.families.nets import runtime
+from automl.families.nets.feature_shelf import Found, NoRoom, Shelf, ShelfGone
+from automl.families.nets.feature_shelf import Halves as Halves
 from automl.families.nets.images.backbones import backbone_named, weights_digest, weights_of
-from automl.families.nets.images.feature_shelf import Found, NoRoom, Shelf, ShelfGone
-from automl.families.nets.images.feature_shelf import Halves as Halves
 from automl.families.nets.images.fusion import fused
 from automl.families.nets.images.picture_times import Costs, NetCost
 from automl.families.nets.images.views import normalised, show, still_boxes
 from automl.families.nets.images.weights import frozen_trunk
+from automl.families.nets.surroundings import Surroundings, all_cores
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-_log = logging.getLogger(__name__)
 _BATCH = 32
 _FIRST_BATCH = 8
 _SHORT_SECONDS, _LONG_SECONDS = 0.25, 1.0  # of a batch that may be doubled, and of one that is halved
@@ -79,23 +76,6 @@ class FeatureView:
         mirrored = "-flip" if self.flip else ""
         cut = f"-cut{self.cut}" if self.cut else ""
         return f"{net}-{self.weights}-{self.px}of{self.side}-{self.view}{mirrored}{cut}"
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """The place and time of a net's run, the callback for its progress, and the GPU's room.
-
-    Attributes
-    ----------
-    report:
-        ``report(images done, images in all)``.
-    """
-
-    threads: int | None = None
-    device: str = "cpu"
-    should_stop: Callable[[], bool] = lambda: False
-    say: Callable[[str], None] = _log.warning
-    report: Callable[[int, int], None] = lambda done, images: None
 
 
 def view_of(
@@ -255,13 +235,6 @@ def _next_size(size: int, seconds: float) -> int:
     return min(_BATCH, 2 * size) if seconds < _SHORT_SECONDS else size
 
 
-@contextmanager
-def all_cores(cache: Path) -> Iterator[bool]:
-    """True in a process that may use every core: one at a time may, whatever it computes."""
-    with (cache / "cores.lock").open("a") as file:
-        yield lock_file(file)  # closing the file gives it back, as does the death of the process
-
-
 def time_net(pictures: Pictures, view: FeatureView, sizes: tuple[int, int], around: Surroundings) -> NetCost:
     """Time of a view's net per image, cutting out the views included: the best of a few rounds.
 
@@ -334,19 +307,10 @@ def _frozen(backbone: str, weights: str, device: str) -> tuple[nn.Module, torch.
 
     runtime.keep_large_blocks()
 
-    dtype = frozen_type(device)
+    dtype = runtime.frozen_type(device)
     net = fused(frozen_trunk(backbone, weights).requires_grad_(False))
     net = net.to(device, dtype).to(memory_format=torch.channels_last)
     return net, dtype
-
-
-def frozen_type(device: str) -> torch.dtype:
-    """bfloat16 where it is quicker: on GPUs, and on CPUs with instructions for it (3-5 times as fast)."""
-    import torch
-
-    if device != "cpu":
-        return torch.bfloat16 if runtime.computes_bfloat16() else torch.float16
-    return torch.bfloat16 if runtime.cpu_computes_bfloat16() else torch.float32
 
 
 _memory: OrderedDict[tuple[FeatureView, str], Halves] = OrderedDict()

@@ -17,9 +17,9 @@ from automl.core.tasks import Encoded, Task
 from automl.core.weights import Weights
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
+from automl.families.nets.heads import solve_linear
 from automl.families.nets.images.backbones import backbone_named, empty_trunk
-from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, view_of
-from automl.families.nets.images.heads import solve_linear
+from automl.families.nets.images.features import FeatureView, frozen_outputs, view_of
 from automl.families.nets.images.needs import net_needs, prepare_needs, views_of
 from automl.families.nets.images.net import ImageNet, NetModel, NetShape, build_net
 from automl.families.nets.images.objective import NetObjective
@@ -28,6 +28,7 @@ from automl.families.nets.images.train import train_image_net
 from automl.families.nets.images.trunk import SmallNet, Trunk
 from automl.families.nets.images.weights import frozen_trunk
 from automl.families.nets.outputs import OutputScale, relative_weights
+from automl.families.nets.surroundings import Surroundings
 
 
 def fit_image_net(

@@ -15,16 +15,15 @@ import numpy as np
 from automl.core.family import FitContext, Outlook, Scope
 from automl.core.table import Strings, Table
 from automl.data.images.pixels import Pictures, pictures_of, stored_side, usable_threads
-from automl.families.nets.images.feature_shelf import Shelf
+from automl.families.nets.feature_shelf import Shelf
 from automl.families.nets.images.features import (
     FeatureView,
-    Surroundings,
-    all_cores,
     keep_outputs,
     time_net,
     view_of,
 )
 from automl.families.nets.images.picture_times import MEASURED_AT, Costs, NetCost
+from automl.families.nets.surroundings import Surroundings, all_cores
 
 if TYPE_CHECKING:
     from automl.families.nets.images.plan import NetTraining

@@ -17,13 +17,14 @@ from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.data.images.pixels import Pictures, pictures_of
 from automl.families.nets import runtime
+from automl.families.nets.heads import Head
 from automl.families.nets.images.backbones import backbone_named, empty_trunk
-from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, frozen_type
-from automl.families.nets.images.heads import Head
+from automl.families.nets.images.features import FeatureView, frozen_outputs
 from automl.families.nets.images.trunk import Pooling, SmallNet, Trunk
 from automl.families.nets.images.views import normalised, show, still_boxes
 from automl.families.nets.images.weights import check_frozen, share_frozen
 from automl.families.nets.outputs import OutputScale, linked
+from automl.families.nets.surroundings import Surroundings
 
 _WEIGHTS, _FACTS = "net.safetensors", "image_net.json"
 _BATCH = 64
@@ -154,7 +155,7 @@ class NetModel:
         return logits
 
     def _inputs(self, pictures: Sequence[Pictures], view: FeatureView, place: slice) -> torch.Tensor:
-        device, dtype = self._around.device, frozen_type(self._around.device)
+        device, dtype = self._around.device, runtime.frozen_type(self._around.device)
         parts = []
         for column in pictures:
             if view.cut:
@@ -173,7 +174,7 @@ class NetModel:
             runner = build_net(self.net.shape)
             runner.load_state_dict(self.net.state_dict())
             runner.eval().to(self._around.device)
-            runner.trunk.to(frozen_type(self._around.device))
+            runner.trunk.to(runtime.frozen_type(self._around.device))
             self._runner = runner
         logits: torch.Tensor = self._runner(images)
         return logits

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,31 +16,25 @@ from automl.core.family import FitContext, TrialStopped
 from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
-from automl.core.trial import Curve
-from automl.core.weights import Weights
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
+from automl.families.nets.head_fit import HeadPlan, fit_head
 from automl.families.nets.images.backbones import backbone_named
-from automl.families.nets.images.features import FeatureView, Surroundings, frozen_outputs, milliseconds
+from automl.families.nets.images.features import FeatureView, frozen_outputs, milliseconds
 from automl.families.nets.images.needs import probe_needs
 from automl.families.nets.images.weights import check_frozen, share_frozen
-from automl.families.nets.outputs import OutputScale, linked, output_losses, relative_weights
+from automl.families.nets.outputs import OutputScale, linked
+from automl.families.nets.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    import torch
-
-    from automl.families.nets.batches import Batch
-    from automl.families.nets.images.heads import Head
+    from automl.families.nets.heads import Head
 
 _WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
-_TESTED = 60  # steps of a range test
-_Rows = tuple[npt.NDArray[np.float32], npt.NDArray[Any], Weights | None]
-"""Features ``(rows, features)``, the encoded target and the weights of rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbePlan:
-    """The making of a head.
+class ProbePlan(HeadPlan):
+    """The making of a head on features of images.
 
     Attributes
     ----------
@@ -51,10 +44,6 @@ class ProbePlan:
         ``avg``, ``both`` (averages and maxima) or ``all`` (earlier maps too).
     views:
         Views of each image that are learnt from: 1, 2 (mirrored too) or 6 (the four corners too).
-    hidden:
-        Units of a hidden layer; 0 for none.
-    c:
-        Of a linear head that is solved; 0 trains the head in the loop instead.
     """
 
     backbone: str
@@ -62,13 +51,6 @@ class ProbePlan:
     view: str
     pooling: str
     views: int
-    c: float
-    hidden: int = 0
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    dropout: float = 0.0
-    smoothing: float = 0.0
-    epochs: int = 30
 
 
 @dataclass(frozen=True)
@@ -111,7 +93,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
         raise TrialStopped("the time ran out while the features were computed")
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
         weights = None if context.weights is None else np.tile(context.weights, len(needs.learnt))
-        head = _head(plan, (features, encoded, weights), (scale.outputs, task.loss), context)
+        head = fit_head(plan, (features, encoded, weights), (scale.outputs, task.loss), context)
     reading = Reading(needs.shown, plan.pooling, side)
     model = ProbeModel(reading, head, scale, context.threads, context.device)
     model.frozen_ms = {view.name: milliseconds(pictures[0], view) * len(pictures) for view in needs.shown}
@@ -129,89 +111,6 @@ def _features(
         width = {"avg": channels, "both": 2 * channels, "all": outputs.shape[1]}[pooling]
         parts.append(outputs[:, :width])
     return np.concatenate(parts, axis=1).astype(np.float32)
-
-
-def _head(
-    plan: ProbePlan,
-    rows: _Rows,
-    shape: tuple[int, str],
-    context: FitContext,
-) -> Head:
-    """A head with so many outputs that minimises a loss."""
-    from automl.families.nets.images.heads import Head, solve_linear
-
-    (features, target, weights), (outputs, loss) = rows, shape
-    head = Head(features.shape[1], outputs, hidden=plan.hidden, dropout=plan.dropout)
-    if plan.c:
-        solve_linear(head, features, target, loss, plan.c, context.should_stop, weights=weights)
-        return head.eval()
-    return _trained(head, plan, rows, loss, context)
-
-
-def _trained(
-    head: Head,
-    plan: ProbePlan,
-    rows: _Rows,
-    loss: str,
-    context: FitContext,
-) -> Head:
-    import torch
-
-    from automl.families.nets.batches import TensorBatches
-    from automl.families.nets.loop import Trainer, TrainingControl, TrainingSettings
-    from automl.families.nets.lr_finder import lr_range_test, range_curves
-    from automl.families.nets.tables.fit import batch_size_for
-
-    features, target, weights = rows
-    head.set_scale(features)
-    tensors = [torch.from_numpy(features)[None], torch.from_numpy(target)[None]]
-    relative = relative_weights(weights)
-    if relative is not None:
-        tensors.append(torch.from_numpy(relative)[None])
-    generator = torch.Generator().manual_seed(context.seed)
-    source = TensorBatches(
-        [tensor.to(context.device) for tensor in tensors], batch_size_for(len(target)), generator
-    )
-    settings = TrainingSettings(
-        epochs=max(2, plan.epochs),
-        learning_rate=plan.learning_rate,
-        weight_decay=plan.weight_decay,
-        # Without held-out rows, so that the fold's score is not that of the epoch which suited it best.
-        device=context.device,
-    )
-    control = TrainingControl(context.should_stop, lambda: context.seconds_left, context.report)
-    objective = _HeadObjective(head.to(context.device), plan.smoothing, loss)
-    if context.fold == 0:  # for people to look at; it leaves no trace
-        tested = lr_range_test(objective, source, settings, steps=_TESTED, should_stop=context.should_stop)
-        context.curves.extend(range_curves(tested))
-    outcome = Trainer(objective, source, settings, control).run()
-    if not math.isfinite(outcome.best_losses[0] if outcome.best_losses else math.nan):
-        raise TrialStopped("the time ran out before the first epoch")
-    steps = tuple(math.ceil(epoch) for epoch in outcome.history.epochs)
-    context.curves.append(Curve("train_loss", steps, tuple(outcome.history.train)))
-    context.facts |= {"epochs": outcome.epochs, "learning_rate": plan.learning_rate}
-    return head.eval().cpu()
-
-
-class _HeadObjective:
-    """A head on rows of features."""
-
-    def __init__(self, head: Head, smoothing: float, loss: str) -> None:
-        self.model = head
-        self._loss = loss
-        self._smoothing = smoothing
-
-    def losses(self, batch: Batch) -> torch.Tensor:
-        """The mean of a batch, ``(1,)``."""
-        outputs, target = self.model(batch[0][0]), batch[1][0]
-        losses = output_losses(self._loss, outputs, target, smoothing=self._smoothing)
-        if len(batch) > 2:
-            losses = losses * batch[2][0]
-        return losses.mean()[None]
-
-    def evaluate(self) -> None:
-        """Nothing is held out."""
-        return None
 
 
 class ProbeModel:
@@ -279,7 +178,7 @@ def load_probe(folder: Path) -> ProbeModel:
     """
     from safetensors.torch import load_file
 
-    from automl.families.nets.images.heads import Head
+    from automl.families.nets.heads import Head
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     reading, scale = Reading.from_json(body["reading"]), OutputScale.from_json(body["scale"])

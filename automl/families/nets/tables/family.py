@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.core.family import Family, FitContext, Fitted
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
+from automl.families.nets.texts.columns import reads_embeddings
 
 if TYPE_CHECKING:
     from automl.families.nets.tables.fit import NetPlan
@@ -58,15 +59,17 @@ def net_family(
 
         return load_net(folder, layers=layers, build=partial(build, nets=1))
 
-    return Family(
-        name=name,
-        summary=summary,
-        libraries=("torch",),
-        params=params,
-        fit=fit,
-        load=load,
-        fit_folds=fit_folds,
-        fits_folds_together=fits_folds_together,
-        opening=opening,
-        sample_weights=True,
+    return reads_embeddings(
+        Family(
+            name=name,
+            summary=summary,
+            libraries=("torch",),
+            params=params,
+            fit=fit,
+            load=load,
+            fit_folds=fit_folds,
+            fits_folds_together=fits_folds_together,
+            opening=opening,
+            sample_weights=True,
+        )
     )

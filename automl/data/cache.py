@@ -1,7 +1,8 @@
-"""A bounded cache of decoded images and their features; the least recently used entries are removed first.
+"""A bounded cache of decoded images and of frozen nets' outputs; the least recently used entries go first.
 
-It has two kinds of folders, ``pixels-…`` (decoded images) and ``features-…`` (outputs of frozen nets). Code
-that adds to them asks here for room first, before the first trial of a search and in the middle of one.
+It has a folder per kind of data with two kinds of folders, ``pixels-…`` (decoded images) and ``features-…``
+(outputs of frozen nets). Code that adds to them asks here for room first, before the first trial of a search
+and in the middle of one. The bound is that of all kinds of data together where it is set for their parent.
 """
 
 from __future__ import annotations
@@ -24,16 +25,22 @@ _GONE = ".gone"
 
 def set_bound(cache: Path, most_bytes: int) -> None:
     """Record for every process how many bytes the cache may hold; the last search decides."""
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = cache / f"{_BOUND}.{os.getpid()}"
+    root = root_of(cache)
+    root.mkdir(parents=True, exist_ok=True)
+    partial = root / f"{_BOUND}.{os.getpid()}"
     partial.write_text(json.dumps({"bytes": most_bytes}), encoding="utf-8")
-    os.replace(partial, cache / _BOUND)
+    os.replace(partial, root / _BOUND)
+
+
+def root_of(cache: Path) -> Path:
+    """The folder whose contents are bound: the one above, with all kinds of data, where that has a bound."""
+    return cache.parent if (cache.parent / _BOUND).is_file() else cache
 
 
 def bound_of(cache: Path) -> int | None:
     """Bytes that the cache may hold, or None if no bound is set."""
     try:
-        return int(json.loads((cache / _BOUND).read_text(encoding="utf-8"))["bytes"])
+        return int(json.loads((root_of(cache) / _BOUND).read_text(encoding="utf-8"))["bytes"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -53,7 +60,7 @@ def room_for(cache: Path, needed: int, *, keep: Path | None = None, starts: str 
     if bound is None:
         yield True
         return
-    with (cache / _LOCK).open("a") as lock:
+    with (root_of(cache) / _LOCK).open("a") as lock:
         lock_file(lock, wait=True)
         yield _trimmed(cache, bound - needed, keep, starts)
 
@@ -98,7 +105,13 @@ def _removed(folder: Path) -> bool:
 
 
 def _folders(cache: Path) -> list[Path]:
-    return [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []
+    root = root_of(cache)
+    places = _within(root) if root != cache else [cache]
+    return [entry for place in places for entry in _within(place)]
+
+
+def _within(folder: Path) -> list[Path]:
+    return [entry for entry in folder.iterdir() if entry.is_dir()] if folder.is_dir() else []
 
 
 def _bytes_below(folder: Path) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.family import TrialStopped
-from automl.data.images.cache import FEATURES, lock_file, room_for
+from automl.data.cache import FEATURES, lock_file, room_for
 
 Halves = npt.NDArray[np.float16]
 _FACTS = "facts.json"

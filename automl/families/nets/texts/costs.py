@@ -1,0 +1,75 @@
+"""Costs of a token per frozen encoder, measured on this machine and kept beside the features.
+
+The file is read by the process that decides what to start and written by the workers that compute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+# Where nothing was measured: what a fast core computes, and the characters of a token. What turns out to take
+# too long for a trial is not begun in earnest.
+_USUAL_OPERATIONS, _USUAL_CHARACTERS = 2e11, 4.0
+_OPERATIONS_PER_WEIGHT = 2
+_FILE = "text-costs-{}.json"
+
+
+@dataclass(frozen=True)
+class TokenCost:
+    """The time of an encoder on all cores.
+
+    Attributes
+    ----------
+    seconds:
+        Per token.
+    characters:
+        Of a token, on average.
+    """
+
+    seconds: float
+    characters: float = _USUAL_CHARACTERS
+
+    def of_texts(self, lengths: list[int], most: int, marks: int = 2) -> float:
+        """Seconds of texts with these numbers of characters, of which at most so many tokens are read."""
+        return self.seconds * sum(min(most, marks + length / self.characters) for length in lengths)
+
+
+def usual_cost(weights: int, cores: int) -> TokenCost:
+    """The cost of an encoder that was not measured; ``weights`` are those of its layers."""
+    return TokenCost(_OPERATIONS_PER_WEIGHT * weights / (_USUAL_OPERATIONS * max(1, cores)))
+
+
+class TokenCosts:
+    """The costs on a device, in the folder of the features."""
+
+    def __init__(self, cache: Path, device: str = "cpu") -> None:
+        self._path = cache / _FILE.format(device)
+
+    def of(self, encoder: str) -> TokenCost | None:
+        """The measured cost of an encoder (its name and its weights' digest), or None."""
+        return self._read().get(encoder)
+
+    def learn(self, encoder: str, *, tokens: int, characters: int, seconds: float) -> None:
+        """Note the time of some texts: what is known moves half of the way towards it."""
+        if not tokens or seconds <= 0:
+            return
+        measured = TokenCost(seconds / tokens, max(characters / tokens, 0.5))
+        before = self.of(encoder)
+        if before is not None:
+            middle = (before.seconds * measured.seconds) ** 0.5
+            measured = TokenCost(middle, (before.characters + measured.characters) / 2)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        body = {name: asdict(cost) for name, cost in {**self._read(), encoder: measured}.items()}
+        partial = self._path.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(body), encoding="utf-8")
+        os.replace(partial, self._path)
+
+    def _read(self) -> dict[str, TokenCost]:
+        try:
+            body = json.loads(self._path.read_text(encoding="utf-8"))
+            return {str(name): TokenCost(**cost) for name, cost in body.items()}
+        except (OSError, ValueError, TypeError, AttributeError):  # not there, or of another version
+            return {}

@@ -1,0 +1,169 @@
+"""Outputs of frozen encoders that trials need: computed once and kept, and foreseen from measurements."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from automl.core.family import FitContext, Outlook, Scope, TrialStopped
+from automl.core.machine import cores
+from automl.core.table import Strings, Table
+from automl.families.nets.feature_shelf import Shelf
+from automl.families.nets.surroundings import Surroundings
+from automl.families.nets.texts.architectures import EncoderShape
+from automl.families.nets.texts.costs import TokenCost, TokenCosts, usual_cost
+from automl.families.nets.texts.encoders import CONFIG, configuration, digest_of, folder_of
+from automl.families.nets.texts.features import TextView, cache_of_texts, keep_outputs
+from automl.families.nets.texts.plan import TextTraining
+from automl.families.nets.texts.tokens import Cut
+
+_MARGIN = 1.5  # by which a pass may take longer than foreseen
+_MEASURED_TEXTS = 100
+_LEAST_EPOCHS = 2
+# Of training, by a frozen pass: the way back and the optimizer.
+_BACKWARD = 3.0
+
+
+def view_of(encoder: str, tokens: int, long: str) -> TextView:
+    """A view by the encoder on this machine; of its longest input where that is shorter.
+
+    Raises
+    ------
+    MissingDependencyError
+        When the encoder is not here.
+    UsageError
+        When it cannot be read.
+    """
+    shape = shape_of(encoder)
+    weights = digest_of(folder_of(encoder))
+    return TextView(encoder=encoder, weights=weights, cut=Cut(tokens=min(tokens, shape.longest), long=long))
+
+
+def shape_of(encoder: str) -> EncoderShape:
+    """The shape of an encoder on this machine."""
+    folder = folder_of(encoder)
+    return EncoderShape.of(configuration(folder), str(folder / CONFIG))
+
+
+def prepare_view(view: TextView, tables: Sequence[Table], context: FitContext) -> None:
+    """Compute and keep what an encoder says of the texts of these tables.
+
+    Raises
+    ------
+    TrialStopped
+        When the time was or would be too short; what was computed is kept for the next trial.
+    """
+    columns = [column for table in tables for column in table.texts]
+    todo = [column for column in columns if missing(column, view)]
+    if todo:
+        _measure(todo[0], view, context)
+    seconds = sum(_seconds(column, view, context.device) for column in todo)
+    if seconds > _MARGIN * context.seconds_left:
+        raise TrialStopped(
+            f"the features take about {seconds:.0f} s, and the trial has {context.seconds_left:.0f} s"
+        )
+    for number, column in enumerate(todo):
+        around = Surroundings(
+            context.threads,
+            context.device,
+            context.should_stop,
+            context.notes.append,
+            partial(_report, context, number, len(todo)),
+        )
+        keep_outputs(column, view, around)
+
+
+def outlook(view: TextView, tables: Sequence[Table], scope: Scope) -> Outlook:
+    """Seconds of what is not kept yet, on all cores; by the encoder's size until it was measured."""
+    return Outlook(sum(_seconds(column, view, scope.device) for table in tables for column in table.texts))
+
+
+def training_outlook(plan: TextTraining, view: TextView, tables: Sequence[Table], scope: Scope) -> Outlook:
+    """The same of an encoder that is trained, with the seconds of the two epochs that are the least."""
+    frozen = outlook(view, tables[:1], scope)
+    cost, rows = cost_of(view, scope.device), tables[0].rows
+    pass_over_all = sum(
+        cost.of_texts([len(text) for text in column], view.cut.most) for column in tables[0].texts
+    )
+    layers = shape_of(plan.encoder).layers
+    learning = (layers - plan.first_layer(layers)) / layers
+    step = 1.0 + _BACKWARD * learning
+    passes = min(_LEAST_EPOCHS, plan.epochs) * scope.folds * scope.rows / max(rows, 1)
+    return replace(frozen, fit=passes * pass_over_all * step * scope.workers)
+
+
+def cost_of(view: TextView, device: str) -> TokenCost:
+    """The cost of an encoder's token on all cores."""
+    cache = cache_of_texts()
+    known = None if cache is None else TokenCosts(cache, device).of(view.net)
+    shape = shape_of(view.encoder)
+    return known or usual_cost(shape.layer_weights, cores())
+
+
+def missing(texts: Strings, view: TextView) -> int:
+    """Number of different texts that the cache has no output of; 0 without a cache."""
+    return len(_missing_rows(texts, view))
+
+
+def _measure(texts: Strings, view: TextView, context: FitContext) -> None:
+    """Time an encoder that was not measured yet on a few of the texts; what it says of them is kept."""
+    cache = cache_of_texts()
+    if cache is None or TokenCosts(cache, context.device).of(view.net) is not None:
+        return
+    rows = _missing_rows(texts, view)
+    some = texts[rows[:: max(1, len(rows) // _MEASURED_TEXTS)]]
+    keep_outputs(some, view, Surroundings(context.threads, context.device, context.should_stop))
+
+
+def _seconds(texts: Strings, view: TextView, device: str) -> float:
+    rows = _missing_rows(texts, view)
+    if not len(rows):
+        return 0.0
+    return cost_of(view, device).of_texts([len(texts[row]) for row in rows], view.cut.most)
+
+
+def _missing_rows(texts: Strings, view: TextView) -> np.ndarray:
+    """Rows of the different texts that the cache has no output of."""
+    cache = cache_of_texts()
+    if cache is None:
+        return np.empty(0, dtype=np.int64)
+    seen = _seen(texts, view)
+    return _absent(cache, view.net, Shelf(cache, view.net).files(), seen)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A column's keys and the first row of each; itself as the key of a cache."""
+
+    keys: Strings
+    rows: np.ndarray
+
+
+_looked_up: dict[tuple[int, TextView], tuple[weakref.ref[Strings], _Seen]] = {}
+
+
+def _seen(texts: Strings, view: TextView) -> _Seen:
+    """The keys of a column; the process that foresees trials asks for the same ones again and again."""
+    reference, seen = _looked_up.get((id(texts), view), (None, None))
+    if reference is None or seen is None or reference() is not texts:
+        keys, rows = np.unique(view.keys(texts).astype(str), return_index=True)
+        seen = _Seen(keys.astype(object), rows)
+        for key in [key for key, (held, _) in _looked_up.items() if held() is None]:
+            del _looked_up[key]
+        _looked_up[id(texts), view] = weakref.ref(texts), seen
+    return seen
+
+
+@lru_cache(maxsize=256)
+def _absent(cache: Path, name: str, files: tuple[str, ...], seen: _Seen) -> np.ndarray:
+    return seen.rows[Shelf(cache, name).find(seen.keys).places < 0]
+
+
+def _report(context: FitContext, number: int, jobs: int, done: int, texts: int) -> None:
+    which = f", column {number + 1} of {jobs}" if jobs > 1 else ""
+    context.report((number + done / texts) / jobs, f"features of {done:,} of {texts:,} texts{which}")

@@ -1,0 +1,192 @@
+"""Heads on frozen features of texts: seconds per trial, since the features of every text are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.core.errors import ModelFileError
+from automl.core.family import FitContext, TrialStopped
+from automl.core.predictions import Predictions
+from automl.core.table import Strings, Table
+from automl.core.tasks import Encoded, Task
+from automl.families.nets import runtime
+from automl.families.nets.feature_shelf import Halves
+from automl.families.nets.head_fit import HeadPlan, fit_head
+from automl.families.nets.outputs import OutputScale, linked
+from automl.families.nets.surroundings import Surroundings
+from automl.families.nets.texts.encoders import origin_of
+from automl.families.nets.texts.features import TextView, frozen_outputs, milliseconds
+from automl.families.nets.texts.needs import view_of
+from automl.families.nets.texts.tokens import Cut
+from automl.families.nets.texts.weights import check_encoder, share_encoder
+
+if TYPE_CHECKING:
+    from automl.families.nets.heads import Head
+
+_WEIGHTS, _FACTS = "head.safetensors", "text_probe.json"
+# Kinds of outputs by the pooling: the last layer's mean is the first, its first token and its largest values
+# are the last two, the means of earlier layers stand between.
+_KINDS: dict[str, tuple[slice, ...]] = {
+    "mean": (slice(0, 1),),
+    "first": (slice(-2, -1),),
+    "both": (slice(0, 1), slice(-2, None)),
+    "layers": (slice(0, -2),),
+    "all": (slice(0, None),),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbePlan(HeadPlan):
+    """The making of a head on features of texts.
+
+    Attributes
+    ----------
+    encoder, tokens, long:
+        The frozen encoder, and what it is shown of a text.
+    pooling:
+        ``mean`` of the last layer, its ``first`` token, ``both`` with its largest values, means of several
+        ``layers``, or ``all`` of these.
+    """
+
+    encoder: str
+    tokens: int
+    long: str
+    pooling: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The features that are read off a text: plain data, kept with the model."""
+
+    view: TextView
+    pooling: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for :meth:`from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Reading:
+        """The reading that :meth:`to_json` gave."""
+        view = dict(body["view"])
+        return cls(TextView(**{**view, "cut": Cut(**view["cut"])}), str(body["pooling"]))
+
+    def features(self, texts: Sequence[Strings], around: Surroundings) -> npt.NDArray[np.float32]:
+        """``(rows, features)`` of all text columns, side by side."""
+        parts = [pooled(frozen_outputs(column, self.view, around), self.pooling) for column in texts]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def pooled(outputs: Halves, pooling: str) -> Halves:
+    """``(rows, kinds, width)`` outputs as ``(rows, features)`` of the kinds that a pooling takes."""
+    parts = [outputs[:, kinds].reshape(len(outputs), -1) for kinds in _KINDS[pooling]]
+    return np.concatenate(parts, axis=1)
+
+
+def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, context: FitContext) -> ProbeModel:
+    """Fit one fold's head.
+
+    Raises
+    ------
+    TrialStopped
+        When asked to stop before there was one.
+    """
+    reading = Reading(view_of(plan.encoder, plan.tokens, plan.long), plan.pooling)
+    around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
+    scale = OutputScale.fit(task, target, context.weights)
+    features = reading.features(inputs.texts, around)
+    if context.should_stop():
+        raise TrialStopped("the time ran out while the features were computed")
+    with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
+        rows = (features, scale.encode(target), context.weights)
+        head = fit_head(plan, rows, (scale.outputs, task.loss), context)
+    model = ProbeModel(reading, head, scale, context.threads, context.device)
+    model.origin = origin_of(plan.encoder).to_json()
+    model.frozen_ms = {reading.view.net: milliseconds(reading.view) * len(inputs.texts)}
+    return model
+
+
+class ProbeModel:
+    """A frozen encoder's features and a head; implements :class:`automl.core.family.Fitted`.
+
+    Attributes
+    ----------
+    origin:
+        Name, licence and source of the frozen encoder's weights.
+    frozen_ms:
+        Milliseconds that the frozen encoder takes for a row that the cache does not have, by its name:
+        models that read the same encoder share them.
+    """
+
+    def __init__(
+        self,
+        reading: Reading,
+        head: Head,
+        scale: OutputScale,
+        threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.reading = reading
+        self.origin: dict[str, str] = {}
+        self.head = head
+        self.scale = scale
+        self.frozen_ms: dict[str, float] = {}
+        self._around = Surroundings(threads, device)
+
+    def predict(self, inputs: Table) -> Predictions:
+        """Probabilities per class, or values."""
+        import torch
+
+        features = self.reading.features(inputs.texts, self._around)
+        with runtime.threads(self._around.threads), torch.inference_mode():
+            return self.scale.decode(linked(self.scale.link, self.head(torch.from_numpy(features))))
+
+    def save(self, folder: Path) -> None:
+        """The head as safetensors, the rest as JSON; the frozen encoder once for all folds, or not at all."""
+        from safetensors.torch import save_file
+
+        state = {name: value.contiguous() for name, value in self.head.state_dict().items()}
+        save_file(state, folder / _WEIGHTS)
+        view = self.reading.view
+        body = {
+            "reading": self.reading.to_json(),
+            "scale": asdict(self.scale),
+            "hidden": 0 if self.head.hidden is None else self.head.hidden.out_features,
+            "features": len(self.head.centre),
+            "frozen_ms": self.frozen_ms,
+            "origin": self.origin,
+        }
+        (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
+        share_encoder(view.encoder, view.weights, folder)
+
+
+def load_probe(folder: Path) -> ProbeModel:
+    """The model that :meth:`ProbeModel.save` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        When the model is damaged, or the frozen encoder is not here or another one than at training.
+    """
+    from safetensors.torch import load_file
+
+    from automl.families.nets.heads import Head
+
+    body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    reading, scale = Reading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
+    if reading.pooling not in _KINDS:
+        raise ModelFileError(f"{folder} names the pooling {reading.pooling!r}: the model is damaged.")
+    check_encoder(reading.view.encoder, reading.view.weights, folder)
+    head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))
+    head.load_state_dict(load_file(folder / _WEIGHTS))
+    model = ProbeModel(reading, head.eval(), scale)
+    model.origin = body["origin"]
+    model.frozen_ms = {str(name): float(value) for name, value in body.get("frozen_ms", {}).items()}
+    return model

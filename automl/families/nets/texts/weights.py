@@ -1,0 +1,105 @@
+"""Frozen encoders of models: by reference where a dependency brings them, else one file for all folds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from automl.core.environment import cache_dir
+from automl.core.errors import ModelFileError
+from automl.core.sealed import FROZEN, FROZEN_FILE
+from automl.families.nets.texts.encoders import (
+    CONFIG,
+    PACKAGED,
+    TOKENIZER,
+    digest_of,
+    folder_of,
+    written,
+)
+
+# Encoders that models brought along, by their digest; they were checked by the model's manifest.
+_brought: dict[str, Path] = {}
+_SHARED = "encoders"
+
+
+def share_encoder(name: str, digest: str, folder: Path) -> None:
+    """Put a frozen encoder beside a fold's model, unless a dependency of ours has it anyway.
+
+    It is one file: the tensors, with configuration and tokenizer in its head. Folds of one member are folders
+    side by side: what they share lies once above them, and once in a predictor
+    (:data:`automl.core.sealed.FROZEN`). Trials link to one file in the cache where the file system can.
+    """
+    if name == PACKAGED:
+        return
+    place = (folder.parent if folder.name.startswith("fold_") else folder) / _file(digest)
+    if place.is_file():
+        return
+    cache = cache_dir()
+    if cache is None:
+        _write(name, digest, place)
+        return
+    shared = cache / "texts" / _SHARED / _file(digest)
+    if not shared.is_file():
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        partial = shared.with_suffix(f".{os.getpid()}")
+        _write(name, digest, partial)
+        os.replace(partial, shared)
+    try:
+        os.link(shared, place)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(shared, place)
+
+
+def check_encoder(name: str, digest: str, folder: Path) -> None:
+    """Note where a loaded model's frozen encoder lies.
+
+    Raises
+    ------
+    MissingDependencyError
+        When it is nowhere.
+    ModelFileError
+        When that on this machine is another one.
+    """
+    # Above the folds of a trial; once in a predictor; beside a model that was saved alone.
+    for place in (folder.parent, folder.parent.parent.parent / FROZEN, folder):
+        if (place / _file(digest)).is_file():
+            _brought[digest] = place / _file(digest)
+            return
+    present = digest_of(folder_of(name))
+    if present != digest:
+        raise ModelFileError(
+            f"{folder} was trained with the encoder {name} {digest}; this machine has {present}. "
+            "Next: bring the encoder that it was trained with, or train again."
+        )
+
+
+def place_of(name: str, digest: str) -> Path:
+    """A place with exactly this encoder; see :func:`automl.families.nets.texts.encoders.written`.
+
+    Raises
+    ------
+    MissingDependencyError, ModelFileError
+        When there is none.
+    """
+    if digest in _brought and _brought[digest].is_file():
+        return _brought[digest]
+    folder = folder_of(name)
+    if digest_of(folder) != digest:
+        raise ModelFileError(f"The encoder {name} on this machine is not {digest}. Next: train again.")
+    return folder
+
+
+def _write(name: str, digest: str, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    from automl.families.nets.texts.transformer import load_encoder
+
+    place = place_of(name, digest)
+    state = load_encoder(place).state_dict()
+    texts = {file: written(place, file) for file in (CONFIG, TOKENIZER)}
+    save_file({key: value.contiguous() for key, value in state.items()}, path, metadata=texts)
+
+
+def _file(digest: str) -> str:
+    return f"{FROZEN_FILE}{digest}.safetensors"
