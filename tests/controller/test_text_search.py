@@ -17,7 +17,7 @@ from automl.core.errors import UsageError
 from automl.families.nets.texts import features as text_features
 
 ROWS = 140
-HOW = {"target": "verdict", "trials": 5, "seed": 3, "folds": 2, "executor": "inline"}
+HOW = {"target": "verdict", "trials": 7, "seed": 3, "folds": 2, "executor": "inline"}
 
 
 @pytest.fixture(scope="module")

@@ -158,7 +158,8 @@ def test_a_pass_that_is_stopped_leaves_what_it_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(CACHE_DIR, str(tmp_path))
-    table, _ = reviews()
+    texts = np.array(["stone " * count for count in range(1, 31)], dtype=object)
+    table = replace(reviews()[0].take(slice(0, 30)), texts=(texts,))
     family, params = made("text_probe")
     assert family.prepare is not None
     asked = iter([False] * 2 + [True] * 1000)

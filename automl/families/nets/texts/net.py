@@ -65,7 +65,8 @@ class TextNet(nn.Module):
 
     def forward(self, tokens: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
         """``(columns · rows, tokens)``, one text column after another → ``(rows, outputs)``."""
-        by_column = self.pooled(tokens, seen).unflatten(0, (self.shape.columns, -1))
+        columns, width = self.shape.columns, self.encoder.shape.width
+        by_column = self.pooled(tokens, seen).view(columns, len(tokens) // columns, width)
         outputs: torch.Tensor = self.head(by_column.transpose(0, 1).flatten(1))
         return outputs
 
