@@ -13,7 +13,7 @@ from automl.families.engines.averaged_trees import FittedForest, grow, smallest_
 from automl.families.nets.texts.columns import reads_embeddings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """Parameters under scikit-learn's own names; ``max_leaf_nodes`` 0 sets no limit."""
 

@@ -29,10 +29,10 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reviews() -> pd.DataFrame:
     generator = np.random.default_rng(0)
     good = generator.integers(0, 2, ROWS)
-    things = [" ".join(generator.choice(["red", "stone", "river", "cloud", "film"], 9)) for _ in range(ROWS)]
+    things = [" ".join(generator.choice(["red", "stone", "river", "cloud"], 4)) for _ in range(ROWS)]
     return pd.DataFrame(
         {
-            "review": [f"{thing} {('bad', 'good')[k]} film" for thing, k in zip(things, good, strict=True)],
+            "review": [f"{thing} {('bad', 'good')[k]}" for thing, k in zip(things, good, strict=True)],
             "price": generator.normal(size=ROWS),
             "verdict": np.where(good == 1, "fine", "poor"),
         }

@@ -42,6 +42,14 @@ def first_batches(source: BatchSource, count: int) -> Iterator[Batch]:
                 return
 
 
+def batch_size_for(rows: int) -> int:
+    """Rows per batch: small tables need the steps, large ones the speed."""
+    for limit, size in ((300, 32), (1_000, 64), (4_000, 128), (50_000, 256), (150_000, 512)):
+        if rows < limit:
+            return size
+    return 1024
+
+
 class TensorBatches:
     """Rows of tensors in memory, permuted once per epoch and cut into equal batches.
 

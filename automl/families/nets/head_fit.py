@@ -83,10 +83,9 @@ def _trained(
 ) -> Head:
     import torch
 
-    from automl.families.nets.batches import TensorBatches
+    from automl.families.nets.batches import TensorBatches, batch_size_for
     from automl.families.nets.loop import Trainer, TrainingControl, TrainingSettings
     from automl.families.nets.lr_finder import lr_range_test, range_curves
-    from automl.families.nets.tables.fit import batch_size_for
 
     features, target, weights = rows
     head.set_scale(features)

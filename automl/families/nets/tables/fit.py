@@ -17,7 +17,7 @@ from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.trial import Curve
 from automl.families.nets import runtime
-from automl.families.nets.batches import TensorBatches
+from automl.families.nets.batches import TensorBatches, batch_size_for
 from automl.families.nets.loop import Trainer, TrainingControl, TrainingOutcome, TrainingSettings
 from automl.families.nets.lr_finder import lr_range_test, range_curves
 from automl.families.nets.outputs import (
@@ -64,7 +64,7 @@ class NetPlan:
     epochs:
         Up to 10,000 rows; fewer beyond (:func:`epochs_for`).
     batch_size:
-        0 takes the rule by rows (:func:`batch_size_for`).
+        0 takes the rule by rows (:func:`automl.families.nets.batches.batch_size_for`).
     bins, number_size:
         Of the piecewise-linear embedding of numbers; 0 bins for plain numbers.
     scaling:
@@ -83,14 +83,6 @@ class NetPlan:
     schedule: str = "one_cycle"
     # Log loss .5-1 % better on three tables of 6,000-9,000 rows, nothing lost on the others (.98 the same).
     ema: float = 0.95
-
-
-def batch_size_for(rows: int) -> int:
-    """Rows per batch: small tables need the steps, large ones the speed."""
-    for limit, size in ((300, 32), (1_000, 64), (4_000, 128), (50_000, 256), (150_000, 512)):
-        if rows < limit:
-            return size
-    return 1024
 
 
 def epochs_for(rows: int, most: int) -> int:
