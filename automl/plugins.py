@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         Modality,
         OpenedFiles,
     )
+    from automl.core.nodes import NodeState
     from automl.core.predictions import Answer, Link, Loss, Predictions, finite_predictions
     from automl.core.processor_share import Meter, share_of
     from automl.core.table import Column, Features, Kind, Table
@@ -139,6 +140,7 @@ _HOMES = {
     "automl.executors.prepared_cache": "PreparedCache",
     "automl.problem.problem": "Problem",
     "automl.core.trial": "Candidate Curve Event Finished ParamValue Progress Status Ticket TrialResult",
+    "automl.core.nodes": "NodeState",
     "automl.core.processor_share": "Meter share_of",
     "automl.core.machine": "GIBIBYTE cores",
     # The parts of a kind of data
@@ -234,6 +236,7 @@ __all__ = [
     "NetMatrix",
     "NetPlan",
     "NetTraining",
+    "NodeState",
     "NumberTask",
     "OpenedFiles",
     "Outlook",

@@ -15,6 +15,7 @@ from automl.cli.search import COMMANDS as SEARCHES
 from automl.cli.spaces import families, spaces
 from automl.cli.tasks import tasks
 from automl.cli.upkeep import COMMANDS as UPKEEP
+from automl.cli.watch import watch
 from automl.core.errors import did_you_mean
 from automl.core.version import __version__
 
@@ -50,5 +51,5 @@ def commands(debug: bool) -> None:
 
 
 _LISTS = (families, tasks, spaces, executors)
-for _command in (check, predict, explain, example, *_LISTS, *SEARCHES, *RECORD, *REPORTS, *UPKEEP):
+for _command in (check, predict, explain, example, *_LISTS, *SEARCHES, watch, *RECORD, *REPORTS, *UPKEEP):
     commands.add_command(_command)

@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl.core.text import duration, score_text, size_text, weight_texts
+from automl.core.nodes import NodeState
+from automl.core.text import counted, duration, score_text, size_text, weight_texts
 from automl.core.trial import Progress, Status, Trial
 
 HEAD = 8
@@ -19,9 +20,9 @@ _LEAST = 3
 _LINES = 13  # of the picture besides the leaderboard and the workers
 WIDE = 120
 _MEMBERS = 4
-_METRIC, _FAMILY = 16, 18  # cells of a name
+_METRIC, _FAMILY, _NODE = 16, 18, 16  # cells of a name
 _LEAST_BAR = 8
-_WORKERS = 8
+_WORKERS, _NODES = 8, 8
 _COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow", "bright_magenta")
 _DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))  # braille, from the bottom: left and right
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -48,6 +49,12 @@ class Snapshot:
         Of the best ensemble: its score, and its weights by trial number.
     memory_bytes, memory_limit:
         Bytes in use by the workers and allowed; 0 for unknown.
+    earlier:
+        Number of trials that ended and are not in ``ended``, by the way they ended.
+    nodes:
+        The machines on which trials run.
+    more:
+        Number of trials that run and are not in ``running``.
     """
 
     name: str
@@ -64,19 +71,33 @@ class Snapshot:
     memory_bytes: int = 0
     memory_limit: int = 0
     interrupted: bool = False
+    earlier: Mapping[Status, int] = field(default_factory=dict)
+    nodes: Sequence[NodeState] = ()
+    more: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Number of trials that ended."""
+        return len(self.ended) + sum(self.earlier.values())
+
+    @property
+    def spread(self) -> bool:
+        """True where it matters on which node a trial runs, or what became of a node's workers."""
+        return len(self.nodes) > 1 or any(node.lost or node.away for node in self.nodes)
 
 
 def picture(shot: Snapshot, width: int, height: int = 24, *, plain: bool = False) -> RenderableType:
     """The picture for a terminal of this size; ``plain`` keeps to ASCII signs."""
     inner = min(width, 160)
     shot = replace(shot, metric=_cut(shot.metric, _METRIC))
-    head = max(_LEAST, min(HEAD, height - _LINES - min(len(shot.running), _WORKERS)))
+    nodes = min(len(shot.nodes), _NODES) + 1 if shot.spread else 0
+    head = max(_LEAST, min(HEAD, height - _LINES - nodes - min(len(shot.running), _WORKERS)))
     board, workers = _board(shot, head), _workers(shot, inner)
     if inner < WIDE:
         parts = [_clock(shot, inner), _counts(shot), Text(), board, Text(), _ensemble(shot, inner)]
         if not plain and len(shot.best) > 1:
             parts.append(_spark_line(shot, inner))
-        return Group(*parts, Text(), workers)
+        return Group(*parts, Text(), workers, *_nodes(shot, inner))
     trials = (*shot.ended, *(item.trial for item in shot.running))
     longest = max((min(_FAMILY, len(trial.candidate.family)) for trial in trials), default=0)
     left = max(54, 30 + longest + len(shot.metric))
@@ -86,7 +107,7 @@ def picture(shot: Snapshot, width: int, height: int = 24, *, plain: bool = False
     columns.add_column(width=left)
     columns.add_column(width=room)
     columns.add_row(board, right)
-    return Group(_clock(shot, inner), Text(), columns, Text(), workers)
+    return Group(_clock(shot, inner), Text(), columns, Text(), workers, *_nodes(shot, inner))
 
 
 def _cut(text: str, cells: int) -> str:
@@ -104,8 +125,8 @@ def _clock(shot: Snapshot, width: int) -> RenderableType:
         share = min(1.0, shot.elapsed / shot.seconds)
         times.append(f" of {duration(shot.seconds)}")
     elif shot.trials is not None:
-        share = min(1.0, len(shot.ended) / shot.trials)
-        times.append(f"  {len(shot.ended)} of {shot.trials} trials")
+        share = min(1.0, shot.finished / shot.trials)
+        times.append(f"  {shot.finished} of {shot.trials} trials")
     if shot.interrupted:
         times.append("  stopping: the best so far is kept", style="yellow")
     head = Text(_cut(shot.name, width - times.cell_len - _LEAST_BAR - 4), style="bold") + times
@@ -118,7 +139,7 @@ def _clock(shot: Snapshot, width: int) -> RenderableType:
 
 def _counts(shot: Snapshot) -> Text:
     """Counts of the trials by their end, and the memory in use."""
-    counts = dict.fromkeys(Status, 0)
+    counts = {status: shot.earlier.get(status, 0) for status in Status}
     for trial in shot.ended:
         if trial.result is not None:
             counts[trial.result.status] += 1
@@ -128,7 +149,7 @@ def _counts(shot: Snapshot) -> Text:
         if count or status is Status.DONE:
             text.append(f"{count} {status.value}", style=styles.get(status, ""))
             text.append("   ")
-    text.append(f"{len(shot.running)} running")
+    text.append(f"{len(shot.running) + shot.more} running")
     used, allowed = shot.memory_bytes, shot.memory_limit
     if used:
         text.append(f"   memory {size_text(used)}", style="")
@@ -200,10 +221,13 @@ def _workers(shot: Snapshot, width: int) -> RenderableType:
     longest = max((min(_FAMILY, len(item.trial.candidate.family)) for item in shot.running), default=0)
     room = width - bar - max(13, longest) - 22
     colours = _family_colours(shot)
+    node_of = {number: node.name for node in shot.nodes for number in node.running} if shot.spread else {}
     for running in shot.running[:_WORKERS]:
         family, progress = running.trial.candidate.family, running.progress
         share = 0.0 if progress is None else progress.fraction
         message = "" if progress is None else f"{progress.fraction:.0%}  {progress.message}"
+        if node := node_of.get(running.trial.number):
+            message = f"{_cut(node, _NODE)}  {message}"
         table.add_row(
             f"#{running.trial.number}",
             Text(_cut(family, _FAMILY), style=colours.get(family, "")),
@@ -211,13 +235,35 @@ def _workers(shot: Snapshot, width: int) -> RenderableType:
             _bar(share, bar),
             Text(_cut(message, room), style="dim"),
         )
-    if len(shot.running) > _WORKERS:
-        table.add_row("", Text(f"and {len(shot.running) - _WORKERS} more", style="dim"), "", "", "")
+    hidden = max(0, len(shot.running) - _WORKERS) + shot.more
+    if hidden:
+        table.add_row("", Text(f"and {hidden} more", style="dim"), "", "", "")
     if not shot.running:
         return Text(
-            "no trial runs: choosing and saving" if shot.ended else "starting the workers", style="dim"
+            "no trial runs: choosing and saving" if shot.finished else "starting the workers", style="dim"
         )
     return table
+
+
+def _nodes(shot: Snapshot, width: int) -> list[RenderableType]:
+    """A line per node: its workers, its trials, its losses; none for a single machine without losses."""
+    if not shot.spread:
+        return []
+    lines: list[RenderableType] = [Text()]
+    for node in shot.nodes[:_NODES]:
+        text = Text(f"{_cut(node.name, _NODE):{_NODE}}  ", style="bold")
+        if node.away:
+            text.append("gone", style="red")
+        else:
+            trials = " ".join(f"#{number}" for number in node.running) or "idle"
+            text.append(f"{counted(node.workers, 'worker')}  {trials}", style="not bold")
+        if node.lost:
+            text.append(f"  {node.lost} lost, {node.returned} replaced", style="yellow")
+        text.truncate(width, overflow="ellipsis")
+        lines.append(text)
+    if len(shot.nodes) > _NODES:
+        lines.append(Text(f"and {len(shot.nodes) - _NODES} more nodes", style="dim"))
+    return lines
 
 
 def _bar(share: float, width: int) -> ProgressBar:

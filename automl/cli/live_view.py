@@ -103,6 +103,7 @@ class LiveView(View):
             weights=self.weights,
             memory_bytes=self._memory_bytes,
             memory_limit=self._memory_limit,
+            nodes=self.nodes,
             interrupted=bool(self._signal),
         )
 

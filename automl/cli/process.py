@@ -6,17 +6,27 @@ import atexit
 import gc
 import os
 import sys
+import traceback
+from types import TracebackType
 
 import click
 
 from automl.cli.commands import commands
 from automl.cli.terminal import printable, show_usage_error
+from automl.core.credentials import without_secrets
 from automl.core.errors import AutoMLError
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a bug, or an error with ``--debug``: a library's message may have a password in it."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(without_secrets(text), end="", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     """Run the command line; exits with the codes of :mod:`automl.core.errors`."""
     debug = "--debug" in sys.argv
+    sys.excepthook = _print_traceback
     # Libraries make a million objects that stay: looking for garbage after every 700 new ones, as Python does
     # by default, took an eighth of the time of `automl predict`.
     gc.set_threshold(100_000, 50, 50)

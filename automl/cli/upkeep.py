@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
@@ -99,10 +100,11 @@ def clean(
     tracking_uri: str | None,
     store: str,
 ) -> None:
-    """Remove what old searches no longer need: models of trials, unfinished work, runs deleted in MLflow.
+    """Remove what old searches no longer need, on this disk, on a server and in a bucket.
 
-    Scores, parameters and predictions of every trial stay. Champions, promoted versions and all other
-    registered versions are never touched.
+    Models of trials, unfinished work, runs deleted in MLflow, files and models that nothing refers to,
+    decoded images that were not used since. Scores, parameters and predictions of every trial stay.
+    Champions, promoted versions and all other registered versions are never touched.
 
     \b
     Examples:
@@ -113,9 +115,9 @@ def clean(
     from automl.controller.upkeep import removable
 
     items = removable(_age(older), tracking_uri=tracking_uri, store=store)
-    if as_json:
+    if as_json and (dry_run or not items):
         click.echo(json.dumps([item.to_json() for item in items]))
-    elif items:
+    elif items and not as_json:
         click.echo("\n".join(_kinds(items, None if every else _LARGEST)))
     if not items:
         click.echo(f"Nothing older than {older} is left to remove.", err=True)
@@ -131,9 +133,15 @@ def clean(
         return
     if not yes:
         _confirm("Remove all of it?")
-    for item in items:
-        item.remove()
-    click.echo(f"Removed {size}.", err=True)
+    gone: list[Removable] = []
+    try:
+        for item in items:
+            item.remove()
+            gone.append(item)
+    finally:  # also of what went before the store refused
+        if as_json:
+            click.echo(json.dumps([item.to_json() for item in gone]))
+        click.echo(f"Removed {_summary(gone)}.", err=True)
 
 
 def _kinds(items: Sequence[Removable], most: int | None) -> list[str]:
@@ -151,10 +159,20 @@ def _kinds(items: Sequence[Removable], most: int | None) -> list[str]:
     return lines
 
 
+def _summary(items: Sequence[Removable]) -> str:
+    """``12 trial models and 1 deleted run, 3.4 MB``."""
+    kinds = Counter(item.kind for item in items)
+    words = [f"{count:,} {_plurals(kind) if count > 1 else kind}" for kind, count in kinds.items()]
+    return f"{listed(words) or 'nothing'}, {size_text(sum(item.bytes for item in items))}"
+
+
 def _plurals(kind: str) -> str:
     return {
         "trial of a deleted search": "trials of deleted searches",
         "unfinished search": "unfinished searches",
+        "dead search": "dead searches",
+        "decoded images": "sets of decoded images",
+        "features of images": "sets of features of images",
     }.get(kind, f"{kind}s")
 
 

@@ -15,8 +15,10 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from automl.cli.data_lines import describe_data
 from automl.cli.events import EventLog
 from automl.cli.live_picture import Running
+from automl.controller.live_sign import node_news
 from automl.controller.watchers import trial_line
 from automl.core.errors import SearchInterrupted
+from automl.core.nodes import NodeState
 from automl.core.text import counted, duration, score_text
 from automl.core.trial import Progress, Trial
 
@@ -61,6 +63,7 @@ class View:
         self.ensemble: float | None = None
         self.curve: list[tuple[float, float]] = []
         self.weights: Mapping[int, float] = {}
+        self.nodes: tuple[NodeState, ...] = ()
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -188,6 +191,12 @@ class View:
         """The best of these scores and of the best so far."""
         present = [score for score in (self.best, *scores) if score is not None]
         return (max if self.greater_is_better else min)(present, default=None)
+
+    def located(self, nodes: tuple[NodeState, ...]) -> None:
+        """Say which nodes and workers were lost or came back."""
+        for line in node_news(self.nodes, nodes):
+            self.say(line)
+        self.nodes = nodes
 
     def ticked(self) -> None:
         """About ten times a second."""

@@ -323,6 +323,7 @@ def _plain_result(result: TrialResult, pruned_loss: float | None) -> dict[str, A
         "curves": [[curve.name, list(curve.steps), list(curve.values)] for curve in result.curves],
         "facts": {name: float(value) for name, value in result.facts.items()},
         "notes": list(result.notes),
+        "node": result.node,
         "error": result.error,
         "traceback": result.traceback,
         "ended": int(time.time() * 1000),
@@ -354,6 +355,7 @@ def _kept(folder: Path) -> KeptTrial:
             curves=tuple(Curve(name, tuple(steps), tuple(values)) for name, steps, values in body["curves"]),
             facts=body["facts"],
             notes=tuple(body.get("notes", ())),
+            node=body.get("node", ""),
             error=body["error"],
             traceback=body["traceback"],
         )

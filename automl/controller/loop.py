@@ -13,6 +13,7 @@ from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.pruning import Pruner
 from automl.controller.strategy.scoring import scores_of
 from automl.controller.trial_limits import TimeLimits
+from automl.core.nodes import NodeState
 from automl.core.trial import Candidate, Finished, Progress, Status, Ticket, Trial, TrialResult
 from automl.executors.base import Executor
 from automl.problem.problem import Problem
@@ -40,6 +41,9 @@ class Watcher(Protocol):
 
     def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
         """These ended in an earlier process, which used ``spent`` seconds of the budget."""
+
+    def located(self, nodes: tuple[NodeState, ...]) -> None:
+        """The machines of the executor, with what each runs; comes before ``ticked``."""
 
     def ticked(self) -> None:
         """About ten times a second."""
@@ -228,6 +232,7 @@ class Loop:
             else:
                 self._progress(event)
         self.limits.clock.pace.learn(*self.executor.demand())
+        self.watcher.located(self.executor.nodes())
         self.watcher.ticked()
         self.folder.spend(self.limits.clock.elapsed)
 

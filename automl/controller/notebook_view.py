@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, final
 
+from automl.controller.live_sign import node_news
 from automl.controller.watchers import trial_line
+from automl.core.nodes import NodeState
 from automl.core.text import counted, duration, score_text, weight_texts
 from automl.core.trial import Progress, Trial
 from automl.report.palette import MUTED, SERIES
@@ -81,6 +83,7 @@ class NotebookView:
         self._notes: list[str] = []
         self._state = "reading the data"
         self._changed, self._at = True, 0.0
+        self._nodes: tuple[NodeState, ...] = ()
         self._lock = threading.Lock()
 
     def __enter__(self) -> NotebookView:
@@ -152,6 +155,12 @@ class NotebookView:
 
     def placed(self, capacity: Capacity) -> None:
         """Ignored: the display shows no memory."""
+
+    def located(self, nodes: tuple[NodeState, ...]) -> None:
+        """Note the nodes and workers that were lost or came back."""
+        for line in node_news(self._nodes, nodes):
+            self._note(line)
+        self._nodes = nodes
 
     def ticked(self) -> None:
         """Draw when something changed, but not more than four times a second."""

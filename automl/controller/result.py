@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.core.credentials import without_password
 from automl.core.score_intervals import HonestScore, Interval
 from automl.core.text import (
     counted,
@@ -15,7 +16,6 @@ from automl.core.text import (
     interval_text,
     score_text,
     weight_texts,
-    without_password,
 )
 from automl.core.trial import Status, Trial
 from automl.model.champion import Champion

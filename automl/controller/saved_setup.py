@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.controller.strategy.search_space import SearchSpace
+from automl.core.credentials import without_password
 from automl.core.errors import StorageError, UsageError
 from automl.core.version import library_versions
 from automl.problem.options import options_of
@@ -35,7 +36,8 @@ class Outset:
     slots, threads, device:
         Trials at once and threads of each: more threads can change a sum's last digit.
     tracking_uri:
-        Where the record is; None for the database beside this folder, even if it was moved.
+        Where the record is, without a password; None for the database beside this folder, even if it was
+        moved.
     created:
         Seconds since 1970.
     spaces:
@@ -101,6 +103,8 @@ class Outset:
 def plain_settings(settings: Settings) -> dict[str, Any]:
     """The settings as JSON data; what only exists in Python is named, to be given again."""
     plain = {item.name: _plain(getattr(settings, item.name)) for item in fields(settings)}
+    if settings.tracking_uri is not None:
+        plain["tracking_uri"] = without_password(settings.tracking_uri)
     paths = {name: plain[name] for name in ("source", "test") if isinstance(plain[name], str)}
     return plain | {name: {"path": os.path.abspath(place)} for name, place in paths.items()}
 

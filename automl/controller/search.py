@@ -12,6 +12,7 @@ from pathlib import Path
 
 from automl.controller.finish import Ended, deliver
 from automl.controller.folder import SearchFolder, tidy
+from automl.controller.live_sign import LiveSign
 from automl.controller.loop import Loop
 from automl.controller.loop_assembly import loop_for
 from automl.controller.readiness import nets_of
@@ -177,7 +178,7 @@ class RunningSearch:
             slots=division.slots,
             threads=division.threads,
             device=executor.device(self.settings.device),
-            tracking_uri=None if location.is_default else location.uri,
+            tracking_uri=None if location.is_default else location.shown,
             created=time.time(),
             spaces=space_digests(spaces),
         )
@@ -219,6 +220,11 @@ class RunningSearch:
         started = time.time() - self.clock.elapsed
         settings = replace(self.settings, memory_bytes=parts.executor.capacity.memory_bytes)
         tracker.begin_search(search_record(settings, prepared, key=outset.key, started=started))
+        sign = LiveSign(
+            self.clock,
+            greater_is_better=prepared.task.metric.greater_is_better,
+            trials=self.settings.trials,
+        )
         return loop_for(
             self.settings,
             prepared,
@@ -226,7 +232,7 @@ class RunningSearch:
             clock=self.clock,
             executor=parts.executor,
             folder=folder,
-            watcher=Recording(self.watcher, tracker, self.clock),
+            watcher=Recording(self.watcher, tracker, self.clock, sign),
             stop_requested=self.watcher.stop_requested,
         )
 

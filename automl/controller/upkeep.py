@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,11 +205,13 @@ class Removable:
     Attributes
     ----------
     kind:
-        ``trial model``, ``trial of a deleted search``, ``deleted run`` or ``unfinished search``.
+        ``trial model``, ``dead search``, ``unfinished search``, ``trial of a deleted search``,
+        ``deleted run``, ``unregistered model``, ``unreferenced folder``, ``decoded images`` or ``features of
+        images``.
     what:
         In words: the search, the family, the user, the day and the run.
     bytes:
-        What it takes; as its trial measured it where a server keeps the files.
+        What it takes; a model of a trial as the trial measured it, where a server keeps the files.
     ended:
         Unix seconds.
     """
@@ -235,44 +237,110 @@ def removable(
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> list[Removable]:
-    """Find what can be removed of searches that ended longer ago than this.
+    """Find what can be removed of searches that ended longer ago than this, wherever their files are.
 
     Models of trials (their scores, parameters and predictions stay, and so does every registered version
     with its members), trials that were left behind when their search's run was deleted in MLflow, runs that
-    were deleted there themselves, with their files, and folders of unfinished searches.
+    were deleted there themselves, with their files, folders of unfinished searches, files and models that
+    nothing refers to, and decoded images and features that no search used since. Searches that died are
+    closed.
     """
-    from automl.controller.folder import unfinished_folders
-    from automl.tracker.removal import (
-        deleted_runs,
-        folder_size,
-        orphaned_trials,
-        purge_run,
-        remove_trial_model,
-        trial_models,
-    )
+    from automl.tracker import removal, unreferenced
 
     location, before = locate_store(tracking_uri, store), time.time() - older_seconds
-    items = []
+    if not location.exists:
+        return [*_unfinished(location, before), *_unused(location, before)]
+    registered = unreferenced.registered_places(location)
+    items = list(_of_searches(location, before, registered))
+    items += _unfinished(location, before)
+    kinds = (
+        ("trial of a deleted search", removal.orphaned_trials),
+        ("deleted run", removal.deleted_runs),
+    )
+    for kind, look in kinds:
+        for experiment, run in look(location, before, registered):
+            items.append(_old(kind, experiment.name, run, _call(removal.purge_run, location, run.run_id)))
+    rests = (
+        ("unregistered model", unreferenced.unregistered_models),
+        ("unreferenced folder", unreferenced.unreferenced_artifacts),
+    )
+    for kind, search in rests:
+        for experiment, rest in search(location, before, registered):
+            what = f"{experiment.name}, {rest.uri.rstrip('/').rpartition('/')[2]}"
+            remove = _call(removal.remove_unreferenced, location, rest)
+            items.append(
+                Removable(
+                    kind=kind,
+                    what=what,
+                    bytes=rest.bytes,
+                    remove=remove,
+                    name=experiment.name,
+                    ended=rest.ended,
+                )
+            )
+    return [*items, *_unused(location, before)]
+
+
+def _of_searches(location: StoreLocation, before: float, registered: str) -> Iterator[Removable]:
+    """The models of trials of old searches; searches that died, to be closed."""
+    from automl.tracker.removal import remove_trial_model, trial_models
+    from automl.tracker.unreferenced import close_dead, ended_at
+
     for entry in search_entries(location):
-        if entry.deleted or entry.ended is None or entry.ended >= before:
+        ended = None if entry.deleted else ended_at(entry)
+        if ended is None or ended >= before:
             continue
-        for run in trial_models(location, entry):
+        if entry.ended is None:
+            day = time.strftime("%Y-%m-%d", time.localtime(ended))
+            parts = (entry.name, owner_words(entry.tags), day, f"run {entry.run_id[:8]}")
+            yield Removable(
+                kind="dead search",
+                what=", ".join(parts),
+                bytes=0,
+                remove=_call(close_dead, location, entry.run_id),
+                name=entry.name,
+                user=entry.user,
+                run_id=entry.run_id,
+                ended=ended,
+            )
+        for run in trial_models(location, entry, registered):
             remove = _call(remove_trial_model, location, run.run_id, run.uri)
-            items.append(_old("trial model", entry.name, run, remove))
+            yield _old("trial model", entry.name, run, remove)
+
+
+def _unfinished(location: StoreLocation, before: float) -> Iterator[Removable]:
+    """Searches on this disk that nobody resumed."""
+    from automl.controller.folder import unfinished_folders
+    from automl.tracker.unreferenced import artifact_bytes
+
     for folder in unfinished_folders(location.root):
         last = max(folder.outset.created, folder.path.stat().st_mtime)
         if last < before and not folder.in_use:
-            size = folder_size(folder.path)
-            remove = _call(_give_up, folder)
-            items.append(
-                Removable(kind="unfinished search", what=folder.description, bytes=size, remove=remove)
+            yield Removable(
+                kind="unfinished search",
+                what=folder.description,
+                bytes=artifact_bytes(location, str(folder.path)),
+                remove=_call(_give_up, folder),
+                name=folder.outset.name,
+                ended=last,
             )
-    if location.exists:
-        kinds = (("trial of a deleted search", orphaned_trials), ("deleted run", deleted_runs))
-        for kind, look in kinds:
-            for experiment, run in look(location, before):
-                items.append(_old(kind, experiment.name, run, _call(purge_run, location, run.run_id)))
-    return items
+
+
+def _unused(location: StoreLocation, before: float) -> Iterator[Removable]:
+    """Decoded images and their features on this disk, which are made again where they are needed."""
+    from automl.data.cache import FEATURES, discard, unused_since
+
+    for cache in sorted((location.root / "cache").glob("*/")):
+        for folder, size, used in unused_since(cache, before):
+            kind = "features of images" if folder.name.startswith(FEATURES) else "decoded images"
+            day = time.strftime("%Y-%m-%d", time.localtime(used))
+            yield Removable(
+                kind=kind,
+                what=f"{folder.name}, last used {day}",
+                bytes=size,
+                remove=_call(discard, folder),
+                ended=used,
+            )
 
 
 def _old(kind: str, name: str, run: OldRun, remove: Callable[[], None]) -> Removable:
@@ -292,8 +360,11 @@ def _old(kind: str, name: str, run: OldRun, remove: Callable[[], None]) -> Remov
     )
 
 
-def _call(function: Callable[..., None], *given: Any) -> Callable[[], None]:
-    return lambda: function(*given)
+def _call(function: Callable[..., object], *given: Any) -> Callable[[], None]:
+    def call() -> None:
+        function(*given)
+
+    return call
 
 
 def _give_up(folder: SearchFolder) -> None:

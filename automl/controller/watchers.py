@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from automl.controller.live_sign import LiveSign
 from automl.controller.loop import Watcher
+from automl.core.nodes import NodeState
 from automl.core.text import duration, score_text
 from automl.core.time_budget import Clock
 from automl.core.trial import Progress, Status, Trial
@@ -16,6 +18,7 @@ from automl.tracker import Tracker
 
 BASELINE = "dummy"
 _THREAD_SHARE = 0.7  # of what the process gets, while it is also asking and telling
+_SIGN_SECONDS = 1.0
 OPENING_SECONDS = 2.5
 """Processor seconds in which MLflow is imported and the store opened with it (measured)."""
 
@@ -61,6 +64,8 @@ class _Nobody:
 
     def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None: ...
 
+    def located(self, nodes: tuple[NodeState, ...]) -> None: ...
+
     def ticked(self) -> None: ...
 
     def warned(self, message: str) -> None: ...
@@ -76,19 +81,36 @@ NOBODY: SearchWatcher = _Nobody()
 
 
 class Recording:
-    """Passes the loop's events on to the user's watcher and every ended trial to the tracker."""
+    """Passes the loop's events on to the user's watcher, and to the tracker what is to be on record."""
 
-    def __init__(self, watcher: SearchWatcher, tracker: Tracker, clock: Clock) -> None:
+    def __init__(self, watcher: SearchWatcher, tracker: Tracker, clock: Clock, sign: LiveSign) -> None:
         self._watcher = watcher
         self._tracker = tracker
         self._clock = clock
+        self._sign = sign
+        self._signed = 0.0
         self._has_model = False
-        self.started = watcher.started
-        self.progressed = watcher.progressed
         self._troubled = False
+
+    def started(self, trial: Trial) -> None:
+        """Pass it on."""
+        self._sign.started(trial)
+        self._watcher.started(trial)
+
+    def progressed(self, progress: Progress) -> None:
+        """Pass it on."""
+        self._sign.progressed(progress)
+        self._watcher.progressed(progress)
+
+    def located(self, nodes: tuple[NodeState, ...]) -> None:
+        """Pass it on."""
+        self._sign.located(nodes)
+        self._watcher.located(nodes)
 
     def ticked(self) -> None:
         """Look after the store: the search ends when nothing more can be recorded."""
+        if time.monotonic() - self._signed > _SIGN_SECONDS:
+            self._show()
         owed = self._owed()
         self._clock.owed, self._clock.meanwhile = (owed, 0.0) if self._has_model else (0.0, owed)
         if self._tracker.stopped is not None:
@@ -102,6 +124,11 @@ class Recording:
             )
         self._watcher.ticked()
 
+    def _show(self) -> None:
+        """Let those who follow the search from elsewhere see how it is now."""
+        self._signed = time.monotonic()
+        self._tracker.show(self._sign.state())
+
     def _owed(self) -> float:
         """Processor time that is left of importing MLflow, which the end needs."""
         if self._tracker.connected:
@@ -113,6 +140,7 @@ class Recording:
     def weighed(self, weights: Mapping[int, float]) -> None:
         """Let no member's model be dropped to bound the disk space."""
         self._tracker.protect(weights)
+        self._sign.weighed(weights)
         self._watcher.weighed(weights)
 
     def finished(self, trial: Trial, best: float | None) -> None:
@@ -122,6 +150,9 @@ class Recording:
         self._tracker.finish_trial(trial)
         if best is not None:
             self._tracker.best_so_far(trial.number, best)
+        self._sign.finished(trial, best)
+        if self._sign.idle:
+            self._show()  # what follows may take long, and nothing ticks then
         self._watcher.finished(trial, best)
         if trial.result is not None:
             for note in trial.result.notes:
@@ -131,6 +162,7 @@ class Recording:
         """Put on record what an earlier process could not."""
         for trial in trials:
             self._tracker.finish_trial(trial)
+        self._sign.restored(trials, best)
         self._watcher.restored(trials, best, spent)
 
 

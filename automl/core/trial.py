@@ -131,6 +131,8 @@ class TrialResult:
         Of the processor time that it wanted, what it got; 1 on a free machine.
     notes:
         What the person who searches should be told of a trial that went well.
+    node:
+        Name of the machine that ran it, as its executor knows it; empty for the machine of the search.
     error:
         One line: the reason when the status is not ``done``.
     """
@@ -152,6 +154,7 @@ class TrialResult:
     curves: tuple[Curve, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    node: str = ""
     error: str = ""
     traceback: str = ""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 DESCRIPTION = "store.json"
-FEATURES = "features-"
+PIXELS, FEATURES = "pixels-", "features-"
 _BOUND = "bound.json"
 _LOCK = "room.lock"
 _GONE = ".gone"
@@ -69,6 +69,26 @@ def trim(cache: Path, *, keep: Path | None = None) -> None:
     """Remove the least recently used folders until the cache is within its bound."""
     with room_for(cache, 0, keep=keep):
         pass
+
+
+def unused_since(cache: Path, before: float) -> list[tuple[Path, int, float]]:
+    """Folders of one kind of data that nobody used since a moment: path, bytes, last use.
+
+    What a process works with is left out; remains of a killed process are among them.
+    """
+    folders = []
+    for folder in _within(cache):
+        used = _used_at(folder)
+        if folder.name.startswith((PIXELS, FEATURES)) and used < before and not _in_use(folder):
+            folders.append((folder, _bytes_below(folder), used))
+    return folders
+
+
+def discard(folder: Path) -> bool:
+    """Remove a folder of the cache, unless a process began to use it; True if it is gone."""
+    with (root_of(folder.parent) / _LOCK).open("a") as lock:
+        lock_file(lock, wait=True)
+        return not _in_use(folder) and _removed(folder)
 
 
 class Hold:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from automl.core.nodes import NodeState
 from automl.core.trial import Event, Status, Ticket, TrialResult
 from automl.core.whole_files import settle
 
@@ -139,6 +140,13 @@ class Executor(Protocol):
 
     def demand(self) -> tuple[float, float]:
         """Seconds that running trials ran on a processor and waited for one, since the last call."""
+        ...
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        """The machines on which trials run, with their workers and trials now; quick to call.
+
+        :class:`automl.core.nodes.Nodes` keeps the account for an executor that only notes what happens.
+        """
         ...
 
     def stop(self, number: int) -> None:

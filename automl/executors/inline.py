@@ -10,6 +10,7 @@ from typing import Self
 
 from automl.core.machine import cores, device_here
 from automl.core.memory import usable_bytes
+from automl.core.nodes import NodeState, this_node
 from automl.core.trial import Event, Finished, Status, Ticket, TrialResult
 from automl.executors.base import Capacity, ExecutorType, settled
 from automl.executors.evaluate import Control, evaluate
@@ -96,6 +97,11 @@ class InlineExecutor:
         """Of the trials that ended."""
         demand, self._ran, self._waited = (self._ran, self._waited), 0.0, 0.0
         return demand
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        """This machine, whose only worker is this process."""
+        running = tuple(ticket.number for ticket in self._waiting)
+        return (NodeState(name=this_node(), workers=1, running=running),)
 
     def stop(self, number: int) -> None:
         """Drop the trial if it has not begun."""

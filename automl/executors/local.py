@@ -18,6 +18,7 @@ from typing import Any, Self
 from automl.core.errors import AutoMLError
 from automl.core.machine import GIBIBYTE, cores, device_here
 from automl.core.memory import available_bytes, private_bytes, usable_bytes
+from automl.core.nodes import NodeState, this_node
 from automl.core.processor_share import Meter, share_of
 from automl.core.trial import Event, Finished, Progress, Status, Ticket, TrialResult
 from automl.executors.base import Allowance, Capacity, ExecutorType
@@ -73,8 +74,11 @@ class _Running:
 
 @dataclass
 class _Slot:
+    """A worker with its trial; ``stands_in`` for one that was lost, until it is up."""
+
     worker: WorkerProcess
     running: _Running | None = None
+    stands_in: bool = False
 
 
 class LocalExecutor:
@@ -103,7 +107,7 @@ class LocalExecutor:
         self._events: list[Event] = []
         self._ran = self._waited = 0.0
         self._watched = 0.0
-        self._failed_starts = 0
+        self._failed_starts = self._lost = self._returned = 0
 
     @property
     def capacity(self) -> Capacity:
@@ -172,6 +176,19 @@ class LocalExecutor:
         demand, self._ran, self._waited = (self._ran, self._waited), 0.0, 0.0
         return demand
 
+    def nodes(self) -> tuple[NodeState, ...]:
+        """This machine, with its worker processes."""
+        running = [slot.running.ticket.number for slot in self._slots if slot.running is not None]
+        return (
+            NodeState(
+                name=this_node(),
+                workers=len(self._slots),
+                running=tuple(running),
+                lost=self._lost,
+                returned=self._returned,
+            ),
+        )
+
     def stop(self, number: int) -> None:
         """Ask the running trial to stop."""
         for slot in self._slots:
@@ -238,6 +255,8 @@ class LocalExecutor:
             slot.worker.ready = True
             slot.worker.pid = message.pid
             self._failed_starts = 0
+            self._returned += slot.stands_in
+            slot.stands_in = False
             if slot.running is not None:
                 slot.running.begin(time.monotonic())
                 _send(slot)
@@ -260,6 +279,8 @@ class LocalExecutor:
                     f"Worker processes end before they are ready (the last one {worker.ending}): {words}"
                 )
         self._replace(slot, libraries)
+        self._lost += 1
+        slot.stands_in = True
         if running is None:
             return
         suspect = worker.killed and running.peak > _SUSPECT_SHARE * self._limit

@@ -14,8 +14,8 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from automl.core.credentials import without_password
 from automl.core.errors import UsageError
-from automl.core.text import without_password
 from automl.problem.options import (
     Form,
     column,

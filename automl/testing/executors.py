@@ -239,6 +239,8 @@ def _check_slots_are_counted(executor: Executor, folder: Path) -> None:
         raise AssertionError("submit() must refuse a ticket when no slot is idle")
     ends = {event.number for event in finish(executor) if isinstance(event, Finished)}
     assert ends == set(range(executor.slots))
+    assert sum(node.workers for node in executor.nodes()) > 0, "nodes() counts the workers of each machine"
+    assert not any(node.running for node in executor.nodes()), "nothing runs when every trial has ended"
 
 
 def _check_failures_are_results(executor: Executor, folder: Path) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.text import score_text, size_text, without_password
+from automl.core.credentials import without_password
+from automl.core.text import score_text, size_text
 from automl.core.trial import Candidate, Curve, Scores, Status, Trial, TrialResult
 from automl.tracker.tags import CANDIDATE, COLOUR, COLUMN_NAMES, COLUMNS, DATA, KEY, NOTE, SPLIT, TEST_DIGEST
 
@@ -237,6 +238,8 @@ def trial_tags(trial: Trial, result: TrialResult, search: SearchRecord, version:
     body = json.dumps(candidate.to_json(), separators=(",", ":"))
     if len(body) <= _LIMITS["tag"]:
         tags[CANDIDATE] = body
+    if result.node:
+        tags["automl.node"] = _cut(result.node, _LIMITS["key"])
     if result.error:
         tags["automl.error"] = _cut(result.error, _LIMITS["error"])
     note = trial_note(trial, result, search.task.metric.name)

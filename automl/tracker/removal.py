@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Any
 from automl.data.modalities import modalities
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.reading.inventory import ExperimentEntry, SearchEntry, experiment_entries, search_entries
-from automl.tracker.store.location import (
-    StoreLocation,
-    all_pages,
-    connect,
-    local_path,
-    remove_folder,
-    storage_errors,
-)
+from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.location import StoreLocation, all_pages, connect, local_path, remove_folder
 from automl.tracker.tags import PARENT, SEARCH, USER
+from automl.tracker.unreferenced import Unreferenced, artifact_bytes, repository_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -140,15 +135,18 @@ class OldRun:
     bytes: int
 
 
-def trial_models(location: StoreLocation, search: SearchEntry) -> list[OldRun]:
+def trial_models(location: StoreLocation, search: SearchEntry, registered: str = "") -> list[OldRun]:
     """Models of a search's trials that take space of their own; ``uri`` is that of the model.
 
-    On this disk the files of a champion's member have two hard links, so deleting one frees nothing; to a
-    server they were sent twice.
+    A model that somebody registered is left out; ``registered`` has the places of all versions. On this disk
+    the files of a champion's member have two hard links, so deleting one frees nothing; to a server they were
+    sent twice.
     """
     client = connect(location)
     models = []
     for run in _all_runs(client, search.experiment_id, f"tags.`{PARENT}` = '{search.run_id}'"):
+        if run.info.run_id in registered:
+            continue
         size, place = 0, local_path(run.info.artifact_uri)
         if place is not None:
             size = sum(taken for links, taken in _files(place / MODEL_FOLDER) if links == 1)
@@ -188,10 +186,13 @@ def clear_pages(location: StoreLocation, client: MlflowClient, run: Run) -> None
         _delete_files(location, f"{run.info.artifact_uri.rstrip('/')}/{name}")
 
 
-def deleted_runs(location: StoreLocation, before: float) -> list[tuple[ExperimentEntry, OldRun]]:
+def deleted_runs(
+    location: StoreLocation, before: float, registered: str = ""
+) -> list[tuple[ExperimentEntry, OldRun]]:
     """Runs in experiments of searches that were deleted in MLflow before a moment.
 
-    Runs on a server, whose rows stay, are listed only as long as they have files.
+    Runs with files that a version is registered from are left out. Runs on a server, whose rows stay, are
+    listed only as long as they have files.
     """
     client = connect(location)
     removable = []
@@ -199,12 +200,16 @@ def deleted_runs(location: StoreLocation, before: float) -> list[tuple[Experimen
         for item in experiment_entries(location):
             for run in _all_runs(client, item.experiment_id, deleted=True):
                 when = item.changed if item.deleted else (run.info.end_time or run.info.start_time) / 1000
-                if when < before and (location.artifacts is not None or _has_files(client, run)):
-                    removable.append((item, _with_size(run)))
+                if when >= before or run.info.run_id in registered:
+                    continue
+                if location.artifacts is not None or _has_files(client, run):
+                    removable.append((item, _with_size(location, run)))
     return removable
 
 
-def orphaned_trials(location: StoreLocation, before: float) -> list[tuple[ExperimentEntry, OldRun]]:
+def orphaned_trials(
+    location: StoreLocation, before: float, registered: str = ""
+) -> list[tuple[ExperimentEntry, OldRun]]:
     """Trials that ended before a moment and whose search's run was deleted: MLflow leaves them behind."""
     client = connect(location)
     alive = {entry.run_id for entry in search_entries(location) if not entry.deleted}
@@ -215,15 +220,23 @@ def orphaned_trials(location: StoreLocation, before: float) -> list[tuple[Experi
                 parent = run.data.tags.get(PARENT)
                 if parent is None or parent in alive or run.info.lifecycle_stage == "deleted":
                     continue
+                if run.info.run_id in registered:
+                    continue
                 if (run.info.end_time or run.info.start_time) / 1000 < before:
-                    trials.append((item, _with_size(run)))
+                    trials.append((item, _with_size(location, run)))
     return trials
 
 
-def _with_size(run: Run) -> OldRun:
-    place = local_path(run.info.artifact_uri)
-    size = round(run.data.metrics.get("model_bytes", 0.0)) if place is None else folder_size(place)
-    return _old_run(run, run.info.artifact_uri, size)
+def remove_unreferenced(location: StoreLocation, item: Unreferenced) -> None:
+    """Delete files that nothing refers to, and the entry of a logged model."""
+    with storage_errors(f"remove {item.uri}"):
+        _delete_files(location, item.uri)
+        if item.model_id:
+            connect(location).delete_logged_model(item.model_id)
+
+
+def _with_size(location: StoreLocation, run: Run) -> OldRun:
+    return _old_run(run, run.info.artifact_uri, artifact_bytes(location, run.info.artifact_uri))
 
 
 def _has_files(client: MlflowClient, run: Run) -> bool:
@@ -286,10 +299,7 @@ def _delete_files(location: StoreLocation, uri: str) -> None:
         if place.name == "artifacts":
             _remove_empty(place.parent)
         return
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    repository = get_artifact_repository(uri, tracking_uri=location.uri)
-    repository.delete_artifacts()  # type: ignore[no-untyped-call]
+    repository_of(location, uri).delete_artifacts()  # type: ignore[no-untyped-call]
 
 
 def _remove_empty(folder: Path | None) -> None:

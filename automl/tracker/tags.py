@@ -31,6 +31,8 @@ CHAMPION = "automl.champion"
 """On a search's run: the champion when its version was registered, or last got or lost the alias."""
 SETTLED = "mlflow.automl.settled"
 """On a search's run: the version for which the alias was decided."""
+SIGN = "mlflow.automl.sign"
+"""On a search's run: its state as :class:`automl.tracker.live.LiveState`, renewed every few seconds."""
 
 
 def recorded_score(metric: str, metrics: Mapping[str, float]) -> tuple[str, float] | None:

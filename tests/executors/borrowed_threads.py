@@ -23,6 +23,7 @@ from automl.plugins import (
     Event,
     ExecutorType,
     Finished,
+    NodeState,
     Problem,
     Status,
     Ticket,
@@ -107,6 +108,9 @@ class Threads:
 
     def demand(self) -> tuple[float, float]:
         return 0.0, 0.0
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        return (NodeState(name="borrowed", workers=self._count, running=tuple(self._stops)),)
 
     def stop(self, number: int) -> None:
         if number in self._stops:

@@ -106,6 +106,9 @@ def test_a_trial_whose_worker_is_killed_from_outside_runs_again_once(
         result = only_result(executor)
         assert result.status is Status.FAILED
         assert "SIGKILL" in result.error
+        (node,) = executor.nodes()
+        assert (node.workers, node.running, node.lost) == (1, (), 2)
+        assert node.returned >= 1
 
 
 def test_the_machine_running_full_ends_the_largest_trial(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from automl.core.credentials import without_password
 from automl.core.errors import MissingDependencyError, StorageError, UsageError
-from automl.core.text import without_password
 from automl.tracker import locate_store, open_store
 from automl.tracker.store.location import connect, local_path
 

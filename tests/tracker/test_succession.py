@@ -188,7 +188,7 @@ def test_a_search_whose_files_are_gone_too_says_that_a_trial_works(store: Store)
 
 def test_what_was_deleted_is_never_blamed_on_the_disk(store: Store) -> None:
     from automl.core.errors import StorageError
-    from automl.tracker.store.location import storage_errors
+    from automl.tracker.store.failures import storage_errors
 
     with pytest.raises(StorageError, match="was deleted from it") as caught, storage_errors("look"):
         store.client.get_model_version("flowers", "9")

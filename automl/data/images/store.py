@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from automl.core.errors import DataError, StorageError
-from automl.data.cache import DESCRIPTION, Hold, room_for, set_bound, trim
+from automl.data.cache import DESCRIPTION, PIXELS, Hold, room_for, set_bound, trim
 from automl.data.images.decode import DecodedImage, decode, image_size, read_file
 from automl.data.images.pixels import (
     LARGEST_SIDE,
@@ -95,7 +95,7 @@ def store_pixels(
         side = side or _fitting_side([by_hash[digest] for digest in wanted], pool)
         side = _affordable_side(side, len(wanted), most_bytes)
         key = hashlib.sha256(json.dumps([_VERSION, side, wanted]).encode()).hexdigest()[:24]
-        folder = cache / f"pixels-{key}"
+        folder = cache / f"{PIXELS}{key}"
         reused = _is_whole(folder)
         held: Hold | None = None
         if most_bytes is not None:

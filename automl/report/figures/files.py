@@ -10,7 +10,7 @@ from automl.report.palette import NARROW, VARIABLES
 from automl.tracker.notes import with_plots
 from automl.tracker.reading.query import Record
 from automl.tracker.reading.report_material import Material, write_file
-from automl.tracker.store.location import storage_errors
+from automl.tracker.store.failures import storage_errors
 from automl.tracker.tags import NOTE
 from automl.tracker.writing.sketches import champion_sketches
 

@@ -15,7 +15,8 @@ from automl.tracker.models.succession import give_alias
 from automl.tracker.notes import dated, note_champion, note_successor, with_champion
 from automl.tracker.people import user_name
 from automl.tracker.reading.query import Record, SearchDescription
-from automl.tracker.store.location import local_path, storage_errors
+from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.location import local_path
 from automl.tracker.store.lookups import find_alias
 from automl.tracker.tags import ALIAS, MODEL_ID, NOTE, OLD_MODEL_ID
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from automl.tracker.store.location import StoreLocation, all_pages, connect, storage_errors
+from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.location import StoreLocation, all_pages, connect
 from automl.tracker.store.lookups import find_alias
 from automl.tracker.store.sqlite import by_run, read_rows
 from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER, recorded_score

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError, did_you_mean
-from automl.tracker.store.location import StoreLocation, storage_errors
+from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.location import StoreLocation
 from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:

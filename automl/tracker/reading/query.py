@@ -18,14 +18,8 @@ from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.reading.not_found import refuse_deleted, unknown, without_champion, without_runs
 from automl.tracker.record import LeaderboardRow, best_first
 from automl.tracker.store.access import Access, MetricPoint, Run, is_current, open_access
-from automl.tracker.store.location import (
-    StoreLocation,
-    connect,
-    local_path,
-    remove_folder,
-    repair_moved,
-    storage_errors,
-)
+from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.location import StoreLocation, connect, local_path, remove_folder, repair_moved
 from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from automl.tracker.reading.not_found import refuse_deleted
 from automl.tracker.reading.query import Record, SearchDescription, is_run_id
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store.access import Run
-from automl.tracker.store.location import local_path, storage_errors
+from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.location import local_path
 
 _SUMMARY = "summary.json"
 _BEGINNING = re.compile(r"[0-9a-f]{6,32}")

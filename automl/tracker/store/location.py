@@ -7,19 +7,18 @@ import os
 import re
 import shutil
 import sqlite3
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-from automl.core.errors import MissingDependencyError, StorageError, UsageError
+from automl.core.credentials import with_password, without_password
+from automl.core.errors import MissingDependencyError, UsageError
 from automl.core.lazy_imports import uncollected
-from automl.core.text import without_password
-from automl.core.whole_files import FULL
+from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.schema import bring_up_to_date
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def locate_store(
         a server nor a database.
     """
     folder = Path(root).absolute().resolve()
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    uri = _whole(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "")
     if not uri:
         database = folder / _DATABASE
         return StoreLocation(_sqlite_uri(database), folder, database, folder / "artifacts")
@@ -130,6 +129,17 @@ def locate_store(
             "nor a database (sqlite:///, postgresql://, mysql://, mssql://)."
         )
     return StoreLocation(uri, folder, None, folder / "artifacts")
+
+
+def _whole(uri: str) -> str:
+    """The URI with its password, which is not kept on disk."""
+    known = with_password(uri)
+    if known is None:
+        raise UsageError(
+            f"The password of {uri} is kept nowhere. Set MLFLOW_TRACKING_URI to the whole address, or pass "
+            "it with --tracking-uri."
+        )
+    return known
 
 
 def default_uri(root: str | os.PathLike[str]) -> str | None:
@@ -301,63 +311,6 @@ def quieten() -> None:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
             logger.setLevel(level)
-
-
-@contextmanager
-def storage_errors(action: str) -> Iterator[None]:
-    """Turn errors of MLflow, SQLite, the disk or the network into a :class:`StorageError`."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except _raised_by_stores() as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        remedy = _REMEDIES.get(getattr(error, "error_code", ""), _REMEDY)
-        raise StorageError(f"Could not {action}: {reason}. {remedy}") from error
-
-
-_REMEDY = "Check that the store can be reached and its disk has room, or pass another --tracking-uri."
-_DENIED = "Ask the administrator of the store for permission, or pass another --tracking-uri."
-# The store answered: neither its disk nor the network is at fault.
-_REMEDIES = {
-    "RESOURCE_DOES_NOT_EXIST": (
-        "The store answers, but this was deleted from it or never existed. `automl list` shows the existing "
-        "searches."
-    ),
-    "RESOURCE_ALREADY_EXISTS": "Something else has this name: `automl list` shows the searches there.",
-    "PERMISSION_DENIED": _DENIED,
-    "UNAUTHENTICATED": _DENIED,
-}
-
-
-def _raised_by_stores() -> tuple[type[BaseException], ...]:
-    classes = (("mlflow.exceptions", "MlflowException"), ("sqlalchemy.exc", "SQLAlchemyError"))
-    return (OSError, sqlite3.Error, *_imported(classes))
-
-
-def _imported(names: Iterable[tuple[str, str]]) -> list[type[BaseException]]:
-    """Error classes of the imported libraries: nothing can have raised those of the others."""
-    classes = (getattr(sys.modules.get(module), name, None) for module, name in names)
-    return [error for error in classes if error is not None]
-
-
-def may_pass(error: BaseException) -> bool:
-    """True if trying again can help: for a lock or a server that is down, not for a full disk."""
-    cause = error.__cause__
-    words = str(cause).lower()
-    if cause is None or "is full" in words or "no space left" in words:
-        return False
-    if isinstance(cause, OSError):
-        return cause.errno not in FULL
-    code = getattr(cause, "error_code", "")
-    away: tuple[type[BaseException], ...] = (
-        sqlite3.OperationalError,
-        *_imported([("sqlalchemy.exc", "OperationalError")]),
-    )
-    return isinstance(cause, away) or code in _PASSING or "locked" in words
-
-
-_PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"}
 
 
 def local_path(uri: str) -> Path | None:

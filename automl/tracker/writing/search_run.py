@@ -18,6 +18,7 @@ from automl.core.version import __version__
 from automl.model.predictor import Predictor
 from automl.tracker import record
 from automl.tracker.files import place, pretty
+from automl.tracker.live import LiveState
 from automl.tracker.models.registry import Registered, register_champion
 from automl.tracker.models.succession import Judge, settle
 from automl.tracker.notes import (
@@ -37,7 +38,7 @@ from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.removal import clear_pages
 from automl.tracker.store.location import StoreLocation, checkpoint, connect, has_open_runs, local_path
 from automl.tracker.store.tables import Point, make_tables
-from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, SETTLED
+from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, SETTLED, SIGN
 from automl.tracker.writing.begun_search import BegunSearch, begin_directly, run_tags
 from automl.tracker.writing.datasets import log_dataset
 from automl.tracker.writing.experiment import experiment_for
@@ -209,6 +210,11 @@ class SearchRun:
             root=str(self.client.get_experiment(experiment).artifact_location),
         )
         return begun, recorded
+
+    def sign(self, state: LiveState) -> None:
+        """Renew the sign by which others see that the search is alive."""
+        if self._open:
+            self.client.set_tag(self._ids.run_id, SIGN, replace(state, at=time.time()).to_text())
 
     def best(self, step: int, score: float, now: int) -> None:
         """Add a point of the best-so-far curve; points are written in batches."""

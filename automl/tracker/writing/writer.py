@@ -13,16 +13,20 @@ from typing import TypeVar, final
 
 import numpy as np
 
-from automl.core.errors import SearchInterrupted, StorageError
+from automl.core.errors import MissingDependencyError, SearchInterrupted, StorageError
 from automl.core.trial import Trial
 from automl.model.predictor import Predictor
+from automl.tracker.live import LiveState
 from automl.tracker.models.succession import Judge
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
-from automl.tracker.store.location import StoreLocation, may_pass, patience_seconds, storage_errors
+from automl.tracker.store.failures import may_pass, storage_errors
+from automl.tracker.store.location import StoreLocation, patience_seconds
 from automl.tracker.writing.model_retention import KeepModels
 from automl.tracker.writing.search_run import SearchRun
 
 T = TypeVar("T")
+SIGN_SECONDS = 5.0
+"""Time between two signs of life in the record."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _FAREWELL_SECONDS = 2.0
 
@@ -62,7 +66,11 @@ class Tracker:
         self._search_run = SearchRun(location, keep)
         self._closed = False
         self._ending = "FINISHED"
+        self._state = LiveState()
+        self._signing = False
+        self._ended = threading.Event()
         self._submit(self._search_run.open)
+        threading.Thread(target=self._keep_signing, name="automl-sign", daemon=True).start()
 
     def __enter__(self) -> Tracker:
         return self
@@ -80,6 +88,7 @@ class Tracker:
 
     def _abandon(self) -> None:
         """Stop at once: what was not written is written when the search is resumed."""
+        self._ended.set()
         self._closed = self._gave_up = True  # repeated attempts would delay the end of the process
         self._wake.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -97,9 +106,11 @@ class Tracker:
         return self._failure
 
     @property
-    def stopped(self) -> StorageError | None:
+    def stopped(self) -> StorageError | MissingDependencyError | None:
         """The error after which nothing more can be recorded in this search; None while that is possible."""
         failure = self._failure
+        if isinstance(failure, MissingDependencyError):
+            return failure
         hopeless = self._gave_up or (failure is not None and "full" in str(failure))
         return failure if hopeless and isinstance(failure, StorageError) else None
 
@@ -149,6 +160,10 @@ class Tracker:
         """
         ended = int(time.time() * 1000)
         self._submit(lambda: self._write_trial(trial, class_weights, ended))
+
+    def show(self, state: LiveState) -> None:
+        """Set the state of the search that the next sign of life shows to those who follow it elsewhere."""
+        self._state = state
 
     def best_so_far(self, step: int, score: float) -> None:
         """Add a point to the search's curve of the best validation score."""
@@ -221,6 +236,7 @@ class Tracker:
         """Wait for the thread and end it; never raise an error of the store."""
         if not self._closed:
             self._closed = True
+            self._ended.set()
             self._hurry()
             self._pool.submit(self._search_run.close)
             self._pool.shutdown(wait=True)
@@ -257,6 +273,23 @@ class Tracker:
         if self._begun and self._awaited is None:
             return True
         return time.monotonic() - max(failing_since, self._awaited or 0.0) < self._patience
+
+    def _keep_signing(self) -> None:
+        """Give a sign of life every few seconds, also while the search is busy with something else.
+
+        A sign waits for its turn in the queue; none is added while one is waiting.
+        """
+        while not self._ended.wait(SIGN_SECONDS):
+            if self._begun and not self._signing:
+                self._signing = True
+                with suppress(RuntimeError):  # the pool was closed just now
+                    self._pool.submit(self._sign)
+
+    def _sign(self) -> None:
+        """Give one sign; one that fails is not tried again, as the next is due soon."""
+        self._signing = False
+        with suppress(StorageError), storage_errors("give a sign of life"):
+            self._search_run.sign(self._state)
 
     def _write_trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int) -> None:
         run_id = self._search_run.trials.write(trial, class_weights=class_weights, ended=ended)
