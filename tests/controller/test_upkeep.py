@@ -303,3 +303,81 @@ def test_a_server_tells_what_was_deleted_and_registers_again(finished_trials: An
         assert [item.kind for item in removable(0, **options) if item.kind != "trial model"] == []
         client.delete_experiment(first.experiment_id)
         assert load("flowers", **options).name == "flowers"
+
+
+def test_decoded_images_go_that_no_search_used_for_long(store: Path) -> None:
+    import os
+    import time
+
+    cache = store / "cache" / "images"
+    for name in ("pixels-1", "features-x", "pixels-2"):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "store.json").write_bytes(b"1234")
+    hours_ago = time.time() - 7200
+    for name in ("pixels-1", "features-x"):
+        os.utime(cache / name, (hours_ago, hours_ago))
+    kinds = {item.kind: item for item in removable(3600, store=store)}
+    assert {kind: item.bytes for kind, item in kinds.items()} == {
+        "decoded images": 4,
+        "features of images": 4,
+    }
+    for item in kinds.values():
+        item.remove()
+    assert [path.name for path in cache.iterdir() if path.is_dir()] == ["pixels-2"]
+
+
+def test_what_nothing_refers_to_goes_and_no_registered_version(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setattr("automl.tracker.unreferenced._YOUNG_SECONDS", 0.0)
+    location = open_store(None, store)
+    client = MlflowClient(location.uri, location.uri)
+    orphan = store / "artifacts" / "flowers" / ("0" * 32) / "artifacts"
+    orphan.mkdir(parents=True)
+    (orphan / "model.bin").write_bytes(bytes(1000))
+    client.delete_model_version("flowers", "2")
+    trial = next(row for row in leaderboard_rows("flowers", store=store) if row.family == "random_forest")
+    client.create_registered_model("by hand")
+    client.create_model_version("by hand", f"runs:/{trial.run_id}/model", run_id=trial.run_id)
+    done = cli("clean", "--older", "0s", "--yes", "--json", store=store)
+    assert done.returncode == 0, done.stderr
+    gone = json.loads(done.stdout)
+    assert [item["bytes"] for item in gone if item["kind"] == "unreferenced folder"] == [1000]
+    (model,) = (item for item in gone if item["kind"] == "unregistered model")
+    assert model["bytes"] > 1000
+    assert trial.run_id not in {item["run_id"] for item in gone}, "somebody registered its model"
+    assert re.search(
+        r"Removed \d trial models, 1 unregistered model and 1 unreferenced folder, ", done.stderr
+    )
+    assert load("flowers", store=store).name == "flowers"
+    assert load(trial.run_id, store=store).name == "flowers"
+    assert not orphan.parent.exists()
+    assert removable(0, store=store) == []
+
+
+def test_a_search_that_died_elsewhere_is_closed_once_it_was_silent_for_long(store: Path) -> None:
+    import time
+
+    from mlflow import MlflowClient
+
+    from automl.tracker.live import LiveState
+    from automl.tracker.tags import SIGN
+
+    location = open_store(None, store)
+    client = MlflowClient(location.uri, location.uri)
+    experiment = client.get_experiment_by_name("flowers").experiment_id
+    owner = {"mlflow.automl.pid": "7", "mlflow.automl.host": "elsewhere", "automl.search": "flowers"}
+    ages = {"dead": 7200.0, "alive": 30.0}
+    runs = {
+        name: client.create_run(
+            experiment, tags={**owner, SIGN: LiveState(at=time.time() - age).to_text()}
+        ).info.run_id
+        for name, age in ages.items()
+    }
+    (dead,) = (item for item in removable(0, store=store) if item.kind == "dead search")
+    assert dead.run_id == runs["dead"]
+    dead.remove()
+    assert {line.run_id: line.state for line in search_lines(store=store)}[dead.run_id] == "interrupted"
+    assert client.get_run(runs["alive"]).info.status == "RUNNING"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,13 +12,12 @@ from pathlib import Path
 
 import pytest
 from processes import search_through
+from record_servers import INITDB, Postgres
 
 from automl.cli import examples
 from automl.tracker import library as history
 
 PASSWORD = "correct-horse"
-INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-INITDB = INSTALLED[-1] if INSTALLED else Path(shutil.which("initdb") or "")
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,49 +25,11 @@ pytestmark = [
 ]
 
 
-class Postgres:
-    """A server in a folder of its own; it refuses to run as root."""
-
-    def __init__(self, folder: Path) -> None:
-        self.user = "postgres" if os.geteuid() == 0 else None
-        self.folder = folder
-        if self.user is not None:
-            shutil.chown(folder, self.user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        secret = folder / "password"
-        secret.write_text(PASSWORD)
-        self._run(
-            "initdb", "-D", str(folder / "data"), "-U", "automl", "-A", "scram-sha-256", f"--pwfile={secret}"
-        )
-
-    @property
-    def uri(self) -> str:
-        return f"postgresql://automl:{PASSWORD}@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
-        self._control("-o", options, "-l", str(self.folder / "log"), "-w", "start")
-
-    def stop(self) -> None:
-        self._control("-m", "immediate", "stop")
-
-    def _control(self, *words: str) -> None:
-        self._run("pg_ctl", "-D", str(self.folder / "data"), *words)
-
-    def _run(self, program: str, *words: str) -> None:
-        command = [str(INITDB.with_name(program)), *words]
-        subprocess.run(
-            command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL, timeout=120
-        )
-
-
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
     with tempfile.TemporaryDirectory(prefix="automl-postgres-") as folder:
-        server = Postgres(Path(folder))
+        server = Postgres(Path(folder), PASSWORD)
         server.start()
         yield server
         server.stop()

@@ -16,7 +16,7 @@ from automl.core.sealed import folder_bytes
 from automl.core.task_choice import task_requirement
 from automl.tracker.models.wheel import pack_wheel
 from automl.tracker.pyfunc_model import FOLDER
-from automl.tracker.store.location import local_path
+from automl.tracker.store.location import local_path, remove_folder
 from automl.tracker.tags import SCORE
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from automl.model.predictor import Predictor
 
 MODEL_NAME = "champion"
+_FEW = 100
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def register_champion(
 ) -> Registered:
     """Log the predictor's folder as a pyfunc model and register it as a new version, without an alias.
 
+    An attempt that a store broke off is continued: nothing is logged or registered twice.
+
     Parameters
     ----------
     about, score:
@@ -58,7 +61,7 @@ def register_champion(
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
-    logged = client.create_logged_model(
+    logged = _begun_before(client, experiment_id, run_id) or client.create_logged_model(
         experiment_id,
         name=MODEL_NAME,
         source_run_id=run_id,
@@ -67,6 +70,7 @@ def register_champion(
     )
     target = local_path(logged.artifact_location)
     if target is not None:
+        remove_folder(target)
         _lay_out(target, predictor, logged.model_id, run_id, version)
     else:
         with tempfile.TemporaryDirectory(prefix="automl-model-") as scratch:
@@ -81,6 +85,15 @@ def register_champion(
     return Registered(registered, logged.model_id, f"models:/{predictor.name}/{registered}")
 
 
+def _begun_before(client: MlflowClient, experiment_id: str, run_id: str) -> LoggedModel | None:
+    """The logged model of this run whose files may not be complete, if there is one."""
+    from mlflow.entities import LoggedModelStatus
+
+    models = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'", max_results=_FEW)
+    unfinished = (LoggedModelStatus.PENDING, LoggedModelStatus.UNSPECIFIED)
+    return next((model for model in models if model.status in unfinished), None)
+
+
 def register_logged(
     client: MlflowClient, name: str, logged: LoggedModel, run_id: str, *, about: str, score: str
 ) -> str:
@@ -92,6 +105,10 @@ def register_logged(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'", max_results=_FEW)
+    known = next((item for item in versions if item.model_id == logged.model_id), None)
+    if known is not None:  # the answer to an earlier attempt was lost
+        return str(known.version)
     # For a models:/ source the SQL registry asks MLflow's global URI for the model, which may be
     # another store than this client's (3.17); the folder itself needs no look-up.
     here = local_path(logged.artifact_location) is not None
