@@ -19,7 +19,7 @@ from automl.core.text import counted, duration, score_text
 from automl.problem.options import duration as seconds_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from automl.cli.live_picture import Snapshot
     from automl.tracker.live import LiveState
@@ -136,7 +136,7 @@ class Picture:
             self._curve.append((state.elapsed, state.best))
         self._live.update(self._page(sighting, state), refresh=True)
 
-    def _page(self, sighting: Sighting, state: LiveState) -> object:
+    def _page(self, sighting: Sighting, state: LiveState) -> RenderableType:
         from rich.console import Group
         from rich.text import Text
 

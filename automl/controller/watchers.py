@@ -167,14 +167,15 @@ class Recording:
 
 
 def trial_line(trial: Trial, metric: str) -> str:
-    """A trial in one line: number, family, outcome, time."""
+    """A trial in one line: number, family, outcome, time, and the node where there are several."""
     result = trial.result
     head = f"#{trial.number:<3d} {trial.candidate.family:14}"
     if result is None:
         return head
+    took = f"{duration(result.seconds)}{f' on {result.node}' if result.node else ''}"
     if trial.scores is not None:
         scores = trial.scores
         text = f"{metric} {score_text(scores.validation)} ±{score_text(scores.standard_error, 2)}"
-        return f"{head} {text:32} {duration(result.seconds)}"
+        return f"{head} {text:32} {took}"
     reason = f" ({result.error})" if result.error and result.status is not Status.PRUNED else ""
-    return f"{head} {result.status.value}{reason} {duration(result.seconds)}"
+    return f"{head} {result.status.value}{reason} {took}"

@@ -166,9 +166,9 @@ def _folders(location: StoreLocation, uri: str) -> Iterator[tuple[str, float]]:
             inner = [model.path for model in repository.list_artifacts(_MODELS) if model.is_dir]
         else:
             inner = [item.path] if item.is_dir else []
-        for path in inner:
-            if _is_id(path.rpartition("/")[2]):
-                yield f"{uri.rstrip('/')}/{path}", 0.0
+        for name in inner:
+            if _is_id(name.rpartition("/")[2]):
+                yield f"{uri.rstrip('/')}/{name}", 0.0
 
 
 def _is_id(name: str) -> bool:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from automl.core.errors import StorageError
+from automl.core.text import score_text
 from automl.tracker.live import LiveState
 from automl.tracker.reading.query import Record
 from automl.tracker.reading.report_material import resolve_search
 from automl.tracker.reconcile import owner_words, process_is_gone
 from automl.tracker.store.failures import may_pass
 from automl.tracker.store.location import DEFAULT_ROOT, locate_store
-from automl.tracker.tags import SIGN
+from automl.tracker.tags import SIGN, recorded_score
 
 if TYPE_CHECKING:
     from automl.tracker.store.access import Run
@@ -145,17 +146,19 @@ class _Silence:
 
 def _sighting(run: Run, silent: float) -> Sighting:
     tags: Mapping[str, str] = run.data.tags
+    metric = tags.get("automl.metric", "")
+    scored = recorded_score(metric, run.data.metrics)
     return Sighting(
         name=tags.get("automl.search", ""),
         run_id=run.info.run_id,
-        metric=tags.get("automl.metric", ""),
+        metric=metric,
         greater_is_better=tags.get("automl.greater_is_better", "true") == "true",
         status=_ENDED.get(run.info.status, "running"),
         state=LiveState.from_text(tags.get(SIGN, "")),
         silent=silent,
         owner=owner_words(tags),
         gone=run.info.status == "RUNNING" and process_is_gone(tags),
-        score=tags.get("automl.score", ""),
+        score="" if scored is None else f"{metric} {score_text(scored[1])} ({scored[0]})",
         version=tags.get("automl.model_version", ""),
         error=tags.get("automl.error", ""),
     )
