@@ -52,13 +52,13 @@ def watch(name: str, patience: str, tracking_uri: str | None, store: str) -> int
 
     limit = seconds_of(patience, "--patience")
     sightings = look(name, patience=limit, tracking_uri=tracking_uri, store=store)
-    last = _shown(sightings, _screen(sys.stdout))
+    last = _shown(sightings, _stage(sys.stdout))
     if last.running:
         raise StorageError(_dead(last))
     return _conclude(last, sys.stdout)
 
 
-class Screen(Protocol):
+class Stage(Protocol):
     """The place where a search is shown."""
 
     def show(self, sighting: Sighting) -> None:
@@ -68,7 +68,7 @@ class Screen(Protocol):
         """Take the picture away, if there is one."""
 
 
-def _screen(stream: IO[str]) -> Screen:
+def _stage(stream: IO[str]) -> Stage:
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
         return Lines(stream)
     from rich.console import Console
@@ -76,14 +76,14 @@ def _screen(stream: IO[str]) -> Screen:
     return Picture(Console(file=stream))
 
 
-def _shown(sightings: Iterable[Sighting], screen: Screen) -> Sighting:
+def _shown(sightings: Iterable[Sighting], stage: Stage) -> Sighting:
     """Show one after the other; returns the last one."""
     last: Sighting | None = None
     try:
         for last in sightings:
-            screen.show(last)
+            stage.show(last)
     finally:
-        screen.close()
+        stage.close()
     assert last is not None
     return last
 

@@ -1,4 +1,4 @@
-"""What a running search tells those who follow it from elsewhere, gathered from the events of its loop."""
+"""The account of a running search for those who follow it from elsewhere, made from its loop's events."""
 
 from __future__ import annotations
 
@@ -139,10 +139,10 @@ class LiveSign:
 
 def node_news(before: Sequence[NodeState], now: Sequence[NodeState]) -> list[str]:
     """Sentences on nodes that joined or left, and on workers that were lost or came back."""
-    known = {node.name: node for node in before}
+    earlier = {node.name: node for node in before}
     lines = []
     for node in now:
-        old = known.get(node.name)
+        old = earlier.get(node.name)
         if old is None:
             if before:
                 lines.append(f"The node {node.name} joined.")

@@ -40,8 +40,8 @@ def with_password(uri: str) -> str | None:
     """
     if HIDDEN not in uri:
         return uri
-    known = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return known if without_password(known) == uri else None
+    stated = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return stated if without_password(stated) == uri else None
 
 
 def without_secrets(text: str, *uris: str) -> str:
@@ -58,9 +58,9 @@ def without_secrets(text: str, *uris: str) -> str:
 
 
 def _secrets(uris: tuple[str, ...]) -> Iterator[str]:
-    known = [os.environ.get(name, "") for name in _VARIABLES]
+    secrets = [os.environ.get(name, "") for name in _VARIABLES]
     for uri in (*uris, *(os.environ.get(name, "") for name in _ADDRESSES)):
         with suppress(ValueError):  # not an address
             password = urlsplit(uri).password or ""
-            known += [password, unquote(password)]
-    return (secret for secret in known if len(secret) >= _LEAST)
+            secrets += [password, unquote(password)]
+    return (secret for secret in secrets if len(secret) >= _LEAST)

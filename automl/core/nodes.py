@@ -45,7 +45,7 @@ class Nodes:
     _node_of: dict[int, str] = field(default_factory=dict)
 
     def worker_up(self, node: str) -> None:
-        """Note a worker that is ready: a new one, or one in the place of a lost one."""
+        """Note a worker that is ready: a new one, or the replacement of a lost one."""
         state = self._state(node)
         returned = min(state.lost, state.returned + 1) if state.lost else 0
         self._states[node] = replace(state, workers=state.workers + 1, returned=returned, away=False)

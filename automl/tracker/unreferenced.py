@@ -84,7 +84,7 @@ def unregistered_models(
     Their version was deleted in MLflow, or the search ended before it registered them.
     """
     client = connect(location)
-    found = []
+    rests = []
     with storage_errors("list the logged models"):
         for experiment in experiment_entries(location):
             for model in [] if experiment.deleted else _logged_models(client, experiment.experiment_id):
@@ -97,8 +97,8 @@ def unregistered_models(
                         ended=written,
                         model_id=str(model.model_id),
                     )
-                    found.append((experiment, item))
-    return found
+                    rests.append((experiment, item))
+    return rests
 
 
 def unreferenced_artifacts(
@@ -109,18 +109,18 @@ def unreferenced_artifacts(
     A process that is killed while it writes leaves them, and so does who deletes rows in the database.
     """
     client = connect(location)
-    found = []
+    rests = []
     with storage_errors("list the artifacts"):
         for experiment in experiment_entries(location):
             # First the files, then the rows: what is being written now has its row by then, or is young.
             folders = list(_folders(location, experiment.artifact_uri))
-            known = _known_ids(client, experiment) if folders else set()
+            recorded = _known_ids(client, experiment) if folders else set()
             for uri, changed in folders:
                 name = uri.rpartition("/")[2]
-                if name not in known and name not in registered and _is_old(changed, before):
+                if name not in recorded and name not in registered and _is_old(changed, before):
                     size = artifact_bytes(location, uri)
-                    found.append((experiment, Unreferenced(uri=uri, bytes=size, ended=changed)))
-    return found
+                    rests.append((experiment, Unreferenced(uri=uri, bytes=size, ended=changed)))
+    return rests
 
 
 def artifact_bytes(location: StoreLocation, uri: str) -> int:
@@ -193,8 +193,8 @@ def _known_ids(client: MlflowClient, experiment: ExperimentEntry) -> set[str]:
             [experiment.experiment_id], "", ViewType.ALL, _PAGE, page_token=token
         )
     )
-    known = {str(run.info.run_id) for run in runs}
-    return known | {str(model.model_id) for model in _logged_models(client, experiment.experiment_id)}
+    recorded = {str(run.info.run_id) for run in runs}
+    return recorded | {str(model.model_id) for model in _logged_models(client, experiment.experiment_id)}
 
 
 def _logged_models(client: MlflowClient, experiment_id: str) -> list[LoggedModel]:

@@ -106,9 +106,9 @@ def register_logged(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'", max_results=_FEW)
-    known = next((item for item in versions if item.model_id == logged.model_id), None)
-    if known is not None:  # the answer to an earlier attempt was lost
-        return str(known.version)
+    earlier = next((item for item in versions if item.model_id == logged.model_id), None)
+    if earlier is not None:  # the answer to an earlier attempt was lost
+        return str(earlier.version)
     # For a models:/ source the SQL registry asks MLflow's global URI for the model, which may be
     # another store than this client's (3.17); the folder itself needs no look-up.
     here = local_path(logged.artifact_location) is not None

@@ -133,13 +133,13 @@ def locate_store(
 
 def _whole(uri: str) -> str:
     """The URI with its password, which is not kept on disk."""
-    known = with_password(uri)
-    if known is None:
+    whole = with_password(uri)
+    if whole is None:
         raise UsageError(
             f"The password of {uri} is kept nowhere. Set MLFLOW_TRACKING_URI to the whole address, or pass "
             "it with --tracking-uri."
         )
-    return known
+    return whole
 
 
 def default_uri(root: str | os.PathLike[str]) -> str | None:
