@@ -180,6 +180,15 @@ def insert_run(
     _insert(connection, "latest_metrics", [{**own, **_columns(point)} for point in latest.values()])
 
 
+def set_tag(connection: sqlite3.Connection, run_id: str, key: str, value: str) -> None:
+    """Set a tag of a run that exists."""
+    connection.execute(
+        "INSERT INTO tags (key, value, run_uuid) VALUES (?, ?, ?) "
+        "ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value",
+        (key, value, run_id),
+    )
+
+
 def insert_input(
     connection: sqlite3.Connection, run_id: str, dataset: Mapping[str, str], *, experiment_id: int
 ) -> None:

@@ -37,7 +37,13 @@ from automl.tracker.reconcile import KnownRun, find_search, known_trials, reconc
 from automl.tracker.record import SearchIds, SearchRecord, SearchSummary
 from automl.tracker.removal import clear_pages
 from automl.tracker.store.location import StoreLocation, checkpoint, connect, has_open_runs, local_path
-from automl.tracker.store.tables import Point, make_tables
+from automl.tracker.store.tables import (
+    Point,
+    has_written_tables,
+    make_tables,
+    one_transaction,
+    set_tag,
+)
 from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, SETTLED, SIGN
 from automl.tracker.writing.begun_search import BegunSearch, begin_directly, run_tags
 from automl.tracker.writing.datasets import log_dataset
@@ -213,8 +219,15 @@ class SearchRun:
 
     def sign(self, state: LiveState) -> None:
         """Renew the sign by which others see that the search is alive."""
-        if self._open:
-            self.client.set_tag(self._ids.run_id, SIGN, replace(state, at=time.time()).to_text())
+        if not self._open:
+            return
+        run_id, text = self._ids.run_id, replace(state, at=time.time()).to_text()
+        database = self.location.database
+        if database is not None and has_written_tables(database):
+            with one_transaction(database) as connection:
+                set_tag(connection, run_id, SIGN, text)
+        elif self.connected:
+            self.client.set_tag(run_id, SIGN, text)
 
     def best(self, step: int, score: float, now: int) -> None:
         """Add a point of the best-so-far curve; points are written in batches."""
