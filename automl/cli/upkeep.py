@@ -172,7 +172,7 @@ def _plurals(kind: str) -> str:
         "unfinished search": "unfinished searches",
         "dead search": "dead searches",
         "decoded images": "sets of decoded images",
-        "features of images": "sets of features of images",
+        "computed features": "sets of computed features",
     }.get(kind, f"{kind}s")
 
 

@@ -206,8 +206,8 @@ class Removable:
     ----------
     kind:
         ``trial model``, ``dead search``, ``unfinished search``, ``trial of a deleted search``,
-        ``deleted run``, ``unregistered model``, ``unreferenced folder``, ``decoded images`` or ``features of
-        images``.
+        ``deleted run``, ``unregistered model``, ``unreferenced folder``, ``decoded images`` or ``computed
+        features``.
     what:
         In words: the search, the family, the user, the day and the run.
     bytes:
@@ -332,7 +332,7 @@ def _unused(location: StoreLocation, before: float) -> Iterator[Removable]:
 
     for cache in sorted((location.root / "cache").glob("*/")):
         for folder, size, used in unused_since(cache, before):
-            kind = "features of images" if folder.name.startswith(FEATURES) else "decoded images"
+            kind = "computed features" if folder.name.startswith(FEATURES) else "decoded images"
             day = time.strftime("%Y-%m-%d", time.localtime(used))
             yield Removable(
                 kind=kind,

@@ -319,7 +319,7 @@ def test_decoded_images_go_that_no_search_used_for_long(store: Path) -> None:
     kinds = {item.kind: item for item in removable(3600, store=store)}
     assert {kind: item.bytes for kind, item in kinds.items()} == {
         "decoded images": 4,
-        "features of images": 4,
+        "computed features": 4,
     }
     for item in kinds.values():
         item.remove()
