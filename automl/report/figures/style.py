@@ -12,6 +12,7 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -195,11 +196,7 @@ def svg(figure: Figure, name: str) -> str:
 
     ``name`` makes its ids differ from those of other figures on the page.
     """
-    buffer = io.StringIO()
-    empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with drawing():
-        figure.savefig(buffer, format="svg", transparent=True, metadata=empty)
-    text = buffer.getvalue()
+    text = _drawn(figure)
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
@@ -211,6 +208,22 @@ def svg(figure: Figure, name: str) -> str:
     size = view.group(1) if view else "0 0 400 300"
     opening = f'<svg data-plot="{name}" viewBox="{size}" aria-hidden="true" focusable="false">'
     return re.sub(r"\s*\n\s*", "\n", opening + text[text.index(">") + 1 :])
+
+
+def _drawn(figure: Figure) -> str:
+    """The figure as a file of SVG, without a background.
+
+    ``savefig`` would draw everything twice: to lay it out, and to write it.
+    """
+    buffer, background = io.StringIO(), figure.get_facecolor()
+    empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.set_facecolor("none")
+    try:
+        with drawing():
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=empty)  # type: ignore[no-untyped-call]
+    finally:
+        figure.set_facecolor(background)
+    return buffer.getvalue()
 
 
 def _with_own_ids(text: str, name: str) -> str:

@@ -7,6 +7,7 @@ The same sums as the layers of ``batched``, ``layers`` and ``member_layers``, fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,38 @@ def forward(layers: Sequence[str], state: State, link: Link, inputs: NetInput) -
         values = _LAYERS[kind](values, parameters)
     mean: Values = _LINKED[link](values).mean(axis=-2, dtype=np.float32)
     return mean
+
+
+class _OneThread:
+    """A block in which BLAS computes with one thread; several threads may be inside.
+
+    On busy cores, threads that share a small product wait for each other longer than one of them computes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._blas: Any = None
+        self._limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._blas is None:
+                from threadpoolctl import ThreadpoolController
+
+                self._blas = ThreadpoolController().select(user_api="blas")
+            if not self._inside:
+                self._limiter = self._blas.limit(limits=1)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limiter.restore_original_limits()
+
+
+ONE_THREAD = _OneThread()
 
 
 def _input(inputs: NetInput, own: State) -> Values:

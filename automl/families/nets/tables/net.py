@@ -19,7 +19,7 @@ from automl.core.predictions import Predictions
 from automl.core.table import Table
 from automl.families.nets import runtime
 from automl.families.nets.outputs import OutputScale, averaged
-from automl.families.nets.tables.forward import forward
+from automl.families.nets.tables.forward import ONE_THREAD, forward
 from automl.families.preprocess.net_matrix import NetInput, NetMatrix
 
 if TYPE_CHECKING:
@@ -154,9 +154,10 @@ class SavedNet:
         if not self.layers or inputs.rows > _MOST_ROWS_BY_NUMPY:
             return self._in_torch.predict(inputs)
         parts = []
-        for start in range(0, inputs.rows, _CHUNK):
-            arrays = self.matrix.transform(inputs.take(slice(start, start + _CHUNK)))
-            parts.append(forward(self.layers, self.state, self.scale.link, arrays))
+        with ONE_THREAD:
+            for start in range(0, inputs.rows, _CHUNK):
+                arrays = self.matrix.transform(inputs.take(slice(start, start + _CHUNK)))
+                parts.append(forward(self.layers, self.state, self.scale.link, arrays))
         outputs = np.concatenate(parts) if parts else np.zeros((0, self.scale.outputs))
         return self.scale.decode_values(outputs.astype(np.float64))
 
