@@ -13,6 +13,7 @@ from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.pruning import Pruner
 from automl.controller.strategy.scoring import scores_of
 from automl.controller.trial_limits import TimeLimits
+from automl.core.family import BASELINE
 from automl.core.nodes import NodeState
 from automl.core.trial import Candidate, Finished, Progress, Status, Ticket, Trial, TrialResult
 from automl.executors.base import Executor
@@ -181,7 +182,7 @@ class Loop:
     def _has_model(self) -> bool:
         """True once a trial other than the baseline has a score."""
         trials = self.history.values()
-        return any(trial.scores is not None and trial.candidate.family != "dummy" for trial in trials)
+        return any(trial.scores is not None and trial.candidate.family != BASELINE for trial in trials)
 
     def _fill(self) -> None:
         """Begin trials while there is a slot for one."""
@@ -191,7 +192,8 @@ class Loop:
             if trial is None:
                 return
             readiness.began(trial)
-            seconds = readiness.limit(trial.candidate, usual=limits.usual, left=max(0.5, limits.left))
+            usual = limits.limit(trial.candidate.family, has_model=self._has_model)
+            seconds = readiness.limit(trial.candidate, usual=usual, left=max(0.5, limits.left))
             self._start(trial, self.executor, seconds, spare=max(0.0, limits.left - seconds))
 
     def _next(self) -> Trial | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from automl.controller.strategy.trial_times import trial_seconds
 from automl.core.time_budget import Clock
+from automl.families import quick_families
 from automl.problem.capacity import workers_at
 from automl.problem.problem import Problem
 
@@ -49,6 +50,16 @@ class TimeLimits:
             return _DAY
         most = trial_seconds(self.clock.seconds, len(self.problem.target), self.problem.modality)
         return max(0.5, min(self.left, most / self.clock.pace.share))
+
+    def limit(self, family: str, *, has_model: bool) -> float:
+        """Seconds that a trial of a family may take.
+
+        A quick family has all that is left while no model is on record: stopped a moment before its end, it
+        would leave the search without any.
+        """
+        if self.timed and not has_model and family in quick_families():
+            return max(self.usual, self.left)
+        return self.usual
 
     @property
     def share(self) -> float:

@@ -22,6 +22,14 @@ def test_a_trial_may_take_a_share_of_the_budget_and_no_more_than_is_left() -> No
     assert limits(None).usual == 24 * 3600
 
 
+def test_the_simplest_family_has_all_that_is_left_until_a_model_is_on_record() -> None:
+    early = limits(600)
+    assert early.limit("linear", has_model=False) == pytest.approx(early.left, abs=1)
+    assert early.limit("linear", has_model=True) == pytest.approx(100)
+    assert early.limit("catboost", has_model=False) == pytest.approx(100)
+    assert limits(None, timed=False).limit("linear", has_model=False) == 24 * 3600
+
+
 def test_without_a_budget_in_seconds_all_slots_are_used_at_full_share() -> None:
     counted = limits(None, timed=False)
     counted.clock.pace.learn(1.0, 10.0)
