@@ -33,7 +33,7 @@ _TOPICS = (
     ("the parts fit without any force", "the parts do not fit together"),
     ("it still works like on the first day", "a screw came loose on the second day"),
     ("I would buy it again tomorrow", "I would not buy it again"),
-    ("cleaning it is no trouble at all", "cleaning it is a pain"),
+    ("cleaning it does not take long", "cleaning it is a pain"),
     ("you get a lot for the money", "for this price I expected more"),
     ("the manual is short and clear", "the manual makes no sense"),
     ("nothing wobbles, nothing squeaks", "it wobbles whatever you do"),

@@ -58,7 +58,7 @@ def find_near_copies(columns: Sequence[Strings]) -> NearCopies:
     joined = pd.Series(["\n".join(cells) for cells in zip(*columns, strict=True)], dtype=object)
     codes, distinct = pd.factorize(joined)
     runs = [_runs(text) for text in distinct]
-    usable = np.array([place for place, found in enumerate(runs) if len(found)], dtype=np.int64)
+    usable = np.array([place for place, hashes in enumerate(runs) if len(hashes)], dtype=np.int64)
     leader = np.arange(len(distinct))
     if len(usable) > 1:
         for first, second in _candidates([runs[place] for place in usable]):
@@ -113,13 +113,13 @@ def near_copies_between(table: Table, test: Table) -> Iterator[Finding]:
         for column, other in zip(table.texts, test.texts, strict=True)
     ]
     copies = find_near_copies(columns)
-    known, new = copies.groups[: len(ours)], copies.groups[len(ours) :]
+    earlier, new = copies.groups[: len(ours)], copies.groups[len(ours) :]
     equal = np.isin(copies.texts[len(ours) :], copies.texts[: len(ours)])
-    near = np.isin(new, known) & ~equal
+    near = np.isin(new, earlier) & ~equal
     if not near.any():
         return
     share, first = float(near.mean()), int(near.argmax())
-    like = int(np.flatnonzero(known == new[first])[0])
+    like = int(np.flatnonzero(earlier == new[first])[0])
     yield Finding(
         "near_copies",
         None,

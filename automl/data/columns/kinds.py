@@ -47,6 +47,8 @@ from automl.data.named_files import SHARE
 FEW_LEVELS = 20
 _MOST_WORDS = 10  # distinct ones among numbers
 _WORD_OR_ERROR = r"^([^0-9]{1,30}|#\S{1,30})$"  # such as #DIV/0! in spreadsheets
+# In RE2 \s is a blank of ASCII; texts from web pages have others.
+_BETWEEN_WORDS = r"[^\s\p{Z}][\s\p{Z}]+[^\s\p{Z}]"
 _CJK = "[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"
 
 
@@ -360,6 +362,6 @@ def _free_words(name: str, text: Words, keep: bool) -> KindDecision:
 def mean_words(text: Words) -> float:
     """Words per cell on average; in scripts without blanks, two characters count as a word."""
     sample = text.drop_null()[:2000]
-    blanks = pc.mean(pc.count_substring_regex(sample, r"\S\s+\S")).as_py() or 0.0
+    blanks = pc.mean(pc.count_substring_regex(sample, _BETWEEN_WORDS)).as_py() or 0.0
     signs = pc.mean(pc.count_substring_regex(sample, _CJK)).as_py() or 0.0
     return 1.0 + float(blanks) + float(signs) / 2
