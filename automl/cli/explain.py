@@ -18,11 +18,12 @@ from automl.core.text import counted, duration, label_text, score_text
 
 if TYPE_CHECKING:
     from automl.model.explanation import ExplainedRows
+    from automl.model.text_parts import MarkedText
 
 SHOWN_ROWS = 10
 """Rows that a terminal shows."""
-_SHOWN_COLUMNS = 8
-_BAR, _CELL, _NAME = 24, 20, 32
+_SHOWN_COLUMNS, _SHOWN_PARTS = 8, 6
+_BAR, _CELL, _NAME, _PART = 24, 20, 32, 40
 
 
 @click.command()
@@ -117,13 +118,33 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
         yield _headline(explained, place)
         for name, cell, column in zip(names, cells, shown, strict=True):
             error = f" ± {errors[column]:.1g}" if errors[column] else ""
-            bar = ("█" if values[column] > 0 else "░") * round(_BAR * abs(values[column]) / largest)
+            bar = _bar(values[column], largest)
             number = f"{f'{values[column]:+,.{decimals}f}':>9}{error:<10}"
             yield f"  {_cut(name, width):<{width}}  {_cut(cell, wide):>{wide}}  {number}{bar}".rstrip()
         if rest:
             total = f"{float(values[rest].sum()):+,.{decimals}f}"
             yield f"  {f'others ({len(rest)})':<{width}}  {'':>{wide}}  {total:>9}"
+        for text in explained.texts[place] if explained.texts else ():
+            yield from _text_lines(text)
         yield ""
+
+
+def _text_lines(text: MarkedText) -> Iterator[str]:
+    """The strongest parts of a text, and by how much each raises the prediction."""
+    shown = text.strongest(_SHOWN_PARTS)
+    if not shown:
+        return
+    yield f"  {_cut(text.column, _NAME)}: what the prediction would lose without a part of it"
+    parts = [_cut(text.text[part.start : part.stop], _PART) for part in shown]
+    wide = max(map(len, parts))
+    largest = abs(shown[0].effect)
+    for words, part in zip(parts, shown, strict=True):
+        number = f"{part.effect:+,.{max(0, 2 - math.floor(math.log10(largest)))}f}"
+        yield f"    {words:<{wide}}  {number:>9}  {_bar(part.effect, largest)}".rstrip()
+
+
+def _bar(value: float, largest: float) -> str:
+    return ("█" if value > 0 else "░") * round(_BAR * abs(value) / largest)
 
 
 def _headline(explained: ExplainedRows, place: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from automl.model.exact_terms import exact_contributions
 from automl.model.file_numbers import with_file_numbers
 from automl.model.prediction_pace import Array, PredictionPace, Rows
 from automl.model.shapley import LEAST_PAIRS, Contributions, Game, Scores, sampled
-from automl.model.source_columns import SourceColumn
+from automl.model.source_columns import SourceColumn, text_columns
+from automl.model.text_parts import MarkedText, marked_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ PREDICTION, LOG_ODDS = "prediction", "log-odds"
 SCALES = (PREDICTION, LOG_ODDS)
 MOST_ROWS = 1000
 SECONDS = 30.0
+_TEXT_SHARE = 0.4  # of the time, for the parts of texts
 _FIRST = 10  # rows, by which the time of exact contributions is foreseen
 _SURE = 1e-6  # probabilities beyond it have the log-odds of it
 _log = logging.getLogger("automl.model.predictor")
@@ -61,6 +63,8 @@ class ExplainedRows:
         ``probability``, ``log-odds``, or the name of the target for numbers.
     pairs:
         Pairs of sampled walks behind each row (see :mod:`automl.model.shapley`); 0 for exact contributions.
+    texts:
+        Per row its texts with the effects of their parts, as far as there was time; empty without texts.
     seconds:
         Time that it took.
     """
@@ -73,6 +77,7 @@ class ExplainedRows:
     cells: pd.DataFrame
     unit: str
     pairs: pd.Series
+    texts: tuple[tuple[MarkedText, ...], ...] = ()
     seconds: float
 
     def to_frame(self) -> pd.DataFrame:
@@ -102,7 +107,10 @@ class ExplainedRows:
         return pd.DataFrame(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: ``unit``, ``seconds`` and ``rows``, each with the contributions of :meth:`to_frame`."""
+        """Plain data: ``unit``, ``seconds`` and ``rows``, each with the contributions of :meth:`to_frame`.
+
+        Rows with texts have ``texts``, too: their parts and by how much each raises the prediction.
+        """
         lines = self.to_frame().to_dict("records")
         columns = max(1, len(self.contributions.columns))
         rows = []
@@ -117,8 +125,25 @@ class ExplainedRows:
             rows.append(
                 {name: _plain(value) for name, value in of_row.items()}
                 | {"exact": exact, "contributions": shares}
+                | ({"texts": [text.to_json() for text in self.texts[place]]} if self.texts else {})
             )
         return {"unit": self.unit, "seconds": round(self.seconds, 3), "rows": rows}
+
+    def text_parts(self) -> pd.DataFrame:
+        """One line per row, text and part of it, the largest effects of a text first.
+
+        Columns: ``row`` (position from 1), ``feature``, ``part`` and ``effect``: by how much the prediction
+        is higher with this part of the text than without it.
+        """
+        import pandas as pd
+
+        lines = [
+            (place + 1, text.column, text.text[part.start : part.stop], part.effect)
+            for place, texts in enumerate(self.texts)
+            for text in texts
+            for part in sorted(text.parts, key=lambda part: -abs(part.effect))
+        ]
+        return pd.DataFrame(lines, columns=["row", "feature", "part", "effect"])
 
     def order(self, place: int) -> list[int]:
         """Positions of the columns by the size of their contributions to the row at this place."""
@@ -169,9 +194,12 @@ def explain_rows(
     codes, labels = _explained_classes(predictor, table, label)
     typical = background.table(predictor.layout)
     columns = owned_columns(table, predictor.layout)
-    explainer = _Explainer(predictor, wanted, typical, columns, until=began + seconds, seed=seed)
+    share = 1 - _TEXT_SHARE if table.texts else 1.0
+    explainer = _Explainer(predictor, wanted, typical, columns, until=began + share * seconds, seed=seed)
     made = explainer.explained(table, codes)
-    return _stated(predictor, frame, columns, made, labels, wanted, time.monotonic() - began)
+    texts = explainer.texts(table, codes, until=began + seconds) if table.texts else ()
+    stated = _stated(predictor, frame, columns, made, labels, wanted)
+    return replace(stated, texts=texts, seconds=time.monotonic() - began)
 
 
 class _Explainer:
@@ -210,6 +238,19 @@ class _Explainer:
             row, base, left = table.take(np.array([place])), float(bases[code]), left - 1
             made.append(sampled(self._game(code), row, base, until=until, pace=pace, seed=self.seed))
         return made
+
+    def texts(self, table: Table, codes: Rows, *, until: float) -> tuple[tuple[MarkedText, ...], ...]:
+        """The texts of each row with the effects of their parts."""
+        names = text_columns(table, self.predictor.layout)
+        left = until - time.monotonic()
+        pace = PredictionPace.measured(lambda rows, _: self._scores(rows), table, left)
+        made = []
+        for place, code in enumerate(codes):
+            now = time.monotonic()
+            by = now + (until - now) / (table.rows - place)
+            row, scores = table.take(np.array([place])), self._game(int(code)).scores
+            made.append(marked_texts(scores, row, names, until=by, pace=pace))
+        return tuple(made)
 
     def _exact(self, table: Table, codes: Rows) -> list[Contributions | None]:
         """The exact contributions of all rows, if the first ones show that there is time for them."""
@@ -329,7 +370,6 @@ def _stated(
     made: Sequence[Contributions],
     labels: Sequence[Label] | None,
     scale: ExplainedScale,
-    seconds: float,
 ) -> ExplainedRows:
     import pandas as pd
 
@@ -352,5 +392,5 @@ def _stated(
         cells=pd.DataFrame(cells, index=frame.index, columns=names),
         unit=unit,
         pairs=series([item.pairs for item in made], "pairs"),
-        seconds=seconds,
+        seconds=0.0,
     )

@@ -48,6 +48,12 @@ def columns_of(table: Table, layout: Layout) -> list[SourceColumn]:
     ]
 
 
+def text_columns(table: Table, layout: Layout) -> list[str]:
+    """The user's column behind each text feature."""
+    owners = [plan.column for plan in layout.plans for _ in plan.text_names]
+    return [*owners, *table.features.texts[len(owners) :]]
+
+
 def piece_name(table: Table, column: SourceColumn, piece: Piece) -> str:
     """The column's name, with the name of the part if it has several: ``Ticket, its number part``."""
     if len(column.pieces) == 1:
