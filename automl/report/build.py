@@ -16,6 +16,7 @@ from automl.report.facts.inputs import Rows, read_rows, read_rows_of_files, with
 from automl.report.facts.single_rows import SingleRow, single_rows
 from automl.report.facts.slices import Slice, slice_by
 from automl.report.facts.subject import Subject, captions
+from automl.report.facts.text_losses import TextLosses, text_losses
 from automl.report.figures.files import plots_of_page, put_plots
 from automl.tracker.models.champion_page import CARD, describe_model
 from automl.tracker.reading.query import Record
@@ -52,10 +53,12 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
     rows = read_rows(material, evidence, data)
     explanation: Explanation | None = None
     singles: tuple[SingleRow, ...] = ()
+    losses = TextLosses()
     if explained:
         seen = with_features(evidence, rows, predictor)
         explanation = explain(predictor, seen, seconds=EXPLAIN_SECONDS)
         singles = single_rows(predictor, seen, seconds=SINGLE_SECONDS)
+        losses = text_losses(seen, predictor.layout)
     return Subject(
         material=material,
         evidence=evidence,
@@ -64,6 +67,7 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
         versions=versions_of(predictor),
         pictures=read_pictures(record, material),
         single_rows=singles,
+        text_losses=losses,
         kept_cells=kept_cells(predictor),
     )
 

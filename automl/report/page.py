@@ -15,6 +15,7 @@ from automl.report.sections.files import files_sections
 from automl.report.sections.markup import Markup, tag
 from automl.report.sections.result import honest_section, leaderboard_section, result_section, search_section
 from automl.report.sections.single_rows import predictions_section
+from automl.report.sections.texts import texts_section
 
 SECTIONS = {
     "result": "Result",
@@ -25,6 +26,7 @@ SECTIONS = {
     "groups": "Groups",
     "drivers": "Drivers",
     "predictions": "Predictions",
+    "texts": "Texts",
     "parameters": "Hyperparameters",
     "data": "Data",
     "failures": "Failures",
@@ -47,6 +49,7 @@ def render(subject: Subject, slices: Sequence[Slice] = ()) -> str:
         groups_section(subject, slices) if slices else Markup(""),
         drivers_section(subject) if subject.summary else Markup(""),
         predictions_section(subject),
+        texts_section(subject),
         *of_files.values(),
         parameters_section(subject),
         data_section(subject),

@@ -23,6 +23,7 @@ from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
 from automl.report.facts.single_rows import single_rows
 from automl.report.facts.subject import Subject
+from automl.report.facts.text_losses import text_losses
 from automl.report.figures.files import plots_of_page, put_plots, quick_plots
 from automl.tracker.models.champion_page import CARD, describe_model
 from automl.tracker.reading.query import Record
@@ -90,7 +91,16 @@ def leave_pages(
         explanation = explain(predictor, evidence, seconds=min(EXPLAIN_SECONDS, clock.left / 4))
         singles = single_rows(predictor, evidence, seconds=min(SINGLE_SECONDS, clock.left / 8))
         pictures = read_pictures(record, material)
-        page = render(replace(subject, explanation=explanation, pictures=pictures, single_rows=singles))
+        losses = text_losses(evidence, predictor.layout)
+        page = render(
+            replace(
+                subject,
+                explanation=explanation,
+                pictures=pictures,
+                single_rows=singles,
+                text_losses=losses,
+            )
+        )
         write_file(record, run_id, REPORT, page.encode())
         put_plots(record, run_id, plots_of_page(page))
     except _FAULTS as error:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pictures import photo
-from subjects import Searched, hostile_frame
+from subjects import Searched, hostile_frame, texts_frame
 
 
 def _searched(folder: Path, frame: pd.DataFrame, name: str, target: str, **given: object) -> Searched:
@@ -55,6 +55,13 @@ def regression(tmp_path_factory: pytest.TempPathFactory) -> Searched:
     frame["price"] = 3 * frame["x0"] - frame["x1"] + 0.3 * rng.normal(size=260) + 20
     folder = tmp_path_factory.mktemp("regression")
     return _searched(folder, frame, "prices", "price", families=("linear", "extra_trees"))
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """Texts in several scripts, some with markup, beside a number."""
+    folder = tmp_path_factory.mktemp("texts")
+    return _searched(folder, texts_frame(), "letters", "mood", families=("text_linear", "linear"))
 
 
 @pytest.fixture(scope="session")

@@ -46,3 +46,20 @@ def hostile_frame(rows: int = 240) -> pd.DataFrame:
     )
     frame["class"] = np.array([HOSTILE_CLASS, "a & b", "plain"])[target]
     return frame
+
+
+def texts_frame(rows: int = 160) -> pd.DataFrame:
+    """Short letters in four scripts, happy or sad by one phrase; one in ten labels is wrong."""
+    rng = np.random.default_rng(3)
+    phrases = {
+        "happy": ("a superb day", "يوم رائع جدا", "とても楽しい一日でした", "что за чудесный день"),
+        "sad": ("a dreadful day", "يوم سيئ جدا", "とても悲しい一日でした", "что за ужасный день"),
+    }
+    around = ("we went to the river", "ذهبنا إلى النهر", "私たちは川へ行きました", "мы пошли к реке")
+    lines = []
+    for number in range(rows):
+        mood, script = ("happy", "sad")[number % 2], int(rng.integers(4))
+        markup = "<b onclick=alert(1)>&amp;</b> " if number % 5 == 0 else ""
+        text = f"{markup}{around[script]} {number}. {phrases[mood][script]}!"
+        lines.append((text, rng.normal(), mood if rng.random() > 0.1 else ("sad", "happy")[number % 2]))
+    return pd.DataFrame(lines, columns=["letter", "length", "mood"])

@@ -99,8 +99,8 @@ def report(request, tmp_path_factory):
     return of
 
 
-SILENT = {"parameters", "failures"}  # where there is nothing to say
-KINDS = ("binary", "multiclass", "regression", "images")
+SILENT = {"parameters", "failures", "texts"}  # where there is nothing to say
+KINDS = ("binary", "multiclass", "regression", "images", "texts")
 
 
 @pytest.mark.parametrize("which", KINDS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,16 @@ from automl.core.text import label_text, score_text
 from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
 from automl.model.background import owned_columns, with_differences
-from automl.model.prediction_pace import Array, Predict, PredictionPace
+from automl.model.prediction_pace import Predict, PredictionPace
 from automl.model.predictor import Predictor
 from automl.model.shapley import LEAST_PAIRS, Contributions, Game, sampled
-from automl.model.source_columns import SourceColumn
+from automl.model.source_columns import SourceColumn, text_columns
+from automl.model.text_parts import MarkedText, Scores, marked_texts
 from automl.report.facts.evidence import Evidence, Rows, Sample
 from automl.report.facts.explain import blind_rows, held_out_predictor
 
 _TEXT = 40
+_COLUMNS_SHARE = 0.6  # of the time where there are texts, whose parts get the rest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class SingleRow:
         What is explained: ``probability of setosa``, or the name of the target.
     names, cells:
         The columns, the largest contributions first, and the row's values in them.
+    texts:
+        The row's texts with the effects of their parts on the same prediction.
     """
 
     title: str
@@ -56,6 +60,7 @@ class SingleRow:
     names: tuple[str, ...]
     cells: tuple[str, ...]
     contributions: Contributions
+    texts: tuple[MarkedText, ...] = ()
 
 
 def single_rows(
@@ -78,7 +83,8 @@ def single_rows(
     for number, (title, place) in enumerate(chosen.items()):
         item = explainer.explained(place, _code(evidence, places[place]), left=len(chosen) - number)
         if item is not None:
-            made.append(_stated(title, item, explainer, evidence, places[place], place))
+            texts = explainer.texts(place, _code(evidence, places[place]), left=len(chosen) - number)
+            made.append(replace(_stated(title, item, explainer, evidence, places[place], place), texts=texts))
     return tuple(made)
 
 
@@ -95,15 +101,26 @@ class _Explainer:
         self.until, self.seed = until, seed
         self.pace = PredictionPace.measured(predict, table, until - time.monotonic())
 
+    def scores(self, place: int, code: int) -> Scores:
+        """The explained number as the models that did not train on a row see it."""
+        return lambda rows: np.asarray(self.predict(rows, np.full(rows.rows, place))[:, code])
+
+    def texts(self, place: int, code: int, *, left: int) -> tuple[MarkedText, ...]:
+        """One row's texts with the effects of their parts, within a share of the time for ``left`` rows."""
+        if not self.table.texts:
+            return ()
+        now = time.monotonic()
+        until = now + (1 - _COLUMNS_SHARE) * (self.until - now) / (left - _COLUMNS_SHARE)
+        row, names = self.table.take(np.array([place])), text_columns(self.table, self.layout)
+        return marked_texts(self.scores(place, code), row, names, until=until, pace=self.pace)
+
     def explained(self, place: int, code: int, *, left: int) -> Contributions | None:
         """The contributions of one row, within a share of the time for ``left`` rows; None without time."""
-
-        def scores(rows: Table) -> Array:
-            return np.asarray(self.predict(rows, np.full(rows.rows, place))[:, code])
-
+        scores = self.scores(place, code)
         game = Game(scores, self.columns, self.typical, lambda rows: with_differences(rows, self.layout))
         now = time.monotonic()
-        until = now + (self.until - now) / left
+        share = _COLUMNS_SHARE if self.table.texts else 1.0
+        until = now + share * (self.until - now) / left
         least = LEAST_PAIRS * game.rows_per_pair() + self.typical.rows + 1
         if self.pace.affords(until) < least:
             return None

@@ -14,6 +14,7 @@ from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
 from automl.report.facts.inputs import Rows
 from automl.report.facts.single_rows import SingleRow
+from automl.report.facts.text_losses import TextLosses
 from automl.report.facts.timeline import SearchTimes, family_colours, search_times
 from automl.tracker.reading.report_material import Material
 
@@ -63,6 +64,8 @@ class Subject:
         Sheets (PNG) that the search recorded on its run, by their names in :func:`captions`.
     single_rows:
         Some rows whose predictions are explained.
+    text_losses:
+        The judged rows with the largest losses, as texts.
     kept_cells:
         Typical values that the champion keeps of each column; 0 for models of earlier versions.
     """
@@ -74,6 +77,7 @@ class Subject:
     versions: Mapping[str, str] = field(default_factory=dict)
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     single_rows: tuple[SingleRow, ...] = ()
+    text_losses: TextLosses = field(default_factory=TextLosses)
     kept_cells: int = 0
 
     @property

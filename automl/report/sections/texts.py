@@ -1,0 +1,100 @@
+"""Texts of the report: those with the largest losses, and the parts that moved a prediction."""
+
+from __future__ import annotations
+
+from automl.core.text import signed_text
+from automl.model.text_parts import MarkedText, TextPart
+from automl.report.facts.single_rows import SingleRow
+from automl.report.facts.subject import Subject
+from automl.report.sections.markup import Markup, joined, section, table, tag
+
+_SHADES = 4
+_CHARACTERS = 1500
+
+
+def texts_section(subject: Subject) -> Markup:
+    """The texts with the largest losses, and some texts with the effects of their parts."""
+    losses, marked = subject.text_losses, [row for row in subject.single_rows if row.texts]
+    if not losses.rows and not marked:
+        return Markup("")
+    parts: list[Markup] = []
+    if marked:
+        how = (
+            "The rows of the section above. A part of a text is marked in blue where the held-out prediction "
+            "is higher with it than without it, in orange where it is lower; the darker, the more. Point at "
+            "one to see the number."
+        )
+        parts += [tag("h3", "What moved a prediction"), tag("p", how, class_="muted")]
+        parts += [_marked_row(row) for row in marked]
+    if losses.rows:
+        how = (
+            f"The worst of {losses.judged:,} held-out rows. Where the label is probably wrong, the model "
+            "gives another class at least the probability that it usually gives to rows of that class."
+        )
+        with_odds = any(row.probability for row in losses.rows)
+        head = ("row", "true", "predicted", *(("probability of true",) if with_odds else ()), "text")
+        rows = [
+            (
+                f"{row.number:,}",
+                _words(row.truth),
+                _words(row.answer),
+                *((f"{row.probability}{', probably mislabelled' if row.doubtful else ''}",) * with_odds),
+                _cells(row.texts),
+            )
+            for row in losses.rows
+        ]
+        parts += [
+            tag("h3", "The largest losses"),
+            tag("p", how, class_="muted"),
+            tag("div", table(head, rows, words=(1, 2, 3, len(head) - 1)), class_="texts"),
+        ]
+    return section("texts", "Texts", *parts)
+
+
+def _words(value: str) -> Markup:
+    """Text in its own direction."""
+    return tag("bdi", value)
+
+
+def _cells(texts: tuple[tuple[str, str], ...]) -> Markup:
+    if len(texts) == 1:
+        return tag("div", texts[0][1], dir="auto")
+    return joined(
+        tag("div", tag("span", f"{name}: ", class_="muted"), tag("bdi", text)) for name, text in texts
+    )
+
+
+def _marked_row(row: SingleRow) -> Markup:
+    about = f"{row.title}: row {row.number:,}, true {row.truth}, predicted {row.answer}; the {row.unit}."
+    return tag(
+        "div", tag("p", about, class_="muted"), *[_marked(text) for text in row.texts], class_="marked"
+    )
+
+
+def _marked(marked: MarkedText) -> Markup:
+    """The text with its parts in colours, cut around the strongest part where it is long."""
+    strongest = marked.strongest(1)
+    largest = abs(strongest[0].effect) if strongest else 0.0
+    begin = max(0, (strongest[0].start if strongest else 0) - _CHARACTERS // 2)
+    begin = 0 if len(marked.text) <= _CHARACTERS else begin
+    end = min(len(marked.text), begin + _CHARACTERS)
+    pieces: list[object] = ["… "] if begin else []
+    place = begin
+    for part in sorted(marked.parts, key=lambda part: part.start):
+        if part.start < place or part.stop > end:
+            continue
+        pieces += [marked.text[place : part.start], _part(marked.text, part, largest)]
+        place = part.stop
+    pieces.append(marked.text[place:end])
+    if end < len(marked.text):
+        pieces.append(" …")
+    return tag("p", *pieces, dir="auto", aria_label=marked.column)
+
+
+def _part(text: str, part: TextPart, largest: float) -> object:
+    words = text[part.start : part.stop]
+    shade = round(_SHADES * abs(part.effect) / largest) if largest else 0
+    if not shade:
+        return words
+    kind = f"{'up' if part.effect > 0 else 'down'}-{shade}"
+    return tag("mark", words, class_=kind, title=signed_text(part.effect, 2))
