@@ -36,7 +36,7 @@ HOMES = {
     "mlflow": {"tracker"},
     "click": {"cli"},
     "rich": {"cli"},
-    "ray": {"executors.ray"},
+    "ray": {"executors.ray_cluster"},
 }
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 UNSAFE_MODULES = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}

@@ -59,6 +59,11 @@ def store_options(command: F) -> F:
     return _with(command, map(click_option, (options["tracking_uri"], options["store"])))
 
 
+def address_option(command: F) -> F:
+    """The option that says where the cluster is."""
+    return _with(command, (click_option(options_of(Settings)["address"]),))
+
+
 def page_options(command: F) -> F:
     """The options of the pages that are made of a search and its data."""
     data = click.option("--data", metavar="FILE", help="The file that was searched, where it has moved.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from automl.cli.click_options import following_options, settings_options, store_options
+from automl.cli.click_options import address_option, following_options, settings_options, store_options
 from automl.cli.terminal import printable
 from automl.core.lazy_imports import uncollected
 from automl.problem.settings import Settings
@@ -51,6 +51,7 @@ def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: A
 @click.command()
 @click.argument("name", required=False)
 @click.option("--data", metavar="FILE", help="Where the data is now, if it was moved.")
+@address_option
 @click.option("--list", "listed", is_flag=True, help="List the unfinished searches, and continue none.")
 @click.option("--discard", is_flag=True, help="Delete the unfinished search; trials on record stay.")
 @following_options

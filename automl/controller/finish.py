@@ -105,7 +105,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         loop.history,
         clock=ended.clock,
         trials_to=trials_to,
-        slots=loop.limits.slots,
+        slots=loop.limits.slots(),
         coverage=coverage,
     )
     for file, content in evidence.files().items():

@@ -143,14 +143,14 @@ class Loop:
                 self._finish(event)
         self.end()
 
-    def end(self, *, interrupted: bool = False) -> None:
+    def end(self, *, interrupted: bool = False, grace: float = GRACE_SECONDS) -> None:
         """Record what is still running as timed out; learn what was held back.
 
-        Nothing runs after it: the executor is closed. Interrupted, it waits a moment for trials that are
-        almost done; the others are as if they had not been started here, and run again when the search is
+        Nothing runs after it: the executor is closed. Interrupted, it waits ``grace`` seconds for trials that
+        are almost done; the others are as if they had not been started here, and run again when the search is
         resumed.
         """
-        until = time.monotonic() + GRACE_SECONDS
+        until = time.monotonic() + grace
         while interrupted and self._running and time.monotonic() < until:
             self._receive(0.1)
         # All workers at once, without new ones: one by one, hanging ones would cost seconds each.

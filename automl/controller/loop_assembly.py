@@ -41,7 +41,7 @@ def loop_for(
         problem=problem,
         clock=clock,
         timed=timed,
-        slots=folder.outset.slots,
+        slots=lambda: max(folder.outset.slots, executor.slots),
         cores=lambda: executor.capacity.cores,
     )
     readiness = readiness_for(problem, folder.outset, timed=timed)

@@ -25,7 +25,14 @@ from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.watchers import Recording, SearchWatcher
 from automl.controller.worker_plan import check_reach, division_for, executor_for, hurried, shares_disk
 from automl.core.environment import cache_in, variables, weights_in
-from automl.core.errors import DataError, NoTrialError, SearchInterrupted, StorageError, UsageError
+from automl.core.errors import (
+    ClusterError,
+    DataError,
+    NoTrialError,
+    SearchInterrupted,
+    StorageError,
+    UsageError,
+)
 from automl.core.processor_share import Meter
 from automl.core.time_budget import Clock
 from automl.data.cache import set_bound
@@ -245,6 +252,13 @@ class RunningSearch:
         except KeyboardInterrupt:
             self.interrupted = True
             loop.end(interrupted=True)
+        except ClusterError as error:
+            self.interrupted = True
+            loop.end(interrupted=True, grace=0.0)
+            reason = f"{error} `automl resume {self.settings.name}` goes on with the search."
+            if not loop.builder.best.weights:
+                raise ClusterError(reason) from error
+            self.watcher.warned(reason)
         self.interrupted = self.interrupted or self.watcher.stop_requested()
         if loop.builder.best.weights:
             return

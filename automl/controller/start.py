@@ -14,9 +14,9 @@ from automl.controller.result import SearchResult
 from automl.controller.saved_setup import given_settings
 from automl.controller.search import RunningSearch
 from automl.controller.watchers import NOBODY, SearchWatcher
+from automl.controller.worker_plan import check_executor_choice
 from automl.core.errors import UsageError, did_you_mean
 from automl.core.time_budget import Clock, first_pace
-from automl.executors import executor_type
 from automl.problem.settings import Settings
 from automl.tracker import default_uri, locate_store
 from automl.tracker.store.location import DEFAULT_ROOT
@@ -57,6 +57,7 @@ def search(
     promote: str = "better",
     workers: int | None = None,
     executor: str = "local",
+    address: str | None = None,
     memory: str | float | None = None,
     keep_models: str | float = "2GB",
     cache_size: str | float = "10GB",
@@ -123,9 +124,11 @@ def search(
         Whether the result becomes the champion where its name has one: ``better`` (default) if it is better
         on a score that both have, beyond what chance explains, and no person promoted the other;
         ``always``; or ``never``. It is registered as a version in any case.
-    workers, executor, memory, device:
-        Trials at once; where they run: ``local``, ``inline``, or the name of another package's executor;
-        bytes for all workers (default: 80 % of what is free there); ``auto``, ``cpu`` or ``cuda``.
+    workers, executor, address, memory, device:
+        Trials at once; where they run: ``local``, ``inline``, ``ray``, or the name of another package's
+        executor; the Ray cluster: ``HOST:PORT``, ``ray://HOST:PORT`` or ``auto`` (default: ``RAY_ADDRESS``,
+        else a cluster on this machine that ends with the search); bytes for all workers (default: 80 % of
+        what is free there); ``auto``, ``cpu`` or ``cuda``.
     seed:
         Of the folds, of what is drawn, and of the models.
     keep_models:
@@ -158,7 +161,7 @@ def search(
         When it was interrupted before any trial ended; it can be resumed.
     """
     settings = Settings.from_choices(locals())
-    executor_type(settings.executor)  # an unknown one is refused before the data is read
+    check_executor_choice(settings)
     clock = Clock(settings.seconds, spent=started, pace=first_pace())
     return _run(RunningSearch(settings, clock, watcher or NOBODY), shown=watcher is None)
 
@@ -169,6 +172,7 @@ def resume(
     data: Data | None = None,
     test: Data | None = None,
     metric: Callable[..., float] | None = None,
+    address: str | None = None,
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
     watcher: SearchWatcher | None = None,
@@ -186,6 +190,8 @@ def resume(
     data, test, metric:
         What the search was given as a DataFrame or a function, which are not kept on disk. A path is
         known, and only needed where the file was moved.
+    address:
+        Where the cluster of its trials is now, if that has moved.
     tracking_uri, store, watcher, started:
         As in :func:`automl.search`; the tracking URI is the search's own unless it is given.
 
@@ -207,8 +213,10 @@ def resume(
             settings,
             name=outset.name,
             store=Path(store),
+            address=address or settings.address,
             tracking_uri=tracking_uri or outset.tracking_uri or default_uri(store),
         )
+        check_executor_choice(settings)
         clock = Clock(settings.seconds, spent=started + folder.spent, pace=first_pace())
         return _run(RunningSearch(settings, clock, watcher or NOBODY, folder), shown=watcher is None)
 

@@ -24,15 +24,15 @@ class TimeLimits:
     timed:
         Whether seconds end the search; False where the number of trials does.
     slots:
-        Trials that run at once where nothing else uses the machine.
+        Trials that run at once where nothing else uses the machine; asked each time, as machines may join.
     cores:
-        Processors of all trials; asked each time, as machines may join.
+        Processors of all trials; asked each time too.
     """
 
     problem: Problem
     clock: Clock
     timed: bool
-    slots: int
+    slots: Callable[[], int]
     cores: Callable[[], int]
 
     @property
@@ -69,7 +69,8 @@ class TimeLimits:
     @property
     def slots_now(self) -> int:
         """Fewer than all where running trials starve each other, with a time budget."""
-        return workers_at(self.clock.pace.share, self.slots, self.cores()) if self.timed else self.slots
+        slots = self.slots()
+        return workers_at(self.clock.pace.share, slots, self.cores()) if self.timed else slots
 
     @property
     def too_late(self) -> bool:

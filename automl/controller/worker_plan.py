@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from automl.core.errors import UsageError
 from automl.core.modality import Modality
 from automl.core.table import Table
-from automl.executors import executor_type
+from automl.executors import executor_type, executor_types
 from automl.executors.base import Allowance, Executor, ExecutorType
 from automl.problem.settings import Settings, is_folder
 
@@ -36,9 +36,33 @@ def executor_for(settings: Settings) -> Executor:
         When there is none of that name, or its trials cannot reach the files of a folder.
     """
     chosen = _chosen(settings)
-    if is_folder(settings.source):
+    if is_folder(settings.source) and not chosen.carries_folders:
         _refuse_files(chosen)
-    return chosen.make(Allowance(workers=settings.workers, memory_bytes=settings.memory_bytes))
+    return chosen.make(
+        Allowance(
+            workers=settings.workers,
+            memory_bytes=settings.memory_bytes,
+            device=settings.device,
+            address=settings.address or "",
+        )
+    )
+
+
+def check_executor_choice(settings: Settings) -> None:
+    """Check the choice of the executor before the data is read.
+
+    Raises
+    ------
+    UsageError
+        When there is none of that name, or an address is given to one that has none.
+    """
+    chosen = executor_type(settings.executor)
+    if settings.address and not chosen.takes_address:
+        others = ", ".join(name for name, kind in executor_types().items() if kind.takes_address)
+        raise UsageError(
+            f"--address {settings.address} is for a cluster, and the executor {chosen.name!r} runs trials "
+            f"without one. Next: leave --address out, or choose --executor {others}."
+        )
 
 
 def begin_early(settings: Settings) -> None:
@@ -54,8 +78,9 @@ def check_reach(settings: Settings, modality: Modality) -> None:
     UsageError
         For data that is in files where the executor shares no disk.
     """
-    if modality.kind:
-        _refuse_files(_chosen(settings))
+    chosen = _chosen(settings)
+    if modality.kind and not (chosen.carries_folders and modality.portable):
+        _refuse_files(chosen)
 
 
 def division_for(executor: Executor, table: Table, *, workers: int) -> Division:

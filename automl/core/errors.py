@@ -9,6 +9,7 @@ AutoMLError                       exit code 1
 ├── MissingDependencyError (ImportError)   4   an extra or a device that is missing
 ├── NoTrialError (RuntimeError)   5   no trial succeeded
 ├── StorageError (OSError)        6   the store or the tracking server failed
+├── ClusterError (RuntimeError)    7   the machines of the trials cannot be reached, or were lost
 └── SearchInterrupted             130 the user ended a search before it had a result
 
 A message says what was wrong, where, what is allowed, and the next step.
@@ -76,6 +77,12 @@ class StorageError(AutoMLError, OSError):
     """The store or the tracking server failed."""
 
     exit_code = 6
+
+
+class ClusterError(AutoMLError, RuntimeError):
+    """The machines that trials run on cannot be reached, or were lost; a search can be resumed."""
+
+    exit_code = 7
 
 
 class SearchInterrupted(AutoMLError):

@@ -183,6 +183,9 @@ class Modality:
         paths, and notes; for prediction.
     open:
         Opens the files of a table; default: they are checked to be there, and families read them by path.
+    portable:
+        Whether what families read in place of paths are references ``FOLDER#ROW`` into folders that hold all
+        they need: these can be copied to other machines.
     unreadable:
         ``unreadable(cells)``: why some of these cells cannot be read, by their place.
     numbers:
@@ -218,6 +221,7 @@ class Modality:
     folder: Callable[[Path], FolderTable | None] | None = None
     new_files: Callable[[Path], tuple[pd.DataFrame, tuple[str, ...]]] | None = None
     open: Callable[[FilesToOpen], OpenedFiles] | None = None
+    portable: bool = False
     unreadable: Callable[[Sequence[Any]], Mapping[int, str]] | None = None
     numbers: str = ""
     circumstances: Callable[[Table], Circumstances] = lambda table: Circumstances()

@@ -12,7 +12,7 @@ from importlib import import_module
 from automl.core.entry_points import BrokenPlugIn, Offers, held_by, offers
 from automl.executors.base import EXECUTOR_GROUP, ExecutorType
 
-_BUILT_IN = ("local", "inline")
+_BUILT_IN = ("local", "inline", "ray_cluster.executor")
 
 
 def executor_types() -> dict[str, ExecutorType]:

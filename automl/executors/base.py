@@ -26,10 +26,16 @@ class Allowance:
         Trials at once; 0 for as many as the executor finds right.
     memory_bytes:
         What all trials may hold together; 0 for as much as the executor finds right.
+    device:
+        ``auto``, ``cpu`` or ``cuda``: the device of nets as the user wants it.
+    address:
+        Of the cluster; empty for the executor's own choice.
     """
 
     workers: int = 0
     memory_bytes: int = 0
+    device: str = "auto"
+    address: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +188,17 @@ class ExecutorType:
         A new executor for one search, not started.
     shared_disk:
         Whether its workers must see the disk of the controller, where the problem, images and what is
-        computed of them lie. Without, the executor carries the problem, and there are no images.
+        computed of them lie. Without, the executor carries the problem.
+    carries_folders:
+        Without a shared disk, whether it also carries the folders that rows refer to, such as decoded images;
+        where not, it is for tables.
     least_seconds:
         Budgets below this are too short for it to begin: their trials run in the process of the search.
     begin_early:
         Begins what any search needs, such as loading libraries in another process; called before the search's
         own libraries are loaded. What was begun ends with this process if no executor takes it over.
+    takes_address:
+        Whether it is found by an address, as in ``--address``.
     """
 
     name: str
@@ -196,3 +207,5 @@ class ExecutorType:
     shared_disk: bool
     least_seconds: float = 0.0
     begin_early: Callable[[], None] = lambda: None
+    carries_folders: bool = False
+    takes_address: bool = False

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from tempfile import TemporaryFile
 
+from automl.executors.child import SAFE_PATH, python_command
 from automl.executors.worker import THREAD_VARIABLES, WAITING
 
 # What the servers load, one after another: a model without any of the later libraries need not wait for them.
@@ -39,18 +39,8 @@ STAGES = (
 )
 # What a stage takes of a processor, by all before it (measured: 0.7, 0.9 and 1.6 s).
 WORK = (1.3, 1.0)
-# The package itself may lie where the import path does not lead: `python -m automl` in a copy of its source.
-_CODE = (
-    "import sys, json; path, home = json.loads(sys.argv[1]); "
-    "sys.path[:] = path if home in path else [home, *path]; import automl; sys.path[:] = path; "
-    "from automl.executors.fork_server import main; main(sys.argv[2])"
-)
 FORKS = sys.platform == "linux"
 """Elsewhere a fork of a loaded process is unsafe or impossible."""
-_HOME = str(Path(__file__).resolve().parents[2])
-# A file of the working directory, such as random.py, must not replace a library in a child or in its own
-# children: multiprocessing's resource tracker, whatever a library starts with `python -c`.
-SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 
 
 class Server:
@@ -81,21 +71,13 @@ class FirstServer:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in stages]
         self._controls, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         fds = [end.fileno() for end in theirs]
-        paths = json.dumps([[path or os.getcwd() for path in sys.path], _HOME])
         # One thread while libraries load: a fork must not find pools of threads. Workers set their own.
         # A look for GPUs must not initialise CUDA, which no child of this process could use then.
         environment = {**WAITING, **os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), **SAFE_PATH}
         environment["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
         self._log = TemporaryFile()  # noqa: SIM115  # it is as long-lived as the process
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-c",
-                _CODE,
-                paths,
-                json.dumps({"stages": stages, "fds": fds}),
-            ],
+            python_command("automl.executors.fork_server", json.dumps({"stages": stages, "fds": fds})),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

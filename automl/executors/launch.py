@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from automl.core.environment import variables
 from automl.core.errors import AutoMLError
-from automl.executors.first_server import FORKS, SAFE_PATH, STAGES, FirstServer, Server
+from automl.executors.child import SAFE_PATH
+from automl.executors.first_server import FORKS, STAGES, FirstServer, Server
 from automl.executors.worker import run
 
 _MOST_FAILURES = 3

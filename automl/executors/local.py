@@ -77,6 +77,7 @@ class _Slot:
     """A worker with its trial; ``stands_in`` for one that was lost, until it is up."""
 
     worker: WorkerProcess
+    gpu: str = ""
     running: _Running | None = None
     stands_in: bool = False
 
@@ -93,13 +94,26 @@ class LocalExecutor:
         it, the largest one is killed and its trial ends as ``oom``.
     launcher:
         How processes are started; None for the platform's way.
+    gpus:
+        Names of GPUs for CUDA, which the workers share evenly; none for all that they find.
+    waker:
+        Something with a file descriptor: :meth:`wait` returns while it is readable.
     """
 
     def __init__(
-        self, workers: int = 1, *, memory_bytes: int | None = None, launcher: Launcher | None = None
+        self,
+        workers: int = 1,
+        *,
+        memory_bytes: int | None = None,
+        launcher: Launcher | None = None,
+        gpus: Sequence[str] = (),
+        waker: Any = None,
     ) -> None:
         self._count = workers
         self._limit = memory_bytes or usable_bytes()
+        self._gpus = tuple(gpus)
+        self._wakers = [] if waker is None else [waker]
+        self._woken = False
         self._folder = Path(tempfile.mkdtemp(prefix="automl-workers-"))
         self._launcher = launcher if launcher is not None else platform_launcher(self._folder)
         self._problem_folder: Path | None = None
@@ -142,7 +156,9 @@ class LocalExecutor:
             raise RuntimeError("start() was called already")
         self._count = slots if slots is not None else self._count
         self._problem_folder = problem_folder.resolve()
-        self._slots = [_Slot(self._new_worker()) for _ in range(self._count)]
+        gpus = self._gpus or ("",)
+        places = [gpus[number % len(gpus)] for number in range(self._count)]
+        self._slots = [_Slot(self._new_worker(gpu=gpu), gpu) for gpu in places]
 
     def submit(self, ticket: Ticket) -> None:
         """Give the trial to an idle worker; one that still starts takes it as soon as it is up."""
@@ -167,7 +183,7 @@ class LocalExecutor:
             self._receive(max(0.0, min(until - time.monotonic(), self._next_check())))
             self._enforce_time()
             self._enforce_memory()
-            if self._events or time.monotonic() >= until:
+            if self._events or self._woken or time.monotonic() >= until:
                 events, self._events = self._events, []
                 return events
 
@@ -221,11 +237,11 @@ class LocalExecutor:
     ) -> None:
         self.close()
 
-    def _new_worker(self, libraries: Sequence[str] = ()) -> WorkerProcess:
+    def _new_worker(self, libraries: Sequence[str] = (), *, gpu: str = "") -> WorkerProcess:
         worker = self._launcher.launch(libraries)
         cache_bytes = min(GIBIBYTE, self._limit // (4 * self._count))
         try:
-            worker.connection.send(Setup(str(self._problem_folder), cache_bytes, str(worker.log)))
+            worker.connection.send(Setup(str(self._problem_folder), cache_bytes, str(worker.log), gpu))
         except OSError:
             pass  # it is dead already; wait() will notice
         return worker
@@ -233,12 +249,13 @@ class LocalExecutor:
     def _replace(self, slot: _Slot, libraries: Sequence[str] = ()) -> None:
         slot.worker.connection.close()
         self._launcher.end(slot.worker)
-        slot.worker = self._new_worker(libraries)
+        slot.worker = self._new_worker(libraries, gpu=slot.gpu)
         slot.running = None
 
     def _receive(self, seconds: float) -> None:
         by_connection: dict[Any, _Slot] = {slot.worker.connection: slot for slot in self._slots}
-        readable = wait([*by_connection, *self._launcher.waitables()], seconds)
+        readable = wait([*by_connection, *self._launcher.waitables(), *self._wakers], seconds)
+        self._woken = any(waker in readable for waker in self._wakers)
         self._launcher.listen(readable)
         for connection in readable:
             slot = by_connection.get(connection)

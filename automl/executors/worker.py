@@ -32,11 +32,20 @@ WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 @dataclass(frozen=True)
 class Setup:
-    """First message to a worker: the problem, its share of memory for prepared data, its log file."""
+    """First message to a worker.
+
+    Attributes
+    ----------
+    cache_bytes:
+        Its share of memory for prepared data.
+    gpu:
+        The name of the GPU that it may use; empty for all that it finds.
+    """
 
     problem_folder: str
     cache_bytes: int
     log: str
+    gpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,8 @@ def run(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     setup: Setup = connection.recv()
     _redirect_output(Path(setup.log))
+    if setup.gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = setup.gpu
     from automl.executors.evaluate import Control, evaluate
     from automl.problem.problem import Problem
 

@@ -240,7 +240,14 @@ class Machine:
         otherwise="by cores and memory",
     )
     executor: str = option(
-        "local", metavar="NAME", help="Where trials run: local, inline, or one of `automl executors`."
+        "local", metavar="NAME", help="Where trials run: local, inline, ray, or one of `automl executors`."
+    )
+    address: str | None = option(
+        metavar="HOST:PORT",
+        help="Ray cluster of --executor ray: HOST:PORT, ray://HOST:PORT or auto.",
+        otherwise="$RAY_ADDRESS, else a cluster on this machine that ends with the search",
+        incidental=True,
+        repeated=False,
     )
     memory_bytes: int = option(
         unset=0,

@@ -74,7 +74,7 @@ def proposals(
         learner=learner,
         retries=Retries(SPACES),
         readiness=Readiness(problem=PROBLEM, scope=Scope(40, 3, 10.0, "cpu")),
-        limits=TimeLimits(problem=PROBLEM, clock=clock, timed=timed, slots=2, cores=lambda: 2),
+        limits=TimeLimits(problem=PROBLEM, clock=clock, timed=timed, slots=lambda: 2, cores=lambda: 2),
         trials=trials,
         cap=cap,
         seed=0,

@@ -11,7 +11,7 @@ from automl.core.time_budget import Clock
 
 def limits(seconds: float | None, *, spent: float = 0.0, timed: bool = True) -> TimeLimits:
     return TimeLimits(
-        problem=PROBLEM, clock=Clock(seconds, spent=spent), timed=timed, slots=3, cores=lambda: 2
+        problem=PROBLEM, clock=Clock(seconds, spent=spent), timed=timed, slots=lambda: 3, cores=lambda: 2
     )
 
 

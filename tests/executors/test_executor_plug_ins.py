@@ -89,7 +89,7 @@ def test_it_imports_from_the_door_alone() -> None:
 
 def test_a_broken_one_is_named_and_the_others_are_used(installed: Path, tmp_path: Path) -> None:
     assert [broken.name for broken in broken_executors()] == ["absent"]
-    assert list(executor_types()) == ["local", "inline", NAME]
+    assert list(executor_types()) == ["local", "inline", "ray", NAME]
     with pytest.raises(UsageError, match=r"plug-in for the executor 'absent' is broken: ModuleNotFoundError"):
         executor_type("absent")
     listed = automl_here("executors", folder=tmp_path)

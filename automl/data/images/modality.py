@@ -103,6 +103,7 @@ MODALITY = Modality(
     folder=_folder,
     new_files=_new_files,
     open=_open,
+    portable=True,
     unreadable=_unreadable,
     numbers="automl.model.image_numbers:NUMBERS",
     blank="automl.data.images.pixels:blank_picture",

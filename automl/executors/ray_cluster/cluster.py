@@ -1,0 +1,224 @@
+"""The connection to Ray: a cluster that is there or one of our own, its nodes, an agent on each of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
+from automl.core.machine import cores
+from automl.core.trial import Ticket
+from automl.executors.child import HOME
+from automl.executors.ray_cluster.address import CLIENT
+from automl.executors.ray_cluster.agent import Agent, AgentSetup
+from automl.executors.ray_cluster.messages import Connect
+from automl.executors.ray_cluster.parcels import Parcel
+
+_STORE_BYTES = 256 << 20  # what is on its way between the processes of one machine
+# One thread for orders, in their order; what waits or is large goes beside them.
+_GROUPS = {"news": 1, "models": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A living node of the cluster: its processors and GPUs, and those that nobody uses."""
+
+    identity: str
+    name: str
+    cores: int
+    free_cores: int
+    free_gpus: int
+
+
+class RemoteAgent:
+    """An agent as the driver sees it. Calls return at once: with nothing, or with a reference to wait for."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def report(self) -> Any:
+        """Reference to a ``NodeReport``, which comes once the agent runs."""
+        return self._actor.report.remote()
+
+    def warm(self, libraries: Sequence[str] | None, patience: float | None) -> None:
+        """Begin to load libraries."""
+        self._actor.warm.remote(libraries, patience)
+
+    def receive(self, name: str, parcel: Parcel) -> Any:
+        """Reference to the end of the call."""
+        return self._actor.receive.remote(name, parcel)
+
+    def write(self, name: str, data: Any) -> Any:
+        """Reference to the end of the call; ``data`` may be a reference."""
+        return self._actor.write.remote(name, data)
+
+    def begin(self, slots: int, folders: Sequence[str]) -> Any:
+        """Reference to the end of the call."""
+        return self._actor.begin.remote(slots, folders)
+
+    def submit(self, ticket: Ticket) -> None:
+        """Run this trial."""
+        self._actor.submit.remote(ticket)
+
+    def stop(self, number: int) -> None:
+        """Ask it to stop."""
+        self._actor.stop.remote(number)
+
+    def kill(self, number: int) -> None:
+        """End it."""
+        self._actor.kill.remote(number)
+
+    def news(self, seconds: float) -> Any:
+        """Reference to ``News``."""
+        return self._actor.news.options(concurrency_group="news").remote(seconds)
+
+    def read(self, number: int, offset: int) -> Any:
+        """Reference to the next bytes of a trial's model."""
+        return self._actor.read.options(concurrency_group="models").remote(number, offset)
+
+    def drop(self, number: int) -> None:
+        """Forget a trial."""
+        self._actor.drop.remote(number)
+
+    def close(self) -> Any:
+        """Reference to the end of the call."""
+        return self._actor.close.remote()
+
+    def end(self) -> None:
+        """Kill its process."""
+        ray.kill(self._actor)
+
+
+class Cluster:
+    """A connection to Ray, of this process.
+
+    Raises
+    ------
+    ClusterError
+        When there is not a Ray cluster at the address, or none that this machine can use.
+    MissingDependencyError
+        When it runs another version of Python or of Ray.
+    """
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self.is_own = not connect.address
+        if self.is_own:
+            self._start_own()
+        else:
+            self._attach()
+
+    def nodes(self) -> list[Node]:
+        """Living nodes with processors."""
+        free = self._free()
+        living = []
+        for item in ray.nodes():
+            total = item["Resources"]
+            identity = item["NodeID"]
+            if not item["Alive"] or int(total.get("CPU", 0)) < 1:
+                continue
+            left = free.get(identity, {})
+            living.append(
+                Node(
+                    identity=identity,
+                    name=f"{item['NodeManagerAddress']} ({identity[:6]})",
+                    cores=int(total["CPU"]),
+                    free_cores=int(left.get("CPU", 0)),
+                    free_gpus=int(left.get("GPU", 0)),
+                )
+            )
+        return living
+
+    def agent_on(self, node: Node, *, gpus: int, memory_bytes: int) -> RemoteAgent:
+        """A new agent with the node's free processors and so many of its GPUs; it may still be starting."""
+        setup = AgentSetup(
+            name=node.name,
+            cores=node.free_cores,
+            gpus=gpus,
+            memory_bytes=memory_bytes,
+            import_path=self._connect.import_path,
+        )
+        make = ray.remote(concurrency_groups=_GROUPS)(Agent)
+        placed = make.options(
+            num_cpus=node.free_cores,
+            num_gpus=gpus,
+            max_restarts=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.identity, soft=False),
+        )
+        return RemoteAgent(placed.remote(setup))
+
+    def close(self) -> None:
+        """Leave the cluster; one of our own ends."""
+        ray.shutdown()
+
+    def _start_own(self) -> None:
+        # Workers find the package where this process does.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH", "")]))
+        self._init(
+            address="local",
+            num_cpus=cores(),
+            object_store_memory=_STORE_BYTES,
+            _temp_dir=str(Path(self._connect.folder) / "ray"),
+        )
+
+    def _attach(self) -> None:
+        package = Path(HOME) / "automl"
+        self._init(address=self._connect.address, runtime_env={"py_modules": [str(package)]})
+
+    def _init(self, **given: Any) -> None:
+        try:
+            ray.init(
+                include_dashboard=False if self.is_own else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **given,
+            )
+        except (RayError, ConnectionError, RuntimeError, ValueError, TimeoutError, ImportError) as error:
+            raise _explained(self._connect.address, error) from error
+
+    def _free(self) -> dict[str, dict[str, float]]:
+        """Resources that nobody uses, by node."""
+        if self._connect.address.startswith(CLIENT):
+            return dict(ray.get(ray.remote(num_cpus=0)(_available).remote()))
+        return _available()
+
+
+def _available() -> dict[str, dict[str, float]]:
+    from ray._private.state import available_resources_per_node
+
+    return dict(available_resources_per_node())
+
+
+def _explained(address: str, error: Exception) -> AutoMLError:
+    """The error of this project for one of Ray's."""
+    words = " ".join(str(error).split())
+    if "resolve node to connect to" in words:
+        host = address.rpartition(":")[0]
+        return ClusterError(
+            f"This machine is not a node of the Ray cluster at {address}. Next: let it join with `ray start "
+            f"--address {address} --num-cpus 0`, or connect through --address {CLIENT}{host}:10001."
+        )
+    if "version mismatch" in words.lower():
+        return MissingDependencyError(
+            f"The Ray cluster at {address} runs other versions: {words[:400]} "
+            "Next: install the same versions of Python and Ray on both sides."
+        )
+    return ClusterError(f"The Ray cluster at {address or 'this machine'} cannot be used: {words[:600]}")
+
+
+def reason_of(error: Exception) -> str:
+    """The reason in one of Ray's errors, in one line: that of the task where one failed."""
+    cause = getattr(error, "cause", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    named = isinstance(cause, RayError) or not lines
+    return (lines[0] if named and lines else f"{type(cause).__name__}: {lines[-1] if lines else ''}")[
+        :300
+    ].rstrip(".")

@@ -1,0 +1,402 @@
+"""The driver: the process of a search that is connected to Ray.
+
+Ray ends a process that lost its cluster. The controller, which must outlive that, sees the end of a socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+import ray
+from ray.exceptions import RayError
+
+from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
+from automl.core.trial import Finished, Progress
+from automl.executors.ray_cluster.agent import PROBLEM, beside
+from automl.executors.ray_cluster.cluster import Cluster, Node, RemoteAgent, reason_of
+from automl.executors.ray_cluster.fleet import Fleet, NodeInUse, divided
+from automl.executors.ray_cluster.messages import (
+    Begin,
+    Connect,
+    Connected,
+    FleetChange,
+    KillTrial,
+    News,
+    NodeReport,
+    Order,
+    Refused,
+    StopTrial,
+    Submit,
+    Warm,
+)
+from automl.executors.ray_cluster.transfers import collect, send_folder
+from automl.executors.ray_cluster.versions import differences, versions_here
+from automl.families import families
+
+_LOOK_SECONDS = 2.0  # between looks for nodes that joined
+_TURN_SECONDS = 0.5
+_NEWS_SECONDS = 1.0
+_FREE_SECONDS = 60.0  # for a processor that nobody uses, and for the first agent
+_OTHERS_SECONDS = 15.0  # for further agents, once the first one runs; later ones join later
+_ALONE_SECONDS = 120.0  # without any node
+_CLOSE_SECONDS = 1.5
+_MOST_FAILURES = 3
+_PARALLEL = 4
+
+
+def main(argument: str) -> NoReturn:
+    """Serve the controller at the other end of a socket; ``argument`` is JSON with its ``fd``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection = Connection(json.loads(argument)["fd"])
+    connect: Connect = connection.recv()
+    os.chdir(connect.folder)  # Ray puts the working directory on the import path of workers
+    driver = Driver(connection, connect)
+    try:
+        driver.run()
+    finally:
+        if sys.exc_info()[0] is not None:
+            sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(0)
+
+
+@dataclass(frozen=True)
+class _Recruit:
+    """A node whose agent is starting."""
+
+    node: Node
+    agent: RemoteAgent
+
+
+class Driver:
+    """Carries orders from the controller to agents, and what happens there back.
+
+    Orders are taken by a thread of their own; the main thread waits for the agents' news. Both use the fleet
+    under a lock.
+    """
+
+    def __init__(self, connection: Connection, connect: Connect) -> None:
+        self._connection = connection
+        self._connect = connect
+        self._sending, self._lock = threading.Lock(), threading.RLock()
+        self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="automl-transfer")
+        self._work: list[Future[None]] = []
+        self._fleet = Fleet()
+        self._agents: dict[str, RemoteAgent] = {}
+        self._reports: dict[str, NodeReport] = {}
+        self._recruits: dict[str, _Recruit] = {}
+        self._expected: dict[Any, str] = {}
+        self._failures: dict[str, int] = {}
+        self._unused: set[str] = set()
+        self._warm: Warm | None = None
+        self._begin: Begin | None = None
+        self._closing = threading.Event()
+        self._connected = False
+        self._looked = 0.0
+        self._peopled = time.monotonic()
+
+    def run(self) -> None:
+        """Connect, then serve until the controller closes the socket."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            self._cluster = Cluster(self._connect)
+            self._gather()
+        except AutoMLError as error:
+            self._send(Refused(type(error).__name__, str(error)))
+            self._closing.wait()
+            return
+        self._connected = True
+        self._send(Connected(nodes=tuple(self._reports.values())))
+        while not self._closing.is_set():
+            self._turn(_TURN_SECONDS)
+            self._look()
+            for future in [item for item in self._work if item.done()]:
+                self._work.remove(future)
+                future.result()
+        self._close()
+
+    def _gather(self) -> None:
+        """Wait for the agents of the nodes that are there: all of them, or some and a moment longer."""
+        until = time.monotonic() + _FREE_SECONDS
+        while not self._closing.is_set():
+            self._look()
+            self._turn(_TURN_SECONDS)
+            if self._reports and not self._recruits:
+                return
+            if self._reports:
+                until = min(until, time.monotonic() + _OTHERS_SECONDS)
+            if time.monotonic() > until:
+                break
+        if not self._reports:
+            raise ClusterError(
+                f"The Ray cluster at {self._connect.address or 'this machine'} has no free processor: other "
+                "work has them all. Next: wait for it to end, or add a node."
+            )
+
+    def _listen(self) -> None:
+        """Take orders until the controller is gone; a driver that is stuck then ends all the same."""
+        while True:
+            try:
+                order: Order = self._connection.recv()
+            except (EOFError, OSError):
+                break
+            with self._lock:
+                self._obey(order)
+        self._closing.set()
+        time.sleep(3 * _CLOSE_SECONDS)
+        os._exit(0)
+
+    def _obey(self, order: Order) -> None:
+        if isinstance(order, Submit):
+            self._fleet.submit(order.ticket)
+        elif isinstance(order, StopTrial):
+            self._tell(self._fleet.stop(order.number))
+        elif isinstance(order, KillTrial):
+            self._tell(self._fleet.kill(order.number))
+        elif isinstance(order, Warm):
+            self._warm = order
+            for agent in self._agents.values():
+                agent.warm(order.libraries, order.patience)
+        else:
+            self._start(order)
+
+    def _start(self, begin: Begin) -> None:
+        """Divide the slots among the nodes, and take the problem to those that have some."""
+        self._begin = begin
+        members = self._fleet.members
+        useful = [name for name in members if begin.device != "cuda" or self._reports[name].gpus]
+        counts = divided(begin.slots, [members[name].cores for name in useful], begin.threads)
+        slots = dict(zip(useful, counts, strict=True))
+        for identity in list(members):
+            members[identity].slots = slots.get(identity, 0)
+            if not members[identity].slots:
+                self._dismiss(identity)
+        self._furnish(list(members))
+        self._announce()
+
+    def _dismiss(self, identity: str) -> None:
+        """Give a node back that is of no use now."""
+        self._unused.add(identity)
+        self._fleet.lose(identity)
+        self._expected = {ref: name for ref, name in self._expected.items() if name != identity}
+        self._agents.pop(identity).end()
+
+    def _furnish(self, identities: Iterable[str]) -> None:
+        self._work.append(self._pool.submit(self._supply, tuple(identities)))
+
+    def _supply(self, identities: tuple[str, ...]) -> None:
+        """Take the problem to these nodes, and hand them trials."""
+        begin = self._begin
+        assert begin is not None
+        with self._lock:
+            agents = {name: self._agents[name] for name in identities if name in self._agents}
+        failed = send_folder(agents, begin.problem_folder, PROBLEM)
+        for folder in begin.folders:
+            failed |= send_folder(agents, folder, beside(folder))
+        for identity, error in failed.items():
+            self._lose(identity, error)
+        with self._lock:
+            for identity in identities:
+                member = self._fleet.members.get(identity)
+                if member is not None and member.agent is agents.get(identity):
+                    agents[identity].begin(member.slots, begin.folders)
+                    member.ready = True
+            self._fleet.dispatch()
+
+    def _turn(self, seconds: float) -> None:
+        """Wait for the next report or news, and take in whatever has come."""
+        with self._lock:
+            expected = list(self._expected)
+        if not expected:
+            time.sleep(seconds / 5)
+            return
+        ready, rest = ray.wait(expected, num_returns=1, timeout=seconds)
+        if ready and rest:
+            ready += ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        for ref in ready:
+            with self._lock:
+                identity = self._expected.pop(ref, None)
+            if identity is None:
+                continue
+            try:
+                value = ray.get(ref)
+            except RayError as error:
+                self._lose(identity, error)
+                continue
+            with self._lock:
+                self._take(identity, value)
+
+    def _take(self, identity: str, value: NodeReport | News) -> None:
+        if isinstance(value, NodeReport):
+            self._enlist(identity, value)
+            return
+        member = self._fleet.members.get(identity)
+        agent = self._agents.get(identity)
+        if member is None or agent is None:
+            return
+        self._expected[agent.news(_NEWS_SECONDS)] = identity
+        for event in value.events:
+            if isinstance(event, Progress):
+                if event.number in member.running:
+                    self._send(event)
+            elif event.model is None:
+                self._ended(member, Finished(event.number, event.result))
+            else:
+                self._failures.pop(identity, None)
+                self._work.append(self._pool.submit(self._fetch, identity, member, event))
+        if value.pulse.ran or value.pulse.waited or value.pulse.loading:
+            self._send(value.pulse)
+
+    def _fetch(self, identity: str, member: NodeInUse, event: Any) -> None:
+        """Bring a trial's model here; a node that is lost meanwhile is noticed by its silence."""
+        with self._lock:
+            job, agent = member.running.get(event.number), self._agents.get(identity)
+        if job is None or agent is None:
+            return
+        finished = collect(agent, event, job.ticket.folder)
+        if finished is not None:
+            with self._lock:
+                self._ended(member, finished)
+
+    def _ended(self, member: NodeInUse, finished: Finished) -> None:
+        if self._fleet.take(member, finished.number) is not None:
+            self._send(finished)
+
+    def _look(self) -> None:
+        """Recruit nodes that are not in use, every now and then."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        if self._wanted_slots() <= 0:
+            return
+        gpus = self._connect.allowance.device != "cpu"
+        for node in self._cluster.nodes():
+            in_use = node.identity in self._agents or node.identity in self._recruits
+            failed = self._failures.get(node.identity, 0) >= _MOST_FAILURES
+            if in_use or failed or node.identity in self._unused or node.free_cores < 1:
+                continue
+            agent = self._cluster.agent_on(
+                node, gpus=node.free_gpus if gpus else 0, memory_bytes=self._memory_of_a_node()
+            )
+            with self._lock:
+                self._recruits[node.identity] = _Recruit(node, agent)
+                self._expected[agent.report()] = node.identity
+        if self._fleet.members:
+            self._peopled = now
+        elif self._begin is not None and now - self._peopled > _ALONE_SECONDS:
+            self._send(
+                Refused("ClusterError", f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s.")
+            )
+
+    def _wanted_slots(self) -> float:
+        """Trials at once for which there are no nodes yet; without a wish, as many as can be had."""
+        workers = self._connect.allowance.workers
+        if self._begin is None or not workers:
+            return float("inf")
+        return workers - self._fleet.slots
+
+    def _memory_of_a_node(self) -> int:
+        """The share of a node in the user's limit; 0 where there is none."""
+        return self._connect.allowance.memory_bytes // max(1, len(self._cluster.nodes()))
+
+    def _enlist(self, identity: str, report: NodeReport) -> None:
+        """Take a node whose agent runs, or refuse it."""
+        recruit = self._recruits.pop(identity)
+        refusal = _refusal(report)
+        if refusal:
+            self._failures[identity] = _MOST_FAILURES
+            recruit.agent.end()
+            if not self._connected:
+                raise MissingDependencyError(refusal)
+            self._announce(f"{refusal} The node is not used.")
+            return
+        member = NodeInUse(name=report.name, cores=report.cores, agent=recruit.agent)
+        self._fleet.members[identity] = member
+        self._agents[identity], self._reports[identity] = recruit.agent, report
+        self._expected[recruit.agent.news(_NEWS_SECONDS)] = identity
+        if self._warm is not None:
+            recruit.agent.warm(self._warm.libraries, self._warm.patience)
+        if self._begin is not None:
+            if self._begin.device != "cuda" or report.gpus:
+                member.slots = int(min(self._wanted_slots(), report.cores // self._begin.threads))
+            if not member.slots:
+                self._dismiss(identity)
+                return
+            self._furnish([identity])
+            self._announce(f"Node {report.name} joined with {member.slots} slots.")
+
+    def _lose(self, identity: str, error: Exception) -> None:
+        """Go on without an agent that failed or was lost with its node."""
+        with self._lock:
+            self._failures[identity] = self._failures.get(identity, 0) + 1
+            recruit = self._recruits.pop(identity, None)
+            if recruit is not None:
+                reason = f"Node {recruit.node.name} cannot run trials: {reason_of(error)}"
+                if not self._connected:
+                    raise ClusterError(
+                        f"{reason}. Next: see that everything is installed there as it is here."
+                    )
+                self._announce(f"{reason}.")
+                return
+            agent = self._agents.pop(identity, None)
+            if agent is None:
+                return
+            member = self._fleet.members[identity]
+            running = len(member.running)
+            self._unused.clear()
+            self._expected = {ref: name for ref, name in self._expected.items() if name != identity}
+            for finished in self._fleet.lose(identity):
+                self._send(finished)
+            agent.end()
+            self._announce(f"Node {member.name} was lost with {running} running trials: {reason_of(error)}.")
+
+    def _announce(self, *notes: str) -> None:
+        self._send(FleetChange(slots=self._fleet.slots, cores=self._fleet.cores, notes=notes))
+
+    def _tell(self, finished: Finished | None) -> None:
+        if finished is not None:
+            self._send(finished)
+
+    def _send(self, message: Any) -> None:
+        with self._sending:
+            try:
+                self._connection.send(message)
+            except OSError:
+                self._closing.set()  # the controller is gone
+
+    def _close(self) -> None:
+        """End the agents, which clean up behind them, and leave the cluster."""
+        with self._lock:
+            agents = [*self._agents.values(), *(recruit.agent for recruit in self._recruits.values())]
+        closing = [agent.close() for agent in agents]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
+        self._cluster.close()
+
+
+def _refusal(report: NodeReport) -> str:
+    """The reason why a node cannot take part; empty if it can."""
+    other = differences(report.versions, versions_here())
+    if other:
+        return (
+            f"Node {report.name} has other versions: {', '.join(other)}. Trials there would not be those of "
+            "this machine. Next: install the same versions on both."
+        )
+    missing = sorted(set(families()) - set(report.families))
+    if missing:
+        return (
+            f"Node {report.name} lacks the families {', '.join(missing)}. "
+            "Next: install the packages that bring them there too."
+        )
+    return ""

@@ -1,0 +1,22 @@
+"""Kill -9 on a Ray cluster in the middle of a search; AUTOML_CLUSTER_KILLS=20 for so many kills."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest.importorskip("ray", reason="the extra 'ray' is not installed")
+
+from cluster_kills import measure
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX signals")]
+
+
+@pytest.mark.timeout(3600)
+def test_a_search_whose_nodes_are_killed_again_and_again_ends_like_one_that_is_not() -> None:
+    asked = os.environ.get("AUTOML_CLUSTER_KILLS")
+    kills = int(asked or 3)
+    outcome = measure(kills=kills, trials=60 if asked else 16)
+    assert outcome.total >= kills
+    assert not outcome.differences

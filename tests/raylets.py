@@ -1,0 +1,82 @@
+"""A real Ray cluster on this machine: several raylets, each with a scratch root of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from automl.core.environment import variables
+
+# Nothing is reported to anyone, and the trials of a test are not Ray's to end.
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
+STORE_BYTES = 100 << 20
+
+
+class Raylets:
+    """Nodes of a cluster, with one processor each unless it is said otherwise; the first is the head."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.root = Path(tempfile.mkdtemp(prefix="rl", dir="/tmp"))  # sockets need short paths
+        self._cluster = Cluster()
+        self.nodes: list[Any] = []
+        self.scratch: dict[Any, Path] = {}
+
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``."""
+        return str(self._cluster.address)
+
+    def add(self, cpus: int = 1) -> Any:
+        """A further node, once it has joined."""
+        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.root))
+        (scratch / "ray").mkdir()
+        with variables({**ENVIRONMENT, "TMPDIR": str(scratch)}):
+            node = self._cluster.add_node(
+                num_cpus=cpus,
+                object_store_memory=STORE_BYTES,
+                node_ip_address="127.0.0.1",
+                include_dashboard=False,
+                temp_dir=str(self.root / "ray"),
+            )
+        self.nodes.append(node)
+        self.scratch[node] = scratch
+        return node
+
+    def kill(self, node: Any) -> None:
+        """SIGKILL for a node's raylet and all that it started, as when its machine fails."""
+        raylet = raylet_of(node)
+        for process in (raylet, *raylet.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.nodes.remove(node)
+
+    def close(self) -> None:
+        """End all of it."""
+        self._cluster.shutdown()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def raylet_of(node: Any) -> psutil.Process:
+    """The process that stands for a node."""
+    (info,) = node.all_processes["raylet"]
+    return psutil.Process(info.process.pid)
+
+
+@contextmanager
+def raylets(count: int, cpus: int = 1) -> Iterator[Raylets]:
+    """A cluster of so many nodes, for as long as the block runs."""
+    made = Raylets()
+    try:
+        for _ in range(count):
+            made.add(cpus)
+        yield made
+    finally:
+        made.close()
