@@ -20,8 +20,9 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 from automl.core.memory import usable_bytes
+from automl.core.nodes import NodeState
 from automl.core.trial import Event, Progress, Status, Ticket, TrialResult
-from automl.data.images.cache import lock_file
+from automl.data.cache import lock_file
 from automl.executors.local import LocalExecutor
 from automl.executors.ray_cluster.messages import News, NodeReport, Pulse, TrialEnd
 from automl.executors.ray_cluster.parcels import PART_BYTES, Parcel, Unpacker, pack, read_part
@@ -81,6 +82,7 @@ class Agent:
         self._arriving: dict[str, Unpacker] = {}
         self._models: dict[int, Parcel] = {}
         self._pulse, self._pulse_lock = Pulse(ran=0.0, waited=0.0, loading=frozenset()), threading.Lock()
+        self._state = NodeState(name=setup.name, workers=0)
         self._libraries: tuple[str, ...] = ()
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="automl-agent")
@@ -147,7 +149,8 @@ class Agent:
             self._running.result()
         with self._pulse_lock:
             pulse, self._pulse = self._pulse, replace(self._pulse, ran=0.0, waited=0.0)
-        return News(events=tuple(self._packed(event) for event in events), pulse=pulse)
+        packed = tuple(self._packed(event) for event in events)
+        return News(events=packed, pulse=pulse, state=self._state)
 
     def read(self, number: int, offset: int) -> bytes:
         """The next bytes of a trial's model folder."""
@@ -189,6 +192,7 @@ class Agent:
 
     def _measure(self) -> None:
         ran, waited = self._executor.demand()
+        self._state = replace(self._executor.nodes()[0], name=self._setup.name)
         loading = frozenset(name for name in self._libraries if not self._executor.loaded((name,)))
         with self._pulse_lock:
             self._pulse = Pulse(

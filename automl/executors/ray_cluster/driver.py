@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ import ray
 from ray.exceptions import RayError
 
 from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
+from automl.core.nodes import NodeState
 from automl.core.trial import Finished, Progress
 from automl.executors.ray_cluster.agent import PROBLEM, beside
 from automl.executors.ray_cluster.cluster import Cluster, Node, RemoteAgent, reason_of
@@ -33,6 +34,7 @@ from automl.executors.ray_cluster.messages import (
     KillTrial,
     News,
     NodeReport,
+    NodeStates,
     Order,
     Refused,
     StopTrial,
@@ -94,6 +96,7 @@ class Driver:
         self._fleet = Fleet()
         self._agents: dict[str, RemoteAgent] = {}
         self._reports: dict[str, NodeReport] = {}
+        self._states: dict[str, NodeState] = {}
         self._recruits: dict[str, _Recruit] = {}
         self._expected: dict[Any, str] = {}
         self._failures: dict[str, int] = {}
@@ -254,8 +257,14 @@ class Driver:
             else:
                 self._failures.pop(identity, None)
                 self._work.append(self._pool.submit(self._fetch, identity, member, event))
+        self._note_state(identity, value.state)
         if value.pulse.ran or value.pulse.waited or value.pulse.loading:
             self._send(value.pulse)
+
+    def _note_state(self, identity: str, state: NodeState) -> None:
+        if self._states.get(identity) != state:
+            self._states[identity] = state
+            self._send(NodeStates(tuple(self._states.values())))
 
     def _fetch(self, identity: str, member: NodeInUse, event: Any) -> None:
         """Bring a trial's model here; a node that is lost meanwhile is noticed by its silence."""
@@ -359,6 +368,9 @@ class Driver:
             for finished in self._fleet.lose(identity):
                 self._send(finished)
             agent.end()
+            state = self._states.get(identity, NodeState(name=member.name, workers=0))
+            lost = state.lost + state.workers
+            self._note_state(identity, replace(state, workers=0, running=(), lost=lost, away=True))
             self._announce(f"Node {member.name} was lost with {running} running trials: {reason_of(error)}.")
 
     def _announce(self, *notes: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from automl.core import errors
 from automl.core.errors import ClusterError, MissingDependencyError
+from automl.core.nodes import NodeState
 from automl.core.trial import Event, Finished, Progress, Ticket
 from automl.executors.base import Allowance, Capacity, ExecutorType
 from automl.executors.child import SAFE_PATH, import_path, python_command
@@ -32,6 +33,7 @@ from automl.executors.ray_cluster.messages import (
     FleetChange,
     KillTrial,
     NodeReport,
+    NodeStates,
     Pulse,
     Refused,
     StopTrial,
@@ -85,6 +87,7 @@ class RayExecutor:
         self._notes: list[str] = []
         self._ran = self._waited = 0.0
         self._loading: frozenset[str] = frozenset()
+        self._states: tuple[NodeState, ...] = ()
         self._device = "cpu"
         self._process: subprocess.Popen[bytes] | None = None
         with ExitStack() as stack:
@@ -175,6 +178,10 @@ class RayExecutor:
         """Of the running trials on all nodes, as the nodes said."""
         demand, self._ran, self._waited = (self._ran, self._waited), 0.0, 0.0
         return demand
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        """All nodes that were in use, as they last said."""
+        return self._states
 
     def stop(self, number: int) -> None:
         """Ask the running trial to stop."""
@@ -268,6 +275,8 @@ class RayExecutor:
         elif isinstance(message, FleetChange):
             self._slots, self._cores = message.slots, message.cores
             self._notes += message.notes
+        elif isinstance(message, NodeStates):
+            self._states = message.states
         elif isinstance(message, Refused):
             raise getattr(errors, message.kind)(message.reason)
 

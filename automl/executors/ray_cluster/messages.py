@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from automl.core.nodes import NodeState
 from automl.core.trial import Progress, Ticket, TrialResult
 from automl.executors.base import Allowance
 from automl.executors.ray_cluster.parcels import Parcel
@@ -154,6 +155,13 @@ class FleetChange:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class NodeStates:
+    """All nodes that were in use, with their workers and trials now."""
+
+    states: tuple[NodeState, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pulse:
     """Seconds that running trials ran and waited for a processor, and libraries that are being loaded."""
@@ -181,3 +189,4 @@ class News:
 
     events: tuple[Progress | TrialEnd, ...]
     pulse: Pulse
+    state: NodeState
