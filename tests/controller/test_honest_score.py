@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from automl.controller.strategy.champion import choose_champion
-from automl.controller.strategy.ensemble import EnsembleBuilder
+from automl.controller.strategy.ensemble import EnsembleBuilder, weighted_mean
 from automl.controller.strategy.honest_score import honest_score
 from automl.controller.strategy.scoring import scores_of
-from automl.core.built_in_tasks import BinaryTask, RegressionTask
+from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.metrics import METRICS
 from automl.core.trial import Candidate, Status, Trial, TrialResult
 from automl.problem.fold_rules import SplitPlan, make_split
@@ -93,6 +93,30 @@ def test_the_interval_of_a_loss_is_not_cut_at_its_upper_end():
     )
     for end in ("low", "value", "high"):
         assert getattr(larger, end) == pytest.approx(1e3 * getattr(honest, end))
+
+
+def unequal(rows: int, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Four classes, one of them rare, and six fixed models that see them dimly."""
+    rng = np.random.default_rng(seed)
+    target = rng.choice(4, rows, p=[0.5, 0.3, 0.16, 0.04])
+    dim = 1.5 * np.eye(4)[target] + rng.normal(size=(rows, 4)) + np.log([0.5, 0.3, 0.16, 0.04])
+    scores = [dim + rng.normal(scale=0.5, size=(rows, 4)) for _ in range(6)]
+    return target, [np.exp(score) / np.exp(score).sum(axis=1, keepdims=True) for score in scores]
+
+
+def test_weights_of_classes_are_judged_on_rows_that_they_were_not_tuned_on():
+    task = MulticlassTask(METRICS["f1_macro"], ("a", "b", "c", "d"))
+    new, seen = unequal(20_000, 100)
+    off, optimism = [], []
+    for seed in range(3):
+        problem, trials, champion = searched(task, *unequal(300, seed))
+        assert champion.decision.class_weights
+        made = weighted_mean((seen[number], weight) for number, weight in champion.weights.items())
+        truth = task.metric.score(new, champion.decision.apply(made))
+        off.append(honest_score(problem, trials, champion).value - truth)
+        optimism.append(champion.validation - truth)
+    assert np.mean(optimism) > 0.05
+    assert abs(np.mean(off)) < 0.03
 
 
 def test_rows_of_a_group_are_drawn_together():
