@@ -145,8 +145,8 @@ def trial_models(location: StoreLocation, search: SearchEntry, registered: str =
     client = connect(location)
     models = []
     for run in _all_runs(client, search.experiment_id, f"tags.`{PARENT}` = '{search.run_id}'"):
-        if run.info.run_id in registered:
-            continue
+        if run.info.run_id in registered or run.info.lifecycle_stage == "deleted":
+            continue  # a deleted run goes as a whole
         size, place = 0, local_path(run.info.artifact_uri)
         if place is not None:
             size = sum(taken for links, taken in _files(place / MODEL_FOLDER) if links == 1)

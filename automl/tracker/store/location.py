@@ -271,7 +271,21 @@ def connect(location: StoreLocation) -> MlflowClient:
 
         if location.database is not None:
             bring_up_to_date(location.database)
+        elif location.artifacts is not None:
+            _reach(location.uri)
         return MlflowClient(tracking_uri=location.uri, registry_uri=location.uri)
+
+
+def _reach(uri: str) -> None:
+    """Connect to a database once: MLflow would try for 100 s, and tell nobody (3.17)."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(uri, poolclass=NullPool)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def has_open_runs(location: StoreLocation) -> bool:
