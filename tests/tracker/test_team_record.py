@@ -25,6 +25,7 @@ SEARCH = ("search", "wine.csv", "--target", "class", "--families", "linear,extra
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not INITDB.name, reason="no PostgreSQL server is installed"),
 ]
 
@@ -78,7 +79,7 @@ def wine(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 def automl(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "automl", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def trials_of(name: str) -> list[tuple[int, str]]:
@@ -157,7 +158,7 @@ def test_nothing_is_lost_while_a_server_is_away(record: Record, wine: Path, who:
         "server": away(record.server.stop, record.server.start),
         "bucket": away(record.bucket.refuse, record.bucket.accept),
     }[who]
-    search_through((*SEARCH, "--name", name, "--trials", "10"), disturb, folder=wine, seconds=250)
+    search_through((*SEARCH, "--name", name, "--trials", "10"), disturb, folder=wine, seconds=900)
     assert trials_of(name) == [(number, "done") for number in range(10)]
     for row in history.leaderboard_rows(name)[:2]:
         assert len(history.load(row.run_id).predict("wine.csv")) == 178
@@ -177,7 +178,7 @@ def test_ten_searches_at_once_lose_nothing_and_mix_nothing_up(record: Record, wi
         words = [*command, name, "--seed", str(number)]
         running.append(subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True))
     for process in running:
-        _, said = process.communicate(timeout=280)
+        _, said = process.communicate(timeout=900)
         assert process.returncode == 0, said
     for number, name in enumerate(names):
         described = history.describe(name)
