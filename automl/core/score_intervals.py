@@ -144,8 +144,7 @@ def _of_units(
     starts = np.searchsorted(units[order], np.arange(groups + 1))
     rng, scores = np.random.default_rng(seed), []
     for _ in range(int(min(draws, max(200, _ROW_DRAWS // max(rows, 1))))):
-        drawn = rng.integers(0, groups, groups)
-        chosen = np.concatenate([order[starts[unit] : starts[unit + 1]] for unit in drawn])
+        chosen = order[_joined(starts, rng.integers(0, groups, groups))]
         scores.append(metric.score(target[chosen], predictions[chosen], weights_of(weights, chosen)))
     finite = np.array(scores)[np.isfinite(scores)]
     if len(finite) < LEAST_DRAWS:
@@ -156,6 +155,14 @@ def _of_units(
     low, high = np.quantile(finite, [0.025, 0.975])
     low, high = alone.value - wider * (alone.value - low), alone.value + wider * (high - alone.value)
     return Interval(alone.value, min(alone.low, float(low)), max(alone.high, float(high)), rows)
+
+
+def _joined(starts: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Places of drawn groups, one after another; group ``j`` is at ``starts[j]`` to ``starts[j + 1]``."""
+    sizes = starts[drawn + 1] - starts[drawn]
+    before = np.cumsum(sizes) - sizes
+    places: npt.NDArray[np.int64] = np.arange(sizes.sum()) + np.repeat(starts[drawn] - before, sizes)
+    return places
 
 
 def gain_interval(

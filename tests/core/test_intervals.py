@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from automl.core.metrics import METRICS
 from automl.core.score_intervals import (
+    _joined,
     gain_interval,
     score_interval,
     share_interval,
@@ -55,6 +56,22 @@ def test_a_larger_test_part_gives_a_narrower_interval():
     wide = score_interval(METRICS["accuracy"], CODES[:100], TWO[:100])
     narrow = score_interval(METRICS["accuracy"], CODES, TWO)
     assert narrow.high - narrow.low < wide.high - wide.low
+
+
+def test_drawn_groups_are_their_rows_one_after_another():
+    starts = np.array([0, 2, 3, 7])  # groups of two rows, of one, of four
+    assert _joined(starts, np.array([2, 0, 2])).tolist() == [3, 4, 5, 6, 0, 1, 3, 4, 5, 6]
+
+
+def test_groups_of_equal_rows_count_as_one_row_each():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=80)
+    predictions = (target + rng.normal(size=80))[:, None]
+    alone = score_interval(METRICS["rmse"], target, predictions)
+    copies = np.repeat(target, 5), np.repeat(predictions, 5, axis=0)
+    grouped = score_interval(METRICS["rmse"], *copies, units=np.repeat(np.arange(80), 5))
+    assert grouped.value == pytest.approx(alone.value)
+    assert grouped.high - grouped.low == pytest.approx(alone.high - alone.low, rel=0.1)
 
 
 def test_the_standard_error_comes_from_folds_or_from_rows():
