@@ -20,7 +20,6 @@ from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.core.typed_values import Value
 from automl.core.weights import Weights
-from automl.data.cells.names import unique_name
 from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.encoders import OWN, PACKAGED, missing_encoders, own_folder
 from automl.families.nets.texts.features import TextView, frozen_outputs, milliseconds
@@ -80,6 +79,8 @@ class EmbeddedTexts(Saved):
         cls, table: Table, target: Encoded, task: Task, *, words: bool, context: FitContext
     ) -> tuple[Self, Table]:
         """Learn from training rows, and return these with their numbers; scores are those out of fold."""
+        from automl.data.cells.names import unique_name  # brings pandas, which a list of families needs not
+
         view = embedding_view()
         around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
         features = _features(table, view, around)
