@@ -88,7 +88,8 @@ def _attention(
     products = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
     if seen is not None:
         products = products.masked_fill(~seen, float("-inf"))
-    return products.softmax(dim=-1).to(value.dtype) @ value
+    mixed: torch.Tensor = products.softmax(dim=-1).to(value.dtype) @ value
+    return mixed
 
 
 class TextEncoder(nn.Module):
