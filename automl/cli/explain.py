@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_ROWS = 10
 """Rows that a terminal shows."""
-_SHOWN_COLUMNS, _SHOWN_PARTS = 8, 6
+_SHOWN_COLUMNS, _SHOWN_SENTENCES, _SHOWN_WORDS = 8, 3, 5
 _BAR, _CELL, _NAME, _PART = 24, 20, 32, 40
 
 
@@ -130,17 +130,20 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
 
 
 def _text_lines(text: MarkedText) -> Iterator[str]:
-    """The strongest parts of a text, and by how much each raises the prediction."""
-    shown = text.strongest(_SHOWN_PARTS)
-    if not shown:
+    """The strongest sentences and words of a text, and by how much each raises the prediction."""
+    from automl.model.text_parts import strongest
+
+    sentences, words = strongest(text.sentences, _SHOWN_SENTENCES), strongest(text.words, _SHOWN_WORDS)
+    if not words:
         return
-    yield f"  {_cut(text.column, _NAME)}: what the prediction would lose without a part of it"
-    parts = [_cut(text.text[part.start : part.stop], _PART) for part in shown]
-    wide = max(map(len, parts))
-    largest = abs(shown[0].effect)
-    for words, part in zip(parts, shown, strict=True):
-        number = f"{part.effect:+,.{max(0, 2 - math.floor(math.log10(largest)))}f}"
-        yield f"    {words:<{wide}}  {number:>9}  {_bar(part.effect, largest)}".rstrip()
+    yield f"  {_cut(text.column, _NAME)}: by how much the prediction would fall without"
+    shown = [(part, _cut(text.part(part), _PART)) for part in dict.fromkeys((*sentences, *words))]
+    wide = max(len(words) for _, words in shown)
+    largest = max(abs(part.effect) for part, _ in shown)
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    for part, letters in shown:
+        number = f"{part.effect:+,.{decimals}f}"
+        yield f"    {letters:<{wide}}  {number:>9}  {_bar(part.effect, largest)}".rstrip()
 
 
 def _bar(value: float, largest: float) -> str:

@@ -132,18 +132,19 @@ class ExplainedRows:
     def text_parts(self) -> pd.DataFrame:
         """One line per row, text and part of it, the largest effects of a text first.
 
-        Columns: ``row`` (position from 1), ``feature``, ``part`` and ``effect``: by how much the prediction
-        is higher with this part of the text than without it.
+        Columns: ``row`` (position from 1), ``feature``, ``unit`` (word or sentence), ``part`` and ``effect``:
+        by how much the prediction is higher with this part of the text than without it.
         """
         import pandas as pd
 
         lines = [
-            (place + 1, text.column, text.text[part.start : part.stop], part.effect)
+            (place + 1, text.column, unit, text.part(part), part.effect)
             for place, texts in enumerate(self.texts)
             for text in texts
-            for part in sorted(text.parts, key=lambda part: -abs(part.effect))
+            for unit, parts in (("sentence", text.sentences), ("word", text.words))
+            for part in sorted(parts, key=lambda part: -abs(part.effect))
         ]
-        return pd.DataFrame(lines, columns=["row", "feature", "part", "effect"])
+        return pd.DataFrame(lines, columns=["row", "feature", "unit", "part", "effect"])
 
     def order(self, place: int) -> list[int]:
         """Positions of the columns by the size of their contributions to the row at this place."""

@@ -17,12 +17,12 @@ from automl.model.prediction_pace import Array, PredictionPace
 Scores = Callable[[Table], Array]
 """The explained number of every row of a table, ``(rows,)``."""
 MOST_PARTS = 60
-"""Parts into which a text is cut at first; the strongest ones may then be cut further."""
+"""Parts of one kind, words or sentences, that are left out at most."""
 _LEAST_PARTS = 8
 _REFINED = 3
 # Two characters of a script without blanks, or a word with the signs around it.
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]{1,2}|[^\s぀-ヿ㐀-䶿一-鿿豈-﫿]+")
-_SENTENCE = re.compile(r"[^.!?。！？؟।\n]+[.!?。！？؟।\n]*")
+_SENTENCE = re.compile(r"[^\s.!?。！？؟।][^.!?。！？؟।\n]*[.!?。！？؟।]*")
 
 Span = tuple[int, int]
 
@@ -44,31 +44,36 @@ class MarkedText:
     ----------
     column:
         The text's column in the user's data.
-    parts:
-        They do not overlap: words, or sentences of a long text, the strongest of which are cut into words.
+    words:
+        Its words; of a long text, the words of the strongest sentences, and the other sentences as they are.
+    sentences:
+        Its sentences, or pieces of equal length where there are none; empty for a single one.
     """
 
     column: str
     text: str
-    parts: tuple[TextPart, ...]
+    words: tuple[TextPart, ...]
+    sentences: tuple[TextPart, ...] = ()
 
-    def strongest(self, most: int) -> list[TextPart]:
-        """The parts with the largest effects, by their size; none without an effect."""
-        moving = [part for part in self.parts if part.effect]
-        return sorted(moving, key=lambda part: -abs(part.effect))[:most]
+    def part(self, part: TextPart) -> str:
+        """The letters of a part."""
+        return self.text[part.start : part.stop]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: ``column``, and ``parts`` with their ``text``, ``start``, ``stop`` and ``effect``."""
-        parts = [
-            {
-                "text": self.text[part.start : part.stop],
-                "start": part.start,
-                "stop": part.stop,
-                "effect": part.effect,
-            }
-            for part in self.parts
-        ]
-        return {"column": self.column, "parts": parts}
+        """Plain data: ``column``, ``words``, ``sentences`` with ``text``, ``start``, ``stop``, ``effect``."""
+
+        def plain(parts: Sequence[TextPart]) -> list[dict[str, Any]]:
+            return [
+                {"text": self.part(part), "start": part.start, "stop": part.stop, "effect": part.effect}
+                for part in parts
+            ]
+
+        return {"column": self.column, "words": plain(self.words), "sentences": plain(self.sentences)}
+
+
+def strongest(parts: Sequence[TextPart], most: int) -> list[TextPart]:
+    """The parts with the largest effects, by their size; none without an effect."""
+    return sorted((part for part in parts if part.effect), key=lambda part: -abs(part.effect))[:most]
 
 
 def marked_texts(
@@ -94,9 +99,9 @@ def marked_texts(
     for place, name in enumerate(names):
         now = time.monotonic()
         by = now + (until - now) / (len(names) - place)
-        parts = _Occlusion(scores, row, place, until=by, pace=pace).parts()
-        if parts:
-            made.append(MarkedText(name, row.texts[place][0], tuple(parts)))
+        words, sentences = _Occlusion(scores, row, place, until=by, pace=pace).parts()
+        if words:
+            made.append(MarkedText(name, row.texts[place][0], tuple(words), tuple(sentences)))
     return tuple(made)
 
 
@@ -108,20 +113,26 @@ class _Occlusion:
         self.until, self.pace = until, pace
         self.text = str(row.texts[place][0])
 
-    def parts(self) -> list[TextPart]:
-        """All parts with their effects."""
-        most = int(min(MOST_PARTS, self.pace.affords(self.until) - 1))
+    def parts(self) -> tuple[list[TextPart], list[TextPart]]:
+        """Words and sentences with their effects."""
         all_words = _spans(_WORD, self.text)
-        if not all_words or most < min(len(all_words), _LEAST_PARTS):
-            return []
+        affordable = int(self.pace.affords(self.until)) - 1
+        if not all_words or affordable < min(len(all_words), _LEAST_PARTS):
+            return [], []
         whole = float(self.scores(self.row)[0])
-        parts = self._effects(cut(self.text, most), whole)
-        for part in sorted(parts, key=lambda part: -abs(part.effect))[:_REFINED]:
-            words = _within(part, all_words)
-            if 1 < len(words) <= min(MOST_PARTS, self.pace.affords(self.until)):
-                place = parts.index(part)
-                parts[place : place + 1] = self._effects(words, whole)
-        return parts
+        sentences = self._effects(sentences_of(self.text, all_words, min(MOST_PARTS, affordable)), whole)
+        if len(all_words) <= self._most():
+            return self._effects(all_words, whole), sentences
+        words = list(sentences)
+        for sentence in strongest(sentences, _REFINED):
+            within = _within(sentence, all_words)
+            if len(within) <= self._most():
+                place = words.index(sentence)
+                words[place : place + 1] = self._effects(within, whole)
+        return words, sentences
+
+    def _most(self) -> int:
+        return int(min(MOST_PARTS, self.pace.affords(self.until)))
 
     def _effects(self, spans: Sequence[Span], whole: float) -> list[TextPart]:
         without = np.array([f"{self.text[:start]} {self.text[stop:]}" for start, stop in spans], dtype=object)
@@ -134,21 +145,22 @@ class _Occlusion:
             began = time.monotonic()
             made.append(whole - self.scores(replace(rows, texts=tuple(texts))))
             self.pace.saw(len(changed), time.monotonic() - began)
-        effects = np.concatenate(made)
+        effects = np.concatenate(made) if made else np.zeros(0)
         return [TextPart(*span, float(effect)) for span, effect in zip(spans, effects, strict=True)]
 
 
-def cut(text: str, most: int) -> list[Span]:
-    """Words of a text; where there are more than ``most``, sentences or so many equal pieces."""
-    words = _spans(_WORD, text)
-    if len(words) <= most:
-        return words
-    sentences = [span for span in _spans(_SENTENCE, text) if text[span[0] : span[1]].strip()]
-    if not 2 <= len(sentences) <= most:
-        pieces = max(1, min(most, len(words)))
-        edges = np.linspace(0, len(words), pieces + 1).round().astype(int)
-        sentences = [(words[first][0], words[last - 1][1]) for first, last in pairwise(edges)]
-    return sentences
+def sentences_of(text: str, words: Sequence[Span], most: int) -> list[Span]:
+    """The sentences of a text with these words; where they are too many, ``most`` pieces of equal length.
+
+    Without two sentences, a text of up to 60 words is left whole, and a longer one is cut into pieces.
+    """
+    sentences = _spans(_SENTENCE, text)
+    if 2 <= len(sentences) <= most:
+        return sentences
+    if len(words) <= MOST_PARTS:
+        return []
+    edges = np.linspace(0, len(words), max(1, most) + 1).round().astype(int)
+    return [(words[first][0], words[last - 1][1]) for first, last in pairwise(edges) if first < last]
 
 
 def _spans(pattern: re.Pattern[str], text: str) -> list[Span]:

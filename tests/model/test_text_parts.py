@@ -7,7 +7,7 @@ import pytest
 
 from automl.core.table import Features, Table
 from automl.model.prediction_pace import PredictionPace
-from automl.model.text_parts import MarkedText, cut, marked_texts
+from automl.model.text_parts import MarkedText, marked_texts, sentences_of, strongest
 
 FAST = PredictionPace(1e-6)
 
@@ -36,39 +36,45 @@ def marked(*texts: str, seconds: float = 60.0, pace: PredictionPace = FAST) -> t
 
 
 def effects(made: MarkedText) -> dict[str, float]:
-    return {made.text[part.start : part.stop]: part.effect for part in made.parts if part.effect}
+    return {made.part(part): part.effect for part in made.words if part.effect}
 
 
 def test_the_words_that_move_a_prediction_are_found_in_each_column() -> None:
     first, second = marked("a good old chair", "not bad at all")
     assert (first.column, effects(first)) == ("column 0", {"good": 1.0})
     assert (second.column, effects(second)) == ("column 1", {"bad": -1.0})
-    assert [first.text[part.start : part.stop] for part in first.parts] == ["a", "good", "old", "chair"]
+    assert [first.part(part) for part in first.words] == ["a", "good", "old", "chair"]
 
 
 def test_the_strongest_sentences_of_a_long_text_are_cut_into_words() -> None:
     text = f"{'Nothing to see here. ' * 30}It is a good thing. {'Nothing more. ' * 10}"
     (made,) = marked(text)
     assert effects(made) == {"good": 1.0}
-    assert made.strongest(5) == [part for part in made.parts if part.effect]
+    (sentence,) = strongest(made.sentences, 5)
+    assert made.part(sentence).strip() == "It is a good thing."
 
 
 def test_a_text_without_sentences_is_cut_into_equal_pieces() -> None:
     words = ["word"] * 5000
     words[3210] = "good"
     (made,) = marked(" ".join(words))
-    assert 0 < len(made.parts) < 300
+    assert 0 < len(made.words) < 300
     assert sum(effects(made).values()) == 1.0
 
 
-def test_scripts_without_blanks_are_cut_by_two_characters() -> None:
-    text = "私は猫が好きです"
-    assert [text[start:stop] for start, stop in cut(text, 60)] == ["私は", "猫が", "好き", "です"]
+def test_scripts_without_blanks_are_cut_by_two_characters_and_into_their_sentences() -> None:
+    (made,) = marked("私は猫が好きです。犬も。")
+    assert [made.part(part) for part in made.words] == ["私は", "猫が", "好き", "です", "。", "犬も", "。"]
+    assert [made.part(part) for part in made.sentences] == ["私は猫が好きです。", "犬も。"]
+
+
+def test_a_short_text_of_one_sentence_is_left_whole() -> None:
+    assert sentences_of("one good chair", [(0, 3), (4, 8), (9, 14)], 60) == []
 
 
 @pytest.mark.parametrize("text", ["", " \n\t ", "\0"])
 def test_texts_without_words_have_at_most_one_part(text: str) -> None:
-    assert sum(len(made.parts) for made in marked(text)) <= 1
+    assert sum(len(made.words) for made in marked(text)) <= 1
 
 
 def test_without_time_nothing_is_marked() -> None:
@@ -81,8 +87,9 @@ def test_parts_are_told_as_plain_data() -> None:
     (made,) = marked("good chair")
     assert made.to_json() == {
         "column": "column 0",
-        "parts": [
+        "words": [
             {"text": "good", "start": 0, "stop": 4, "effect": 1.0},
             {"text": "chair", "start": 5, "stop": 10, "effect": 0.0},
         ],
+        "sentences": [],
     }

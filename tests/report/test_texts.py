@@ -7,6 +7,7 @@ import re
 import pytest
 from subjects import Searched
 
+from automl.model.text_parts import strongest
 from automl.report.build import open_search
 from automl.report.facts.subject import Subject
 from automl.report.sections.texts import texts_section
@@ -21,9 +22,9 @@ def test_the_words_that_tell_the_class_are_marked(subject: Subject) -> None:
     for row in subject.single_rows:
         (marked,) = row.texts
         assert marked.column == "letter"
-        (strongest,) = marked.strongest(1)
-        assert strongest.start > marked.text.index(".")  # in the phrase, not in what stands before it
-        covered = "".join(marked.text[part.start : part.stop] for part in marked.parts)
+        (word,) = strongest(marked.words, 1)
+        assert word.start > marked.text.index(".")  # in the phrase, not in what stands before it
+        covered = "".join(marked.part(part) for part in marked.words)
         assert covered == "".join(marked.text.split())
 
 
@@ -41,6 +42,7 @@ def test_texts_are_escaped_and_stand_in_their_own_direction(subject: Subject) ->
     section = texts_section(subject)
     assert "<b onclick" not in section
     assert 'dir="auto"' in section
+    assert re.search(r'<span class="sentence (raises|lowers)" title="[+−-]', section)
     assert re.search(r'<mark class="(up|down)-4" title="[+−-]', section)
 
 

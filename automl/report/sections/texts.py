@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from automl.core.text import signed_text
-from automl.model.text_parts import MarkedText, TextPart
+from automl.model.text_parts import MarkedText, TextPart, strongest
 from automl.report.facts.single_rows import SingleRow
 from automl.report.facts.subject import Subject
 from automl.report.sections.markup import Markup, joined, section, table, tag
 
-_SHADES = 4
+_SHADES, _LINES = 4, 5
 _CHARACTERS = 1500
 
 
@@ -20,9 +20,9 @@ def texts_section(subject: Subject) -> Markup:
     parts: list[Markup] = []
     if marked:
         how = (
-            "The rows of the section above. A part of a text is marked in blue where the held-out prediction "
-            "is higher with it than without it, in orange where it is lower; the darker, the more. Point at "
-            "one to see the number."
+            "The rows of the section above. A word is marked in blue where the held-out prediction is higher "
+            "with it than without it, in orange where it is lower; the darker, the more. The same holds for "
+            "whole sentences, the strongest of which are underlined. Point at one to see the number."
         )
         parts += [tag("h3", "What moved a prediction"), tag("p", how, class_="muted")]
         parts += [_marked_row(row) for row in marked]
@@ -72,23 +72,39 @@ def _marked_row(row: SingleRow) -> Markup:
 
 
 def _marked(marked: MarkedText) -> Markup:
-    """The text with its parts in colours, cut around the strongest part where it is long."""
-    strongest = marked.strongest(1)
-    largest = abs(strongest[0].effect) if strongest else 0.0
-    begin = max(0, (strongest[0].start if strongest else 0) - _CHARACTERS // 2)
-    begin = 0 if len(marked.text) <= _CHARACTERS else begin
+    """The text with its parts in colours, cut around the strongest one where it is long."""
+    top = strongest(marked.words, 1)
+    begin = max(0, top[0].start - _CHARACTERS // 2) if top and len(marked.text) > _CHARACTERS else 0
     end = min(len(marked.text), begin + _CHARACTERS)
+    lines = {part.start: part for part in _underlined(marked) if begin <= part.start and part.stop <= end}
     pieces: list[object] = ["… "] if begin else []
     place = begin
-    for part in sorted(marked.parts, key=lambda part: part.start):
-        if part.start < place or part.stop > end:
-            continue
-        pieces += [marked.text[place : part.start], _part(marked.text, part, largest)]
+    for part in sorted(lines.values(), key=lambda part: part.start):
+        pieces += _words_between(marked, place, part.start, top)
+        kind = f"sentence {'raises' if part.effect > 0 else 'lowers'}"
+        inner = _words_between(marked, part.start, part.stop, top)
+        pieces.append(tag("span", *inner, class_=kind, title=signed_text(part.effect, 2)))
         place = part.stop
-    pieces.append(marked.text[place:end])
+    pieces += _words_between(marked, place, end, top)
     if end < len(marked.text):
         pieces.append(" …")
     return tag("p", *pieces, dir="auto", aria_label=marked.column)
+
+
+def _underlined(marked: MarkedText) -> list[TextPart]:
+    """The strongest sentences: those with half the largest effect or more."""
+    order = strongest(marked.sentences, _LINES)
+    return [part for part in order if abs(part.effect) >= abs(order[0].effect) / 2]
+
+
+def _words_between(marked: MarkedText, begin: int, end: int, top: list[TextPart]) -> list[object]:
+    """A stretch of the text with the words in it marked."""
+    largest, pieces, place = abs(top[0].effect) if top else 0.0, list[object](), begin
+    for part in sorted(marked.words, key=lambda part: part.start):
+        if place <= part.start and part.stop <= end:
+            pieces += [marked.text[place : part.start], _part(marked.text, part, largest)]
+            place = part.stop
+    return [*pieces, marked.text[place:end]]
 
 
 def _part(text: str, part: TextPart, largest: float) -> object:
