@@ -14,6 +14,7 @@ from measured_process import run_measured
 from scoring import score
 from tables import Job
 
+OURS = "automl_runner.py"
 _PEERS = Path(__file__).resolve().parent / "peers"
 
 
@@ -31,7 +32,7 @@ class Contestant:
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
-        Contestant("automl", "automl", "automl_runner.py"),
+        Contestant("automl", "automl", OURS),
         Contestant("forest", "untuned random forest", "baseline_runner.py", options={"model": "forest"}),
         Contestant("lightgbm", "untuned LightGBM", "baseline_runner.py", options={"model": "lightgbm"}),
         Contestant("flaml", "FLAML", "flaml_runner.py", "flaml"),
@@ -82,10 +83,10 @@ def take_turn(
     options = dict(contestant.options)
     limit = 5 * seconds + 120
     search_seconds, peak = None, 0
-    if contestant.name == "automl":
+    if contestant.runner == OURS:
         options["name"] = job.name.replace("_", "-")
         searched = run_measured(
-            _search_command(job, options["name"], seconds),
+            _search_command(job, options["name"], seconds, options.pop("families", "")),
             log=folder / "search_log.txt",
             folder=folder,
             limit_seconds=limit,
@@ -120,12 +121,13 @@ def take_turn(
     )
 
 
-def _search_command(job: Job, name: str, seconds: float) -> list[str]:
+def _search_command(job: Job, name: str, seconds: float, families: str) -> list[str]:
     command = Path(sys.executable).with_name("automl")
     return [
         *(str(command), "search", str(job.train), "--target", job.target, "--time", f"{seconds:g}s"),
         *("--task", "regression" if job.task == "regression" else "classification", "--metric", job.metric),
         *("--name", name, "--seed", str(job.seed), "--json"),
+        *(("--families", families) if families else ()),
     ]
 
 
