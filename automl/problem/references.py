@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def refer_to(problem_folder: Path, places: Mapping[str, str]) -> None:
         ]
         moved = pa.table(columns, schema=table.schema)
         feather.write_feather(moved, file, compression="uncompressed")
+
+
+def kept_in(problem_folder: Path, *, cache_dir: Path, weights_dir: Path | None) -> None:
+    """Change the folders of a saved problem: for what trials compute, and with published weights."""
+    place = problem_folder / "problem.json"
+    body = json.loads(place.read_text(encoding="utf-8"))
+    body |= {"cache_dir": str(cache_dir), "weights_dir": str(weights_dir or "")}
+    place.write_text(json.dumps(body), encoding="utf-8")
 
 
 def _moved(reference: Any, places: Mapping[str, str]) -> Any:

@@ -58,14 +58,17 @@ class Params:
 
 
 class Fitted:
-    def __init__(self, shares):
+    def __init__(self, shares, bulk=0):
         self.shares = shares
+        self.bulk = bulk
 
     def predict(self, inputs):
         return np.tile(self.shares, (inputs.rows, 1))
 
     def save(self, folder):
         np.save(folder / "shares.npy", self.shares)
+        if self.bulk:
+            np.save(folder / "bulk.npy", np.arange(self.bulk))
 
 
 def load(folder):
@@ -92,7 +95,7 @@ def fit(params, inputs, target, task, context):
         if params.mode == "hoard":
             hoard.append(np.ones(1 << 21))
         time.sleep(0.01)
-    return Fitted(task.constant_prediction(target))
+    return Fitted(task.constant_prediction(target), bulk=1 << 20 if params.mode == "bulky" else 0)
 
 
 FAMILY = Family(name="misbehaving", summary="Does what it is told.", params=Params, fit=fit, load=load)
@@ -151,7 +154,7 @@ def misbehaving_family(folder: Path) -> Iterator[None]:
     """Install the family ``misbehaving`` in ``folder`` for as long as the block runs.
 
     Its parameter ``mode``: ``raise``, ``nan``, ``exit``, ``crash``, ``hang``, ``hoard`` (memory), ``obey`` (a
-    request to stop), ``constant``.
+    request to stop), ``bulky`` (a model of 24 MB), ``constant``.
     """
     package = folder / "automl_misbehaving-1.dist-info"
     package.mkdir(parents=True)
@@ -224,6 +227,15 @@ def _check_trial(executor: Executor, folder: Path) -> None:
     assert (Path(result.model_folder) / "member.json").is_file()
     firsts = [event for event in events if isinstance(event, Progress) and event.held_out is not None]
     assert len(firsts) == 1, "the first fold's predictions come with its progress, once"
+
+
+def _check_large_model(executor: Executor, folder: Path) -> None:
+    result = _one(executor, ticket(folder, 1, MISBEHAVING, mode="bulky"))
+    _check_done(result)
+    files = sorted(Path(result.model_folder).rglob("bulk.npy"))
+    assert len(files) == 3, "a model has the files of every fold"
+    for file in files:
+        assert np.array_equal(np.load(file), np.arange(1 << 20)), "a model arrives as it was saved"
 
 
 def _check_slots_are_counted(executor: Executor, folder: Path) -> None:
@@ -340,6 +352,7 @@ def _descriptors() -> int:
 
 _SHARED = (
     _check_trial,
+    _check_large_model,
     _check_slots_are_counted,
     _check_failures_are_results,
     _check_deadline_is_obeyed,

@@ -20,7 +20,6 @@ from raylets import Raylets, raylet_of, raylets
 from automl import search
 from automl.cli.examples import write_example
 from automl.core.errors import ClusterError, MissingDependencyError, UsageError
-from automl.core.sealed import folder_bytes
 from automl.core.trial import Event, Finished, Progress, Status
 from automl.executors.base import Allowance
 from automl.executors.ray_cluster.executor import ADDRESS, RayExecutor
@@ -112,18 +111,6 @@ def test_trials_run_on_all_nodes_and_models_come_back(
     assert not own_folders(cluster)
 
 
-def test_a_large_model_comes_in_parts(cluster: Raylets, tmp_path: Path, problem: Path) -> None:
-    with on(cluster) as executor:
-        executor.warm(("sklearn",))
-        executor.start(problem)
-        executor.submit(ticket(tmp_path, 0, "extra_trees", n_estimators=1500))
-        events = finish(executor)
-    (end,) = (event for event in events if isinstance(event, Finished))
-    assert end.result.status is Status.DONE, end.result.error
-    assert end.result.model_bytes > 2 << 20
-    assert folder_bytes(Path(end.result.model_folder)) == end.result.model_bytes
-
-
 def test_a_trial_of_a_killed_agent_runs_again(
     cluster: Raylets, tmp_path: Path, problem: Path, misbehaving: None
 ) -> None:
@@ -175,7 +162,7 @@ def test_a_cluster_of_our_own_listens_to_this_machine_alone_and_ends_with_the_ex
             for end in process.net_connections()
             if end.status == psutil.CONN_LISTEN
         }
-        assert listening <= {"127.0.0.1", "::1"}
+        assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert not still_running(started, seconds=10)
 
 

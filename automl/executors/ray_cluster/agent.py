@@ -28,9 +28,10 @@ from automl.executors.ray_cluster.messages import News, NodeReport, Pulse, Trial
 from automl.executors.ray_cluster.parcels import PART_BYTES, Parcel, Unpacker, pack, read_part
 from automl.executors.ray_cluster.versions import versions_here
 from automl.families import families
-from automl.problem.references import refer_to
+from automl.problem.references import kept_in, refer_to
 
-PROBLEM = "problem"
+PROBLEM, WEIGHTS = "problem", "weights"
+_CACHE = "cache"
 _PREFIX = "automl-node-"
 _LOCK = "in-use.lock"
 _INLINE_BYTES = 1 << 20  # models up to this come with the news of their trial
@@ -115,6 +116,9 @@ class Agent:
     def begin(self, slots: int, folders: Sequence[str]) -> None:
         """Start workers for the problem that has arrived, with the folders that it refers to."""
         self._arriving.clear()
+        cache, weights = self._folder / _CACHE, self._folder / WEIGHTS
+        cache.mkdir(exist_ok=True)
+        kept_in(self._folder / PROBLEM, cache_dir=cache, weights_dir=weights if weights.is_dir() else None)
         if folders:
             refer_to(self._folder / PROBLEM, {name: str(self._folder / beside(name)) for name in folders})
         self._order(lambda: self._executor.start(self._folder / PROBLEM, slots=slots))
@@ -225,7 +229,7 @@ class Agent:
 
 def beside(folder: str) -> str:
     """The name on a node of a folder that the problem refers to; what is computed of it comes beside it."""
-    return f"cache/{Path(folder).name}"
+    return f"{_CACHE}/{Path(folder).name}"
 
 
 def _visible_gpus() -> tuple[str, ...]:

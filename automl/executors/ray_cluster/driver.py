@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ from ray.exceptions import RayError
 from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
 from automl.core.nodes import NodeState
 from automl.core.trial import Finished, Progress
-from automl.executors.ray_cluster.agent import PROBLEM, beside
+from automl.executors.ray_cluster.agent import PROBLEM, WEIGHTS, beside
 from automl.executors.ray_cluster.cluster import Cluster, Node, RemoteAgent, reason_of
 from automl.executors.ray_cluster.fleet import Fleet, NodeInUse, divided
 from automl.executors.ray_cluster.messages import (
@@ -48,7 +49,8 @@ from automl.families import families
 _LOOK_SECONDS = 2.0  # between looks for nodes that joined
 _TURN_SECONDS = 0.5
 _NEWS_SECONDS = 1.0
-_FREE_SECONDS = 60.0  # for a processor that nobody uses, and for the first agent
+_FREE_SECONDS = 60.0  # for a processor that nobody uses
+_START_SECONDS = 90.0  # longer where the first agent is about to start
 _OTHERS_SECONDS = 15.0  # for further agents, once the first one runs; later ones join later
 _ALONE_SECONDS = 120.0  # without any node
 _CLOSE_SECONDS = 1.5
@@ -106,6 +108,7 @@ class Driver:
         self._closing = threading.Event()
         self._connected = False
         self._looked = 0.0
+        self._reason = ""
         self._peopled = time.monotonic()
 
     def run(self) -> None:
@@ -138,13 +141,16 @@ class Driver:
                 return
             if self._reports:
                 until = min(until, time.monotonic() + _OTHERS_SECONDS)
-            if time.monotonic() > until:
+            if time.monotonic() > until + (_START_SECONDS if self._recruits and not self._reports else 0):
                 break
-        if not self._reports:
-            raise ClusterError(
-                f"The Ray cluster at {self._connect.address or 'this machine'} has no free processor: other "
-                "work has them all. Next: wait for it to end, or add a node."
-            )
+        if self._reports:
+            return
+        place = f"The Ray cluster at {self._connect.address or 'this machine'}"
+        if self._recruits:
+            raise ClusterError(f"{place} started no process within {_FREE_SECONDS + _START_SECONDS:.0f} s.")
+        raise ClusterError(
+            f"{place} has no free processor: other work has them. Next: wait for it to end, or add a node."
+        )
 
     def _listen(self) -> None:
         """Take orders until the controller is gone; a driver that is stuck then ends all the same."""
@@ -204,6 +210,8 @@ class Driver:
         with self._lock:
             agents = {name: self._agents[name] for name in identities if name in self._agents}
         failed = send_folder(agents, begin.problem_folder, PROBLEM)
+        if begin.weights_dir:
+            failed |= send_folder(agents, begin.weights_dir, WEIGHTS)
         for folder in begin.folders:
             failed |= send_folder(agents, folder, beside(folder))
         for identity, error in failed.items():
@@ -279,7 +287,7 @@ class Driver:
 
     def _ended(self, member: NodeInUse, finished: Finished) -> None:
         if self._fleet.take(member, finished.number) is not None:
-            self._send(finished)
+            self._send(Finished(finished.number, replace(finished.result, node=member.name)))
 
     def _look(self) -> None:
         """Recruit nodes that are not in use, every now and then."""
@@ -304,9 +312,8 @@ class Driver:
         if self._fleet.members:
             self._peopled = now
         elif self._begin is not None and now - self._peopled > _ALONE_SECONDS:
-            self._send(
-                Refused("ClusterError", f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s.")
-            )
+            reason = f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s. {self._reason}"
+            self._send(Refused("ClusterError", reason))
 
     def _wanted_slots(self) -> float:
         """Trials at once for which there are no nodes yet; without a wish, as many as can be had."""
@@ -348,6 +355,7 @@ class Driver:
     def _lose(self, identity: str, error: Exception) -> None:
         """Go on without an agent that failed or was lost with its node."""
         with self._lock:
+            self._reason = f"The last reason: {reason_of(error)}."
             self._failures[identity] = self._failures.get(identity, 0) + 1
             recruit = self._recruits.pop(identity, None)
             if recruit is not None:
@@ -395,6 +403,7 @@ class Driver:
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
         self._cluster.close()
+        shutil.rmtree(self._connect.folder, ignore_errors=True)  # a killed controller could not
 
 
 def _refusal(report: NodeReport) -> str:

@@ -139,14 +139,15 @@ class RayExecutor:
         """Begin to carry the problem to the nodes; trials wait there for it."""
         self._slots = slots or self._slots
         folder = problem_folder.resolve()
-        threads = json.loads((folder / "problem.json").read_text(encoding="utf-8"))["threads"]
+        body = json.loads((folder / "problem.json").read_text(encoding="utf-8"))
         self._send(
             Begin(
                 problem_folder=str(folder),
                 slots=self._slots,
-                threads=threads,
+                threads=body["threads"],
                 device=self._device,
                 folders=folders_beside(folder),
+                weights_dir=body.get("weights_dir", ""),
             )
         )
 

@@ -52,6 +52,8 @@ class Begin:
         ``cuda`` where only nodes with a GPU are of use.
     folders:
         Folders beside the problem's that its table refers to.
+    weights_dir:
+        Folder with published weights; empty for none.
     """
 
     problem_folder: str
@@ -59,6 +61,7 @@ class Begin:
     threads: int
     device: str
     folders: tuple[str, ...] = ()
+    weights_dir: str = ""
 
 
 @dataclass(frozen=True)
