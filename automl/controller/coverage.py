@@ -74,13 +74,13 @@ def measured_coverage(
 
 
 def _in_intervals(ends: Array, target: Encoded) -> tuple[Inside, Array]:
-    """Whether each truth is inside, and the widths."""
+    """Rows whose truth is inside, and the widths."""
     low, high = ends.T
     truth = np.asarray(target, dtype=np.float64)
     return (low <= truth) & (truth <= high), high - low
 
 
 def _in_sets(members: Inside, target: Encoded) -> tuple[Inside, Array]:
-    """Whether each true class is inside, and the numbers of classes."""
+    """Rows whose true class is inside, and the numbers of classes."""
     truth = np.asarray(target, dtype=np.int64)
     return members[np.arange(len(truth)), truth], members.sum(axis=1).astype(np.float64)
