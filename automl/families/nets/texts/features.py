@@ -160,31 +160,50 @@ def _fill(shelf: Shelf, wanted: dict[str, str], view: TextView, around: Surround
             shelf.add([name for name, _ in done], values, ms=1000 * (time.process_time() - cpu) / count)
             done.clear()
 
+    learnt = _Learnt(texts, 12 * view.cut.most)
     with all_cores(cache) as mine:
         workers = cores() if mine else around.threads
-        tokens = characters = 0
         for part in _stream(texts, view, around, workers):
             if not count:  # before all are computed in vain
                 shelf.make_room(part.values.nbytes // len(part.rows) * len(texts))
             done += [(names[row], value) for row, value in zip(part.rows, part.values, strict=True)]
             count += len(part.rows)
-            tokens += part.tokens
-            characters += sum(min(len(texts[row]), 12 * view.cut.most) for row in part.rows)
+            learnt.add(part)
             around.report(count, len(texts))
             now = time.monotonic()
             # Little is lost with a worker that is killed, and few files come of a long pass.
             if now - saved > max(_SAVE_SECONDS, _SAVE_SHARE * (now - began)):
                 keep()
                 saved = now
-                seconds = now - began
-                TokenCosts(cache, around.device).learn(
-                    view.net, tokens=tokens, characters=characters, seconds=seconds
-                )
     keep()
-    seconds = time.monotonic() - began
-    TokenCosts(cache, around.device).learn(view.net, tokens=tokens, characters=characters, seconds=seconds)
+    learnt.note(TokenCosts(cache, around.device), view.net)
     if count < len(texts):
         raise TrialStopped(f"stopped after the features of {count:,} of {len(texts):,} texts")
+
+
+class _Learnt:
+    """The time of a pass; the first texts, which wait for what is set up once, do not count."""
+
+    def __init__(self, texts: Sequence[str], most: int) -> None:
+        self._texts = texts
+        self._most = most
+        self._began = 0.0
+        self._seconds = 0.0
+        self._tokens = self._characters = 0
+
+    def add(self, part: _Part) -> None:
+        """Count the texts of a part that has just been computed."""
+        now = time.monotonic()
+        if not self._began:
+            self._began = now
+            return
+        self._seconds = now - self._began
+        self._tokens += part.tokens
+        self._characters += sum(min(len(self._texts[row]), self._most) for row in part.rows)
+
+    def note(self, costs: TokenCosts, net: str) -> None:
+        """Keep what was learnt, unless there were too few texts."""
+        costs.learn(net, tokens=self._tokens, characters=self._characters, seconds=self._seconds)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from automl.families.nets.texts.plan import TextTraining
 from automl.families.nets.texts.tokens import Cut
 
 _MARGIN = 1.5  # by which a pass may take longer than foreseen
-_MEASURED_TEXTS = 100
+_MEASURED_TEXTS = 400
 _LEAST_EPOCHS = 2
 # Of training, by a frozen pass: the way back and the optimizer.
 _BACKWARD = 3.0
@@ -111,13 +111,19 @@ def missing(texts: Strings, view: TextView) -> int:
 
 
 def _measure(texts: Strings, view: TextView, context: FitContext) -> None:
-    """Time an encoder that was not measured yet on a few of the texts; what it says of them is kept."""
+    """Time an encoder that was not measured yet on a few of the texts; what it says of them is kept.
+
+    They are of about the usual length, as most batches are: few texts of many lengths would be slow ones.
+    """
     cache = cache_of_texts()
     if cache is None or TokenCosts(cache, context.device).of(view.net) is not None:
         return
     rows = _missing_rows(texts, view)
-    some = texts[rows[:: max(1, len(rows) // _MEASURED_TEXTS)]]
-    keep_outputs(some, view, Surroundings(context.threads, context.device, context.should_stop))
+    lengths = np.array([len(texts[row]) for row in rows])
+    usual = rows[np.abs(lengths - np.median(lengths)).argsort(kind="stable")[:_MEASURED_TEXTS]]
+    keep_outputs(
+        texts[np.sort(usual)], view, Surroundings(context.threads, context.device, context.should_stop)
+    )
 
 
 def _seconds(texts: Strings, view: TextView, device: str) -> float:
