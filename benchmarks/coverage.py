@@ -57,7 +57,7 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
     frame = frame[frame[source.target].notna()].sample(frac=1.0, random_state=arguments.seed)
     count = min(arguments.rows, len(frame) * 2 // 3)
     if arguments.group is not None:
-        frame, count = _grouped(name, frame, arguments.group, count)
+        frame, count = grouped(name, frame, arguments.group, count)
     judged = frame.iloc[count : count + _MOST_JUDGED]
     with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
         result = automl.search(
@@ -84,7 +84,7 @@ def _measure(name: str, arguments: argparse.Namespace) -> None:
         print(f"{name:18s} {note}", flush=True)
 
 
-def _grouped(name: str, frame: pd.DataFrame, column: str, count: int) -> tuple[pd.DataFrame, int]:
+def grouped(name: str, frame: pd.DataFrame, column: str, count: int) -> tuple[pd.DataFrame, int]:
     """The rows by group, and the number of rows up to the end of the group in which ``count`` are reached."""
     if column not in frame:
         raise SystemExit(f"--group: {name} has no column {column!r}, only {', '.join(frame.columns)}.")

@@ -62,3 +62,15 @@ def test_normalised_scores_run_from_the_forest_to_the_best() -> None:
     assert [entry.contestant for entry in entries] == ["automl", "flaml", "forest", "lightgbm", "mljar"]
     assert [entry.rank for entry in entries] == [1, 2, 3, 4, 5]
     assert [entry.normalised for entry in entries] == pytest.approx([1.0, 0.5, 0.0, -1.0, -1.0])
+
+
+def test_rows_of_a_group_are_searched_or_judged_together() -> None:
+    from coverage import grouped
+
+    frame = pd.DataFrame({"day": np.arange(60) % 12, "x": np.arange(60)}).sample(frac=1, random_state=0)
+    ordered, count = grouped("rides", frame, "day", 23)
+    assert count == 25
+    assert not set(ordered["day"][:count]) & set(ordered["day"][count:])
+    assert sorted(ordered["x"]) == list(range(60))
+    with pytest.raises(SystemExit, match="rides has no column 'week', only day, x"):
+        grouped("rides", frame, "week", 23)
