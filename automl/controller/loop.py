@@ -21,6 +21,8 @@ from automl.problem.problem import Problem
 
 CHOICES_AT_THE_END = 6
 """Greedy selections that the champion and its honest score take at least."""
+SECONDS_PER_JUDGED_ROW = 1.5e-5
+"""Processor seconds in which the interval of the honest score is found, in haste (measured)."""
 GRACE_SECONDS = 1.5
 """What an interrupted search gives its running trials to come back."""
 
@@ -256,6 +258,8 @@ class Loop:
         readiness.ended(trial)
         if self.limits.timed:
             learner.learn(trial.number)
-            self.limits.clock.choosing = CHOICES_AT_THE_END * self.builder.rebuild_seconds
+            judged = sum(len(fold.valid) for fold in self.problem.split.folds)
+            choices = CHOICES_AT_THE_END * self.builder.rebuild_seconds
+            self.limits.clock.choosing = choices + SECONDS_PER_JUDGED_ROW * judged
         self.watcher.weighed(self.builder.best.weights)
         self.watcher.finished(trial, self.best_score)

@@ -25,7 +25,13 @@ from automl.tracker.writing.search_run import SearchRun
 
 def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(database)) as connection:
-        return sorted(connection.execute(query).fetchall(), key=str)
+        found = connection.execute(query).fetchall()
+    return sorted((tuple(map(in_any_order, row)) for row in found), key=str)
+
+
+def in_any_order(cell: Any) -> Any:
+    """A table's statement as its lines: MLflow's migrations order constraints by chance."""
+    return sorted(line.rstrip(" ,") for line in cell.splitlines()) if "\n" in str(cell) else cell
 
 
 def new_store(folder: Path) -> StoreLocation:

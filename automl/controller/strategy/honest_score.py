@@ -49,7 +49,7 @@ _MOST_ROWS = 20_000
 _MOST_TRIALS = 60
 _STEPS = 12
 """Steps of the greedy ensembles of a part of the rows: most of the gain, at half of the time."""
-_DRAWS, _DRAWS_IN_HASTE = 1000, 200
+_DRAWS, _DRAWS_IN_HASTE = 1000, 100
 """Resamples for the interval."""
 _LEAST_UNITS = 8
 """Rows, groups or windows of time, below which a choice without some of them says nothing."""

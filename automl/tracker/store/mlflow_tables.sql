@@ -1,5 +1,5 @@
 -- The tables of an empty store of MLflow 3.17 (schema dc11669786a5, Apache License 2.0), as its migrations leave
--- them in SQLite, to the last blank: tests/tracker/test_tables.py compares them with the installed MLflow's.
+-- them in SQLite; tests/tracker/test_tables.py compares them with those of the installed MLflow.
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)

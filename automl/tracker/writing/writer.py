@@ -29,6 +29,7 @@ SIGN_SECONDS = 5.0
 """Time between two signs of life in the record."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
 _FAREWELL_SECONDS = 2.0
+_CONNECT_AFTER_SECONDS = 1.0
 
 
 @final
@@ -36,10 +37,10 @@ class Tracker:
     """Writer of one search: all methods except the last ones return at once, a thread does the work.
 
     In a local store the search and its first trials are written without MLflow, which is imported in the
-    background after the first trial; for any other store it is imported first. A store that is locked or
-    does not answer is tried again while the trials continue (their results are on disk): for as long as the
-    search runs, once it was begun there; for ``AUTOML_STORE_PATIENCE`` seconds (60) at its beginning and
-    whenever someone waits. A permanent failure is in :attr:`failure`, and :meth:`flush` and
+    background after the first trial, or a second; for any other store it is imported first. A store that is
+    locked or does not answer is tried again while the trials continue (their results are on disk): for as
+    long as the search runs, once it was begun there; for ``AUTOML_STORE_PATIENCE`` seconds (60) at its
+    beginning and whenever someone waits. A permanent failure is in :attr:`failure`, and :meth:`flush` and
     :meth:`finish_search` raise it.
 
     Parameters
@@ -152,6 +153,12 @@ class Tracker:
     def _begin(self, search: SearchRecord) -> None:
         self._search_run.begin(search)
         self._begun = True
+        threading.Thread(target=self._connect_later, daemon=True).start()
+
+    def _connect_later(self) -> None:
+        """Import MLflow after a moment if the first trial takes longer, as it does on a busy machine."""
+        if not self._ended.wait(_CONNECT_AFTER_SECONDS):
+            self._search_run.connect_soon()
 
     def finish_trial(self, trial: Trial, *, class_weights: tuple[float, ...] = ()) -> None:
         """Write a trial that has a result: its run with params, scores, curves, predictions and model.
