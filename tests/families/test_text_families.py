@@ -178,6 +178,16 @@ def test_predictions_do_not_depend_on_the_texts_beside_them() -> None:
     np.testing.assert_allclose(alone, together[:20], atol=1e-3)
 
 
+def test_texts_that_were_just_predicted_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, target = reviews()
+    family, params = made("text_probe")
+    model = family.fit(params, table, target, TASK, FitContext(seed=1))
+    expected = model.predict(table)
+    monkeypatch.setattr(text_features, "_outputs", None)  # nothing is computed from here on
+    order = np.random.default_rng(0).permutation(ROWS)
+    np.testing.assert_array_equal(model.predict(table.take(order)), expected[order])
+
+
 @pytest.mark.parametrize("name", list(SMALL))
 def test_a_model_brings_its_own_encoder_along(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

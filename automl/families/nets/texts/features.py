@@ -334,38 +334,38 @@ def frozen_encoder(name: str, weights: str, device: str) -> TextEncoder:
     return as_device(load_encoder(place_of(name, weights)), device, runtime.frozen_type(device))
 
 
-_memory: OrderedDict[tuple[TextView, str], Halves] = OrderedDict()
+_memory: OrderedDict[tuple[str, str], Halves] = OrderedDict()
 _memory_lock = Lock()
 
 
 def _remembered(texts: Strings, keys: Strings, view: TextView, around: Surroundings) -> Halves:
-    """Outputs for texts that were just passed in; a bag of models asks for the same ones several times."""
-    key = (view, hashlib.sha256("".join(keys).encode()).hexdigest())
+    """Outputs for texts that were just passed in: a bag of models asks for the same ones several times.
+
+    So does whoever shuffles a column or replaces some of its texts, to see what becomes of predictions.
+    """
     with _memory_lock:
-        if key in _memory:
-            _memory.move_to_end(key)
-            return _memory[key]
-        values = _computed(texts, keys, view, around)
-        if values.nbytes <= _MEMORY_BYTES:
-            _memory[key] = values
-            while sum(kept.nbytes for kept in _memory.values()) > _MEMORY_BYTES:
-                _memory.popitem(last=False)
-        return values
+        known = {key: _memory[view.net, key] for key in set(keys) if (view.net, key) in _memory}
+        known |= _computed(
+            {key: text for key, text in zip(keys, texts, strict=True) if key not in known}, view, around
+        )
+        if not known:
+            shape = frozen_encoder(view.encoder, view.weights, around.device).shape
+            return np.empty((0, len(levels_of(shape.layers)) + 2, shape.width), dtype=np.float16)
+        for key, value in known.items():
+            _memory[view.net, key] = value
+            _memory.move_to_end((view.net, key))
+        while _memory and len(_memory) * next(reversed(_memory.values())).nbytes > _MEMORY_BYTES:
+            _memory.popitem(last=False)
+        return np.stack([known[key] for key in keys])
 
 
-def _computed(texts: Strings, keys: Strings, view: TextView, around: Surroundings) -> Halves:
-    _, first, back = np.unique(keys.astype(str), return_index=True, return_inverse=True)
-    distinct: list[Any] = [texts[row] for row in first]
-    made: list[Halves | None] = [None] * len(distinct)
-    done = 0
-    for part in _stream(distinct, view, around, around.threads):
-        for row, value in zip(part.rows, part.values, strict=True):
-            made[row] = value
-        done += len(part.rows)
-    if done < len(distinct):
-        raise TrialStopped(f"stopped after the features of {done:,} of {len(distinct):,} texts")
-    present = [value for value in made if value is not None]
-    if not present:
-        shape = frozen_encoder(view.encoder, view.weights, around.device).shape
-        return np.empty((0, len(levels_of(shape.layers)) + 2, shape.width), dtype=np.float16)
-    return np.stack(present)[back]
+def _computed(wanted: dict[str, str], view: TextView, around: Surroundings) -> dict[str, Halves]:
+    """The outputs of these texts by their keys."""
+    names = list(wanted)
+    made: dict[str, Halves] = {}
+    if wanted:
+        for part in _stream(list(wanted.values()), view, around, around.threads):
+            made |= {names[row]: value for row, value in zip(part.rows, part.values, strict=True)}
+    if len(made) < len(wanted):
+        raise TrialStopped(f"stopped after the features of {len(made):,} of {len(wanted):,} texts")
+    return made
