@@ -149,10 +149,7 @@ class Executor(Protocol):
         ...
 
     def nodes(self) -> tuple[NodeState, ...]:
-        """The machines on which trials run, with their workers and trials now; quick to call.
-
-        :class:`automl.core.nodes.Nodes` keeps the account for an executor that only notes what happens.
-        """
+        """The machines on which trials run or ran, with their workers and trials now; quick to call."""
         ...
 
     def stop(self, number: int) -> None:

@@ -207,7 +207,7 @@ class Agent:
         """The event as it travels: a small model with it, a larger one to be fetched."""
         if isinstance(event, Progress):
             return event
-        number, result = event.number, event.result
+        number, result = event.number, replace(event.result, node=self._setup.name)
         if not result.model_folder:
             self.drop(number)
             # The controller takes these words for its own disk.
