@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from automl.problem.preparation import Prepared
 
 _DRAW_SECONDS = 0.25
+_DRAW_SHARE = 0.05
+"""Of the time, what drawing may take: a picture of thousands of trials is drawn less often."""
 _MEMORY_SECONDS = 1.0
 
 
@@ -41,7 +43,7 @@ class LiveView(View):
         self._plain = not console.encoding.lower().startswith("utf")
         self._trials = trials
         self._memory_bytes = self._memory_limit = 0
-        self._drawn = self._measured = 0.0
+        self._drawn = self._measured = self._took = 0.0
         self._bar = 0
 
     def placed(self, capacity: Capacity) -> None:
@@ -74,14 +76,16 @@ class LiveView(View):
             self.say(trial_line(trial, self.metric))
 
     def ticked(self) -> None:
-        """Redraw four times a second."""
+        """Redraw four times a second at most."""
         now = time.monotonic()
-        if now - self._drawn > _DRAW_SECONDS:
+        if now - self._drawn > max(_DRAW_SECONDS, self._took / _DRAW_SHARE):
             self._drawn = now
             if now - self._measured > _MEMORY_SECONDS:
                 self._measured = now
                 self._memory_bytes = memory_in_use()
+            began = time.thread_time()
             self._live.update(self._picture(), refresh=True)
+            self._took = time.thread_time() - began
 
     def close(self) -> None:
         """Take the picture away."""

@@ -176,7 +176,7 @@ class View:
     def finished(self, trial: Trial, best: float | None) -> None:
         """A trial ended; the ensemble may not have taken it in yet."""
         self.running.pop(trial.number, None)
-        self.ended.append(trial)
+        self.ended.append(trial.lean())
         self.ensemble = best
         own = None if trial.scores is None else trial.scores.validation
         best = self._better(best, own)

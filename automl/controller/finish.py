@@ -178,8 +178,9 @@ def _result(
 ) -> SearchResult:
     """The result before it has the ids of what is on record."""
     loop, metric = ended.loop, ended.prepared.task.metric
+    run_ids = tracker.run_ids
     rows = [
-        leaderboard_row(trial, trial.result, tracker.run_ids.get(number, ""))
+        leaderboard_row(trial, trial.result, run_ids.get(number, ""))
         for number, trial in loop.history.items()
         if trial.result is not None
     ]
@@ -189,7 +190,7 @@ def _result(
         task=ended.prepared.task.name,
         metric=metric.name,
         greater_is_better=metric.greater_is_better,
-        best=best_of(champion, loop.history, tracker.run_ids),
+        best=best_of(champion, loop.history, run_ids),
         test=test,
         honest=honest,
         baseline=baseline,

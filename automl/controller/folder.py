@@ -1,9 +1,9 @@
 """A search on disk while it is unfinished: its setup, its candidates, its results, the time it used.
 
-``<store>/searches/<name>-<time>-<key>/`` holds ``search.json``, ``lock``, ``spent.json``, ``problem/`` and
-``trials/00012/`` with ``candidate.json`` (there before the trial starts), ``model/`` (the worker's),
-``arrays.npz`` and ``result.json`` (there before anything learns of the outcome). It goes when the search is
-finished: the models and predictions are in the record by then.
+``<store>/searches/<name>-<time>-<key>/`` holds ``search.json``, ``lock``, ``spent.json``, ``lessons.jsonl``,
+``problem/`` and ``trials/00012/`` with ``candidate.json`` (there before the trial starts), ``model/`` (the
+worker's), ``arrays.npz`` and ``result.json`` (there before anything learns of the outcome). It goes when the
+search is finished: the models and predictions are in the record by then.
 """
 
 from __future__ import annotations
@@ -14,23 +14,27 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, final
+from typing import IO, Any, Self, final, overload
 from zipfile import BadZipFile
 
 import numpy as np
 
+from automl.controller.array_shelf import ArrayShelf
+from automl.controller.disk_errors import disk_errors, full
+from automl.controller.lesson_file import LessonFile
 from automl.controller.saved_setup import Outset
 from automl.core.errors import StorageError, UsageError
-from automl.core.trial import Candidate, Curve, Status, Trial, TrialResult
+from automl.core.trial import Candidate, Curve, Scores, Status, Trial, TrialResult
 from automl.core.whole_files import FULL, write_whole
 
 SEARCHES = "searches"
 LEAST_FREE_BYTES = 32 << 20
-_OUTSET, _LOCK, _SPENT = "search.json", "lock", "spent.json"
+_OUTSET, _LOCK, _SPENT, _LESSONS = "search.json", "lock", "spent.json", "lessons.jsonl"
 _CANDIDATE, _RESULT, _ARRAYS, _MODEL = "candidate.json", "result.json", "arrays.npz", "model"
 _ARRAY_FIELDS = ("held_out", "untouched", "train_rows", "train_predictions")
 _SPEND_SECONDS = 1.0
@@ -54,6 +58,32 @@ class KeptTrial:
 
 
 @final
+class KeptTrials(Sequence[KeptTrial]):
+    """Trials as an earlier process left them; each is read from the disk when it is asked for.
+
+    Raises
+    ------
+    StorageError
+        When one is damaged.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    @overload
+    def __getitem__(self, place: int) -> KeptTrial: ...
+    @overload
+    def __getitem__(self, place: slice) -> KeptTrials: ...
+    def __getitem__(self, place: int | slice) -> KeptTrial | KeptTrials:
+        if isinstance(place, slice):
+            return KeptTrials(self._folders[place])
+        return _kept(self._folders[place])
+
+
+@final
 class SearchFolder:
     """One search's folder; used by one process at a time, which holds its lock."""
 
@@ -62,13 +92,14 @@ class SearchFolder:
         self.outset = outset
         self._lock: IO[str] | None = None
         self._spent_written = 0.0
+        self._shelf = ArrayShelf(path)
 
     @classmethod
     def create(cls, root: Path, outset: Outset, folder_name: str) -> SearchFolder:
         """A new folder below ``root``, private to the user, locked."""
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(outset.created))
         path = root / SEARCHES / f"{folder_name}-{stamp}-{outset.key[:6]}"
-        with _disk_errors(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700)
             folder = cls(path, outset)
@@ -99,7 +130,7 @@ class SearchFolder:
         """
         if self._lock is not None:
             return
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             self._take_lock()
 
     def _take_lock(self) -> None:
@@ -156,10 +187,10 @@ class SearchFolder:
     def begin(self, trial: Trial) -> Path:
         """Put a candidate on disk before its trial starts; returns the trial's folder."""
         folder = self._trial_folder(trial.number)
-        with _disk_errors(folder):
+        with disk_errors(folder):
             free = shutil.disk_usage(self.path).free
             if free < LEAST_FREE_BYTES:
-                raise _full(folder, f"{free >> 20} MB are left")
+                raise full(folder, f"{free >> 20} MB are left")
             folder.mkdir(exist_ok=True)
             if not (folder / _CANDIDATE).exists():
                 write_whole(folder / _CANDIDATE, json.dumps(trial.candidate.to_json()).encode())
@@ -178,26 +209,45 @@ class SearchFolder:
         assert result is not None
         folder = self._trial_folder(trial.number)
         if result.status is Status.FAILED and any(f"[Errno {code}]" in result.error for code in FULL):
-            raise _full(folder, result.error)
-        with _disk_errors(folder):
+            raise full(folder, result.error)
+        with disk_errors(folder):
             buffer = io.BytesIO()
             arrays = {name: getattr(result, name) for name in _ARRAY_FIELDS}
             np.savez(buffer, **{name: array for name, array in arrays.items() if array is not None})
             write_whole(folder / _ARRAYS, buffer.getvalue())
-            write_whole(folder / _RESULT, json.dumps(_plain_result(result, pruned_loss)).encode())
+            write_whole(folder / _RESULT, json.dumps(_plain_result(trial, result, pruned_loss)).encode())
 
-    def trials(self) -> list[KeptTrial]:
+    def shelved(self, trial: Trial) -> Trial:
+        """The trial with its predictions in a file, once those of all trials are many."""
+        if trial.result is None:
+            return trial
+        held_out, untouched = trial.result.held_out, trial.result.untouched
+        with disk_errors(self.path):
+            held_out = None if held_out is None else self._shelf.put(held_out)
+            untouched = None if untouched is None else self._shelf.put(untouched)
+        return replace(trial, result=replace(trial.result, held_out=held_out, untouched=untouched))
+
+    def whole(self, trial: Trial) -> Trial:
+        """A trial that was kept, with all of its result, for its record."""
+        return replace(_kept(self._trial_folder(trial.number)).trial, scores=trial.scores)
+
+    def trials(self) -> KeptTrials:
         """The trials on disk, by number.
 
         Raises
         ------
         StorageError
-            When one in between is missing or damaged.
+            When one in between is missing.
         """
-        folders = sorted(path for path in (self.path / "trials").iterdir() if (path / _CANDIDATE).is_file())
+        folders = [path for path in (self.path / "trials").iterdir() if (path / _CANDIDATE).is_file()]
+        folders.sort(key=lambda path: int(path.name))
         if [int(path.name) for path in folders] != list(range(len(folders))):
             raise StorageError(f"Trials are missing in {self.path / 'trials'}. Start the search again.")
-        return [_kept(path) for path in folders]
+        return KeptTrials(folders)
+
+    def lessons(self) -> LessonFile:
+        """What was learned from the trials so far."""
+        return LessonFile(self.path / _LESSONS)
 
     @property
     def finished_trials(self) -> int:
@@ -216,7 +266,7 @@ class SearchFolder:
         """Note the seconds used so far, about once a second."""
         if now or time.monotonic() - self._spent_written >= _SPEND_SECONDS:
             self._spent_written = time.monotonic()
-            with _disk_errors(self.path):
+            with disk_errors(self.path):
                 body = json.dumps({"seconds": round(seconds, 3)}).encode()
                 write_whole(self.path / _SPENT, body, durable=False)
 
@@ -287,29 +337,9 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
-class _disk_errors:
-    """Turns an error of the disk into a StorageError that says how to continue."""
-
-    def __init__(self, place: Path) -> None:
-        self._place = place
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError) and not isinstance(error, StorageError | UsageError):
-            if error.errno in FULL:
-                raise _full(self._place, str(error)) from error
-            raise StorageError(f"{self._place} cannot be written: {error}.") from error
-
-
-def _full(place: Path, reason: str) -> StorageError:
-    return StorageError(f"The disk that holds {place} is full ({reason}). Make room, then continue.")
-
-
-def _plain_result(result: TrialResult, pruned_loss: float | None) -> dict[str, Any]:
+def _plain_result(trial: Trial, result: TrialResult, pruned_loss: float | None) -> dict[str, Any]:
     return {
+        "scores": None if trial.scores is None else asdict(trial.scores),
         "status": result.status.value,
         "seconds": result.seconds,
         "share": result.share,
@@ -359,6 +389,8 @@ def _kept(folder: Path) -> KeptTrial:
             error=body["error"],
             traceback=body["traceback"],
         )
+        stated = body.get("scores")
+        scores = None if stated is None else Scores(**{**stated, "folds": tuple(stated["folds"])})
     except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile) as error:
         raise StorageError(f"{folder} is damaged ({error}). Start the search again.") from error
-    return KeptTrial(replace(trial, result=result), body["ended"], body["pruned_loss"])
+    return KeptTrial(trial.finished(result, scores), body["ended"], body["pruned_loss"])

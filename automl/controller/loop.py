@@ -117,20 +117,24 @@ class Loop:
         have been.
         """
         learner = self.proposals.learner
+        ended_at: dict[int, int] = {}
         for item in kept:
             self.proposals.restore(item.trial)
             number = item.trial.number
-            self.history[number] = replace(item.trial, scores=scores_of(item.trial, self.problem))
+            scored = item.trial
+            if scored.scores is None:  # an earlier version kept none
+                scored = replace(scored, scores=scores_of(scored, self.problem))
+            self.history[number] = self.folder.shelved(scored.lean())
             if item.trial.result is None:
                 self._again.append(number)
                 continue
+            ended_at[number] = item.ended
             learner.hold(self.history[number])
             if item.pruned_loss is not None:
                 self.pruner.losses[number] = item.pruned_loss
         if self.limits.timed:
-            for item in sorted(kept, key=lambda item: item.ended):
-                if item.trial.result is not None:
-                    learner.learn(item.trial.number)
+            for number in sorted(ended_at, key=lambda number: ended_at[number]):
+                learner.learn(number)
         self.proposals.retries.restore(self.history.values())
         ended = [trial for trial in self.history.values() if trial.result is not None]
         self.watcher.weighed(self.builder.best.weights)
@@ -250,10 +254,11 @@ class Loop:
         trial = self._running[event.number].trial.finished(event.result, None)
         trial = replace(trial, scores=scores_of(trial, self.problem))
         self.folder.keep(trial, pruned_loss=self.pruner.losses.get(trial.number))
+        trial = self.folder.shelved(trial)
         del self._running[trial.number]
-        self.history[trial.number] = trial
+        self.history[trial.number] = trial.lean()
         learner, readiness = self.proposals.learner, self.proposals.readiness
-        learner.hold(trial)
+        learner.hold(self.history[trial.number])
         self.proposals.retries.consider(trial, computed=readiness.computed(trial.number))
         readiness.ended(trial)
         if self.limits.timed:

@@ -62,6 +62,7 @@ def loop_for(
         builder=builder,
         foresees=readiness.foresees,
         pruned_losses=pruner.losses,
+        lessons=folder.lessons(),
     )
     least = problem.modality.least_trials or len(spaces)
     proposals = Proposals(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 UPDATE_SECONDS = 0.25
 _STILL_SECONDS = 1.0
+_DRAW_SHARE = 0.05
+"""Of the time, what drawing may take: thousands of trials are drawn less often."""
 _HEAD = 8
 _RUNNING = 8
 _MEMBERS = 6
@@ -82,7 +84,7 @@ class NotebookView:
         self._weights: Mapping[int, float] = {}
         self._notes: list[str] = []
         self._state = "reading the data"
-        self._changed, self._at = True, 0.0
+        self._changed, self._at, self._took = True, 0.0, 0.0
         self._nodes: tuple[NodeState, ...] = ()
         self._lock = threading.Lock()
 
@@ -163,9 +165,10 @@ class NotebookView:
         self._nodes = nodes
 
     def ticked(self) -> None:
-        """Draw when something changed, but not more than four times a second."""
+        """Draw when something changed, four times a second at most."""
         waited = time.monotonic() - self._at
-        if waited > (UPDATE_SECONDS if self._changed else _STILL_SECONDS):
+        least = UPDATE_SECONDS if self._changed else _STILL_SECONDS
+        if waited > max(least, self._took / _DRAW_SHARE):
             self._draw()
 
     def warned(self, message: str) -> None:
@@ -198,7 +201,7 @@ class NotebookView:
         return time.monotonic() - self._began
 
     def _take(self, trial: Trial) -> None:
-        self._ended.append(trial)
+        self._ended.append(trial.lean())
         if trial.scores is not None:
             self._better(trial.scores.validation)
 
@@ -221,7 +224,9 @@ class NotebookView:
             self.drawn += 1
             best = f", best {self._metric} {score_text(self._best[-1][1])}" if self._best else ""
             line = f"{self._name or 'automl'}: {len(self._ended)} trials in {duration(self._elapsed)}{best}"
+            began = time.thread_time()
             self._screen.draw(self._page(), line)
+            self._took = time.thread_time() - began
 
     def _page(self) -> str:
         """Everything as HTML: no script, no style sheet, colours that go with light and dark pages."""

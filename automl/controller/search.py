@@ -239,7 +239,7 @@ class RunningSearch:
             clock=self.clock,
             executor=parts.executor,
             folder=folder,
-            watcher=Recording(self.watcher, tracker, self.clock, sign),
+            watcher=Recording(self.watcher, tracker, self.clock, sign, folder.whole),
             stop_requested=self.watcher.stop_requested,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from automl.controller.live_sign import LiveSign
@@ -19,6 +19,8 @@ from automl.tracker import Tracker
 BASELINE = "dummy"
 _THREAD_SHARE = 0.7  # of what the process gets, while it is also asking and telling
 _SIGN_SECONDS = 1.0
+WAITING_WHOLE = 100
+"""Trials that wait for the store in memory with their curves; further ones are read again from the disk."""
 OPENING_SECONDS = 2.5
 """Processor seconds in which MLflow is imported and the store opened with it (measured)."""
 
@@ -81,13 +83,27 @@ NOBODY: SearchWatcher = _Nobody()
 
 
 class Recording:
-    """Passes the loop's events on to the user's watcher, and to the tracker what is to be on record."""
+    """Passes the loop's events on to the user's watcher, and to the tracker what is to be on record.
 
-    def __init__(self, watcher: SearchWatcher, tracker: Tracker, clock: Clock, sign: LiveSign) -> None:
+    Parameters
+    ----------
+    whole:
+        Reads a lean trial with all of its result again: so many trials may wait for the store.
+    """
+
+    def __init__(
+        self,
+        watcher: SearchWatcher,
+        tracker: Tracker,
+        clock: Clock,
+        sign: LiveSign,
+        whole: Callable[[Trial], Trial],
+    ) -> None:
         self._watcher = watcher
         self._tracker = tracker
         self._clock = clock
         self._sign = sign
+        self._whole = whole
         self._signed = 0.0
         self._has_model = False
         self._troubled = False
@@ -147,7 +163,10 @@ class Recording:
         """Put a trial on record."""
         if trial.scores is not None and trial.candidate.family != BASELINE:
             self._has_model = True
-        self._tracker.finish_trial(trial)
+        if self._tracker.waiting < WAITING_WHOLE:
+            self._tracker.finish_trial(trial)
+        else:
+            self._finish_lean(trial.lean())
         if best is not None:
             self._tracker.best_so_far(trial.number, best)
         self._sign.finished(trial, best)
@@ -161,9 +180,12 @@ class Recording:
     def restored(self, trials: Sequence[Trial], best: float | None, spent: float) -> None:
         """Put on record what an earlier process could not."""
         for trial in trials:
-            self._tracker.finish_trial(trial)
+            self._finish_lean(trial)
         self._sign.restored(trials, best)
         self._watcher.restored(trials, best, spent)
+
+    def _finish_lean(self, trial: Trial) -> None:
+        self._tracker.finish_trial(trial, whole=lambda: self._whole(trial))
 
 
 def trial_line(trial: Trial, metric: str) -> str:

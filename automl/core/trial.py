@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Candidate:
         """A seed below 2**31 (XGBoost takes no more) that differs by trial and fold."""
         return int(np.random.SeedSequence([abs(self.seed), fold]).generate_state(1)[0] >> 1)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A digest of family, parameters and target; equal keys are the same model except for the seed."""
         # The 1.0 stood for a share of the full effort: with it, the keys of earlier records are still equal.
@@ -158,6 +159,10 @@ class TrialResult:
     error: str = ""
     traceback: str = ""
 
+    def lean(self) -> TrialResult:
+        """The result without what nothing but its own record needs once it is scored."""
+        return replace(self, train_rows=None, train_predictions=None, curves=(), traceback="")
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -181,6 +186,10 @@ class Trial:
     def finished(self, result: TrialResult, scores: Scores | None) -> Trial:
         """This trial with its outcome."""
         return replace(self, result=result, scores=scores)
+
+    def lean(self) -> Trial:
+        """This trial with its result as :meth:`TrialResult.lean` leaves it."""
+        return self if self.result is None else replace(self, result=self.result.lean())
 
 
 @dataclass(frozen=True)

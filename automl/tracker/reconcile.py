@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from automl.tracker.store.location import all_pages
+from automl.tracker.store.sqlite import read_rows
 from automl.tracker.tags import HOST, KEY, OLD_KEY, PARENT, PID, SEARCH, STARTED, USER
 
 if TYPE_CHECKING:
@@ -80,24 +82,52 @@ def take_over(client: MlflowClient, run: Run) -> None:
             client.delete_tag(run_id, name)
 
 
-def known_trials(client: MlflowClient, experiment_id: str, search_run_id: str) -> dict[int, KnownRun]:
+def known_trials(
+    client: MlflowClient, database: Path | None, experiment_id: str, search_run_id: str
+) -> dict[int, KnownRun]:
     """Runs of a search's trials in the store, by trial number.
 
     A run that was begun and not ended was closed as killed by :func:`reconcile`, or is still open. A run that
     was deleted in MLflow counts too, and stays deleted.
+
+    Parameters
+    ----------
+    database:
+        The store's SQLite file, which is read directly: the client reads everything about each run.
     """
+    states: Iterable[tuple[Any, ...]]
+    if database is None:
+        states = _states_by_client(client, experiment_id, search_run_id)
+    else:
+        states = read_rows(database, _STATES, [int(experiment_id), PARENT, search_run_id])
+    return {
+        int(number): KnownRun(run_id, status != "RUNNING" and state != "killed")
+        for run_id, status, number, state in states
+        if number.isdigit()
+    }
+
+
+_STATES = (
+    "SELECT r.run_uuid, r.status, n.value, s.value FROM tags p "
+    "JOIN runs r ON r.run_uuid = p.run_uuid AND r.experiment_id = ? "
+    "JOIN tags n ON n.run_uuid = r.run_uuid AND n.key = 'automl.trial' "
+    "LEFT JOIN tags s ON s.run_uuid = r.run_uuid AND s.key = 'automl.state' "
+    "WHERE p.key = ? AND p.value = ?"
+)
+
+
+def _states_by_client(
+    client: MlflowClient, experiment_id: str, search_run_id: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """Id, status, number and state of every trial's run."""
     from mlflow.entities import ViewType
 
     condition = f"tags.`{PARENT}` = '{search_run_id}'"
-    runs = {}
     for run in all_pages(
         lambda token: client.search_runs([experiment_id], condition, ViewType.ALL, 1000, page_token=token)
     ):
         tags = run.data.tags
-        if tags.get("automl.trial", "").isdigit():
-            ended = run.info.status != "RUNNING" and tags.get("automl.state") != "killed"
-            runs[int(tags["automl.trial"])] = KnownRun(run.info.run_id, ended)
-    return runs
+        yield run.info.run_id, run.info.status, tags.get("automl.trial", ""), tags.get("automl.state", "")
 
 
 def process_is_gone(tags: Mapping[str, str]) -> bool:

@@ -251,7 +251,7 @@ def test_a_damaged_result_is_named(table: Path) -> None:
     for rest in (arrays[:-100], b""):
         (trial / "arrays.npz").write_bytes(rest)
         with pytest.raises(StorageError, match="00001"):
-            folder.trials()
+            list(folder.trials())
     (trial / "result.json").write_text("{")
     with pytest.raises(StorageError, match="00001"):
         automl.resume(store=table.parent / "mlruns")

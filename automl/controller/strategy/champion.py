@@ -26,6 +26,9 @@ HALF_PRICE = 0.03
 """What halving the prediction time may cost in standard errors of the score; folds cannot tell it apart."""
 FREE_MS = 20.0
 """Below this many milliseconds per 1000 rows, nothing is given for speed."""
+MOST_MEASURED = 300
+NEAR = 2.0
+"""Standard errors by which a cheap trial may be worse than the best before its answers are tuned."""
 SAME = 0.25
 """How many standard errors of the user's own metric may be given up by leaving members out."""
 
@@ -57,7 +60,7 @@ def choose_champion(
         )
     if not done:
         raise NoTrialError(f"No trial succeeded. {grouped_causes(trials)}")
-    options = [{number: 1.0} for number in done]
+    options = [{number: 1.0} for number in _worth_measuring(problem, done, prefer)]
     if builder.best.weights:
         options.append(dict(builder.best.weights))
     if prefer != "best":
@@ -74,6 +77,27 @@ def choose_champion(
     if prefer == "fast":
         return min(near, key=lambda item: item.predict_ms_per_1000_rows)
     return min(near, key=lambda item: item.model_bytes)
+
+
+def _worth_measuring(problem: Problem, done: Mapping[int, Trial], prefer: str) -> list[int]:
+    """Single trials that may be the champion: of very many the cheapest ones among those near the best.
+
+    Each is measured where cost counts, which takes milliseconds.
+    """
+    if prefer == "best" or len(done) <= MOST_MEASURED:
+        return list(done)
+    sign = -1.0 if problem.task.metric.greater_is_better else 1.0
+    losses = {number: sign * trial.scores.validation for number, trial in done.items() if trial.scores}
+    best = min(losses, key=lambda number: losses[number])
+    error = scores.standard_error if (scores := done[best].scores) else 0.0
+    near = [number for number, loss in losses.items() if loss <= losses[best] + NEAR * error]
+
+    def cost(number: int) -> float:
+        result = done[number].result
+        assert result is not None
+        return result.predict_ms_per_1000_rows if prefer == "fast" else float(result.model_bytes)
+
+    return sorted({best, *sorted(near, key=cost)[:MOST_MEASURED]})
 
 
 def grouped_causes(trials: Mapping[int, Trial]) -> str:

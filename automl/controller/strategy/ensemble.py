@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Iterable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +26,8 @@ REBUILD_STEPS = 25
 EXTRA_STEPS = 5
 REBUILD_EVERY = 5
 POOL = 24
+JUDGED_AT_HAND = 3 * POOL
+"""Trials whose judged rows are kept at hand where these are a part of all rows."""
 BASELINE = "dummy"
 """Family that is a member only while there is nothing else: for a rank metric it would cost nothing."""
 
@@ -64,8 +67,39 @@ class _Objective:
         return float(f"{loss:.7g}") if own_unit or abs(loss) >= 1e3 else round(loss, 6)
 
 
+class _Ranking:
+    """Trials by their loss: the best ones and the best of each family, whatever their number."""
+
+    def __init__(self) -> None:
+        self._ranked: list[tuple[float, int]] = []
+        self._by_family: dict[str, list[tuple[float, int]]] = {}
+
+    def add(self, number: int, family: str, loss: float) -> None:
+        """Take a trial in."""
+        insort(self._ranked, (loss, number))
+        insort(self._by_family.setdefault(family, []), (loss, number))
+
+    def remove(self, number: int, family: str, loss: float) -> None:
+        """Remove a trial that was taken in."""
+        for ranked in (self._ranked, self._by_family[family]):
+            del ranked[bisect_left(ranked, (loss, number))]
+        if not self._by_family[family]:
+            del self._by_family[family]
+
+    def best_of(self, family: str) -> float | None:
+        """The least loss of a family; None without a trial of it."""
+        return self._by_family[family][0][0] if family in self._by_family else None
+
+    def pool(self) -> tuple[int, ...]:
+        """Numbers of the best trials, then of each family's best, by their loss."""
+        leaders = sorted(ranked[0] for ranked in self._by_family.values())
+        return tuple(dict.fromkeys(number for _, number in (*self._ranked[:POOL], *leaders)))
+
+
 class EnsembleBuilder:
     """Keeps held-out predictions and the best weights over them.
+
+    Predictions are kept as they are given, so that those that lie in a file take no memory.
 
     Parameters
     ----------
@@ -96,8 +130,10 @@ class EnsembleBuilder:
         objective = _Objective(metric, target, weights)
         self._objective = objective if self._rows is None else objective.on(self._rows)
         self._predictions: dict[int, Predictions] = {}
+        self._at_hand: dict[int, Predictions] = {}
         self._losses: dict[int, float] = {}
         self._families: dict[int, str] = {}
+        self._models, self._baselines = _Ranking(), _Ranking()
         self._bag: list[int] = []
         self.best = Ensemble()
         self.rebuild_seconds = 0.0
@@ -119,12 +155,13 @@ class EnsembleBuilder:
 
     def hold(self, number: int, family: str, predictions: Predictions) -> bool:
         """Take a trial in without building on it; False where its loss is not a number."""
-        kept = predictions if self._rows is None else predictions[self._rows]
-        self._losses[number] = self._objective(kept)
-        if not math.isfinite(self._losses[number]):
+        judged = self._judged_rows(predictions)
+        loss = self._losses[number] = self._objective(judged)
+        if not math.isfinite(loss):
             return False
-        self._predictions[number] = np.ascontiguousarray(kept)
+        self._predictions[number] = judged if self._rows is None else predictions
         self._families[number] = family
+        self._ranking_of(family).add(number, family, loss)
         return True
 
     def rebuild(self, steps: int = REBUILD_STEPS) -> Ensemble:
@@ -134,11 +171,33 @@ class EnsembleBuilder:
         self.rebuild_seconds = time.thread_time() - began
         return self.best
 
+    def resume(self, bag: Sequence[int], loss: float, *, seconds: float) -> None:
+        """Go on with an ensemble that an earlier process built, of trials that were taken in.
+
+        Parameters
+        ----------
+        bag:
+            The trials, each as often as it was added.
+        seconds:
+            Of its last greedy selection from nothing.
+        """
+        self._bag = list(bag)
+        self.best = _as_ensemble(self._bag, loss) if bag else Ensemble()
+        self.rebuild_seconds = seconds
+
+    @property
+    def bag(self) -> tuple[int, ...]:
+        """The trials of the best ensemble so far, each as often as it was added."""
+        return tuple(self._bag)
+
     def forget(self, numbers: Collection[int]) -> None:
         """Remove trials whose models are gone: they cannot be members any more."""
         gone = [number for number in numbers if number in self._predictions]
         for number in gone:
-            del self._predictions[number], self._losses[number], self._families[number]
+            family, loss = self._families.pop(number), self._losses.pop(number)
+            self._ranking_of(family).remove(number, family, loss)
+            del self._predictions[number]
+            self._at_hand.pop(number, None)
         if set(gone) & set(self.best.weights):
             self._bag, self.best = [], Ensemble()
             self.rebuild()
@@ -160,7 +219,7 @@ class EnsembleBuilder:
 
     def loss_with(self, weights: Mapping[int, float]) -> float:
         """The loss of the weighted mean of some trials, on the rows that ensembles are judged on."""
-        return self._objective(weighted_mean((self._predictions[n], w) for n, w in weights.items()))
+        return self._objective(weighted_mean((self._judged(n), w) for n, w in weights.items()))
 
     def gain_of(self, predictions: Predictions, rows: npt.NDArray[np.int64]) -> float:
         """Loss that one greedy step with a partial trial saves on ``rows`` (positions).
@@ -171,7 +230,7 @@ class EnsembleBuilder:
         if not self._bag or self._rows is not None:
             return float("inf")
         objective = self._objective.on(rows)
-        total = np.sum([self._predictions[number][rows] for number in self._bag], axis=0)
+        total = np.sum([self._judged(number)[rows] for number in self._bag], axis=0)
         before = objective(total / len(self._bag))
         return before - objective((total + predictions) / (len(self._bag) + 1))
 
@@ -179,24 +238,37 @@ class EnsembleBuilder:
         """The loss of one trial on the rows that ensembles are judged on."""
         return self._losses[number]
 
-    def losses_of(self, family: str) -> list[float]:
-        """The losses of a family's trials that were taken in and not forgotten."""
-        return [self._losses[number] for number in self._predictions if self._families[number] == family]
+    def best_loss_of(self, family: str) -> float | None:
+        """The least loss of a family's trials that were taken in and not forgotten; None without one."""
+        return self._ranking_of(family).best_of(family)
 
     @property
     def best_score(self) -> float:
         """The best ensemble's score in the metric's own unit, on the rows it is judged on."""
-        parts = ((self._predictions[number], weight) for number, weight in self.best.weights.items())
+        parts = ((self._judged(number), weight) for number, weight in self.best.weights.items())
         judge = self._objective
         return judge.metric.score(judge.target, weighted_mean(parts), judge.weights)
 
+    def _ranking_of(self, family: str) -> _Ranking:
+        return self._baselines if family == BASELINE else self._models
+
     def _pool(self) -> tuple[int, ...]:
-        better = [number for number, family in self._families.items() if family != BASELINE]
-        ranked = sorted(better or self._families, key=lambda number: (self._losses[number], number))
-        best_of_family: dict[str, int] = {}
-        for number in ranked:
-            best_of_family.setdefault(self._families[number], number)
-        return tuple(dict.fromkeys((*ranked[:POOL], *best_of_family.values())))
+        return self._models.pool() or self._baselines.pool()
+
+    def _judged_rows(self, predictions: Predictions) -> Predictions:
+        return np.ascontiguousarray(predictions if self._rows is None else predictions[self._rows])
+
+    def _judged(self, number: int) -> Predictions:
+        """Predictions of a trial for the rows that ensembles are judged on."""
+        if self._rows is None:
+            return self._predictions[number]
+        judged = self._at_hand.pop(number, None)
+        if judged is None:
+            judged = self._judged_rows(self._predictions[number])
+        while len(self._at_hand) >= JUDGED_AT_HAND:
+            del self._at_hand[next(iter(self._at_hand))]
+        self._at_hand[number] = judged  # at the end: the first one was not asked for the longest
+        return judged
 
     def _extend(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> None:
         best_bag, best_loss = self._grow(bag, steps, pool)
@@ -207,20 +279,20 @@ class EnsembleBuilder:
     def _grow(self, bag: list[int], steps: int, pool: tuple[int, ...]) -> tuple[list[int], float]:
         """The best prefix of ``bag`` followed by ``steps`` greedy additions, and its loss."""
         bag = list(bag)
-        total = np.zeros(next(iter(self._predictions.values())).shape, dtype=np.float64)
+        total = np.zeros(self._judged(pool[0]).shape, dtype=np.float64)
         for number in bag:
-            total += self._predictions[number]
+            total += self._judged(number)
         best_loss = self._objective(total / len(bag)) if bag else float("inf")
         best_bag = list(bag)
         for _ in range(steps):
             size = len(bag) + 1
             members = set(bag)
             loss, _, chosen = min(
-                (self._objective((total + self._predictions[number]) / size), number not in members, number)
+                (self._objective((total + self._judged(number)) / size), number not in members, number)
                 for number in pool
             )
             bag.append(chosen)
-            total += self._predictions[chosen]
+            total += self._judged(chosen)
             if loss < best_loss:
                 best_loss, best_bag = loss, list(bag)
         return best_bag, best_loss

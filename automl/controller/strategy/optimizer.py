@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +17,27 @@ if TYPE_CHECKING:
     import optuna
 
 _LOG_TARGET = "log_target"
+MOST_TRIALS = 500
+"""Trials of a study: the sampler looks at all of them for every draw."""
+KEPT_BEST, KEPT_LATEST = 100, 200
+"""Trials that a study begins again with once it has the most."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A candidate and the study's own number of the trial, needed to tell its outcome."""
+    """A candidate with the number by which its outcome is told."""
 
     candidate: Candidate
     ticket: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A trial of a study whose outcome is open: its number there, and what was drawn for it."""
+
+    number: int
+    params: dict[str, Any]
+    distributions: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,10 +92,12 @@ class Optimizer:
         self._allow_log_target = allow_log_target
         self._portfolio: dict[str, list[dict[str, Any]]] = {}
         self._tried: dict[str, list[dict[str, ParamValue]]] = {}
-        self._running: dict[tuple[str, int], optuna.trial.Trial] = {}
+        self._tickets = itertools.count()
+        self._running: dict[str, dict[int, _Asked]] = {}
         self._studies: dict[str, optuna.Study] = {}
         for family, space in self._spaces.items():
             self._studies[family] = optuna.create_study(direction="minimize")
+            self._running[family] = {}
             self._portfolio[family] = [
                 {**entry.params, **({_LOG_TARGET: True} if entry.log_target else {})}
                 for entry in space.portfolio
@@ -119,12 +135,12 @@ class Optimizer:
         if place is None:
             return self._drawn(family, number, seed, terms)
         fixed = portfolio.pop(place)
-        trial, _, _ = self._asked(family, number, fixed)
+        ticket, _, _ = self._asked(family, number, fixed)
         values, log_target = self._entry_values(family, fixed), bool(fixed.get(_LOG_TARGET, False))
         candidate = Candidate(
             family=family, params=values, seed=seed, log_target=log_target, origin="portfolio"
         )
-        return self._suggestion(trial, candidate)
+        return self._suggestion(ticket, candidate)
 
     def can_ask(self, family: str, terms: Terms) -> bool:
         """Tell whether a candidate of the family can begin now."""
@@ -153,29 +169,29 @@ class Optimizer:
 
     def _drawn(self, family: str, number: int, seed: int, terms: Terms | None) -> Suggestion | None:
         """A draw of the sampler; where it cannot begin now, one on what is computed already."""
-        trial, values, log_target = self._asked(family, number, None)
+        ticket, values, log_target = self._asked(family, number, None)
         if terms is not None and not terms.suits(values):
-            self._withdraw(family, trial)
+            self._withdraw(family, ticket)
             ready = [shared for shared in self._shared_seen(family, terms) if terms.suits(shared)]
             if not ready:
                 return None
             fixed = ready[int(np.random.default_rng([abs(self._seed), number]).integers(len(ready)))]
-            trial, values, log_target = self._asked(family, number, fixed, partly=True)
+            ticket, values, log_target = self._asked(family, number, fixed, partly=True)
         candidate = Candidate(
             family=family, params=values, seed=seed, log_target=log_target, origin="sampler"
         )
-        return self._suggestion(trial, candidate)
+        return self._suggestion(ticket, candidate)
 
-    def _suggestion(self, trial: optuna.trial.Trial, candidate: Candidate) -> Suggestion:
+    def _suggestion(self, ticket: int, candidate: Candidate) -> Suggestion:
         self._tried.setdefault(candidate.family, []).append(dict(candidate.params))
-        return Suggestion(candidate, trial.number)
+        return Suggestion(candidate, ticket)
 
-    def _withdraw(self, family: str, trial: optuna.trial.Trial) -> None:
+    def _withdraw(self, family: str, ticket: int) -> None:
         """A draw that is not tried."""
         import optuna
 
-        self._running.pop((family, trial.number))
-        self._studies[family].tell(trial, state=optuna.trial.TrialState.FAIL)
+        asked = self._running[family].pop(ticket)
+        self._studies[family].tell(asked.number, state=optuna.trial.TrialState.FAIL)
 
     def _entry_values(self, family: str, fixed: Mapping[str, Any]) -> dict[str, ParamValue]:
         """Of a portfolio entry: what it leaves open takes the family's default, not a draw."""
@@ -191,13 +207,13 @@ class Optimizer:
         if candidate.origin == "portfolio" and portfolio:
             places = [i for i, e in enumerate(portfolio) if self._entry_values(family, e) == candidate.params]
             portfolio.pop(places[0] if places else 0)
-        trial, _, _ = self._asked(family, number, {**candidate.params, _LOG_TARGET: candidate.log_target})
-        return self._suggestion(trial, candidate)
+        ticket, _, _ = self._asked(family, number, {**candidate.params, _LOG_TARGET: candidate.log_target})
+        return self._suggestion(ticket, candidate)
 
     def _asked(
         self, family: str, number: int, fixed: Mapping[str, Any] | None, *, partly: bool = False
-    ) -> tuple[optuna.trial.Trial, dict[str, ParamValue], bool]:
-        """A new trial of the family's study with its values, those of ``fixed`` where it is given.
+    ) -> tuple[int, dict[str, ParamValue], bool]:
+        """The ticket of a new trial of the family's study with its values, those of ``fixed`` where given.
 
         Where it is given ``partly``, the sampler draws what it leaves open.
         """
@@ -212,10 +228,11 @@ class Optimizer:
             entry = _within(space, fixed)
             study.enqueue_trial({name: entry[name] for name in fixed if name in entry} if partly else entry)
         trial = study.ask()
-        self._running[family, trial.number] = trial
         values = _suggest(trial, space.params)
         log_target = self._allow_log_target and bool(trial.suggest_categorical(_LOG_TARGET, [False, True]))
-        return trial, values, log_target
+        ticket = next(self._tickets)
+        self._running[family][ticket] = _Asked(trial.number, trial.params, trial.distributions)
+        return ticket, values, log_target
 
     def tell(
         self, suggestion: Suggestion, loss: float | None, facts: Mapping[str, float] | None = None
@@ -234,18 +251,43 @@ class Optimizer:
 
         family = suggestion.candidate.family
         study = self._studies[family]
-        trial = self._running.pop((family, suggestion.ticket))
-        used = self._measured(suggestion.candidate, trial.params, facts or {})
+        asked = self._running[family].pop(suggestion.ticket)
+        used = self._measured(suggestion.candidate, asked.params, facts or {})
         if loss is None or used:
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            study.tell(asked.number, state=optuna.trial.TrialState.FAIL)
         else:
-            study.tell(trial, loss)
+            study.tell(asked.number, loss)
         if loss is not None and used:
             study.add_trial(
                 optuna.trial.create_trial(
-                    params={**trial.params, **used}, distributions=trial.distributions, value=loss
+                    params={**asked.params, **used}, distributions=asked.distributions, value=loss
                 )
             )
+        if len(study.get_trials(deepcopy=False)) - len(self._running[family]) >= MOST_TRIALS:
+            self._shorten(family)
+
+    def _shorten(self, family: str) -> None:
+        """Go on with a study of the best trials, the latest, and those whose outcome is open.
+
+        The sampler tells the best few from the rest, in which the latest weigh most.
+        """
+        import optuna
+
+        state = optuna.trial.TrialState
+        trials = self._studies[family].get_trials(deepcopy=False, states=(state.COMPLETE, state.RUNNING))
+        told = [trial for trial in trials if trial.state is state.COMPLETE]
+        best = sorted(told, key=lambda trial: (trial.value, trial.number))[:KEPT_BEST]
+        kept = {trial.number for trial in (*best, *told[-KEPT_LATEST:])}
+        study, numbers = optuna.create_study(direction="minimize"), dict[int, int]()
+        for trial in trials:
+            if trial.state is state.RUNNING or trial.number in kept:
+                numbers[trial.number] = len(numbers)
+                study.add_trial(trial)
+        self._studies[family] = study
+        running = self._running[family]
+        self._running[family] = {
+            ticket: replace(asked, number=numbers[asked.number]) for ticket, asked in running.items()
+        }
 
     def _measured(
         self, candidate: Candidate, values: Mapping[str, Any], facts: Mapping[str, float]

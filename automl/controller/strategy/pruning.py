@@ -50,13 +50,14 @@ class Pruner:
         paired, mean = losses - best, mean_of(best, weights)
         error = float(paired.std(ddof=1) / np.sqrt(effective_rows(len(paired), weights)))
         # the family's first trial may still be running: nothing to extrapolate from, so nothing is pruned
-        finished = self.builder.losses_of(family)
-        clearly_worse = bool(finished) and mean_of(paired, weights) > PRUNE_Z * error
+        reference = self.builder.best_loss_of(family)
+        if reference is None:
+            return False
+        clearly_worse = mean_of(paired, weights) > PRUNE_Z * error
         positions = np.searchsorted(self.problem.split.scored, rows)
         if not (clearly_worse and self.builder.gain_of(progress.held_out, positions) <= 0):
             return False
         if mean > 0:  # else no multiple of it says how much worse this trial is
-            reference = min(finished)
             worse = mean_of(paired, weights) / mean
             self.losses[trial.number] = reference + abs(reference) * worse
         return True

@@ -39,10 +39,13 @@ class KeepModels:
     bytes: int | None = 2 * GIBIBYTE
     best: int = 10
 
+    def hold(self, total: int) -> bool:
+        """True if models of so many bytes in total are all kept."""
+        return self.bytes is None or total <= self.bytes
+
     def to_drop(self, models: Collection[KeptModel], protected: Collection[int] = ()) -> list[int]:
         """Numbers of the trials whose model is deleted, worst first; ``protected`` ones stay."""
-        total = sum(model.bytes for model in models)
-        if self.bytes is None or total <= self.bytes:
+        if self.hold(sum(model.bytes for model in models)):
             return []
         ranked = sorted(models, key=lambda model: (model.loss is None, model.loss or 0.0, model.number))
         staying = {model.number for model in ranked[: self.best]} | set(protected)

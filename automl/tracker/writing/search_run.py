@@ -199,7 +199,7 @@ class SearchRun:
         else:
             take_over(self.client, run)
             clear_pages(self.location, self.client, run)
-            recorded = known_trials(self.client, experiment, run.info.run_id)
+            recorded = known_trials(self.client, self.location.database, experiment, run.info.run_id)
             metric = f"best_val_{search.task.metric.name}"
             points = self.client.get_metric_history(run.info.run_id, metric)
             self._best = _BestCurve(point.step for point in points)

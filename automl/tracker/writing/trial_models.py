@@ -37,6 +37,7 @@ class TrialModels:
         self.dropped: frozenset[int] = frozenset()
         self._keep = keep
         self._stored: dict[int, KeptModel] = {}
+        self._bytes = 0  # of the stored ones, which may be thousands
         self._folders: dict[int, tuple[Path, ...]] = {}
 
     def store(
@@ -76,7 +77,7 @@ class TrialModels:
             facts=facts,
         )
         build_predictor(place, source)
-        self._stored[model.number] = model
+        self._take(model)
         self._folders[model.number] = (scratch, place) if stays else (scratch,)
 
     def take_in(self, trial: Trial, search: SearchRecord, place: Path | None) -> None:
@@ -86,12 +87,13 @@ class TrialModels:
         """
         scratch = _scratch(trial)
         if scratch is not None:
-            self._stored[trial.number] = _kept_model(trial, search)
+            self._take(_kept_model(trial, search))
             self._folders[trial.number] = (scratch,) if place is None else (scratch, place)
 
     def forget(self, number: int) -> None:
         """Remove the model of a trial that is written again from the stored ones."""
-        self._stored.pop(number, None)
+        gone = self._stored.pop(number, None)
+        self._bytes -= 0 if gone is None else gone.bytes
 
     def note_gone(self, trial: Trial) -> None:
         """Count a model as dropped if an earlier process deleted it to limit the disk space."""
@@ -101,6 +103,8 @@ class TrialModels:
 
     def _make_room(self, model: KeptModel) -> bool:
         """Drop models that no longer fit with a new one; True if the new one may be stored."""
+        if self._keep.hold(self._bytes + model.bytes):
+            return True
         dropping = self._keep.to_drop([*self._stored.values(), model], self.protected)
         for number in dropping:
             if number != model.number:
@@ -111,7 +115,12 @@ class TrialModels:
     def _drop(self, number: int) -> None:
         for folder in self._folders.pop(number):
             remove_folder(folder)
-        del self._stored[number]
+        self.forget(number)
+
+    def _take(self, model: KeptModel) -> None:
+        self.forget(model.number)
+        self._stored[model.number] = model
+        self._bytes += model.bytes
 
 
 def _kept_model(trial: Trial, search: SearchRecord) -> KeptModel:

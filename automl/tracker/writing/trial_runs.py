@@ -75,20 +75,24 @@ class TrialRuns:
         self._doubtful = False
         self._runs = runs
 
-    def write(self, trial: Trial, *, class_weights: tuple[float, ...], ended: int) -> str:
+    def write(
+        self, trial: Trial, *, class_weights: tuple[float, ...], ended: int, whole: Callable[[], Trial]
+    ) -> str:
         """Write a trial's run with its files and its model; returns the run's id.
 
         Parameters
         ----------
         ended:
             End of the trial in milliseconds since 1970.
+        whole:
+            The trial with all of its result; called where the run is not complete.
         """
         result = trial.result
         if result is None:
             raise StorageError(f"Trial {trial.number} has no result to write.")
         if self._doubtful and not self._runs.keeps_folders:
             # The last attempt failed on the way to a server, which may have created the run nevertheless.
-            self._recorded |= known_trials(self._connect(), self._experiment_id, self._parent)
+            self._recorded |= known_trials(self._connect(), None, self._experiment_id, self._parent)
         self._doubtful = True
         self._models.forget(trial.number)
         earlier = self._recorded.get(trial.number)
@@ -97,16 +101,16 @@ class TrialRuns:
             stored = self._runs.folder_of(run_id)
             self._models.take_in(trial, self._search, None if stored is None else stored / MODEL_FOLDER)
         else:
-            run_id = self._complete(trial, result, class_weights, ended)
+            run_id = self._complete(whole(), class_weights, ended)
         self._doubtful = False
         self._models.note_gone(trial)
         self.rows.append(record.leaderboard_row(trial, result, run_id))
         return run_id
 
-    def _complete(
-        self, trial: Trial, result: TrialResult, class_weights: tuple[float, ...], ended: int
-    ) -> str:
+    def _complete(self, trial: Trial, class_weights: tuple[float, ...], ended: int) -> str:
         """Write a new run, or complete one that was begun."""
+        result = trial.result
+        assert result is not None
         drawn = sketches(trial, result, self._search.task, self._search.truth)
         plots, wanted = [f"{PLOTS}/{name}" for name in drawn], self._run_id(trial.number)
         run = self._finished(trial, result, ended)

@@ -64,6 +64,7 @@ class Tracker:
         self._trouble = ""
         self._wake = threading.Event()
         self._run_ids: dict[int, str] = {}
+        self._submitted = self._done = 0  # jobs, each counted by one thread
         self._search_run = SearchRun(location, keep)
         self._closed = False
         self._ending = "FINISHED"
@@ -136,6 +137,11 @@ class Tracker:
         return self._search_run.connecting_since
 
     @property
+    def waiting(self) -> int:
+        """Number of things that are yet to be written."""
+        return self._submitted - self._done
+
+    @property
     def dropped(self) -> frozenset[int]:
         """Trials whose model was deleted to limit the disk space; they can no longer be members."""
         return self._search_run.models.dropped
@@ -160,13 +166,33 @@ class Tracker:
         if not self._ended.wait(_CONNECT_AFTER_SECONDS):
             self._search_run.connect_soon()
 
-    def finish_trial(self, trial: Trial, *, class_weights: tuple[float, ...] = ()) -> None:
+    def finish_trial(
+        self,
+        trial: Trial,
+        *,
+        class_weights: tuple[float, ...] = (),
+        whole: Callable[[], Trial] | None = None,
+    ) -> None:
         """Write a trial that has a result: its run with params, scores, curves, predictions and model.
 
         The model's files are linked, not moved: ``result.model_folder`` stays usable.
+
+        Parameters
+        ----------
+        whole:
+            Reads the trial with all of its result, where ``trial`` is lean; called in the thread.
         """
         ended = int(time.time() * 1000)
-        self._submit(lambda: self._write_trial(trial, class_weights, ended))
+
+        def write() -> None:
+            run_id = self._search_run.trials.write(
+                trial, class_weights=class_weights, ended=ended, whole=whole or (lambda: trial)
+            )
+            with self._lock:
+                self._run_ids[trial.number] = run_id
+            self._search_run.connect_soon()
+
+        self._submit(write)
 
     def show(self, state: LiveState) -> None:
         """Set the state of the search that the next sign of life shows to those who follow it elsewhere."""
@@ -249,10 +275,18 @@ class Tracker:
             self._pool.shutdown(wait=True)
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
+        self._submitted += 1
         return self._pool.submit(self._kept, job)
 
     def _kept(self, job: Callable[[], T]) -> T:
-        """Run a job in the thread, again and again while that may help; keep the first failure."""
+        """Run a job in the thread and count it."""
+        try:
+            return self._insisted(job)
+        finally:
+            self._done += 1
+
+    def _insisted(self, job: Callable[[], T]) -> T:
+        """Do a job, again and again while that may help; keep the first failure."""
         failing_since, pause = None, _FIRST_PAUSE
         while True:
             try:
@@ -297,9 +331,3 @@ class Tracker:
         self._signing = False
         with suppress(StorageError), storage_errors("give a sign of life"):
             self._search_run.sign(self._state)
-
-    def _write_trial(self, trial: Trial, class_weights: tuple[float, ...], ended: int) -> None:
-        run_id = self._search_run.trials.write(trial, class_weights=class_weights, ended=ended)
-        with self._lock:
-            self._run_ids[trial.number] = run_id
-        self._search_run.connect_soon()
