@@ -19,8 +19,20 @@ from automl.cli.terminal import printable
 @click.option(
     "--sort", default="score", show_default=True, metavar="KEY", help="score, latency, size, time or trial."
 )
+@click.option("--family", default="", metavar="NAME", help="Only trials of this family.")
+@click.option("--state", default="", metavar="STATE", help="Only done, failed, timeout, pruned or oom ones.")
 @store_options
-def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: str | None, store: str) -> None:
+def leaderboard(
+    name: str,
+    *,
+    as_json: bool,
+    rows: int,
+    sort: str,
+    family: str,
+    state: str,
+    tracking_uri: str | None,
+    store: str,
+) -> None:
     """List the result of a search and its trials, best first.
 
     The result is the first line, and with --json the last entry (its kind is "result", that of the others
@@ -33,7 +45,7 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
     Examples:
       automl leaderboard wine
       automl leaderboard wine --sort latency
-      automl leaderboard wine -n 0 --json
+      automl leaderboard wine --family lightgbm -n 0
     """
     from automl.cli.pages import print_leaderboard
     from automl.controller.upkeep import which_search
@@ -41,13 +53,19 @@ def leaderboard(name: str, as_json: bool, rows: int, sort: str, tracking_uri: st
     from automl.tracker.reading.leaderboard import check_order, front
 
     check_order(sort)
-    best_first = read_leaderboard(name, tracking_uri=tracking_uri, store=Path(store))
+    # a star is earned against all trials; the best ones alone are read for the order of their scores
+    most = rows if rows > 0 and sort == "score" and not as_json else None
+    best_first = read_leaderboard(
+        name, most=most, family=family, state=state, tracking_uri=tracking_uri, store=Path(store)
+    )
     board = best_first.sorted_by(sort)
     if as_json:
         click.echo(json.dumps(board.to_json()))
     else:
         marked = front(best_first.trials, sort)
         print_leaderboard(board, sys.stdout, rows=rows, marked=marked)
+        if (family or state) and not board.trials:
+            click.echo("No trial is of that family and state.", err=True)
         if which := which_search(name, tracking_uri=tracking_uri, store=store):
             click.echo(printable(which), err=True)
 
@@ -68,9 +86,8 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
     from automl.cli.show import print_description
     from automl.tracker.library import describe
 
-    print_description(
-        describe(name, tracking_uri=tracking_uri, store=Path(store)), sys.stdout, as_json=as_json
-    )
+    described = describe(name, trials=as_json, tracking_uri=tracking_uri, store=Path(store))
+    print_description(described, sys.stdout, as_json=as_json)
 
 
 @click.command()

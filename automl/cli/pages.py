@@ -103,8 +103,11 @@ def print_leaderboard(
         print(line, file=stream)
     if marked:
         print("* no other trial is better in both this and the score.", file=stream)
-    if len(shown) < len(board.trials):
-        print(f"{len(board.trials) - len(shown)} more: -n 0 shows all.", file=stream)
+    total = board.total or len(board.trials)
+    if len(shown) < total:
+        print(f"{len(shown):,} of {total:,} trials: -n 0 shows all.", file=stream)
+    elif board.total is None and len(shown) == rows:
+        print(f"The first {len(shown):,} trials: -n 0 shows all.", file=stream)
 
 
 def _board_columns(

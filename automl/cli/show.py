@@ -13,7 +13,7 @@ from automl.core.text import duration, interval_text, score_text, size_text, wei
 from automl.problem.search_command import spoken
 
 if TYPE_CHECKING:
-    from automl.tracker.reading.query import SearchDescription, TrialDescription
+    from automl.tracker.reading.descriptions import SearchDescription, TrialDescription
 
 _SECTIONS = 11
 _SHOWN_ABOVE = ("name", "target", "source", "store", "trials", "seconds")
@@ -26,7 +26,7 @@ def print_description(
     if as_json:
         print(json.dumps(description.to_json()), file=stream)
         return
-    from automl.tracker.reading.query import TrialDescription
+    from automl.tracker.reading.descriptions import TrialDescription
 
     lines = _trial(description) if isinstance(description, TrialDescription) else _search(description)
     print(printable("\n".join(lines)), file=stream)

@@ -28,9 +28,10 @@ _PIPED_COLUMNS = 160
 
 @click.command("list")
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of all on stdout.")
+@click.option("-n", "--rows", type=int, default=50, show_default=True, help="Searches to print; 0 for all.")
 @store_options
-def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, store: str) -> None:
+def list_searches(name: str | None, as_json: bool, rows: int, tracking_uri: str | None, store: str) -> None:
     """List the searches on record, the latest first; only those of NAME where it is given.
 
     A star marks the search whose model is the champion of its name; "* #4" that whose trial 4 is.
@@ -47,7 +48,9 @@ def list_searches(name: str | None, as_json: bool, tracking_uri: str | None, sto
     if as_json:
         click.echo(json.dumps([line.to_json() for line in lines]))
     elif lines:
-        print_searches(lines, sys.stdout)
+        print_searches(lines[:rows] if rows > 0 else lines, sys.stdout)
+        if 0 < rows < len(lines):
+            click.echo(f"{rows:,} of {len(lines):,} searches: -n 0 shows all.")
     else:
         click.echo("Nothing was searched here yet.", err=True)
 

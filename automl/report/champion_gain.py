@@ -46,7 +46,7 @@ def gain_over(
         A text gives the reason why the two cannot be compared.
     """
     record = Record(location)
-    material = search_material(record, run_id)
+    material = search_material(record, run_id, only=())
     before, metric = read_evidence(record, material), evidence.task.metric
     tags = record.run(run_id).data.tags
     if before is not None and before.story.weighting != evidence.story.weighting:

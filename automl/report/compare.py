@@ -319,8 +319,10 @@ class _Judged:
 
     @classmethod
     def read(cls, record: Record, run_id: str) -> _Judged:
-        is_trial = record.is_trial(record.run(run_id))
-        material = search_material(record, run_id)
+        run = record.run(run_id)
+        is_trial = record.is_trial(run)
+        members = () if is_trial else record.members(run)
+        material = search_material(record, run_id, only=(run_id,) if is_trial else members)
         evidence = read_evidence(record, material)
         raw: npt.NDArray[np.floating] | None = None
         if evidence is not None and is_trial:

@@ -18,8 +18,16 @@ from automl.core.errors import UsageError
 from automl.core.sealed import MANIFEST
 from automl.tracker.notes import TRAINING
 from automl.tracker.reading.alias_holder import champion_holder, holder_of, trial_words
-from automl.tracker.reading.leaderboard import Leaderboard, check_order, front, in_order, result_row
-from automl.tracker.reading.query import Record, SearchDescription, TrialDescription
+from automl.tracker.reading.descriptions import SearchDescription, TrialDescription
+from automl.tracker.reading.leaderboard import (
+    Leaderboard,
+    check_order,
+    check_state,
+    front,
+    in_order,
+    result_row,
+)
+from automl.tracker.reading.query import Record, rows_of
 from automl.tracker.reading.report_material import resolve_run, resolve_search, run_of_id
 from automl.tracker.record import LeaderboardRow
 from automl.tracker.store.location import DEFAULT_ROOT, StoreLocation, locate_store
@@ -156,26 +164,53 @@ def read_leaderboard(
     name: str,
     *,
     sort: str = "score",
+    most: int | None = None,
+    family: str = "",
+    state: str = "",
     tracking_uri: str | None = None,
     store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> Leaderboard:
-    """The leaderboard with the result that the search delivered and the champion of its name."""
+    """The leaderboard with the result that the search delivered and the champion of its name.
+
+    Parameters
+    ----------
+    most:
+        The best trials to read, where the order is that of the score; None for all, which may be thousands.
+    family, state:
+        The only trials to list, where they are given: ``lightgbm``, ``failed``.
+    """
     check_order(sort)
+    check_state(state)
     record = _record(tracking_uri, store)
-    search = record.describe_search(resolve_search(record, name))
+    run = resolve_search(record, name)
+    search = record.describe_search(run, trials=False)
     summary = search.summary or {}
+    if most is None or sort != "score":
+        every = record.leaderboard(run)
+        trials = [row for row in every if row.family == (family or row.family)]
+        trials = [row for row in trials if row.state == (state or row.state)]
+        total: int | None = len(trials)
+    else:
+        tags = {"automl.family": family, "automl.state": state}
+        tags = {key: value for key, value in tags.items() if value}
+        trials, total = record.leaders(run, most, tags), record.count_trials(run, tags)
+        if total is None and not tags:
+            total = sum(summary.get("trials", {}).values()) or None
     result = None
     if summary.get("best"):
+        listed = {row.run_id: row for row in trials}
+        others = [run_id for run_id in record.members(run) if run_id not in listed]
         result = result_row(
             search.run_id,
             summary["best"],
             search.metrics,
-            search.trials,
+            [*trials, *rows_of(run, record.present_runs(others))],
             is_champion=search.is_champion,
             honest=summary.get("honest"),
         )
     champion = champion_holder(record, search.name)
-    return Leaderboard(result, tuple(search.trials), champion, search.name).sorted_by(sort)
+    board = Leaderboard(result, tuple(trials), champion, search.name, total)
+    return board.sorted_by(sort)
 
 
 def leaderboard(
@@ -234,12 +269,26 @@ def searches(
 
 
 def describe(
-    name: str, *, tracking_uri: str | None = None, store: str | os.PathLike[str] = DEFAULT_ROOT
+    name: str,
+    *,
+    trials: bool = True,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
 ) -> SearchDescription | TrialDescription:
-    """The full record of a search (by name or run id) or of a trial (by run id)."""
+    """The record of a search (by name or run id) or of a trial (by run id).
+
+    Parameters
+    ----------
+    trials:
+        Whether the trials of a search that has a result are read, too.
+    """
     record = _record(tracking_uri, store)
     run = resolve_run(record, name)
-    return record.describe_trial(run) if record.is_trial(run) else record.describe_search(run)
+    if record.is_trial(run):
+        return record.describe_trial(run)
+    described = record.describe_search(run, trials=trials)
+    unfinished = not trials and described.summary is None
+    return record.describe_search(run) if unfinished else described
 
 
 @dataclass(frozen=True)

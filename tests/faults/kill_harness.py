@@ -205,7 +205,8 @@ class Harness:
 
         record = Record(locate_store(None, self.folder / "mlruns"))
         search = record.search_run(name)
-        runs = [run for run in record.all_runs() if run.info.experiment_id == search.info.experiment_id]
+        every = [run for first in "0123456789abcdef" for run in record.runs_beginning(first)]
+        runs = [run for run in every if run.info.experiment_id == search.info.experiment_id]
         children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == search.info.run_id]
         parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
         wrong = [f"{run.info.run_id} is {run.info.status}" for run in runs if run.info.status == "RUNNING"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from automl.tracker.reading.query import Record
 from automl.tracker.store.access import KNOWN_SCHEMAS, Access, is_current, open_access
 from automl.tracker.store.location import connect
+from automl.tracker.store.runs import ChosenTrials
 from automl.tracker.store.schema import revision
 
 if TYPE_CHECKING:
@@ -45,12 +48,26 @@ def test_runs_are_read_as_the_client_reads_them(
 ) -> None:
     direct, client = both
     experiment, run_id = recorded.ids.experiment_id, recorded.ids.run_id
+    trials = ChosenTrials(experiment, run_id), "val_accuracy"
+    search = direct.search_runs([experiment])[0]
     assert direct.experiments() == client.experiments()
     assert direct.experiment_id("flowers") == client.experiment_id("flowers") == experiment
-    assert direct.runs([experiment]) == client.runs([experiment])
+    for beginning in (run_id[:6], recorded.run_ids[1][:8], recorded.run_ids[2]):
+        (found,) = direct.runs_beginning(beginning)
+        assert client.runs_beginning(beginning) == [found]
     assert direct.search_runs([experiment]) == client.search_runs([experiment])
     assert direct.trial_runs(experiment, run_id) == client.trial_runs(experiment, run_id)
-    assert len(direct.trial_runs(experiment, run_id)) == 4
+    assert len(direct.trial_runs(experiment, run_id)) == direct.count_trials(trials[0]) == 4
+    best = [run.info.run_id for run in direct.first_trials(*trials, ascending=False, most=2)]
+    assert best == [run.info.run_id for run in client.first_trials(*trials, ascending=False, most=2)]
+    assert best == [row.run_id for row in Record(recorded.location).leaderboard(search)[:2]]
+    worst = direct.first_trials(*trials, ascending=True, most=9)
+    assert worst == client.first_trials(*trials, ascending=True, most=9)
+    assert worst[-1].data.tags["automl.state"] == "failed", "without a value, it comes last"
+    forests = replace(trials[0], tags={"automl.family": "random_forest", "automl.state": "done"})
+    (found,) = direct.first_trials(forests, "val_accuracy", ascending=True, most=9)
+    assert client.first_trials(forests, "val_accuracy", ascending=True, most=9) == [found]
+    assert direct.count_trials(forests) == 1
     assert direct.run(run_id) == client.run(run_id)
     metric = "best_val_accuracy"
     assert direct.history(run_id, metric) == client.history(run_id, metric) != []
@@ -75,7 +92,12 @@ def test_nothing_is_found_of_what_is_not_there(both: tuple[Access, Access]) -> N
     for access in both:
         assert access.run("0" * 32) is None
         assert access.experiment_id("nothing") is None
-        assert access.runs([]) == access.search_runs([]) == access.trial_runs("99", "0" * 32) == []
+        assert (
+            access.runs_beginning("0" * 32)
+            == access.search_runs([])
+            == access.trial_runs("99", "0" * 32)
+            == []
+        )
 
 
 def test_what_is_deleted_in_mlflow_is_left_out(recorded: RecordedSearch, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from automl.cli.pages import print_leaderboard
 from automl.cli.show import print_description
 from automl.core.text import whole_percents
 from automl.tracker.reading.alias_holder import Holder
+from automl.tracker.reading.descriptions import TrialDescription
 from automl.tracker.reading.leaderboard import Leaderboard, result_row
 from automl.tracker.reading.leaderboard_frame import COLUMNS, SHOWN
-from automl.tracker.reading.query import TrialDescription
 from automl.tracker.record import LeaderboardRow
 
 FAMILIES = ("tabm", "extra_trees", "lightgbm", "dummy")
@@ -117,7 +117,7 @@ def test_members_are_marked_and_named_also_when_few_rows_are_shown(board: Leader
     assert "33%" in lines[2]
     assert lines[3] == "The result is an ensemble of #1 extra_trees 34%, #2 lightgbm 33%, #0 tabm 33%."
     assert lines[4] == "It is the champion of 'wine': `automl predict wine` uses it."
-    assert lines[5] == "3 more: -n 0 shows all."
+    assert lines[5] == "1 of 4 trials: -n 0 shows all."
 
 
 def test_a_result_without_the_alias_is_not_called_champion_anywhere(board: Leaderboard) -> None:

@@ -14,7 +14,8 @@ from automl.tracker.models.registry import register_champion, register_logged
 from automl.tracker.models.succession import give_alias
 from automl.tracker.notes import dated, note_champion, note_successor, with_champion
 from automl.tracker.people import user_name
-from automl.tracker.reading.query import Record, SearchDescription
+from automl.tracker.reading.descriptions import SearchDescription
+from automl.tracker.reading.query import Record
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import local_path
 from automl.tracker.store.lookups import find_alias
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
-    from automl.tracker.store.access import Run
+    from automl.tracker.store.runs import Run
 
 CARD = "model_card.md"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from automl.core.text import score_text
 from automl.tracker.reading.query import Record
-from automl.tracker.store.access import Run
 from automl.tracker.store.failures import storage_errors
+from automl.tracker.store.runs import Run
 from automl.tracker.tags import ALIAS, PARENT, recorded_score
 
 NO_TRIAL = -1

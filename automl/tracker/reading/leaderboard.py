@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.core.errors import UsageError, did_you_mean
 from automl.core.text import whole_percents
+from automl.core.trial import Status
 from automl.tracker.reading.alias_holder import NO_TRIAL, Holder
 from automl.tracker.record import LeaderboardRow
 
@@ -94,12 +95,16 @@ class Leaderboard:
         or a model of another search; None if no version has it.
     name:
         Name of the search.
+    total:
+        How many trials the search has, where ``trials`` may be the first ones only; None where the store does
+        not tell without reading them all.
     """
 
     result: ResultRow | None
     trials: tuple[LeaderboardRow, ...]
     champion: Holder | None = None
     name: str = ""
+    total: int | None = None
 
     @property
     def percents(self) -> dict[int, int]:
@@ -213,6 +218,12 @@ def front(rows: Sequence[LeaderboardRow], sort: str) -> frozenset[int]:
         if not best or value < getattr(best[-1], field_name):
             best.append(row)
     return frozenset(row.trial for row in best)
+
+
+def check_state(state: str) -> None:
+    """Refuse a state that no trial can have."""
+    if state and state not in {*Status}:
+        raise UsageError(f"There is no state {state!r} of trials. {did_you_mean(state, Status)}")
 
 
 def check_order(sort: str) -> str:

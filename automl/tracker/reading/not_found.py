@@ -14,7 +14,7 @@ from automl.tracker.tags import PARENT, SEARCH, USER
 
 if TYPE_CHECKING:
     from automl.tracker.reading.query import Record
-    from automl.tracker.store.access import Run
+    from automl.tracker.store.runs import Run
 
 
 def unknown(location: StoreLocation, name: str, names: Sequence[str]) -> UsageError:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from automl.core.errors import UsageError
 from automl.tracker.files import MODEL_FOLDER
 from automl.tracker.pyfunc_model import FOLDER
+from automl.tracker.reading.descriptions import SearchDescription, TrialDescription
 from automl.tracker.reading.not_found import refuse_deleted, unknown, without_champion, without_runs
 from automl.tracker.record import LeaderboardRow, best_first
-from automl.tracker.store.access import Access, MetricPoint, Run, is_current, open_access
+from automl.tracker.store.access import Access, is_current, open_access
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import StoreLocation, connect, local_path, remove_folder, repair_moved
+from automl.tracker.store.runs import ChosenTrials, MetricPoint, Run
 from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT
 
 if TYPE_CHECKING:
@@ -28,71 +29,6 @@ if TYPE_CHECKING:
     from automl.model.predictor import Predictor
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchDescription:
-    """A search as it was recorded; ``summary`` is the object of ``automl search --json``, if it ended.
-
-    ``model_version`` is the version that this search registered, ``champion_version`` the one that has the
-    alias of its name now; ``model_deleted`` is True if the version is no longer in the registry.
-    """
-
-    name: str
-    run_id: str
-    experiment_id: str
-    status: str
-    started: float
-    seconds: float | None
-    task: str
-    metric: str
-    greater_is_better: bool
-    target: str
-    error: str
-    configuration: dict[str, Any]
-    summary: dict[str, Any] | None
-    metrics: dict[str, float]
-    model_version: str
-    champion_version: str
-    trials: list[LeaderboardRow] = field(default_factory=list)
-    model_deleted: bool = False
-
-    @property
-    def is_champion(self) -> bool:
-        """True if the version that this search registered has the alias now."""
-        registered = bool(self.model_version) and not self.model_deleted
-        return registered and self.model_version == self.champion_version
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, for ``automl show --json``."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialDescription:
-    """A trial as it was recorded."""
-
-    row: LeaderboardRow
-    search: str
-    search_run_id: str
-    metric: str
-    fold_scores: tuple[float, ...]
-    metrics: dict[str, float]
-    candidate: dict[str, Any]
-    error: str
-    traceback: str
-    has_model: bool
-    artifacts: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data, for ``automl show --json``."""
-        body = asdict(self)
-        return {
-            **body.pop("row"),
-            **body,
-            "fold_scores": list(self.fold_scores),
-            "artifacts": list(self.artifacts),
-        }
 
 
 class Record:
@@ -161,8 +97,21 @@ class Record:
         """The trials of a search, best first."""
         with storage_errors("read the trials"):
             runs = self.trial_runs(search)
-        metric, greater = search.data.tags.get("automl.metric", ""), _greater_is_better(search)
-        return best_first((_row(run, metric) for run in runs), greater)
+        return rows_of(search, runs)
+
+    def leaders(self, search: Run, most: int, tags: Mapping[str, str]) -> list[LeaderboardRow]:
+        """The first trials of a search with these tags, best first; the others are not read."""
+        metric, ascending = search.data.tags.get("automl.metric", ""), not _greater_is_better(search)
+        chosen = ChosenTrials(search.info.experiment_id, search.info.run_id, tags)
+        with storage_errors("read the trials"):
+            runs = self.access.first_trials(chosen, f"val_{metric}", ascending=ascending, most=most)
+        return rows_of(search, runs)
+
+    def count_trials(self, search: Run, tags: Mapping[str, str]) -> int | None:
+        """The number of a search's trials with these tags; None where that takes reading them."""
+        chosen = ChosenTrials(search.info.experiment_id, search.info.run_id, tags)
+        with storage_errors("count the trials"):
+            return self.access.count_trials(chosen)
 
     def describe_search(self, search: Run, *, trials: bool = True) -> SearchDescription:
         """Describe a search."""
@@ -227,16 +176,26 @@ class Record:
         with storage_errors("read the trials"):
             return self.access.trial_runs(search.info.experiment_id, search.info.run_id)
 
+    def present_runs(self, run_ids: Iterable[str]) -> list[Run]:
+        """The runs with these ids, without those that were deleted or purged."""
+        with storage_errors("read the trials"):
+            runs = [self.access.run(run_id) for run_id in run_ids]
+        return [run for run in runs if run is not None and run.info.lifecycle_stage == "active"]
+
+    def members(self, search: Run) -> tuple[str, ...]:
+        """The runs of the trials that a search's result is made of; empty before it has one."""
+        best = (self._json(search, "summary.json") or {}).get("best", {})
+        return tuple(member["run_id"] for member in best.get("members", ()) if member["run_id"])
+
     def history(self, run_id: str, metric: str) -> list[MetricPoint]:
         """All values of a run's metric, in order of time."""
         with storage_errors(f"read {metric} of the run {run_id}"):
             return self.access.history(run_id, metric)
 
-    def all_runs(self) -> list[Run]:
-        """Every run of every search, the latest first."""
-        with storage_errors("list the runs"):
-            ids = [item.experiment_id for item in self.access.experiments()]
-            return self.access.runs(ids)
+    def runs_beginning(self, beginning: str) -> list[Run]:
+        """The runs whose id has this beginning, the latest first."""
+        with storage_errors(f"look up the run {beginning}"):
+            return self.access.runs_beginning(beginning)
 
     def is_trial(self, run: Run) -> bool:
         """True if a run is a trial; otherwise it is a search."""
@@ -368,6 +327,12 @@ class Record:
             with TemporaryDirectory(prefix="automl-read-") as scratch:
                 got = self.client.download_artifacts(run.info.run_id, name, scratch)
                 return Path(got).read_text(encoding="utf-8")
+
+
+def rows_of(search: Run, trials: Iterable[Run]) -> list[LeaderboardRow]:
+    """Rows of the leaderboard for trials of a search, best first."""
+    metric = search.data.tags.get("automl.metric", "")
+    return best_first((_row(run, metric) for run in trials), _greater_is_better(search))
 
 
 def is_run_id(text: str) -> bool:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,13 @@ import numpy.typing as npt
 
 from automl.core.errors import UsageError
 from automl.core.whole_files import write_whole
+from automl.tracker.reading.descriptions import SearchDescription
 from automl.tracker.reading.not_found import refuse_deleted
-from automl.tracker.reading.query import Record, SearchDescription, is_run_id
+from automl.tracker.reading.query import Record, is_run_id, rows_of
 from automl.tracker.record import LeaderboardRow
-from automl.tracker.store.access import Run
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import local_path
+from automl.tracker.store.runs import Run
 
 _SUMMARY = "summary.json"
 _BEGINNING = re.compile(r"[0-9a-f]{6,32}")
@@ -66,15 +68,20 @@ class Material:
         return metrics.get("predict_ms_per_1000_rows", 0.0), round(metrics.get("model_bytes", 0.0))
 
 
-def search_material(record: Record, name: str) -> Material:
-    """The latest search of this name, or the one with this run id."""
+def search_material(record: Record, name: str, *, only: Collection[str] | None = None) -> Material:
+    """The latest search of this name, or the one with this run id.
+
+    Parameters
+    ----------
+    only:
+        The runs of the trials that are wanted; None for all, which may be thousands.
+    """
     run = resolve_search(record, name)
-    search = record.describe_search(run)
-    metric = search.metric
-    with storage_errors("read the trials"):
-        history = record.history(run.info.run_id, f"best_val_{metric}")
-        times = {child.info.run_id: child for child in record.trial_runs(run)}
-    trials = [_timed(row, times[row.run_id], metric) for row in search.trials if row.run_id in times]
+    search = record.describe_search(run, trials=False)
+    history = record.history(run.info.run_id, f"best_val_{search.metric}")
+    read = record.trial_runs(run) if only is None else record.present_runs(only)
+    runs = {trial.info.run_id: trial for trial in read}
+    trials = [_timed(row, runs[row.run_id], search.metric) for row in rows_of(run, read)]
     points = sorted((point.timestamp / 1000, point.value) for point in history)
     return Material(search, tuple(trials), tuple(points), (record.location.root.parent,))
 
@@ -153,7 +160,7 @@ def run_of_id(record: Record, given: str) -> Run | None:
         return None
     if is_run_id(text):
         return refuse_deleted(record, record.run(text))
-    runs = [run for run in record.all_runs() if run.info.run_id.startswith(text)]
+    runs = record.runs_beginning(text)
     if not runs:
         with storage_errors(f"look up the run {text}"):
             gone = record.access.deleted_runs(text)
