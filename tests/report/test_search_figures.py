@@ -11,7 +11,7 @@ from subjects import Searched
 
 from automl.report.facts.importance import Importance
 from automl.report.facts.subject import Subject
-from automl.report.facts.timeline import seconds_by_part
+from automl.report.facts.timeline import DRAWN, drawn_rows, drawn_words, seconds_by_part
 from automl.report.figures.champion import importance_plot
 from automl.report.figures.search import front_plot, history_plot, seconds_plot
 from automl.report.figures.style import Plot
@@ -98,3 +98,23 @@ def test_the_seconds_of_trials_that_overlap_add_up_to_the_whole(subject: Subject
     assert sum(seconds for _, seconds in seconds_by_part(trials, clock)) == pytest.approx(clock.seconds)
     shown = [text.get_text() for text in seconds_plot(trials, clock, subject.colours).axes[0].texts]
     assert 98 <= sum(int(text.split()[-1][:-1]) for text in shown if "less" not in text) <= 100
+
+
+def test_of_thousands_of_trials_a_plot_draws_a_bounded_number_with_the_best(subject: Subject) -> None:
+    scores = np.random.default_rng(0).random(3_000).tolist()
+    lines = history(subject, scores).axes[0].lines
+    points = [line.get_ydata() for line in lines if line.get_linestyle() == "None"]
+    steps = [line.get_ydata() for line in lines if line.get_linestyle() != "None"]
+    drawn = np.concatenate(points)
+    assert len(drawn) <= DRAWN
+    assert {*sorted(scores)[-DRAWN // 2 :]} <= {*drawn.tolist()}
+    assert all(len(values) < 50 for values in steps), "a step that changes nothing is left out"
+    assert max(scores) == max(max(values) for values in steps)
+
+
+def test_a_caption_says_how_many_trials_a_plot_leaves_out(subject: Subject) -> None:
+    one = next(trial.row for trial in subject.material.trials if trial.row.family == "linear")
+    rows = [replace(one, trial=number, validation=float(number)) for number in range(DRAWN + 1)]
+    assert drawn_words(rows[:-1]) == ""
+    assert f"Of {DRAWN + 1} trials at most {DRAWN} are drawn" in drawn_words(rows)
+    assert len(drawn_rows(rows[:-1], greater_is_better=True)) == DRAWN

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from automl.report.palette import MUTED, SERIES
 from automl.tracker import LeaderboardRow
 from automl.tracker.reading.report_material import TimedTrial
+from automl.tracker.record import best_first
 
 _MOST_FAMILIES = len(SERIES)
+DRAWN = 500
+"""Trials that a plot draws at most: more of them cover each other, and make a page of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,29 @@ def search_times(
     first = min((trial.started for trial in trials), default=began or 0.0)
     start = first if began is None else began
     return SearchTimes(start, seconds, max(1, slots), max(0.0, first - start), to)
+
+
+def drawn_rows(rows: Sequence[LeaderboardRow], *, greater_is_better: bool) -> list[LeaderboardRow]:
+    """Trials with a score for a plot: all, or of many the best ones and an even sample of the others.
+
+    The order stays.
+    """
+    scored = [row for row in rows if row.validation is not None]
+    if len(scored) <= DRAWN:
+        return scored
+    ranked = best_first(scored, greater_is_better)
+    half, rest = ranked[: DRAWN // 2], ranked[DRAWN // 2 :]
+    sampled = rest[:: -(-len(rest) // (DRAWN - DRAWN // 2))]
+    drawn = {row.trial for row in (*half, *sampled)}
+    return [row for row in scored if row.trial in drawn]
+
+
+def drawn_words(rows: Sequence[LeaderboardRow]) -> str:
+    """A sentence where a plot does not draw all trials with a score; else an empty text."""
+    scored = sum(row.validation is not None for row in rows)
+    if scored <= DRAWN:
+        return ""
+    return f" Of {scored:,} trials at most {DRAWN} are drawn: the best, and an even sample of the others."
 
 
 def family_colours(rows: Sequence[LeaderboardRow]) -> Mapping[str, str]:

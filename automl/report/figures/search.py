@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from automl.core.text import whole_percents
-from automl.report.facts.timeline import SearchTimes, front_rows, seconds_by_part
+from automl.report.facts.timeline import SearchTimes, drawn_rows, front_rows, seconds_by_part
 from automl.report.figures.style import (
     WIDE,
     Plot,
@@ -24,6 +25,7 @@ from automl.report.palette import INK, MUTED
 from automl.tracker import LeaderboardRow
 from automl.tracker.reading.report_material import TimedTrial
 
+Array = npt.NDArray[np.float64]
 _NARROW = (4.3, 3.2)
 _FINE, _DECADES = 6.0, 300.0  # a logarithmic axis of a smaller range has finer ticks
 
@@ -41,6 +43,8 @@ def history_plot(
     """Every trial's score over time, each family's best so far, and the ensemble's; ``narrow`` for phones."""
     scored = [trial for trial in trials if trial.row.validation is not None]
     useful = [trial for trial in scored if trial.row.family != "dummy"] or scored
+    drawn = drawn_rows([trial.row for trial in useful], greater_is_better=greater_is_better)
+    points = {row.trial for row in drawn}
     pick = np.maximum if greater_is_better else np.minimum
     with drawing():
         figure, axes = plot(_NARROW if narrow else WIDE)
@@ -48,14 +52,18 @@ def history_plot(
             own = sorted((t for t in useful if t.row.family == family), key=lambda trial: trial.ended)
             times = np.array([trial.ended - clock.began for trial in own])
             scores = np.array([float(trial.row.validation or 0.0) for trial in own])
+            shown = np.array([trial.row.trial in points for trial in own])
             axes.plot(
-                times, scores, marker="o", markersize=3.5, linestyle="none", color=colours[family], alpha=0.5
+                times[shown],
+                scores[shown],
+                marker="o",
+                markersize=3.5,
+                linestyle="none",
+                color=colours[family],
+                alpha=0.5,
             )
-            steps = np.r_[times, max(clock.trials_to, times[-1])]
-            running = pick.accumulate(scores)
             axes.step(
-                steps,
-                np.r_[running, running[-1]],
+                *_until(times, pick.accumulate(scores), clock.trials_to),
                 where="post",
                 color=colours[family],
                 label=label(family),
@@ -64,10 +72,8 @@ def history_plot(
         if best:
             times = np.array([point[0] - clock.began for point in best])
             scores = np.array([point[1] for point in best])
-            steps = np.r_[times, max(clock.trials_to, times[-1])]
             axes.step(
-                steps,
-                np.r_[scores, scores[-1]],
+                *_until(times, scores, clock.trials_to),
                 where="post",
                 color=INK,
                 linewidth=2.2,
@@ -82,16 +88,24 @@ def history_plot(
         return figure
 
 
+def _until(times: Array, values: Array, end: float) -> tuple[Array, Array]:
+    """Steps that last until ``end``, without those that change nothing."""
+    changed = np.r_[True, np.diff(values) != 0]
+    times, values = np.r_[times[changed], max(end, times[-1])], values[changed]
+    return times, np.r_[values, values[-1]]
+
+
 def seconds_plot(
     trials: Sequence[TimedTrial], clock: SearchTimes, colours: Mapping[str, str], *, narrow: bool = False
 ) -> Plot:
     """Bars of the wall time by its use, with shares of the whole search."""
     parts = seconds_by_part(trials, clock)
     shares = whole_percents([seconds for _, seconds in parts])
+    families = {trial.row.family for trial in trials}
     with drawing():
         figure, axes = plot((_NARROW[0] if narrow else WIDE[0], 0.75 + 0.27 * len(parts)))
         for place, (name, seconds) in enumerate(parts):
-            colour = colours[name] if name in {t.row.family for t in trials} else MUTED
+            colour = colours[name] if name in families else MUTED
             axes.barh(place, seconds, height=0.62, color=colour, alpha=0.75)
             share = "less than 1%" if seconds and not shares[place] else f"{shares[place]}%"
             axes.annotate(
@@ -129,7 +143,7 @@ def front_plot(
     shown = [row for row in judged if row.family != "dummy"] or judged
     with drawing():
         figure, axes = plot(_NARROW if narrow else WIDE)
-        for row in shown:
+        for row in drawn_rows(shown, greater_is_better=greater_is_better):
             size = _area(float(row.model_bytes or 1))
             axes.scatter(
                 [row.predict_ms_per_1000_rows],

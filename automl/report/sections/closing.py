@@ -18,6 +18,7 @@ from automl.report.facts.subject import Subject
 from automl.report.sections.markup import Markup, code, prose, section, table, tag
 
 _COLUMNS = 60
+_REASONS = 30
 _STOPPED = (
     "Stopped early: it was so far behind the best model of its family that it was unlikely to catch up. The "
     "time went to other trials."
@@ -95,7 +96,8 @@ def failures_section(subject: Subject) -> Markup:
     if not groups:
         return Markup("")
     body = []
-    for (family, state, error), numbers in sorted(groups.items(), key=lambda item: -len(item[1])):
+    ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
+    for (family, state, error), numbers in ranked[:_REASONS]:
         listed = ", ".join(f"#{number}" for number in numbers[:6]) + (" …" if len(numbers) > 6 else "")
         body.append(
             (
@@ -107,7 +109,10 @@ def failures_section(subject: Subject) -> Markup:
             )
         )
     head = ("family", "state", "trials", "which", "reason")
-    return section("failures", "What failed or was stopped", table(head, body, words=(0, 1, 3, 4)))
+    parts = [table(head, body, words=(0, 1, 3, 4))]
+    if len(ranked) > _REASONS:
+        parts.append(tag("p", f"The {_REASONS} most frequent of {len(ranked):,} reasons.", class_="muted"))
+    return section("failures", "What failed or was stopped", *parts)
 
 
 def use_section(subject: Subject) -> Markup:

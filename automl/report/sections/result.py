@@ -8,7 +8,7 @@ from functools import partial
 from automl.core.text import duration, score_text, size_text
 from automl.report.facts.driver_words import leaning
 from automl.report.facts.subject import Score, Subject
-from automl.report.facts.timeline import front_rows, seconds_by_part
+from automl.report.facts.timeline import drawn_words, front_rows, seconds_by_part
 from automl.report.figures.search import front_plot, history_plot, seconds_plot
 from automl.report.palette import SERIES
 from automl.report.sections.markup import Markup, picture, prose, section, table, tag
@@ -183,7 +183,7 @@ def _verdict(subject: Subject) -> str:
     elif {member["family"] for member in subject.members} == {"dummy"}:
         text = "It is the baseline itself: no model that uses the features finished and was better."
     else:
-        text = "It is no better than the baseline: these models expectation nothing useful in the features."
+        text = "It is no better than the baseline: these models found nothing useful in the features."
     if subject.test is None and subject.honest is None and worst is not None:
         text += (
             " The interval accounts for the sampling of the rows, but not for the choice of the best of many "
@@ -211,7 +211,10 @@ def leaderboard_section(subject: Subject) -> Markup:
     listed = table(head, rows, words=(0, 1, 8), spare=(3, 5, 6, 8))
     parts: list[Markup] = [tag("div", listed, class_="leaderboard")]
     if len(trials) > len(shown):
-        rest = f"{len(trials) - len(shown)} more: automl leaderboard {shlex.quote(subject.name)} -n 0"
+        rest = (
+            f"{len(shown):,} of {len(trials):,} trials; all of them: automl leaderboard "
+            f"{shlex.quote(subject.name)} -n 0"
+        )
         parts.append(tag("p", rest, class_="muted"))
     timed = [row for row in trials if row.validation is not None and row.predict_ms_per_1000_rows]
     if sum(row.family != "dummy" for row in timed) > 1:
@@ -227,7 +230,7 @@ def leaderboard_section(subject: Subject) -> Markup:
         named = ", ".join(f"#{row.trial} {row.family}" for row in front[:8])
         caption = (
             "Score against prediction time; the larger the point, the larger the model. No trial is better "
-            f"than these in both: {named}.{_without_baseline(subject)}"
+            f"than these in both: {named}.{_without_baseline(subject)}{drawn_words(trials)}"
         )
         parts += [
             tag("h3", "What the score costs"),
@@ -303,7 +306,7 @@ def search_section(subject: Subject) -> Markup:
             "Every point is a trial; the thin lines are each family's best so far, the thick line is the "
             "ensemble."
         )
-        caption += _without_baseline(subject)
+        caption += _without_baseline(subject) + drawn_words([trial.row for trial in trials])
         if len(scored) > 10:
             caption += " The worst tenth is off the scale."
         parts.append(picture(draw(), "history", alt=alt, caption=caption, narrow=draw(narrow=True)))
