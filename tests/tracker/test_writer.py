@@ -235,9 +235,8 @@ def test_a_member_of_the_ensemble_keeps_its_model_while_the_search_runs(
 ) -> None:
     trials = fresh_trials.trials
     with Tracker(open_store(None, tmp_path / "mlruns"), KeepModels(bytes=0, best=1)) as tracker:
-        recording = Recording(
-            NOBODY, tracker, Clock(60), LiveSign(Clock(60), greater_is_better=True, trials=None)
-        )
+        sign = LiveSign(Clock(60), greater_is_better=True, trials=None)
+        recording = Recording(NOBODY, tracker, Clock(60), sign, lambda trial: trial)
         tracker.begin_search(fresh_trials.record())
         member = replace(trials[1], number=5, scores=replace(trials[1].scores, validation=0.1))
         better = replace(trials[2], number=6, candidate=replace(trials[2].candidate, family="random_forest"))

@@ -19,7 +19,7 @@ from automl.tracker.store.location import DEFAULT_ROOT, locate_store
 from automl.tracker.tags import SIGN, recorded_score
 
 if TYPE_CHECKING:
-    from automl.tracker.store.access import Run
+    from automl.tracker.store.runs import Run
 
 EVERY_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
