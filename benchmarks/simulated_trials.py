@@ -19,6 +19,7 @@ from typing import Self
 
 import numpy as np
 
+from automl.core.nodes import NodeState, this_node
 from automl.plugins import (
     EXECUTOR_GROUP,
     FAMILY_GROUP,
@@ -131,6 +132,9 @@ class InstantExecutor:
 
     def demand(self) -> tuple[float, float]:
         return 0.0, 0.0
+
+    def nodes(self) -> tuple[NodeState, ...]:
+        return (NodeState(name=this_node(), workers=_SLOTS),)
 
     def stop(self, number: int) -> None:
         """Too late: it is over."""
