@@ -53,7 +53,7 @@ class Params:
     pooling: Literal["mean", "first"] = "mean"
     c: float = 0.01
     learning_rate: float = 2e-4
-    decay: float = 0.8
+    decay: float = 0.85
     head: float = 1.0
     frozen: float = 0.0
     gradual: bool = False
