@@ -351,17 +351,23 @@ def _counted(subject: Subject) -> str:
     allowed = f" of the {duration(budget)} allowed" if budget else ""
     total = len(subject.material.trials)
     text = f"{total} {_trials(subject)} ({states}) in {duration(subject.seconds)}{allowed}: {by_family}."
-    return f"{text} {_why_ended(subject.summary.get('end_reason', ''))}".strip()
+    late = bool(budget and subject.seconds > budget)
+    return f"{text} {_why_ended(subject.summary.get('end_reason', ''), late=late)}".strip()
 
 
-def _why_ended(reason: str) -> str:
-    """The reason why the search ended, for a reader who has never seen one."""
+def _why_ended(reason: str, *, late: bool = False) -> str:
+    """The reason why the search ended, for a reader who has never seen one; ``late`` if it took too long."""
     if not reason:
         return ""
     if reason == "interrupted":
         return "It ended because it was interrupted."
     if "time is used up" in reason:
         return "It ended because its time was used up."
+    if "finish in the time" in reason and late:
+        return (
+            "It began no further model, as none could have been trained in the time that was left; to choose "
+            "and save the result took longer than that."
+        )
     if "finish in the time" in reason:
         return "It ended slightly early: no other model could have been trained in the time that was left."
     if "tell apart" in reason:
