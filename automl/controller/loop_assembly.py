@@ -17,6 +17,7 @@ from automl.controller.strategy.retry import Retries
 from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.strategy.trial_times import TimeModel
 from automl.controller.trial_limits import TimeLimits
+from automl.controller.worker_plan import shares_disk
 from automl.core.time_budget import Clock
 from automl.executors.base import Executor
 from automl.families import families
@@ -44,7 +45,8 @@ def loop_for(
         slots=lambda: max(folder.outset.slots, executor.slots),
         cores=lambda: executor.capacity.cores,
     )
-    readiness = readiness_for(problem, folder.outset, timed=timed)
+    # What nodes with disks of their own have computed is not seen here, so that nothing can be foreseen.
+    readiness = readiness_for(problem, folder.outset, timed=timed and shares_disk(settings))
     scored = problem.split.scored
     builder = EnsembleBuilder(
         problem.task.metric, problem.target[scored], seed=seed, weights=problem.weights_of(scored)

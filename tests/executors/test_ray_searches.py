@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
@@ -125,3 +127,22 @@ def test_the_loss_of_the_head_is_an_interruption(
     with raylets(1) as other:
         ended(begin(folder, "resume", "headless", "--address", other.address))
     assert on_record(folder, "headless") == expected
+
+
+def test_images_travel_to_nodes_that_see_no_other_disk(folder: Path, cluster: Raylets) -> None:
+    """Decoded pixels come with the problem, and features are computed on each node."""
+    draw_images(folder / "shapes")
+    start = ("search", "shapes", "--trials", "3", "--seed", "3", "--families", "image_probe", "--folds", "2")
+    ended(begin(folder, *start, "--name", "near"))
+    ended(begin(folder, *start, "--name", "far", "--executor", "ray", "--address", cluster.address))
+    assert on_record(folder, "far") == on_record(folder, "near")
+
+
+def draw_images(folder: Path) -> None:
+    """Ten dark and ten bright pictures of noise."""
+    generator = np.random.default_rng(0)
+    for name, level in (("dark", 90), ("bright", 130)):
+        (folder / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = generator.normal(level, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
