@@ -146,6 +146,7 @@ def test_a_trial_of_a_killed_node_runs_elsewhere_and_a_node_that_joins_gets_work
         assert ends_of(finish(executor)) == {0: Status.PRUNED, 1: Status.PRUNED}
 
 
+@pytest.mark.slow
 def test_a_cluster_of_our_own_listens_to_this_machine_alone_and_ends_with_the_executor(
     tmp_path: Path, problem: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
