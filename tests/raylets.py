@@ -14,7 +14,11 @@ import psutil
 from automl.core.environment import variables
 
 # Nothing is reported to anyone, and the trials of a test are not Ray's to end.
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_memory_monitor_refresh_ms": "0"}
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_raylet_start_wait_time_s": "180",  # machines of tests are busy
+}
 STORE_BYTES = 100 << 20
 
 
