@@ -17,9 +17,9 @@ from automl.core.environment import variables
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_memory_monitor_refresh_ms": "0",
-    "RAY_raylet_start_wait_time_s": "180",  # machines of tests are busy
 }
 STORE_BYTES = 100 << 20
+_TRIES = 4  # Ray gives a node 30 s to start, whatever else the machine does
 
 
 class Raylets:
@@ -40,6 +40,15 @@ class Raylets:
 
     def add(self, cpus: int = 1) -> Any:
         """A further node, once it has joined."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._added(cpus)
+            except Exception as error:  # noqa: BLE001 - Ray raises no other for a busy machine
+                if "timed out during startup" not in str(error):
+                    raise
+        return self._added(cpus)
+
+    def _added(self, cpus: int) -> Any:
         scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=self.root))
         (scratch / "ray").mkdir()
         with variables({**ENVIRONMENT, "TMPDIR": str(scratch)}):
