@@ -43,7 +43,7 @@ class Raylets:
         for _ in range(_TRIES - 1):
             try:
                 return self._added(cpus)
-            except Exception as error:  # noqa: BLE001 - Ray raises no other for a busy machine
+            except Exception as error:
                 if "timed out during startup" not in str(error):
                     raise
         return self._added(cpus)

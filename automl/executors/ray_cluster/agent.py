@@ -82,7 +82,8 @@ class Agent:
         self._outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._arriving: dict[str, Unpacker] = {}
         self._models: dict[int, Parcel] = {}
-        self._pulse, self._pulse_lock = Pulse(ran=0.0, waited=0.0, loading=frozenset()), threading.Lock()
+        self._pulse = Pulse(node=setup.name, ran=0.0, waited=0.0, loading=frozenset())
+        self._pulse_lock = threading.Lock()
         self._state = NodeState(name=setup.name, workers=0)
         self._libraries: tuple[str, ...] = ()
         self._closed = False
@@ -199,9 +200,8 @@ class Agent:
         self._state = replace(self._executor.nodes()[0], name=self._setup.name)
         loading = frozenset(name for name in self._libraries if not self._executor.loaded((name,)))
         with self._pulse_lock:
-            self._pulse = Pulse(
-                ran=self._pulse.ran + ran, waited=self._pulse.waited + waited, loading=loading
-            )
+            ran, waited = self._pulse.ran + ran, self._pulse.waited + waited
+            self._pulse = replace(self._pulse, ran=ran, waited=waited, loading=loading)
 
     def _packed(self, event: Event) -> Progress | TrialEnd:
         """The event as it travels: a small model with it, a larger one to be fetched."""

@@ -37,6 +37,7 @@ from automl.executors.ray_cluster.messages import (
     NodeReport,
     NodeStates,
     Order,
+    Pulse,
     Refused,
     StopTrial,
     Submit,
@@ -99,6 +100,7 @@ class Driver:
         self._agents: dict[str, RemoteAgent] = {}
         self._reports: dict[str, NodeReport] = {}
         self._states: dict[str, NodeState] = {}
+        self._loading: dict[str, frozenset[str]] = {}
         self._recruits: dict[str, _Recruit] = {}
         self._expected: dict[Any, str] = {}
         self._failures: dict[str, int] = {}
@@ -266,8 +268,12 @@ class Driver:
                 self._failures.pop(identity, None)
                 self._work.append(self._pool.submit(self._fetch, identity, member, event))
         self._note_state(identity, value.state)
-        if value.pulse.ran or value.pulse.waited or value.pulse.loading:
-            self._send(value.pulse)
+        self._note_pulse(identity, value.pulse)
+
+    def _note_pulse(self, identity: str, pulse: Pulse) -> None:
+        if pulse.ran or pulse.waited or pulse.loading != self._loading.get(identity, frozenset()):
+            self._loading[identity] = pulse.loading
+            self._send(pulse)
 
     def _note_state(self, identity: str, state: NodeState) -> None:
         if self._states.get(identity) != state:
@@ -377,6 +383,7 @@ class Driver:
                 self._send(finished)
             agent.end()
             state = self._states.get(identity, NodeState(name=member.name, workers=0))
+            self._note_pulse(identity, Pulse(node=member.name, ran=0.0, waited=0.0, loading=frozenset()))
             lost = state.lost + state.workers
             self._note_state(identity, replace(state, workers=0, running=(), lost=lost, away=True))
             self._announce(f"Node {member.name} was lost with {running} running trials: {reason_of(error)}.")

@@ -86,7 +86,7 @@ class RayExecutor:
         self._events: list[Event] = []
         self._notes: list[str] = []
         self._ran = self._waited = 0.0
-        self._loading: frozenset[str] = frozenset()
+        self._loading: dict[str, frozenset[str]] = {}
         self._states: tuple[NodeState, ...] = ()
         self._device = "cpu"
         self._process: subprocess.Popen[bytes] | None = None
@@ -133,7 +133,7 @@ class RayExecutor:
 
     def loaded(self, libraries: Sequence[str]) -> bool:
         """Tell whether no node is still loading any of them."""
-        return not self._loading.intersection(libraries)
+        return not any(loading.intersection(libraries) for loading in self._loading.values())
 
     def start(self, problem_folder: Path, *, slots: int | None = None) -> None:
         """Begin to carry the problem to the nodes; trials wait there for it."""
@@ -272,7 +272,7 @@ class RayExecutor:
             self._events.append(message)
         elif isinstance(message, Pulse):
             self._ran, self._waited = self._ran + message.ran, self._waited + message.waited
-            self._loading = message.loading
+            self._loading[message.node] = message.loading
         elif isinstance(message, FleetChange):
             self._slots, self._cores = message.slots, message.cores
             self._notes += message.notes

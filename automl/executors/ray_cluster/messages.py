@@ -167,8 +167,9 @@ class NodeStates:
 
 @dataclass(frozen=True, kw_only=True)
 class Pulse:
-    """Seconds that running trials ran and waited for a processor, and libraries that are being loaded."""
+    """Seconds that trials of a node ran and waited for a processor, and libraries that are being loaded."""
 
+    node: str
     ran: float
     waited: float
     loading: frozenset[str]
