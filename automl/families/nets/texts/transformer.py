@@ -162,8 +162,7 @@ def load_encoder(place: Path) -> TextEncoder:
             state |= load_file(path)
         except (SafetensorError, OSError) as error:
             raise UsageError(f"{path} cannot be read: {error}. Next: get the file again.") from error
-    with torch.device("meta"):
-        encoder = TextEncoder(shape)
+    encoder = empty_encoder(shape)  # on the device "meta", its embeddings would import torch's compiler
     if place.is_dir():
         state = published_state(shape, state, place)
     encoder.load_state_dict(state, assign=True)
