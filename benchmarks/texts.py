@@ -52,6 +52,7 @@ SETS = {
     "sst2": TextSet("text/sst2.csv.gz", "label", ("sentence",), split="split"),
     "issues_text": TextSet("tabular/issues_text.csv.gz", "Area", ("Title", "Description")),
 }
+RECIPES = ("tfidf", "sentences")
 OURS = {
     "automl": ("automl", ""),
     "frozen": ("automl, frozen encoder", "text_linear,text_probe"),
@@ -140,12 +141,13 @@ def _turns(arguments: argparse.Namespace, job: Job, folder: Path) -> Iterator[tu
             yield turn(Contestant(name, title, RUNNER, "", options), sys.executable, seconds)
     simple = {"recipe": "tfidf"}
     tfidf = Contestant("tfidf", "TF-IDF + logistic regression", "texts_runner.py", "", simple)
-    yield turn(tfidf, sys.executable, 0)
+    longest = max(arguments.time)  # a recipe is ended at five times of it
+    yield turn(tfidf, sys.executable, longest)
     if arguments.sentences:
         options = {"recipe": "sentences", "weights": str(arguments.weights)}
         title = "sentence-transformers + logistic regression"
         peer = Contestant("sentences", title, "texts_runner.py", "sentences", options)
-        yield turn(peer, arguments.sentences, 0)
+        yield turn(peer, arguments.sentences, longest)
     if arguments.autogluon:
         peer = Contestant("autogluon", "AutoGluon for texts", "autogluon_texts_runner.py", "autogluon")
         for seconds in arguments.time:
@@ -153,9 +155,9 @@ def _turns(arguments: argparse.Namespace, job: Job, folder: Path) -> Iterator[tu
 
 
 def _row(turn: Turn, title: str) -> str:
+    budget = "" if turn.contestant in RECIPES else f"{turn.seconds:g}"
     if turn.score is None:
-        return f"| {turn.table} | {turn.seconds or '':g} | {title} | {turn.error} | | |"
-    budget = f"{turn.seconds:g}" if turn.seconds else ""
+        return f"| {turn.table} | {budget} | {title} | {turn.error} | | |"
     cells = f"{turn.score:.4f} | {turn.fit_seconds:.0f} | {turn.predict_ms_per_1000_rows:.0f}"
     return f"| {turn.table} | {budget} | {title} | {cells} |"
 

@@ -21,7 +21,13 @@ def fit(job: protocol.Job) -> protocol.Model:
     sentences = job.options["recipe"] == "sentences"
     features = Sentences(job.options["weights"], job.threads) if sentences else words()
     estimator = LogisticRegressionCV(
-        Cs=STRENGTHS, cv=3, max_iter=300, n_jobs=job.threads, scoring=job.metric, use_legacy_attributes=False
+        Cs=STRENGTHS,
+        l1_ratios=(0,),
+        cv=3,
+        max_iter=300,
+        n_jobs=job.threads,
+        scoring=job.metric,
+        use_legacy_attributes=False,
     )
     model = make_pipeline(features, estimator)
     model.fit(joined(job.inputs), job.train[job.target].astype(str))
