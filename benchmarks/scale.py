@@ -289,7 +289,11 @@ def _run(words: Sequence[str], folder: Path) -> tuple[float, float, float, float
     began = time.perf_counter()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "automl", *words], cwd=folder, stdout=out, stderr=log
+            [sys.executable, "-m", "automl", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # the plug-ins, too
+            stdout=out,
+            stderr=log,
         )
         _, status, used = os.wait4(process.pid, 0)
         if status:
