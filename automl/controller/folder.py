@@ -246,7 +246,7 @@ class SearchFolder:
         return KeptTrials(folders)
 
     def lessons(self) -> LessonFile:
-        """What was learned from the trials so far."""
+        """Lessons of the trials so far."""
         return LessonFile(self.path / _LESSONS)
 
     @property

@@ -1,4 +1,4 @@
-"""What a search learned from its trials, on disk: a process that resumes it need not compute it again."""
+"""Lessons of a search from its trials, on disk: a process that resumes it need not compute them again."""
 
 from __future__ import annotations
 

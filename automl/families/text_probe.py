@@ -14,7 +14,7 @@ from automl.core.typed_values import Value
 
 if TYPE_CHECKING:
     from automl.families.nets.texts.features import TextView
-    from automl.families.nets.texts.probe import ProbePlan
+    from automl.families.nets.texts.probe import TextProbePlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +89,11 @@ def _view(params: Params) -> TextView:
     return view_of(params.encoder, params.tokens, params.long)
 
 
-def _plan(params: Params) -> ProbePlan:
-    from automl.families.nets.texts.probe import ProbePlan
+def _plan(params: Params) -> TextProbePlan:
+    from automl.families.nets.texts.probe import TextProbePlan
 
     solved = params.head == "linear"
-    return ProbePlan(
+    return TextProbePlan(
         encoder=params.encoder,
         tokens=params.tokens,
         long=params.long,

@@ -35,6 +35,7 @@ def test_case_73_the_wall_clock_is_read_for_the_record_only():
     allowed = {
         "cli/search.py": "the age of this process, which the system states in wall time",
         "cli/events.py": "when events happened, for who reads them",
+        "controller/live_sign.py": "when a sign of life was given, for who follows the search",
         "controller/search.py": "when the search began, for the record",
         "controller/folder.py": "when the search ended; the age of a file, which is stated in wall time",
         "controller/upkeep.py": "the age of searches, for who clears them",

@@ -24,7 +24,7 @@ LAG_SHARE = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """What the ensemble made of a trial.
+    """Outcome of a trial for the ensemble.
 
     Attributes
     ----------

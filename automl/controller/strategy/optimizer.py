@@ -190,8 +190,8 @@ class Optimizer:
         """A draw that is not tried."""
         import optuna
 
-        asked = self._running[family].pop(ticket)
-        self._studies[family].tell(asked.number, state=optuna.trial.TrialState.FAIL)
+        pending = self._running[family].pop(ticket)
+        self._studies[family].tell(pending.number, state=optuna.trial.TrialState.FAIL)
 
     def _entry_values(self, family: str, fixed: Mapping[str, Any]) -> dict[str, ParamValue]:
         """Of a portfolio entry: what it leaves open takes the family's default, not a draw."""
@@ -251,16 +251,16 @@ class Optimizer:
 
         family = suggestion.candidate.family
         study = self._studies[family]
-        asked = self._running[family].pop(suggestion.ticket)
-        used = self._measured(suggestion.candidate, asked.params, facts or {})
+        pending = self._running[family].pop(suggestion.ticket)
+        used = self._measured(suggestion.candidate, pending.params, facts or {})
         if loss is None or used:
-            study.tell(asked.number, state=optuna.trial.TrialState.FAIL)
+            study.tell(pending.number, state=optuna.trial.TrialState.FAIL)
         else:
-            study.tell(asked.number, loss)
+            study.tell(pending.number, loss)
         if loss is not None and used:
             study.add_trial(
                 optuna.trial.create_trial(
-                    params={**asked.params, **used}, distributions=asked.distributions, value=loss
+                    params={**pending.params, **used}, distributions=pending.distributions, value=loss
                 )
             )
         if len(study.get_trials(deepcopy=False)) - len(self._running[family]) >= MOST_TRIALS:
@@ -275,9 +275,9 @@ class Optimizer:
 
         state = optuna.trial.TrialState
         trials = self._studies[family].get_trials(deepcopy=False, states=(state.COMPLETE, state.RUNNING))
-        told = [trial for trial in trials if trial.state is state.COMPLETE]
-        best = sorted(told, key=lambda trial: (trial.value, trial.number))[:KEPT_BEST]
-        kept = {trial.number for trial in (*best, *told[-KEPT_LATEST:])}
+        complete = [trial for trial in trials if trial.state is state.COMPLETE]
+        best = sorted(complete, key=lambda trial: (trial.value, trial.number))[:KEPT_BEST]
+        kept = {trial.number for trial in (*best, *complete[-KEPT_LATEST:])}
         study, numbers = optuna.create_study(direction="minimize"), dict[int, int]()
         for trial in trials:
             if trial.state is state.RUNNING or trial.number in kept:
@@ -286,7 +286,7 @@ class Optimizer:
         self._studies[family] = study
         running = self._running[family]
         self._running[family] = {
-            ticket: replace(asked, number=numbers[asked.number]) for ticket, asked in running.items()
+            ticket: replace(pending, number=numbers[pending.number]) for ticket, pending in running.items()
         }
 
     def _measured(

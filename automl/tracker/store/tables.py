@@ -201,11 +201,11 @@ def insert_input(
         ``profile``.
     """
     key = [experiment_id, dataset["name"], dataset["digest"]]
-    found = connection.execute(
+    row = connection.execute(
         "SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?", key
     ).fetchone()
-    number = str(found[0]) if found else uuid.uuid4().hex
-    if not found:
+    number = str(row[0]) if row else uuid.uuid4().hex
+    if not row:
         row = {
             "dataset_uuid": number,
             "experiment_id": experiment_id,

@@ -109,9 +109,9 @@ def _is_known(connection: sqlite3.Connection, experiment_id: int, key: str) -> b
     """True if an earlier process began the search with this key."""
     if not key:
         return False
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT 1 FROM tags t JOIN runs r ON r.run_uuid = t.run_uuid "
         "WHERE r.experiment_id = ? AND t.key IN (?, ?) AND t.value = ? LIMIT 1",
         [experiment_id, KEY, OLD_KEY, key],
     )
-    return found.fetchone() is not None
+    return rows.fetchone() is not None

@@ -71,7 +71,7 @@ class EmbeddedTexts(Saved):
 
     @property
     def view(self) -> TextView:
-        """What the frozen encoder is shown."""
+        """The view that the frozen encoder is shown."""
         return TextView(encoder=self.encoder, weights=self.weights, cut=Cut(tokens=self.tokens))
 
     @classmethod
@@ -111,14 +111,14 @@ class EmbeddedTexts(Saved):
 
     def _with(self, table: Table, features: Floats, scores: Floats) -> Table:
         numbers = np.concatenate([table.numbers, (features - self.centre) @ self.axes, scores], axis=1)
-        known = replace(table.features, numbers=(*table.features.numbers, *self.names))
+        layout = replace(table.features, numbers=(*table.features.numbers, *self.names))
         if self.words:
-            return replace(table, features=known, numbers=numbers)
-        return replace(table, features=replace(known, texts=()), numbers=numbers, texts=())
+            return replace(table, features=layout, numbers=numbers)
+        return replace(table, features=replace(layout, texts=()), numbers=numbers, texts=())
 
 
 def embedding_view() -> TextView:
-    """What numbers are made of: the encoder of ``--weights-dir``, else the installed one."""
+    """The source of the numbers: the encoder of ``--weights-dir``, else the installed one."""
     return view_of(PACKAGED if own_folder() is None else OWN, _TOKENS, "head")
 
 
@@ -229,7 +229,7 @@ def _missing(parameter: str, values: Sequence[Value]) -> dict[Value, str]:
 
 
 def _target_key(target: Encoded) -> tuple[float, ...]:
-    """What tells a target from that of another trial on the same rows: its logarithm, say."""
+    """Digest that tells a target from another one on the same rows, such as its logarithm."""
     values = np.asarray(target, dtype=np.float64)
     return (float(values.sum()), float(values[:1].sum()))
 

@@ -62,7 +62,7 @@ def folder_of(name: str) -> Path:
     MissingDependencyError
         When there is none, with the remedy.
     UsageError
-        For a name that is no encoder's, and for a folder of ``--weights-dir`` that cannot be read.
+        For a name that is not an encoder's, and for a folder of ``--weights-dir`` that cannot be read.
     """
     if name == OWN:
         folder = own_folder()
@@ -114,16 +114,16 @@ def own_folder() -> Path | None:
         return None
     root = Path(named)
     places = [root, *sorted(root.glob("*")), *sorted(root.glob("models--*/snapshots/*"))]
-    found = [place for place in places if _is_language_model(place)]
-    if len(found) > 1 and found[0] != root:
-        names = ", ".join(str(place.relative_to(root)) for place in found[:3])
+    models = [place for place in places if _is_language_model(place)]
+    if len(models) > 1 and models[0] != root:
+        names = ", ".join(str(place.relative_to(root)) for place in models[:3])
         raise UsageError(
-            f"--weights-dir {root} holds {len(found)} language models: {names}. Next: name the folder of one."
+            f"--weights-dir {root} holds {len(models)} language models: {names}. Next: name one's folder."
         )
-    if not found:
+    if not models:
         return None
-    check_folder(found[0])
-    return found[0]
+    check_folder(models[0])
+    return models[0]
 
 
 def _is_language_model(folder: Path) -> bool:

@@ -150,7 +150,7 @@ def _fill(shelf: Shelf, wanted: dict[str, str], view: TextView, around: Surround
     assert cache is not None
     names, texts = list(wanted), list(wanted.values())
     done: list[tuple[str, Halves]] = []
-    frozen_encoder(view.encoder, view.weights, around.device)  # its loading is no text's time
+    frozen_encoder(view.encoder, view.weights, around.device)  # the time to load it is not that of a text
     cpu, began = time.process_time(), time.monotonic()
     count, saved = 0, began
 
@@ -230,7 +230,7 @@ def stream(
     workers: int | None,
     outputs: Callable[[Numbers], Values],
 ) -> Iterator[_Part]:
-    """What ``outputs`` gives for all texts, a batch at a time; ends early when asked to stop.
+    """Parts of what ``outputs`` gives for all texts, a batch at a time; ends early when asked to stop.
 
     Several batches are on their way at once, each on a core of its own: threads that share one batch wait for
     each other after every layer.
@@ -344,19 +344,19 @@ def _remembered(texts: Strings, keys: Strings, view: TextView, around: Surroundi
     So does whoever shuffles a column or replaces some of its texts, to see what becomes of predictions.
     """
     with _memory_lock:
-        known = {key: _memory[view.net, key] for key in set(keys) if (view.net, key) in _memory}
-        known |= _computed(
-            {key: text for key, text in zip(keys, texts, strict=True) if key not in known}, view, around
+        outputs = {key: _memory[view.net, key] for key in set(keys) if (view.net, key) in _memory}
+        outputs |= _computed(
+            {key: text for key, text in zip(keys, texts, strict=True) if key not in outputs}, view, around
         )
-        if not known:
+        if not outputs:
             shape = frozen_encoder(view.encoder, view.weights, around.device).shape
             return np.empty((0, len(levels_of(shape.layers)) + 2, shape.width), dtype=np.float16)
-        for key, value in known.items():
+        for key, value in outputs.items():
             _memory[view.net, key] = value
             _memory.move_to_end((view.net, key))
         while _memory and len(_memory) * next(reversed(_memory.values())).nbytes > _MEMORY_BYTES:
             _memory.popitem(last=False)
-        return np.stack([known[key] for key in keys])
+        return np.stack([outputs[key] for key in keys])
 
 
 def _computed(wanted: dict[str, str], view: TextView, around: Surroundings) -> dict[str, Halves]:

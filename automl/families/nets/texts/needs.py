@@ -100,9 +100,9 @@ def training_outlook(plan: TextTraining, view: TextView, tables: Sequence[Table]
 def cost_of(view: TextView, device: str) -> TokenCost:
     """The cost of an encoder's token on all cores."""
     cache = cache_of_texts()
-    known = None if cache is None else TokenCosts(cache, device).of(view.net)
+    measured = None if cache is None else TokenCosts(cache, device).of(view.net)
     shape = shape_of(view.encoder)
-    return known or usual_cost(shape.layer_weights, cores())
+    return measured or usual_cost(shape.layer_weights, cores())
 
 
 def missing(texts: Strings, view: TextView) -> int:

@@ -31,7 +31,7 @@ _LARGEST_HALF = 60_000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetShape:
+class TextNetShape:
     """A net as plain data.
 
     Attributes
@@ -51,7 +51,7 @@ class NetShape:
 class TextNet(nn.Module):
     """Encoder, pooling and head."""
 
-    def __init__(self, encoder: TextEncoder, shape: NetShape, *, dropout: float = 0.0) -> None:
+    def __init__(self, encoder: TextEncoder, shape: TextNetShape, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
         self.encoder = encoder
@@ -71,7 +71,7 @@ class TextNet(nn.Module):
         return outputs
 
     def own_state(self) -> dict[str, torch.Tensor]:
-        """What differs from the published encoder: layers that learn, and the head."""
+        """Tensors that differ from the published encoder: layers that learn, and the head."""
         first = self.shape.first_layer
         kept = [f"encoder.layers.{place}." for place in range(first, self.encoder.shape.layers)]
         return {name: value for name, value in self.state_dict().items() if name.startswith(("head.", *kept))}
@@ -131,7 +131,7 @@ class TextNetModel:
         return self._runner
 
     def save(self, folder: Path) -> None:
-        """What was learnt in half precision as safetensors, facts as JSON; the published encoder once."""
+        """Write what was learnt as safetensors in half precision, and the published encoder once."""
         state = {
             name: (value.half() if _halved(name, value) else value).contiguous().cpu()
             for name, value in self.net.own_state().items()
@@ -160,7 +160,7 @@ def load_net(folder: Path) -> TextNetModel:
     check_encoder(view.encoder, view.weights, folder)
     encoder = load_encoder(place_of(view.encoder, view.weights))
     with runtime.seeded(0):
-        net = TextNet(encoder, NetShape(**body["shape"]))
+        net = TextNet(encoder, TextNetShape(**body["shape"]))
     own = {name: value.float() for name, value in load_file(folder / _WEIGHTS).items()}
     net.load_state_dict({**net.state_dict(), **own})
     model = TextNetModel(net, view, OutputScale.from_json(body["scale"]))

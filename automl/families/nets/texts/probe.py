@@ -43,7 +43,7 @@ _KINDS: dict[str, tuple[slice, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbePlan(HeadPlan):
+class TextProbePlan(HeadPlan):
     """The making of a head on features of texts.
 
     Attributes
@@ -62,7 +62,7 @@ class ProbePlan(HeadPlan):
 
 
 @dataclass(frozen=True)
-class Reading:
+class TextReading:
     """The features that are read off a text: plain data, kept with the model."""
 
     view: TextView
@@ -73,7 +73,7 @@ class Reading:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> Reading:
+    def from_json(cls, body: dict[str, Any]) -> TextReading:
         """The reading that :meth:`to_json` gave."""
         view = dict(body["view"])
         return cls(TextView(**{**view, "cut": Cut(**view["cut"])}), str(body["pooling"]))
@@ -90,7 +90,9 @@ def pooled(outputs: Halves, pooling: str) -> Halves:
     return np.concatenate(parts, axis=1)
 
 
-def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, context: FitContext) -> ProbeModel:
+def fit_probe(
+    plan: TextProbePlan, inputs: Table, target: Encoded, task: Task, context: FitContext
+) -> TextProbeModel:
     """Fit one fold's head.
 
     Raises
@@ -98,7 +100,7 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     TrialStopped
         When asked to stop before there was one.
     """
-    reading = Reading(view_of(plan.encoder, plan.tokens, plan.long), plan.pooling)
+    reading = TextReading(view_of(plan.encoder, plan.tokens, plan.long), plan.pooling)
     around = Surroundings(context.threads, context.device, context.should_stop, context.notes.append)
     scale = OutputScale.fit(task, target, context.weights)
     features = reading.features(inputs.texts, around)
@@ -107,13 +109,13 @@ def fit_probe(plan: ProbePlan, inputs: Table, target: Encoded, task: Task, conte
     with runtime.threads(context.threads), runtime.seeded(context.seed, context.device):
         rows = (features, scale.encode(target), context.weights)
         head = fit_head(plan, rows, (scale.outputs, task.loss), context)
-    model = ProbeModel(reading, head, scale, context.threads, context.device)
+    model = TextProbeModel(reading, head, scale, context.threads, context.device)
     model.origin = origin_of(plan.encoder).to_json()
     model.frozen_ms = {reading.view.net: milliseconds(reading.view) * len(inputs.texts)}
     return model
 
 
-class ProbeModel:
+class TextProbeModel:
     """A frozen encoder's features and a head; implements :class:`automl.core.family.Fitted`.
 
     Attributes
@@ -127,7 +129,7 @@ class ProbeModel:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: TextReading,
         head: Head,
         scale: OutputScale,
         threads: int | None = None,
@@ -167,8 +169,8 @@ class ProbeModel:
         share_encoder(view.encoder, view.weights, folder)
 
 
-def load_probe(folder: Path) -> ProbeModel:
-    """The model that :meth:`ProbeModel.save` wrote.
+def load_probe(folder: Path) -> TextProbeModel:
+    """The model that :meth:`TextProbeModel.save` wrote.
 
     Raises
     ------
@@ -180,13 +182,13 @@ def load_probe(folder: Path) -> ProbeModel:
     from automl.families.nets.heads import Head
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    reading, scale = Reading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
+    reading, scale = TextReading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
     if reading.pooling not in _KINDS:
         raise ModelFileError(f"{folder} names the pooling {reading.pooling!r}: the model is damaged.")
     check_encoder(reading.view.encoder, reading.view.weights, folder)
     head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))
     head.load_state_dict(load_file(folder / _WEIGHTS))
-    model = ProbeModel(reading, head.eval(), scale)
+    model = TextProbeModel(reading, head.eval(), scale)
     model.origin = body["origin"]
     model.frozen_ms = {str(name): float(value) for name, value in body.get("frozen_ms", {}).items()}
     return model

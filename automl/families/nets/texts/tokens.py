@@ -82,7 +82,7 @@ class Splitter:
         return len(self.before) + len(self.after)
 
     def windows(self, texts: Sequence[str], cut: Cut, *, threads: int = 1) -> list[list[Numbers]]:
-        """Per text the windows of tokens that are read, marks included: one, but for long ones several."""
+        """Per text the windows of tokens that are read, marks included: one, and several for a long text."""
         return [self._windows(ids, cut) for ids in self._split(texts, cut, threads)]
 
     def _windows(self, ids: Numbers, cut: Cut) -> list[Numbers]:
@@ -105,26 +105,26 @@ class Splitter:
         shown = [_shown(text, most, cut.long) for text in texts]
         new = list(dict.fromkeys(text for text in shown if (text, most) not in self._known))
         starts = range(0, len(new), _CHUNK)
-        found: dict[str, Numbers] = {}
+        pieces: dict[str, Numbers] = {}
         with ThreadPoolExecutor(max(1, threads), thread_name_prefix="automl-tokens") as pool:
             for part in pool.map(lambda start: self._ids(new[start : start + _CHUNK]), starts):
-                found.update(part)
-        made = [self._known[text, most] if (text, most) in self._known else found[text] for text in shown]
-        self._keep(found, most)
+                pieces.update(part)
+        made = [self._known[text, most] if (text, most) in self._known else pieces[text] for text in shown]
+        self._keep(pieces, most)
         return made
 
     def _ids(self, texts: list[str]) -> dict[str, Numbers]:
         encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return {text: np.array(one.ids, dtype=np.int32) for text, one in zip(texts, encoded, strict=True)}
 
-    def _keep(self, found: dict[str, Numbers], most: int) -> None:
+    def _keep(self, pieces: dict[str, Numbers], most: int) -> None:
         """Remember the latest texts, as many as the bound allows."""
-        tokens = sum(map(len, found.values()))
+        tokens = sum(map(len, pieces.values()))
         with self._lock:
             if self._held + tokens > _CACHED_TOKENS:
                 self._known, self._held = {}, 0
             if tokens <= _CACHED_TOKENS:
-                self._known |= {(text, most): ids for text, ids in found.items()}
+                self._known |= {(text, most): ids for text, ids in pieces.items()}
                 self._held += tokens
 
 

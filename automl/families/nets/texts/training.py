@@ -32,7 +32,7 @@ from automl.families.nets.texts.batches import LengthBatches
 from automl.families.nets.texts.encoders import origin_of
 from automl.families.nets.texts.features import frozen_outputs
 from automl.families.nets.texts.needs import view_of
-from automl.families.nets.texts.net import NetShape, TextNet, TextNetModel
+from automl.families.nets.texts.net import TextNet, TextNetModel, TextNetShape
 from automl.families.nets.texts.plan import TextTraining
 from automl.families.nets.texts.probe import pooled
 from automl.families.nets.texts.tokens import Numbers, splitter_of
@@ -73,7 +73,7 @@ def _fit(
     with runtime.threads(context.threads), runtime.seeded(context.seed, device):
         encoder = load_encoder(place_of(view.encoder, view.weights))
         first = plan.first_layer(encoder.shape.layers)
-        shape = NetShape(
+        shape = TextNetShape(
             pooling=plan.pooling, columns=len(inputs.texts), outputs=scale.outputs, first_layer=first
         )
         net = TextNet(encoder, shape, dropout=plan.dropout)
@@ -140,7 +140,7 @@ class _Rows:
         return np.asarray(lengths.max(axis=0))
 
     def tokens(self, places: Sequence[int], padding: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """``(columns · rows, tokens)`` of these rows, and where a token is no padding (None: everywhere)."""
+        """``(columns · rows, tokens)`` of these rows, and where a token is not padding (None: everywhere)."""
         chosen = [column[place] for column in self.texts for place in places]
         longest = max(len(ids) for ids in chosen)
         filled = np.full((len(chosen), longest), padding, dtype=np.int64)

@@ -115,7 +115,7 @@ class TextEncoder(nn.Module):
         tokens:
             ``(texts, tokens)`` numbers, filled up with the shape's padding.
         seen:
-            ``(texts, tokens)`` True where a token is no padding; None where there is none.
+            ``(texts, tokens)`` True where a token is not padding; None where there is none.
         """
         mask = None if seen is None else seen[:, None, None, :]
         states = self.embeddings(tokens)
@@ -131,7 +131,7 @@ class TextEncoder(nn.Module):
 
 
 def averaged(states: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
-    """``(texts, width)`` float32 means over the tokens that are no padding."""
+    """``(texts, width)`` float32 means over the tokens that are not padding."""
     if seen is None:
         return states.float().mean(dim=1)
     weights = seen.to(torch.float32)
@@ -179,16 +179,16 @@ def published_state(
     UsageError
         When a tensor is missing or of another shape.
     """
-    known = {_renamed(name): value for name, value in state.items()}
-    prefix = next((one for one in _PREFIXES if f"{one}embeddings.word_embeddings.weight" in known), "")
+    tensors = {_renamed(name): value for name, value in state.items()}
+    prefix = next((one for one in _PREFIXES if f"{one}embeddings.word_embeddings.weight" in tensors), "")
 
     def tensor(name: str, *wanted: int) -> torch.Tensor:
-        value = known.get(prefix + name)
+        value = tensors.get(prefix + name)
         if value is None or tuple(value.shape) != wanted:
-            found = "it is missing" if value is None else f"its shape is {tuple(value.shape)}"
+            fault = "it is missing" if value is None else f"its shape is {tuple(value.shape)}"
             raise UsageError(
                 f"The weights in {folder} do not fit its {CONFIG}: {prefix}{name} should be of shape "
-                f"{wanted}, but {found}. Next: get both files again."
+                f"{wanted}, but {fault}. Next: get both files again."
             )
         return value
 
