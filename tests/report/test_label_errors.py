@@ -1,4 +1,4 @@
-"""Labels that are probably wrong stand first among the held-out images, with paths and copies."""
+"""Labels to check stand first among the held-out images, with paths and copies."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ MODALITY = Modality(
         "images/top_losses.png": (
             "The held-out images with the greatest losses: the true class, and below it what was predicted. "
             "Where a heat map stands beside an image, the bright parts spoke for the predicted class "
-            "(Grad-CAM). All held-out images, by loss and with labels that are probably wrong first, are "
+            "(Grad-CAM). All held-out images, by loss and with labels to check first, are "
             "listed with their paths in images/held_out.csv on the search's run."
         ),
         "images/classes.png": "Examples of each class.",

@@ -1,4 +1,4 @@
-"""Held-out predictions as a table by loss, with labels that are probably wrong first.
+"""Held-out predictions as a table by loss, with labels to check first.
 
 Confident learning (Northcutt, Jiang & Chuang 2021): a row is counted if the model gives another class at
 least the probability that it gives, on average, to the rows with that class's label.
@@ -29,7 +29,7 @@ def probably_wrong(
     probabilities: npt.NDArray[np.floating],
     weights: Weights | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Rows whose label is probably wrong.
+    """Rows whose label may be wrong.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class TextLoss:
     probability:
         The probability of the true class; an empty text for numbers.
     doubtful:
-        Whether the label is probably wrong.
+        Whether to check the label: it may be wrong.
     texts:
         The row's text columns and the beginnings of their texts.
     """

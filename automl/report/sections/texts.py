@@ -28,8 +28,9 @@ def texts_section(subject: Subject) -> Markup:
         parts += [_marked_row(row) for row in marked]
     if losses.rows:
         how = (
-            f"The worst of {losses.judged:,} held-out rows. Where the label is probably wrong, the model "
-            "gives another class at least the probability that it usually gives to rows of that class."
+            f"The worst of {losses.judged:,} held-out rows. Where it says to check the label, the model "
+            "gives another class at least the probability that it usually gives to rows of that class: the "
+            "label may be wrong, or the model misreads the text."
         )
         with_odds = any(row.probability for row in losses.rows)
         head = ("row", "true", "predicted", *(("probability of true",) if with_odds else ()), "text")
@@ -38,7 +39,7 @@ def texts_section(subject: Subject) -> Markup:
                 f"{row.number:,}",
                 _words(row.truth),
                 _words(row.answer),
-                *((f"{row.probability}{', probably mislabelled' if row.doubtful else ''}",) * with_odds),
+                *((f"{row.probability}{', check the label' if row.doubtful else ''}",) * with_odds),
                 _cells(row.texts),
             )
             for row in losses.rows
