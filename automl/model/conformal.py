@@ -10,7 +10,7 @@ ones whose errors were ranked: coverage is rather above the level than below.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -23,7 +23,7 @@ from automl.core.predictions import Answer, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded
 from automl.core.weights import Weights, effective_rows, mean_of, weights_of
-from automl.families.preprocess.saved import Saved
+from automl.families.preprocess.saved import Saved, like
 from automl.model.difficulty import Difficulty
 
 LEVELS = (0.8, 0.9, 0.95)
@@ -66,12 +66,12 @@ class Ranks(Saved):
     ranks:
         ``(kept,)`` of each among all ``rows``, from 1: what it and those below count.
     ranks_below:
-        ``(kept,)`` what those below it count, and 1.
+        ``(kept,)`` what those below it count, and 1: the ranks again where no row has a weight.
     """
 
     values: Array
     ranks: npt.NDArray[Any]
-    ranks_below: npt.NDArray[Any]
+    ranks_below: npt.NDArray[Any] = field(metadata=like("ranks"))
     rows: float
 
     @classmethod

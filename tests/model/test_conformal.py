@@ -9,8 +9,9 @@ import pytest
 
 from automl.core.errors import UsageError
 from automl.core.folds import Fold, Split
+from automl.core.predictions import Answer
 from automl.core.table import Features, Table
-from automl.model.conformal import Bounds, ClassSets, Ranks, checked_level
+from automl.model.conformal import Bounds, ClassSets, Ranks, checked_level, load_conformal
 
 
 def table_of(numbers: np.ndarray) -> Table:
@@ -123,6 +124,38 @@ def test_bounds_come_back_from_the_disk(tmp_path: Path) -> None:
     loaded = Bounds.load(tmp_path)
     assert loaded.holds_for == "rows of groups that training did not have"
     assert np.array_equal(loaded.ends(table, predictions, 0.9), bounds.ends(table, predictions, 0.9))
+
+
+def without_ranks_below(saved: Path) -> None:
+    """Leave out of a file what was not in it before rows with weights had ranks of their own."""
+    with np.load(saved) as file:
+        arrays = {name: file[name] for name in file.files}
+    kept = {name: array for name, array in arrays.items() if not name.endswith("/ranks_below")}
+    assert len(kept) == len(arrays) - 1
+    with saved.open("wb") as file:
+        np.savez(file, **kept)
+
+
+def test_bounds_of_an_earlier_version_mean_what_they_meant(tmp_path: Path) -> None:
+    table, target, predictions = uneven(1500, 11)
+    bounds = Bounds.fitted(table, target, predictions, split_of(1500))
+    bounds.save(tmp_path)
+    without_ranks_below(tmp_path / "bounds.npz")
+    again = load_conformal(tmp_path, Answer.NUMBERS)
+    assert isinstance(again, Bounds)
+    assert np.array_equal(again.ends(table, predictions, 0.9), bounds.ends(table, predictions, 0.9))
+
+
+def test_class_sets_of_an_earlier_version_mean_what_they_meant(tmp_path: Path) -> None:
+    probabilities, target = drawn(1500, 12)
+    sets = ClassSets.fitted(target, probabilities, split_of(1500))
+    sets.save(tmp_path)
+    without_ranks_below(tmp_path / "classsets.npz")
+    again, answers = load_conformal(tmp_path, Answer.CLASSES), probabilities.argmax(axis=1)
+    assert isinstance(again, ClassSets)
+    assert np.array_equal(
+        again.members(probabilities, answers, 0.9), sets.members(probabilities, answers, 0.9)
+    )
 
 
 def test_too_few_rows_for_a_level_are_said_so() -> None:

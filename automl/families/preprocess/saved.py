@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
@@ -12,6 +13,12 @@ import numpy.typing as npt
 
 State = dict[str, npt.NDArray[Any]]
 _PLAIN = "plain.json"
+_LIKE = "like"
+
+
+def like(name: str) -> Mapping[str, str]:
+    """The metadata of a field that equals the array ``name`` in files of earlier versions, which lack it."""
+    return {_LIKE: name}
 
 
 class Saved:
@@ -44,6 +51,7 @@ class Saved:
         """The value with this :meth:`state`."""
         plain = {**_defaults(cls), **json.loads(state[_PLAIN].tobytes())}
         hints = get_type_hints(cls)
+        likenesses = _likenesses(cls)
         values: dict[str, Any] = {}
         for name in _field_names(cls):
             nested = _nested_type(hints[name])
@@ -54,7 +62,7 @@ class Saved:
             elif name not in plain and nested is not None:
                 values[name] = nested.from_state(_part(state, f"{name}/"))
             elif name not in plain:
-                values[name] = state[name]
+                values[name] = state[name if name in state else likenesses.get(name, name)]
             else:
                 values[name] = _frozen(plain[name])
         return cls(**values)
@@ -82,6 +90,11 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
     return {
         field.name: field.default for field in fields(cls) if isinstance(field.default, str | int | float)
     }
+
+
+def _likenesses(cls: type[Any]) -> dict[str, str]:
+    """Arrays that an earlier version did not write, with those that they equal then."""
+    return {item.name: item.metadata[_LIKE] for item in fields(cls) if _LIKE in item.metadata}
 
 
 def _part(state: State, prefix: str) -> State:
