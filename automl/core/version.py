@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 __version__ = "0.1.0"
@@ -18,12 +19,17 @@ def library_versions(*more: str) -> dict[str, str]:
     more:
         Further distributions to name, where they are installed.
     """
+    return {"automl": __version__, **installed_versions((*_LIBRARIES, *more))}
+
+
+def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
+    """The versions of those of the distributions that are installed here."""
     from importlib.metadata import PackageNotFoundError, version
 
-    versions = {"automl": __version__}
-    for library in (*_LIBRARIES, *more):
+    versions = {}
+    for name in distributions:
         try:
-            versions[library] = version(library)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
     return versions

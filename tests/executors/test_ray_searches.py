@@ -78,9 +78,11 @@ def expected(folder: Path) -> Rows:
     return on_record(folder, "here")
 
 
-def wait_for_results(folder: Path, name: str, count: int) -> None:
+def wait_for_results(folder: Path, name: str, count: int, process: subprocess.Popen[str]) -> None:
     """Until so many trials have ended; a test that waits for ever has a time limit."""
     while len(list(folder.glob(f"mlruns/searches/{name}-*/trials/*/result.json"))) < count:
+        if process.poll() is not None:
+            raise RuntimeError(process.communicate()[1])
         time.sleep(0.1)
 
 
@@ -103,7 +105,7 @@ def test_after_the_controller_was_killed_the_search_is_resumed(
     folder: Path, cluster: Raylets, expected: Rows
 ) -> None:
     process = begin(folder, *words("killed", "--executor", "ray", "--address", cluster.address))
-    wait_for_results(folder, "killed", 5)
+    wait_for_results(folder, "killed", 5, process)
     below = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
@@ -119,7 +121,7 @@ def test_the_loss_of_the_head_is_an_interruption(
     monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "3")
     with raylets(1) as lost:
         process = begin(folder, *words("headless", "--executor", "ray", "--address", lost.address))
-        wait_for_results(folder, "headless", 5)
+        wait_for_results(folder, "headless", 5, process)
         raylet_of(lost.nodes[0]).kill()
         said = ended(process, code=130)
     assert "The Ray cluster was lost" in said

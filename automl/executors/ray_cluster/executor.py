@@ -44,7 +44,7 @@ from automl.problem.references import folders_beside
 
 ADDRESS = "RAY_ADDRESS"
 """Names the cluster where the user did not."""
-# Of the driver; Ray reads them when it is imported.
+# Of the driver, unless the user's environment has them; Ray reads them when it is imported.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_GCS_SERVER_REQUEST_TIMEOUT_SECONDS": "20",  # for a node on this machine; 60 are usual
@@ -225,18 +225,18 @@ class RayExecutor:
         """Start the driver; the connection to it."""
         ours, theirs = socket.socketpair()
         argument = json.dumps({"fd": theirs.fileno()})
-        usual = _ENVIRONMENT
+        environment = {**_ENVIRONMENT, **os.environ, **SAFE_PATH}
         if not self._allowance.address:
-            usual = {**usual, **_OWN_ENVIRONMENT, "TMPDIR": str(self._folder)}  # nothing of it stays
+            environment |= {**_OWN_ENVIRONMENT, "TMPDIR": str(self._folder)}  # nothing of it stays
         elif answers_loopback_only(self._allowance.address):
-            usual = {**usual, **_LOOPBACK_ENVIRONMENT}
+            environment |= _LOOPBACK_ENVIRONMENT
         with theirs, (self._folder / "driver.log").open("ab") as log:
             self._process = subprocess.Popen(
                 python_command("automl.executors.ray_cluster.driver", argument),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **usual, **SAFE_PATH},
+                env=environment,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -252,16 +252,17 @@ class RayExecutor:
         return connection
 
     def _connected(self) -> tuple[NodeReport, ...]:
-        """The nodes, once their agents run."""
+        """The nodes, once their agents run; those that run first may have said something before."""
+        until = time.monotonic() + _CONNECT_SECONDS
         try:
-            if not self._connection.poll(_CONNECT_SECONDS):
-                raise ClusterError(f"The Ray cluster did not answer within {_CONNECT_SECONDS:.0f} s.")
-            message: Connected | Refused = self._connection.recv()
+            while self._connection.poll(max(0.0, until - time.monotonic())):
+                message = self._connection.recv()
+                if isinstance(message, Connected):
+                    return message.nodes
+                self._take(message)
         except (EOFError, OSError) as error:
             raise ClusterError(f"The Ray cluster could not be used: {self._last_words()}") from error
-        if isinstance(message, Refused):
-            raise getattr(errors, message.kind)(message.reason)
-        return message.nodes
+        raise ClusterError(f"The Ray cluster did not answer within {_CONNECT_SECONDS:.0f} s.")
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Finished):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+
+from automl.core.version import installed_versions
 
 PYTHON = "python"
 # Models are fitted with these on the nodes and opened with them here.
@@ -32,13 +33,11 @@ def versions_here() -> dict[str, str]:
     Python's by its first two numbers, and a library's without the part behind ``+``, which tells builds for a
     processor from builds for a GPU.
     """
-    versions = {PYTHON: ".".join(map(str, sys.version_info[:2]))}
-    for name in LIBRARIES:
-        try:
-            versions[name] = version(name).partition("+")[0]
-        except PackageNotFoundError:
-            versions[name] = ""
-    return versions
+    installed = installed_versions(LIBRARIES)
+    return {
+        PYTHON: ".".join(map(str, sys.version_info[:2])),
+        **{name: installed.get(name, "").partition("+")[0] for name in LIBRARIES},
+    }
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
