@@ -71,6 +71,13 @@ class Raylets:
                 process.kill()
         self.nodes.remove(node)
 
+    def kill_head(self) -> None:
+        """SIGKILL for the head with all that it started, as when its machine fails."""
+        head = self.nodes[0]
+        self.kill(head)
+        for info in head.all_processes["gcs_server"]:
+            psutil.Process(info.process.pid).kill()
+
     def close(self) -> None:
         """End all of it."""
         self._cluster.shutdown()

@@ -16,7 +16,7 @@ from PIL import Image
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
-from raylets import Raylets, raylet_of, raylets
+from raylets import Raylets, raylets
 
 from automl.cli.examples import write_example
 
@@ -122,7 +122,7 @@ def test_the_loss_of_the_head_is_an_interruption(
     with raylets(1) as lost:
         process = begin(folder, *words("headless", "--executor", "ray", "--address", lost.address))
         wait_for_results(folder, "headless", 5, process)
-        raylet_of(lost.nodes[0]).kill()
+        lost.kill_head()
         said = ended(process, code=130)
     assert "The Ray cluster was lost" in said
     assert "`automl resume headless` goes on" in said
