@@ -154,6 +154,28 @@ def test_features_are_computed_once_for_all_trials_and_found_by_later_ones(
     family.prepare(params, [table], FitContext())
 
 
+def test_members_of_an_ensemble_encode_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, target = reviews()
+    texts = np.array([f"{text} {'stone river ' * 5}" for text in table.texts[0]], dtype=object)
+    table = replace(table, texts=(texts,))  # of more characters than a view has tokens, but not more tokens
+    models = [
+        families()[name].fit(SMALL[name](**params), table, target, TASK, FitContext(seed=1))
+        for name, params in (
+            ("text_probe", {"tokens": 30}),
+            ("text_probe", {"tokens": 40, "long": "windows"}),
+            ("lightgbm", {}),
+        )
+    ]
+    text_features._memory.clear()
+    encoded, outputs = [], text_features._outputs
+    monkeypatch.setattr(
+        text_features, "_outputs", lambda *args: encoded.append(len(args[-1])) or outputs(*args)
+    )
+    for model in models:
+        model.predict(table)
+    assert sum(encoded) == len(set(texts))
+
+
 def test_a_pass_that_is_stopped_leaves_what_it_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,7 @@ class Shelf:
                 with partial.open("wb") as file:
                     np.save(file, array)
                 os.replace(partial, self._folder / f"{name}.{what}.npy")
-            (self._folder / _FACTS).write_text(json.dumps({"ms": ms}), encoding="utf-8")
+            self._note(len(values), ms)
 
     @contextmanager
     def _room(self, wanted: int) -> Iterator[None]:
@@ -134,11 +134,23 @@ class Shelf:
             yield
 
     def milliseconds(self) -> float:
-        """Milliseconds and core per image when outputs were last added; 0 where that is not known."""
+        """Milliseconds and core of an output, on average over all here; 0 where that is not known."""
+        return self._facts()[1]
+
+    def _note(self, outputs: int, ms: float) -> None:
+        """Count new outputs in, which may be few and unlike most: the longest texts, say."""
+        before, known = self._facts()
+        mean = (before * known + outputs * ms) / max(1, before + outputs)
+        body = {"ms": mean, "outputs": before + outputs}
+        (self._folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
+
+    def _facts(self) -> tuple[int, float]:
+        """Outputs that were counted (none by an earlier version), and milliseconds of each."""
         try:
-            return float(json.loads((self._folder / _FACTS).read_text(encoding="utf-8"))["ms"])
+            body = json.loads((self._folder / _FACTS).read_text(encoding="utf-8"))
+            return int(body.get("outputs", 0)), float(body["ms"])
         except (OSError, ValueError, KeyError):
-            return 0.0
+            return 0, 0.0
 
     @contextmanager
     def locked(self, should_stop: Callable[[], bool]) -> Iterator[None]:

@@ -46,8 +46,15 @@ def test_what_is_added_is_found_in_any_order(tmp_path: Path) -> None:
     shelf.add(list(named("c")), halves(1, 100), ms=2.5)
     found = shelf.find(named("c", "a"))
     np.testing.assert_array_equal(shelf.take(found), np.concatenate([halves(1, 100), halves(2)[:1]]))
-    assert shelf.milliseconds() == 2.5
     assert list(shelf.find(named("d", "b")).places) == [-1, 1]
+
+
+def test_the_time_of_an_output_is_the_mean_of_all_and_not_that_of_the_last_few(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "net")
+    assert shelf.milliseconds() == 0.0
+    shelf.add(list(named("a", "b", "c")), halves(3), ms=2.0)
+    shelf.add(list(named("d")), halves(1), ms=10.0)
+    assert shelf.milliseconds() == 4.0
 
 
 def test_a_shelf_that_is_removed_between_looking_and_taking_says_so(tmp_path: Path) -> None:

@@ -103,15 +103,15 @@ def frozen_outputs(texts: Strings, view: TextView, around: Surroundings) -> Halv
     TrialStopped
         When asked to stop before all were computed; what was computed is kept.
     """
-    keys = view.keys(texts)
     cache = cache_of_texts()
     if cache is not None:
+        keys = view.keys(texts)
         shelf = Shelf(cache, view.net)
         with suppress(NoRoom):
             for _ in range(_TRIES):
                 with suppress(ShelfGone):
                     return shelf.take(_shelved(shelf, (texts, keys), view, around))
-    return _remembered(texts, keys, view, around)  # without a cache, or one whose bound is too low
+    return _remembered(texts, view, around)  # without a cache, or one whose bound is too low
 
 
 def keep_outputs(texts: Strings, view: TextView, around: Surroundings) -> None:
@@ -123,7 +123,7 @@ def keep_outputs(texts: Strings, view: TextView, around: Surroundings) -> None:
 
 
 def milliseconds(view: TextView) -> float:
-    """Milliseconds and core that a text takes through the encoder, as measured when the cache was filled."""
+    """Milliseconds and core that a text of the cache took through the encoder, on average."""
     cache = cache_of_texts()
     return 0.0 if cache is None else Shelf(cache, view.net).milliseconds()
 
@@ -338,11 +338,13 @@ _memory: OrderedDict[tuple[str, str], Halves] = OrderedDict()
 _memory_lock = Lock()
 
 
-def _remembered(texts: Strings, keys: Strings, view: TextView, around: Surroundings) -> Halves:
+def _remembered(texts: Strings, view: TextView, around: Surroundings) -> Halves:
     """Outputs for texts that were just passed in: a bag of models asks for the same ones several times.
 
-    So does whoever shuffles a column or replaces some of its texts, to see what becomes of predictions.
+    So does whoever shuffles a column or replaces some of its texts, to see what becomes of predictions. They
+    are known by the tokens that the encoder reads, so that models of several views share what they can.
     """
+    keys = _keys_of_tokens(texts, view, around)
     with _memory_lock:
         outputs = {key: _memory[view.net, key] for key in set(keys) if (view.net, key) in _memory}
         outputs |= _computed(
@@ -357,6 +359,14 @@ def _remembered(texts: Strings, keys: Strings, view: TextView, around: Surroundi
         while _memory and len(_memory) * next(reversed(_memory.values())).nbytes > _MEMORY_BYTES:
             _memory.popitem(last=False)
         return np.stack([outputs[key] for key in keys])
+
+
+def _keys_of_tokens(texts: Strings, view: TextView, around: Surroundings) -> list[str]:
+    """SHA-256 per text of all that the encoder reads of it; the splitter remembers the tokens."""
+    splitter = splitter_of(str(place_of(view.encoder, view.weights)), view.weights)
+    pieces = splitter.windows(list(texts), view.cut, threads=around.threads or cores())
+    shown = [b"".join(len(ids).to_bytes(4, "little") + ids.tobytes() for ids in each) for each in pieces]
+    return [hashlib.sha256(body).hexdigest() for body in shown]
 
 
 def _computed(wanted: dict[str, str], view: TextView, around: Surroundings) -> dict[str, Halves]:
