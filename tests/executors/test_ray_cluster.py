@@ -125,6 +125,7 @@ def test_a_trial_of_a_killed_agent_runs_again(
         assert ends_of(finish(executor)) == {0: Status.PRUNED}
 
 
+@pytest.mark.slow
 def test_a_trial_of_a_killed_node_runs_elsewhere_and_a_node_that_joins_gets_work(
     cluster: Raylets, tmp_path: Path, problem: Path, misbehaving: None
 ) -> None:
