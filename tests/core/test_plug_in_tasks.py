@@ -129,7 +129,7 @@ def test_families_that_do_not_state_its_loss_are_left_out(searched: Path) -> Non
     assert {"lightgbm", "linear"} <= set(rows["family"]) <= {*POISSON, "dummy", "ensemble"}
     task = choose_task(np.arange(60) % 7, requested="tallies").task
     assert [name for name, family in families().items() if family.handles(task)] == sorted(
-        [*POISSON, "dummy"]
+        [*POISSON, "dummy", "text_linear"]
     )
 
 
