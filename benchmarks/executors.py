@@ -47,7 +47,7 @@ from automl.plugins import Family
 
 @dataclass(frozen=True)
 class Params:
-    seconds: float = 1.0
+    duration: float = 1.0
     sleeps: bool = False
 
 
@@ -67,9 +67,9 @@ def load(folder):
 
 
 def fit(params, inputs, target, task, context):
-    until = time.process_time() + params.seconds / 3
+    until = time.process_time() + params.duration / 3
     if params.sleeps:
-        time.sleep(params.seconds / 3)
+        time.sleep(params.duration / 3)
     while not params.sleeps and time.process_time() < until:
         sum(range(1000))
     return Fitted(task.constant_prediction(target))
@@ -109,14 +109,18 @@ def cluster(cpus: int) -> Iterator[str]:
     """The address of a cluster of one node that claims so many processors."""
     from ray.cluster_utils import Cluster
 
-    with variables({"RAY_USAGE_STATS_ENABLED": "0"}), tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder,
+        variables({"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": folder}),
+    ):
+        (Path(folder) / "ray").mkdir()  # Ray writes the address of the cluster there
         made = Cluster()
         made.add_node(
             num_cpus=cpus,
             object_store_memory=100 << 20,
             node_ip_address="127.0.0.1",
             include_dashboard=False,
-            temp_dir=folder,
+            temp_dir=str(Path(folder) / "ray"),
         )
         try:
             yield str(made.address)
@@ -144,7 +148,7 @@ def cost_of(executor: Executor, folder: Path, trials: int, seconds: float) -> Co
         if number == 0:
             before = processor_seconds(seen)
         began = time.monotonic()
-        executor.submit(ticket(folder, number + 2, FAMILY, seconds=seconds))
+        executor.submit(ticket(folder, number + 2, FAMILY, duration=seconds))
         (end,) = (event for event in finish_soon(executor) if isinstance(event, Finished))
         if end.result.status is not Status.DONE:
             raise RuntimeError(end.result.error)
@@ -163,13 +167,13 @@ def finish_soon(executor: Executor) -> list[Any]:
 def throughput(executor: Executor, folder: Path, trials: int) -> float:
     """Sleeping trials of a second per second, on all slots."""
     for number in range(executor.slots):
-        executor.submit(ticket(folder, number, FAMILY, seconds=0.1, sleeps=True))
+        executor.submit(ticket(folder, number, FAMILY, duration=0.1, sleeps=True))
     finish(executor)
     began, started, done = time.monotonic(), 0, 0
     while done < trials:
         while executor.idle and started < trials:
             started += 1
-            executor.submit(ticket(folder, 100 + started, FAMILY, seconds=1.0, sleeps=True))
+            executor.submit(ticket(folder, 100 + started, FAMILY, duration=1.0, sleeps=True))
         done += sum(isinstance(event, Finished) for event in executor.wait(10.0))
     return trials / (time.monotonic() - began)
 
