@@ -97,7 +97,8 @@ finished = finish_trials(flowers(), "species", [Candidate(family="dummy")], fold
 writer = SearchRun(open_store(None, folder / "mlruns"))
 writer.open()
 writer.begin(finished.record())
-print(writer.trials.write(finished.trials[0], class_weights=(), ended=1), file=sys.stderr)
+trial = finished.trials[0]
+print(writer.trials.write(trial, class_weights=(), ended=1, whole=lambda: trial), file=sys.stderr)
 print("loaded:", *{"mlflow", "sqlalchemy"} & {*sys.modules}, file=sys.stderr)
 """
 

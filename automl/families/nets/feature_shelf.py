@@ -139,8 +139,8 @@ class Shelf:
 
     def _note(self, outputs: int, ms: float) -> None:
         """Count new outputs in, which may be few and unlike most: the longest texts, say."""
-        before, known = self._facts()
-        mean = (before * known + outputs * ms) / max(1, before + outputs)
+        before, ms_before = self._facts()
+        mean = (before * ms_before + outputs * ms) / max(1, before + outputs)
         body = {"ms": mean, "outputs": before + outputs}
         (self._folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
 
