@@ -12,7 +12,6 @@ once as there are workers, whatever the machine has. It shows what handing over 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +28,7 @@ from automl.core.trial import Finished, Status
 from automl.executors.base import Allowance, Executor
 from automl.executors.local import LocalExecutor
 from automl.executors.ray_cluster.executor import RayExecutor
-from automl.families import refresh_families
-from automl.testing.executors import finish, small_problem, ticket
+from automl.testing.executors import finish, installed_family, small_problem, ticket
 
 GIBIBYTE = 1 << 30
 FAMILY = "pastime"
@@ -85,23 +83,6 @@ class Cost:
 
     waiting: float
     processor: float
-
-
-@contextmanager
-def plug_in(folder: Path) -> Iterator[None]:
-    """The family, installed for as long as the block runs."""
-    package = folder / "automl_pastime-1.dist-info"
-    package.mkdir(parents=True)
-    (folder / "automl_pastime.py").write_text(_SOURCE, encoding="utf-8")
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: automl-pastime\nVersion: 1\n")
-    (package / "entry_points.txt").write_text(f"[automl.families]\n{FAMILY} = automl_pastime\n")
-    sys.path.insert(0, str(folder))
-    refresh_families()
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        refresh_families()
 
 
 @contextmanager
@@ -192,7 +173,7 @@ def main() -> None:
     given = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-executors-")))
-        stack.enter_context(plug_in(folder / "plug-in"))
+        stack.enter_context(installed_family(folder / "plug-in", FAMILY, _SOURCE))
         address = stack.enter_context(cluster(max([2, *given.workers])))
         small_problem().save(folder / "problem")
         makers: dict[str, Callable[[], Executor]] = {

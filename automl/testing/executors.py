@@ -156,18 +156,34 @@ def misbehaving_family(folder: Path) -> Iterator[None]:
     Its parameter ``mode``: ``raise``, ``nan``, ``exit``, ``crash``, ``hang``, ``hoard`` (memory), ``obey`` (a
     request to stop), ``bulky`` (a model of 24 MB), ``constant``.
     """
-    package = folder / "automl_misbehaving-1.dist-info"
+    with installed_family(folder, MISBEHAVING, _SOURCE):
+        yield
+
+
+@contextmanager
+def installed_family(folder: Path, name: str, source: str) -> Iterator[None]:
+    """Install a family in ``folder``, as a package of somebody else, for as long as the block runs.
+
+    Parameters
+    ----------
+    name:
+        Of the family; its module is ``automl_NAME``.
+    source:
+        Of that module, in Python, with the family as ``FAMILY``.
+    """
+    module = f"automl_{name}"
+    package = folder / f"{module}-1.dist-info"
     package.mkdir(parents=True)
-    (folder / "automl_misbehaving.py").write_text(_SOURCE, encoding="utf-8")
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: automl-misbehaving\nVersion: 1\n")
-    (package / "entry_points.txt").write_text(f"[{FAMILY_GROUP}]\n{MISBEHAVING} = automl_misbehaving\n")
+    (folder / f"{module}.py").write_text(source, encoding="utf-8")
+    (package / "METADATA").write_text(f"Metadata-Version: 2.1\nName: automl-{name}\nVersion: 1\n")
+    (package / "entry_points.txt").write_text(f"[{FAMILY_GROUP}]\n{name} = {module}\n")
     sys.path.insert(0, str(folder))
     refresh_families()
     try:
         yield
     finally:
         sys.path.remove(str(folder))
-        sys.modules.pop("automl_misbehaving", None)
+        sys.modules.pop(module, None)
         refresh_families()
 
 
