@@ -79,11 +79,12 @@ def agents_of(node: Any) -> list[psutil.Process]:
 
 
 def agent_of(cluster: Raylets, words: str) -> psutil.Process:
-    """The agent on the node where a worker has printed these words."""
-    for node, scratch in cluster.scratch.items():
-        if any(words in log.read_text() for log in scratch.rglob("worker-*.log")):
-            (agent,) = agents_of(node)
-            return agent
+    """The agent on the node where a worker has printed these words; logs of killed agents stay."""
+    for node in cluster.nodes:
+        logs = [log for log in cluster.scratch[node].rglob("worker-*.log") if words in log.read_text()]
+        for agent in agents_of(node) if logs else []:
+            if any(log.stat().st_mtime >= agent.create_time() for log in logs):
+                return agent
     raise LookupError(words)
 
 
@@ -152,11 +153,12 @@ def test_a_cluster_of_our_own_listens_to_this_machine_alone_and_ends_with_the_ex
     tmp_path: Path, problem: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(ADDRESS, raising=False)
+    others = set(psutil.Process().children(recursive=True))  # the nodes that the other tests share
     with RayExecutor(Allowance(memory_bytes=2 * GIBIBYTE, workers=1)) as executor:
         executor.start(problem)
         executor.submit(ticket(tmp_path, 0, "dummy"))
         assert ends_of(finish(executor)) == {0: Status.DONE}
-        started = psutil.Process().children(recursive=True)
+        started = [child for child in psutil.Process().children(recursive=True) if child not in others]
         assert any("raylet" in process.name() for process in started)
         listening = {
             end.laddr.ip

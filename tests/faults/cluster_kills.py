@@ -88,17 +88,34 @@ def kill_one(cluster: Raylets, victim: str, generator: random.Random) -> bool:
     return True
 
 
+def finished(folder: Path, name: str) -> int:
+    """Count of trials that have a result."""
+    return len(list(folder.glob(f"mlruns/searches/{name}-*/trials/*/result.json")))
+
+
 def disturb(
-    folder: Path, cluster: Raylets, name: str, process: subprocess.Popen[str], kills: int, seed: int
+    folder: Path,
+    cluster: Raylets,
+    name: str,
+    process: subprocess.Popen[str],
+    kills: int,
+    trials: int,
+    seed: int,
 ) -> Outcome:
-    """Kill at random moments until the search is over."""
+    """Kill at random moments of the first two thirds of the search, however fast it is, until it is over."""
     generator, outcome = random.Random(seed), Outcome()
+    moments = sorted(generator.uniform(0, 2 / 3 * trials) for _ in range(kills))
     spared: set[str] = set()
     until = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < until:
-        time.sleep(generator.uniform(0.3, 3.0))
+        time.sleep(generator.uniform(0.1, 0.9))
         now = running(folder, name)
-        if outcome.total >= kills or not now or now & spared:
+        if (
+            outcome.total >= kills
+            or finished(folder, name) < moments[outcome.total]
+            or not now
+            or now & spared
+        ):
             continue
         victim = generator.choice(("worker", "worker", "agent", "node"))
         if kill_one(cluster, victim, generator):
@@ -126,7 +143,7 @@ def measure(*, kills: int, trials: int, seed: int = 0, families: str = FAMILIES)
         expected, wrong = harness.record("calm")
         print(f"undisturbed: {len(expected)} trials in {time.monotonic() - began:.0f} s {wrong}", flush=True)
         process = search(folder, cluster, "stormy", trials=trials, families=families)
-        outcome = disturb(folder, cluster, "stormy", process, kills, seed)
+        outcome = disturb(folder, cluster, "stormy", process, kills, trials, seed)
         if not outcome.differences:
             found, wrong = harness.record("stormy")
             outcome.differences += wrong
