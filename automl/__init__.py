@@ -1,4 +1,4 @@
-"""AutoML with every trial on record: search, compare and load models for tables and images."""
+"""AutoML with every trial on record: search, compare and load models for tables, texts and images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A made-up data set of short reviews of machines for the house, each positive or negative.
+"""A made-up data set of short reviews of household appliances, each positive or negative.
 
 Nobody wrote these reviews, and nothing is copied: sentences are put together at random from the clauses
 below. Most of a review's clauses agree with its label, some do not; after "but" a clause weighs double; words

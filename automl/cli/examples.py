@@ -32,7 +32,7 @@ EXAMPLES = (
     Example("breast_cancer", "class", "569 tumours by 30 measurements, malignant or benign"),
     Example("diabetes", "progression", "442 patients by 10 measurements, progression after a year"),
     Example("digits", None, "1,797 images of handwritten digits, 8 x 8, a folder per digit"),
-    Example("reviews", "label", "900 made-up reviews of things for the house, positive or negative"),
+    Example("reviews", "label", "900 made-up reviews of household appliances, positive or negative"),
 )
 
 
