@@ -184,7 +184,7 @@ def test_a_pass_that_is_stopped_leaves_what_it_computed(
     table = replace(reviews()[0].take(slice(0, 30)), texts=(texts,))
     family, params = made("text_probe")
     assert family.prepare is not None
-    asked = iter([False] * 2 + [True] * 1000)
+    asked = iter([False] * 3 + [True] * 1000)
     with pytest.raises(TrialStopped, match=r"stopped after the features of \d+ of \d+ texts"):
         family.prepare(params, [table], FitContext(stop_requested=lambda: next(asked)))
     with pytest.raises(TrialStopped, match="the features take about"):
@@ -198,6 +198,7 @@ def test_predictions_do_not_depend_on_the_texts_beside_them() -> None:
     together = model.predict(table)
     alone = np.concatenate([model.predict(table.take(slice(row, row + 1))) for row in range(20)])
     np.testing.assert_allclose(alone, together[:20], atol=1e-3)
+    assert model.predict(table.take(slice(0, 0))).shape == (0, 2)
 
 
 def test_texts_that_were_just_predicted_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

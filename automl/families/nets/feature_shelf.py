@@ -8,13 +8,17 @@ twice, and a shelf may be removed at any time: a reader then starts over.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +27,12 @@ from automl.core.family import TrialStopped
 from automl.data.cache import FEATURES, lock_file, room_for
 
 Halves = npt.NDArray[np.float16]
+Kinds = tuple[slice, ...]
+"""Parts of outputs ``(rows, kinds, …)`` along their second axis."""
+_log = logging.getLogger(__name__)
 _FACTS = "facts.json"
 _WAIT_SECONDS = 0.05
+_MOST_INDICES = 16
 _HEADERS = 1024  # bytes of a pair of files beside its arrays, and of the facts
 
 
@@ -70,10 +78,18 @@ class Shelf:
             index = _indexed(files)
         except FileNotFoundError:  # removed just now
             files, index = (), {}
+        except _Damaged as error:
+            self._forget(str(error))
+            return self.find(hashes)
         return Found(np.array([index.get(str(digest), -1) for digest in hashes], dtype=np.int64), files)
 
-    def take(self, entries: Found) -> Halves:
+    def take(self, entries: Found, kinds: Kinds = ()) -> Halves:
         """The outputs that were found; all of them have to be there.
+
+        Parameters
+        ----------
+        kinds:
+            What is wanted of each; all of it by default.
 
         Raises
         ------
@@ -86,14 +102,27 @@ class Shelf:
             parts = [_mapped(path) for path in entries.files]
         except FileNotFoundError as error:
             raise ShelfGone(str(self._folder)) from error
+        except _Damaged as error:
+            self._forget(str(error))
+            raise ShelfGone(str(self._folder)) from error
         ends = np.cumsum([len(part) for part in parts])
-        taken = np.empty((len(places), *parts[0].shape[1:]), dtype=np.float16)
+        chosen = places_of(kinds or (slice(None),), parts[0].shape[1])
+        taken = np.empty((len(places), len(chosen), *parts[0].shape[2:]), dtype=np.float16)
         owner = np.searchsorted(ends, places, side="right")
         for number, part in enumerate(parts):
             mine = np.flatnonzero(owner == number)
+            rows = places[mine] - (ends[number] - len(part))
             if len(mine):
-                taken[mine] = part[places[mine] - (ends[number] - len(part))]
+                taken[mine] = part[rows[:, None], chosen] if kinds else part[rows]
         return taken
+
+    def _forget(self, path: str) -> None:
+        """Remove a pair of files that a crash of the machine left incomplete."""
+        _log.warning("%s is damaged: what it held is computed again.", path)
+        for what in ("keys", "values"):
+            Path(f"{path.removesuffix('.keys.npy').removesuffix('.values.npy')}.{what}.npy").unlink(
+                missing_ok=True
+            )
 
     def make_room(self, wanted: int) -> None:
         """Remove what was not used for longest where so many bytes would not fit.
@@ -164,15 +193,56 @@ class Shelf:
             yield  # closing the file gives the lock back, as does the death of the process
 
 
-@lru_cache(maxsize=64)
+def places_of(kinds: Kinds, count: int) -> npt.NDArray[np.int64]:
+    """The places of some parts among ``count``."""
+    return np.concatenate([np.arange(count)[kind] for kind in kinds])
+
+
+class _Damaged(Exception):
+    """A file that cannot be read; its path."""
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The places of all keys in some files."""
+
+    files: tuple[str, ...]
+    places: dict[str, int]
+    count: int
+
+
+# Of each folder the latest one: a pass over many inputs adds dozens of files.
+_indices: OrderedDict[str, _Index] = OrderedDict()
+_indices_lock = Lock()
+
+
 def _indexed(files: tuple[str, ...]) -> dict[str, int]:
-    keys: list[str] = []
-    for path in files:
-        keys += np.load(path.replace(".values.npy", ".keys.npy")).astype(str).tolist()
-    return {key: place for place, key in enumerate(keys)}
+    folder = os.path.dirname(files[0]) if files else ""
+    with _indices_lock:
+        index = _indices.pop(folder, None)
+        if index is None or index.files != files[: len(index.files)]:
+            index = _Index((), {}, 0)
+        if index.files != files:
+            places, count = dict(index.places), index.count  # readers may have the former one
+            for path in files[len(index.files) :]:
+                keys = _loaded(path.replace(".values.npy", ".keys.npy")).astype(str).tolist()
+                places |= {key: count + place for place, key in enumerate(keys)}
+                count += len(keys)
+            index = _Index(files, places, count)
+        _indices[folder] = index
+        while len(_indices) > _MOST_INDICES:
+            _indices.popitem(last=False)
+        return index.places
 
 
 @lru_cache(maxsize=256)
 def _mapped(path: str) -> Halves:
-    loaded: Halves = np.load(path, mmap_mode="r")
+    return _loaded(path, mmap_mode="r")
+
+
+def _loaded(path: str, mmap_mode: Literal["r"] | None = None) -> npt.NDArray[Any]:
+    try:
+        loaded: npt.NDArray[Any] = np.load(path, mmap_mode=mmap_mode)
+    except (ValueError, EOFError) as error:
+        raise _Damaged(path) from error
     return loaded

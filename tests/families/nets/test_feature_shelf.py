@@ -11,6 +11,7 @@ from PIL import Image
 from automl.data.cache import set_bound
 from automl.data.images.pixels import Pictures, pictures_of
 from automl.data.images.store import store_pixels
+from automl.families.nets import feature_shelf
 from automl.families.nets.feature_shelf import NoRoom, Shelf, ShelfGone
 from automl.families.nets.images.features import frozen_outputs, keep_outputs, view_of
 from automl.families.nets.surroundings import Surroundings
@@ -49,6 +50,40 @@ def test_what_is_added_is_found_in_any_order(tmp_path: Path) -> None:
     assert list(shelf.find(named("d", "b")).places) == [-1, 1]
 
 
+def test_parts_of_outputs_are_taken_alone(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "net")
+    values = np.arange(2 * 5 * 3).reshape(2, 5, 3).astype(np.float16)
+    shelf.add(list(named("a", "b")), values, ms=1.0)
+    found = shelf.find(named("b", "a"))
+    taken = shelf.take(found, (slice(0, 1), slice(-2, None)))
+    np.testing.assert_array_equal(taken, values[::-1][:, [0, 3, 4]])
+
+
+@pytest.mark.parametrize("what", ["keys", "values"])
+def test_a_file_that_a_crash_left_incomplete_is_computed_again(what: str, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "net")
+    shelf.add(list(named("a")), halves(1), ms=1.0)
+    shelf.add(list(named("b")), halves(1, 7), ms=1.0)
+    cut = sorted(tmp_path.rglob(f"*.{what}.npy"))[1]
+    cut.write_bytes(cut.read_bytes()[:-2])
+    if what == "values":
+        with pytest.raises(ShelfGone):
+            shelf.take(shelf.find(named("b")))
+    assert list(shelf.find(named("a", "b")).places) == [0, -1]
+    np.testing.assert_array_equal(shelf.take(shelf.find(named("a"))), halves(1))
+    assert len(list(tmp_path.rglob("*.npy"))) == 2
+
+
+def test_of_a_shelf_that_grows_the_latest_index_alone_is_held(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "net")
+    for number in range(70):
+        shelf.add([f"{number:064}"], halves(1, number), ms=1.0)
+        found = shelf.find(np.array([f"{number:064}", f"{0:064}"], dtype=object))
+        assert list(found.places) == [number, 0]
+    held = [index for folder, index in feature_shelf._indices.items() if str(tmp_path) in folder]
+    assert [len(index.places) for index in held] == [70]
+
+
 def test_the_time_of_an_output_is_the_mean_of_all_and_not_that_of_the_last_few(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, "net")
     assert shelf.milliseconds() == 0.0
@@ -85,7 +120,7 @@ def test_the_cache_never_exceeds_its_bound_while_features_are_written(pictures: 
     for view in views:
         keep_outputs(pictures, view, around)
         assert kept(pictures.cache) <= bound + 500  # the bound's own file and a lock
-    shelves = {folder.name for folder in pictures.cache.glob("features-*/*.values.npy")}
+    shelves = {path.parent for path in pictures.cache.glob("features-*/*.values.npy")}
     assert 1 < len(shelves) < len(views)
     np.testing.assert_array_equal(frozen_outputs(pictures, views[0], around), first)
 

@@ -162,6 +162,9 @@ def test_the_own_encoder_is_that_of_the_named_folder(tmp_path: Path, monkeypatch
 def test_positions_that_begin_after_the_padding_shorten_the_longest_input() -> None:
     assert EncoderShape.of(config("roberta"), "").longest == POSITIONS
     assert EncoderShape.of(config("bert"), "").longest == POSITIONS
+    unstated = {key: value for key, value in config("roberta").items() if key != "pad_token_id"}
+    shape = EncoderShape.of(unstated, "")
+    assert (shape.padding, shape.first_position) == (1, 2)
 
 
 def test_the_installed_encoder_tells_texts_apart(real_encoder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from small_encoders import MARKS, WORDS, write_encoder
 
 from automl.core.errors import UsageError
+from automl.core.family import TrialStopped
+from automl.families.nets.texts import tokens as text_tokens
 from automl.families.nets.texts.batches import LengthBatches
 from automl.families.nets.texts.tokens import MOST_WINDOWS, Cut, Splitter, batches_by_length
 
@@ -67,10 +70,50 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
         Splitter(folder)
 
 
+def test_what_is_remembered_may_begin_anew_while_texts_are_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splitter = Splitter(write_encoder(tmp_path / "small"))
+    splitter.windows(["good film"], Cut(tokens=8))
+    split = splitter._ids
+
+    def while_another_thread_splits_more(texts: list[str]) -> dict[str, np.ndarray]:
+        monkeypatch.setattr(text_tokens, "_CACHED_TOKENS", 0)
+        splitter._keep({}, 0)
+        return split(texts)
+
+    monkeypatch.setattr(splitter, "_ids", while_another_thread_splits_more)
+    windows = splitter.windows(["good film", "red stone"], Cut(tokens=8))
+    assert [words(ids)[1:-1] for (ids,) in windows] == [["good", "film"], ["red", "stone"]]
+
+
+def test_splitting_stops_when_asked_to(splitter: Splitter) -> None:
+    texts = [f"stone {number}" for number in range(2000)]
+    asked = iter([False] + [True] * 10)
+    with pytest.raises(TrialStopped, match=r"after the tokens of 512 of 2,000 texts"):
+        splitter.windows(texts, Cut(tokens=8), should_stop=lambda: next(asked))
+
+
+def test_an_empty_text_is_one_token_where_nothing_is_put_around_texts(tmp_path: Path) -> None:
+    folder = write_encoder(tmp_path / "plain")
+    body = json.loads((folder / "tokenizer.json").read_text())
+    (folder / "tokenizer.json").write_text(json.dumps({**body, "post_processor": None}))
+    windows = Splitter(folder).windows(["", "good film"], Cut(tokens=8))
+    assert [words(ids) for (ids,) in windows] == [["[PAD]"], ["good", "film"]]
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    splitter = Splitter(write_encoder(tmp_path / "short", vocab_size=NUMBER["good"]))
+    splitter.windows(["red stone"], Cut(tokens=8))
+    with pytest.raises(UsageError, match=r"a token number 10, and config\.json a vocab_size of 10"):
+        splitter.windows(["good stone"], Cut(tokens=8))
+
+
 def test_batches_hold_equally_long_inputs_the_longest_first() -> None:
     lengths = [3, 9, 3, 3, 9, 5]
     batches = [batch.tolist() for batch in batches_by_length(lengths, 7)]
     assert batches == [[1], [4], [5], [0, 2], [3]]
+    assert list(batches_by_length([], 7)) == []
 
 
 def test_training_batches_differ_by_epoch_and_hold_every_row_once() -> None:

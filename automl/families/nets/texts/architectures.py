@@ -140,7 +140,8 @@ class EncoderShape:
         architecture = ARCHITECTURES[name]
         try:
             stated = {key: body[own] for key, own in architecture.keys.items()}
-            padding = int(body.get("pad_token_id") or 0)
+            unstated = int(architecture.counts_from_padding)  # as in the code that published them
+            padding = unstated if body.get("pad_token_id") is None else int(body["pad_token_id"])
             shape = cls(
                 architecture=name,
                 **{key: int(stated[key]) for key in ("layers", "width", "heads", "inner")},
@@ -157,8 +158,8 @@ class EncoderShape:
         refused = {
             "position_embedding_type": body.get("position_embedding_type", "absolute") != "absolute",
             "is_decoder": bool(body.get("is_decoder")),
-            "hidden_act": shape.activation not in ACTIVATIONS,
-            "num_attention_heads": shape.heads < 1 or shape.width % shape.heads != 0,
+            architecture.keys["activation"]: shape.activation not in ACTIVATIONS,
+            architecture.keys["heads"]: shape.heads < 1 or shape.width % shape.heads != 0,
         }
         for key, wrong in refused.items():
             if wrong:

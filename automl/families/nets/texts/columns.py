@@ -236,7 +236,7 @@ def _target_key(target: Encoded) -> tuple[float, ...]:
 
 def _features(table: Table, view: TextView, around: Surroundings) -> Floats:
     """``(rows, features)`` means of the last layer, of all text columns side by side."""
-    parts = [frozen_outputs(column, view, around)[:, 0] for column in table.texts]
+    parts = [frozen_outputs(column, view, around, (slice(0, 1),))[:, 0] for column in table.texts]
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
+import unicodedata
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from automl.core.family import TrialStopped
 from automl.core.machine import cores
 from automl.core.table import Strings
 from automl.families.nets import runtime
-from automl.families.nets.feature_shelf import Found, Halves, NoRoom, Shelf, ShelfGone
+from automl.families.nets.feature_shelf import Found, Halves, Kinds, NoRoom, Shelf, ShelfGone, places_of
 from automl.families.nets.surroundings import Surroundings, all_cores
 from automl.families.nets.texts.architectures import EncoderShape
 from automl.families.nets.texts.costs import TokenCosts
@@ -46,6 +47,9 @@ _SAVE_SECONDS, _SAVE_SHARE = 1.0, 0.1  # between what is put on the shelf; of th
 _MEMORY_BYTES = 256 << 20
 _TRIES = 3  # of reading outputs that other processes may remove for theirs
 _MARKS = 4  # tokens around a text, at most
+# Tokens of a batch whose outputs are kept, at least: libraries compute smaller products in another order
+# (oneDNN with AMX: up to 300 tokens), and a text's features would depend on those that were missing with it.
+_KEPT_TOKENS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +77,10 @@ class TextView:
 
     def _key(self, text: str) -> str:
         written = text.encode("utf-8", "surrogatepass")
-        # A token has a byte at least.
-        whole = len(written) + _MARKS <= self.cut.tokens
+        # A token has a byte at least, of what tokenizers make of ligatures and capitals too.
+        plain = text if text.isascii() else unicodedata.normalize("NFKD", text.lower())
+        most = max(len(written), len(plain.encode("utf-8", "surrogatepass")))
+        whole = most + _MARKS <= self.cut.tokens
         shown = "whole" if whole else f"{self.cut.tokens}-{self.cut.long}"
         return hashlib.sha256(f"{shown}\n".encode() + written).hexdigest()
 
@@ -92,11 +98,18 @@ def cache_of_texts() -> Path | None:
     return None if root is None else root / FOLDER
 
 
-def frozen_outputs(texts: Strings, view: TextView, around: Surroundings) -> Halves:
+def frozen_outputs(
+    texts: Strings, view: TextView, around: Surroundings, kinds: Kinds = (slice(None),)
+) -> Halves:
     """``(rows, kinds, width)`` float16 outputs, from the cache as far as it has them.
 
     Kinds are the means over the tokens after each of :func:`levels_of`, the last layer's first token, and
     the largest values over its tokens.
+
+    Parameters
+    ----------
+    kinds:
+        Those that are wanted: all of them are kept, which is kilobytes a text.
 
     Raises
     ------
@@ -110,8 +123,8 @@ def frozen_outputs(texts: Strings, view: TextView, around: Surroundings) -> Halv
         with suppress(NoRoom):
             for _ in range(_TRIES):
                 with suppress(ShelfGone):
-                    return shelf.take(_shelved(shelf, (texts, keys), view, around))
-    return _remembered(texts, view, around)  # without a cache, or one whose bound is too low
+                    return shelf.take(_shelved(shelf, (texts, keys), view, around), kinds)
+    return _remembered(texts, view, around, kinds)  # without a cache, or one whose bound is too low
 
 
 def keep_outputs(texts: Strings, view: TextView, around: Surroundings) -> None:
@@ -163,7 +176,7 @@ def _fill(shelf: Shelf, wanted: dict[str, str], view: TextView, around: Surround
     learnt = _Learnt(texts, 12 * view.cut.most)
     with all_cores(cache) as mine:
         workers = cores() if mine else around.threads
-        for part in _stream(texts, view, around, workers):
+        for part in _stream(texts, view, around, workers, least=_KEPT_TOKENS):
             if not count:  # before all are computed in vain
                 shelf.make_room(part.values.nbytes // len(part.rows) * len(texts))
             done += [(names[row], value) for row, value in zip(part.rows, part.values, strict=True)]
@@ -216,11 +229,24 @@ class _Part:
 
 
 def _stream(
-    texts: Sequence[str], view: TextView, around: Surroundings, workers: int | None
+    texts: Sequence[str], view: TextView, around: Surroundings, workers: int | None, *, least: int = 0
 ) -> Iterator[_Part]:
-    """The outputs of all texts, a batch at a time; ends early when asked to stop."""
+    """The outputs of all texts, a batch at a time; ends early when asked to stop.
+
+    Parameters
+    ----------
+    least:
+        Tokens of a batch; those of few texts are filled up by repeating them.
+    """
     encoder = frozen_encoder(view.encoder, view.weights, around.device)  # not by all threads at once
-    return stream(texts, view, around, workers, partial(_outputs, encoder, around.device))
+    most = tokens_of_batch(place_of(view.encoder, view.weights), around.device)
+
+    def outputs(ids: Numbers) -> Halves:
+        rows, tokens = ids.shape
+        filled = max(rows, min(-(-least // tokens), most // tokens))
+        return _outputs(encoder, around.device, np.resize(ids, (filled, tokens)))[:rows]
+
+    return stream(texts, view, around, workers, outputs)
 
 
 def stream(
@@ -243,7 +269,7 @@ def stream(
     on_cpu = around.device == "cpu"
     count = max(1, workers or cores()) if on_cpu else 1
     splitter = splitter_of(str(place_of(view.encoder, view.weights)), view.weights)
-    pieces = splitter.windows(texts, view.cut, threads=count)
+    pieces = splitter.windows(texts, view.cut, threads=count, should_stop=around.should_stop)
     flat = [(row, ids) for row, windows in enumerate(pieces) for ids in windows]
     budget = tokens_of_batch(place_of(view.encoder, view.weights), around.device)
     batches = batches_by_length([len(ids) for _, ids in flat], budget)
@@ -301,7 +327,7 @@ def tokens_of_batch(place: Path, device: str) -> int:
     return int(np.clip(2 ** round(np.log2(max(wanted, 1))), _LEAST_TOKENS, _MOST_TOKENS))
 
 
-def _outputs(encoder: TextEncoder, device: str, ids: Numbers) -> Values:
+def _outputs(encoder: TextEncoder, device: str, ids: Numbers) -> Halves:
     """``(texts, kinds, width)`` of equally long windows ``(texts, tokens)``."""
     import torch
 
@@ -338,7 +364,7 @@ _memory: OrderedDict[tuple[str, str], Halves] = OrderedDict()
 _memory_lock = Lock()
 
 
-def _remembered(texts: Strings, view: TextView, around: Surroundings) -> Halves:
+def _remembered(texts: Strings, view: TextView, around: Surroundings, kinds: Kinds) -> Halves:
     """Outputs for texts that were just passed in: a bag of models asks for the same ones several times.
 
     So does whoever shuffles a column or replaces some of its texts, to see what becomes of predictions. They
@@ -352,13 +378,15 @@ def _remembered(texts: Strings, view: TextView, around: Surroundings) -> Halves:
         )
         if not outputs:
             shape = frozen_encoder(view.encoder, view.weights, around.device).shape
-            return np.empty((0, len(levels_of(shape.layers)) + 2, shape.width), dtype=np.float16)
+            count = len(places_of(kinds, len(levels_of(shape.layers)) + 2))
+            return np.empty((0, count, shape.width), dtype=np.float16)
         for key, value in outputs.items():
             _memory[view.net, key] = value
             _memory.move_to_end((view.net, key))
         while _memory and len(_memory) * next(reversed(_memory.values())).nbytes > _MEMORY_BYTES:
             _memory.popitem(last=False)
-        return np.stack([outputs[key] for key in keys])
+        places = places_of(kinds, len(next(iter(outputs.values()))))
+        return np.stack([outputs[key][places] for key in keys])
 
 
 def _keys_of_tokens(texts: Strings, view: TextView, around: Surroundings) -> list[str]:

@@ -17,7 +17,7 @@ from automl.core.predictions import Predictions
 from automl.core.table import Strings, Table
 from automl.core.tasks import Encoded, Task
 from automl.families.nets import runtime
-from automl.families.nets.feature_shelf import Halves
+from automl.families.nets.feature_shelf import Kinds
 from automl.families.nets.head_fit import HeadPlan, fit_head
 from automl.families.nets.outputs import OutputScale, linked
 from automl.families.nets.surroundings import Surroundings
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _WEIGHTS, _FACTS = "head.safetensors", "text_probe.json"
 # Kinds of outputs by the pooling: the last layer's mean is the first, its first token and its largest values
 # are the last two, the means of earlier layers stand between.
-_KINDS: dict[str, tuple[slice, ...]] = {
+KINDS: dict[str, Kinds] = {
     "mean": (slice(0, 1),),
     "first": (slice(-2, -1),),
     "both": (slice(0, 1), slice(-2, None)),
@@ -80,14 +80,8 @@ class TextReading:
 
     def features(self, texts: Sequence[Strings], around: Surroundings) -> npt.NDArray[np.float32]:
         """``(rows, features)`` of all text columns, side by side."""
-        parts = [pooled(frozen_outputs(column, self.view, around), self.pooling) for column in texts]
-        return np.concatenate(parts, axis=1).astype(np.float32)
-
-
-def pooled(outputs: Halves, pooling: str) -> Halves:
-    """``(rows, kinds, width)`` outputs as ``(rows, features)`` of the kinds that a pooling takes."""
-    parts = [outputs[:, kinds].reshape(len(outputs), -1) for kinds in _KINDS[pooling]]
-    return np.concatenate(parts, axis=1)
+        outputs = [frozen_outputs(column, self.view, around, KINDS[self.pooling]) for column in texts]
+        return np.concatenate([part.reshape(len(part), -1) for part in outputs], axis=1, dtype=np.float32)
 
 
 def fit_probe(
@@ -183,7 +177,7 @@ def load_probe(folder: Path) -> TextProbeModel:
 
     body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     reading, scale = TextReading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
-    if reading.pooling not in _KINDS:
+    if reading.pooling not in KINDS:
         raise ModelFileError(f"{folder} names the pooling {reading.pooling!r}: the model is damaged.")
     check_encoder(reading.view.encoder, reading.view.weights, folder)
     head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))

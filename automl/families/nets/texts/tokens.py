@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.core.errors import UsageError
-from automl.families.nets.texts.encoders import TOKENIZER, written
+from automl.core.family import TrialStopped
+from automl.families.nets.texts.encoders import CONFIG, TOKENIZER, configuration, written
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -67,11 +68,17 @@ class Splitter:
     """
 
     def __init__(self, place: Path) -> None:
+        self._place = place
         self._tokenizer = _tokenizer(place)
+        body = configuration(place)
+        self._words = int(body.get("vocab_size") or 0)
+        # What is read of an empty text where nothing is put around it.
+        self._nothing = np.array([body.get("pad_token_id") or 0], dtype=np.int32)
         plain, marked = (self._tokenizer.encode("a", add_special_tokens=marks) for marks in (False, True))
         before = next((i for i, one in enumerate(marked.special_tokens_mask) if not one), 0)
         self.before = np.array(marked.ids[:before], dtype=np.int32)
         self.after = np.array(marked.ids[before + len(plain.ids) :], dtype=np.int32)
+        self._check([*self.before, *self.after])
         self._known: dict[tuple[str, int], Numbers] = {}
         self._held = 0
         self._lock = Lock()
@@ -81,9 +88,24 @@ class Splitter:
         """Tokens around each text."""
         return len(self.before) + len(self.after)
 
-    def windows(self, texts: Sequence[str], cut: Cut, *, threads: int = 1) -> list[list[Numbers]]:
-        """Per text the windows of tokens that are read, marks included: one, and several for a long text."""
-        return [self._windows(ids, cut) for ids in self._split(texts, cut, threads)]
+    def windows(
+        self,
+        texts: Sequence[str],
+        cut: Cut,
+        *,
+        threads: int = 1,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> list[list[Numbers]]:
+        """Per text the windows of tokens that are read, marks included: one, and several for a long text.
+
+        Raises
+        ------
+        TrialStopped
+            When asked to stop before all texts were split.
+        UsageError
+            For a token that the encoder does not have.
+        """
+        return [self._windows(ids, cut) for ids in self._split(texts, cut, threads, should_stop)]
 
     def _windows(self, ids: Numbers, cut: Cut) -> list[Numbers]:
         room = max(1, cut.tokens - self.marks)
@@ -98,24 +120,43 @@ class Splitter:
             parts = [ids[start : start + room] for start in starts]
         else:
             parts = [ids[:room]]
+        if not len(parts[0]) + self.marks:
+            return [self._nothing]
         return [np.concatenate([self.before, part, self.after]) for part in parts]
 
-    def _split(self, texts: Sequence[str], cut: Cut, threads: int) -> list[Numbers]:
+    def _split(
+        self, texts: Sequence[str], cut: Cut, threads: int, should_stop: Callable[[], bool]
+    ) -> list[Numbers]:
         most = _CHARACTERS * cut.most
         shown = [_shown(text, most, cut.long) for text in texts]
-        new = list(dict.fromkeys(text for text in shown if (text, most) not in self._known))
-        starts = range(0, len(new), _CHUNK)
+        known = self._known  # another thread may begin a new one meanwhile
+        new = list(dict.fromkeys(text for text in shown if (text, most) not in known))
         pieces: dict[str, Numbers] = {}
+
+        def split(start: int) -> dict[str, Numbers]:
+            return {} if should_stop() else self._ids(new[start : start + _CHUNK])
+
         with ThreadPoolExecutor(max(1, threads), thread_name_prefix="automl-tokens") as pool:
-            for part in pool.map(lambda start: self._ids(new[start : start + _CHUNK]), starts):
+            for part in pool.map(split, range(0, len(new), _CHUNK)):
                 pieces.update(part)
-        made = [self._known[text, most] if (text, most) in self._known else pieces[text] for text in shown]
         self._keep(pieces, most)
-        return made
+        if len(pieces) < len(new):
+            raise TrialStopped(f"stopped after the tokens of {len(pieces):,} of {len(new):,} texts")
+        return [pieces[text] if text in pieces else known[text, most] for text in shown]
 
     def _ids(self, texts: list[str]) -> dict[str, Numbers]:
         encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return {text: np.array(one.ids, dtype=np.int32) for text, one in zip(texts, encoded, strict=True)}
+        made = {text: np.array(one.ids, dtype=np.int32) for text, one in zip(texts, encoded, strict=True)}
+        self._check([int(ids.max()) for ids in made.values() if len(ids)])
+        return made
+
+    def _check(self, numbers: list[int]) -> None:
+        highest = max(numbers, default=0)
+        if highest >= self._words:
+            raise UsageError(
+                f"{TOKENIZER} of {self._place} has a token number {highest}, and {CONFIG} a vocab_size of "
+                f"{self._words}: they belong to two models. Next: get both files again."
+            )
 
     def _keep(self, pieces: dict[str, Numbers], most: int) -> None:
         """Remember the latest texts, as many as the bound allows."""
@@ -139,6 +180,8 @@ def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[npt.NDArr
 
     Nothing is padded so: what a text gives does not depend on those beside it, and no work is done in vain.
     """
+    if not len(lengths):
+        return
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     sorted_lengths = np.asarray(lengths, dtype=np.int64)[order]
     starts = np.flatnonzero(np.diff(sorted_lengths, prepend=-1))

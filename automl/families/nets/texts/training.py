@@ -30,11 +30,10 @@ from automl.families.nets.outputs import (
 from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.batches import LengthBatches
 from automl.families.nets.texts.encoders import origin_of
-from automl.families.nets.texts.features import frozen_outputs
 from automl.families.nets.texts.needs import view_of
 from automl.families.nets.texts.net import TextNet, TextNetModel, TextNetShape
 from automl.families.nets.texts.plan import TextTraining
-from automl.families.nets.texts.probe import pooled
+from automl.families.nets.texts.probe import TextReading
 from automl.families.nets.texts.tokens import Numbers, splitter_of
 from automl.families.nets.texts.transformer import load_encoder
 from automl.families.nets.texts.weights import place_of
@@ -77,8 +76,7 @@ def _fit(
             pooling=plan.pooling, columns=len(inputs.texts), outputs=scale.outputs, first_layer=first
         )
         net = TextNet(encoder, shape, dropout=plan.dropout)
-        outputs = [pooled(frozen_outputs(column, view, around), plan.pooling) for column in inputs.texts]
-        features = np.concatenate(outputs, axis=1).astype(np.float32)
+        features = TextReading(view, plan.pooling).features(inputs.texts, around)
         encoded = scale.encode(target)
         solve_linear(
             net.head, features, encoded, task.loss, plan.c, context.should_stop, weights=context.weights
