@@ -50,7 +50,7 @@ def _search(search: SearchDescription) -> list[str]:
         lines.append(
             _line(
                 "trials",
-                f"{len(search.trials)} on record; `automl resume {shlex.quote(search.name)}` goes on",
+                f"{_on_record(search)}`automl resume {shlex.quote(search.name)}` goes on",
             )
         )
     if search.is_champion:
@@ -70,6 +70,11 @@ def _search(search: SearchDescription) -> list[str]:
     lines.append(_line("settings", _pairs(spoken(settings))))
     lines += ["", f"The trials: automl leaderboard {shlex.quote(search.name)}"]
     return lines
+
+
+def _on_record(search: SearchDescription) -> str:
+    count = search.trials_on_record
+    return "" if count is None else f"{count} on record; "
 
 
 def _result(summary: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -280,15 +280,15 @@ def describe(
     Parameters
     ----------
     trials:
-        Whether the trials of a search that has a result are read, too.
+        Whether the trials of a search are read, too; without, their number is, until it has a result.
     """
     record = _record(tracking_uri, store)
     run = resolve_run(record, name)
     if record.is_trial(run):
         return record.describe_trial(run)
     described = record.describe_search(run, trials=trials)
-    unfinished = not trials and described.summary is None
-    return record.describe_search(run) if unfinished else described
+    known = trials or described.summary is not None
+    return described if known else replace(described, trials_on_record=record.trials_on_record(run))
 
 
 @dataclass(frozen=True)

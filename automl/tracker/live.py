@@ -7,12 +7,13 @@ reads one run, and nothing of its trials.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self, TypeVar
 
 from automl.core.nodes import NodeState
 
+T = TypeVar("T")
 LEADERS = 8
 NEWS = 4
 _RUNNING, _NODES, _PER_NODE, _MEMBERS = 40, 40, 8, 8
@@ -116,20 +117,14 @@ class LiveState:
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
-        """The state that :meth:`to_text` wrote; None for a text of another version."""
+        """The state that :meth:`to_text` wrote; None for a text of another version, or of something else.
+
+        Anybody with access to the record may have written it: it is shown on the terminals of others.
+        """
         try:
             body: dict[str, Any] = json.loads(text)
-            if body.pop("format") != _FORMAT:
-                return None
-            body["weights"] = {int(number): weight for number, weight in body["weights"].items()}
-            body["leaders"] = tuple(Leader(**item) for item in body["leaders"])
-            body["running"] = tuple(LiveTrial(**item) for item in body["running"])
-            body["nodes"] = tuple(
-                NodeState(**{**item, "running": tuple(item["running"])}) for item in body["nodes"]
-            )
-            body["news"] = tuple((int(number), str(line)) for number, line in body["news"])
-            return cls(**body)
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return _read(cls, body) if body.pop("format") == _FORMAT else None
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
 
     def _bounded(self) -> Self:
@@ -152,6 +147,34 @@ class LiveState:
 
     def _text(self) -> str:
         return json.dumps({"format": _FORMAT, **asdict(self)}, separators=(",", ":"))
+
+
+def _plain(value: Any) -> str:
+    """Text without control signs, which could move a terminal's cursor or change its title."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value))
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": _plain,
+    "int | None": lambda value: None if value is None else int(value),
+    "float | None": lambda value: None if value is None else float(value),
+    "tuple[int, ...]": lambda value: tuple(map(int, value)),
+    "tuple[tuple[int, str], ...]": lambda value: tuple((int(number), _plain(line)) for number, line in value),
+    "Mapping[str, int]": lambda value: {_plain(name): int(count) for name, count in value.items()},
+    "Mapping[int, float]": lambda value: {int(number): float(weight) for number, weight in value.items()},
+    "tuple[Leader, ...]": lambda value: tuple(_read(Leader, item) for item in value),
+    "tuple[LiveTrial, ...]": lambda value: tuple(_read(LiveTrial, item) for item in value),
+    "tuple[NodeState, ...]": lambda value: tuple(_read(NodeState, item) for item in value),
+}
+"""By a field's type, what makes its value from JSON."""
+
+
+def _read(kind: type[T], body: dict[str, Any]) -> T:
+    types = {item.name: str(item.type) for item in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: _READERS[types[name]](value) for name, value in body.items()})
 
 
 def _rounded(trial: LiveTrial) -> LiveTrial:

@@ -89,7 +89,7 @@ def delete_search(location: StoreLocation, rest: Leftovers) -> None:
         # First the model, so that nobody loads it any more.
         _delete_model(client, rest.name)
         for item in rest.experiments:
-            runs = _all_runs(client, item.experiment_id)
+            runs = list(_all_runs(client, item.experiment_id))
             models = client.search_logged_models([item.experiment_id])
             if not item.deleted:
                 client.delete_experiment(item.experiment_id)
@@ -311,12 +311,13 @@ def _remove_empty(folder: Path | None) -> None:
 
 def _all_runs(
     client: MlflowClient, experiment_id: str, condition: str = "", *, deleted: bool = False
-) -> list[Run]:
+) -> Iterator[Run]:
+    """The runs of an experiment, a page at a time: it may have ten thousand."""
     from mlflow.entities import ViewType
 
     view = ViewType.DELETED_ONLY if deleted else ViewType.ALL
-    return list(
-        all_pages(lambda token: client.search_runs([experiment_id], condition, view, _PAGE, page_token=token))
+    return all_pages(
+        lambda token: client.search_runs([experiment_id], condition, view, _PAGE, page_token=token)
     )
 
 

@@ -23,6 +23,8 @@ MODEL_ID, OLD_MODEL_ID = "mlflow.automl.model_id", "automl.model_id"
 PID, HOST, STARTED = "mlflow.automl.pid", "mlflow.automl.host", "mlflow.automl.process_started"
 """The old names are those of versions before 0.2, which are still read."""
 
+MODEL_TYPE = "automl"
+"""The type of a logged model that a search made."""
 ALIAS = "champion"
 PROMOTED_BY, PROMOTED_AT, SCORE = "automl.promoted_by", "automl.promoted_at", "automl.score"
 GIVEN = "automl.champion"
@@ -33,6 +35,8 @@ SETTLED = "mlflow.automl.settled"
 """On a search's run: the version for which the alias was decided."""
 SIGN = "mlflow.automl.sign"
 """On a search's run: its state as :class:`automl.tracker.live.LiveState`, renewed every few seconds."""
+MODELS_BYTES = "mlflow.automl.trial_models_bytes"
+"""On a search's run once it ended: bytes of the models of its trials, as these measured them."""
 
 
 def recorded_score(metric: str, metrics: Mapping[str, float]) -> tuple[str, float] | None:

@@ -14,7 +14,7 @@ from automl.tracker.reading.inventory import ExperimentEntry, SearchEntry, exper
 from automl.tracker.reconcile import process_is_gone
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import StoreLocation, all_pages, connect, local_path
-from automl.tracker.tags import SIGN
+from automl.tracker.tags import MODEL_TYPE, SIGN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,8 @@ def unregistered_models(
         for experiment in experiment_entries(location):
             for model in [] if experiment.deleted else _logged_models(client, experiment.experiment_id):
                 written = (model.last_updated_timestamp or model.creation_timestamp) / 1000
-                if model.model_id not in registered and _is_old(written, before):
+                own = model.model_type == MODEL_TYPE  # people may log models of their own beside them
+                if own and model.model_id not in registered and _is_old(written, before):
                     place = str(model.artifact_location)
                     item = Unreferenced(
                         uri=place,

@@ -18,6 +18,7 @@ from automl.core.errors import UsageError
 from automl.report.build import write_report
 from automl.tracker import open_store
 from automl.tracker.library import describe, leaderboard_rows, load
+from automl.tracker.reading.inventory import search_entries
 
 
 def cli(*words: str, store: Path) -> subprocess.CompletedProcess[str]:
@@ -105,6 +106,34 @@ def test_a_search_that_runs_is_not_deleted(finished_trials: Any, tmp_path: Path)
         assert search_lines(store=location.root)[0].state == "running"
         with pytest.raises(UsageError, match="is being run by process"):
             deletion("flowers", store=location.root)
+
+
+def test_a_running_search_is_shown_without_reading_its_trials(
+    finished_trials: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from automl.tracker import Tracker
+    from automl.tracker.reading.query import Record
+
+    location = open_store(None, tmp_path / "mlruns")
+    with Tracker(location) as tracker:
+        tracker.begin_search(finished_trials.record())
+        tracker.flush()
+        monkeypatch.setattr(Record, "trial_runs", None)
+        shown = describe("flowers", trials=False, store=location.root)
+        assert shown.trials_on_record == 0  # type: ignore[union-attr]
+
+
+def test_a_list_of_a_servers_searches_reads_no_trials(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team's server may have a hundred thousand of them."""
+    from automl.tracker.reading import inventory
+    from automl.tracker.store.location import locate_store
+
+    entries = search_entries(open_store(None, store))
+    expected = inventory.model_bytes(open_store(None, store), entries)
+    monkeypatch.setattr(inventory, "connect", lambda location: None)
+    found = inventory.model_bytes(locate_store("http://127.0.0.1:9", store), entries)
+    assert found == expected
+    assert min(found.values()) > 1000
 
 
 @pytest.mark.parametrize("what", ["runs", "experiment"])
@@ -338,6 +367,8 @@ def test_what_nothing_refers_to_goes_and_no_registered_version(
     orphan.mkdir(parents=True)
     (orphan / "model.bin").write_bytes(bytes(1000))
     client.delete_model_version("flowers", "2")
+    (search, *_) = search_entries(location)
+    mine = client.create_logged_model(search.experiment_id, name="mine", model_type="sklearn")
     trial = next(row for row in leaderboard_rows("flowers", store=store) if row.family == "random_forest")
     client.create_registered_model("by hand")
     client.create_model_version("by hand", f"runs:/{trial.run_id}/model", run_id=trial.run_id)
@@ -354,6 +385,7 @@ def test_what_nothing_refers_to_goes_and_no_registered_version(
     assert load("flowers", store=store).name == "flowers"
     assert load(trial.run_id, store=store).name == "flowers"
     assert not orphan.parent.exists()
+    assert client.get_logged_model(mine.model_id).name == "mine", "somebody logged it beside the search's"
     assert removable(0, store=store) == []
 
 

@@ -17,7 +17,7 @@ from automl.core.task_choice import task_requirement
 from automl.tracker.models.wheel import pack_wheel
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.store.location import local_path, remove_folder
-from automl.tracker.tags import SCORE
+from automl.tracker.tags import MODEL_TYPE, SCORE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +65,7 @@ def register_champion(
         experiment_id,
         name=MODEL_NAME,
         source_run_id=run_id,
-        model_type="automl",
+        model_type=MODEL_TYPE,
         tags={"automl.version": version},
     )
     target = local_path(logged.artifact_location)

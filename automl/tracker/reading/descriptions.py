@@ -14,6 +14,7 @@ class SearchDescription:
 
     ``model_version`` is the version that this search registered, ``champion_version`` the one that has the
     alias of its name now; ``model_deleted`` is True if the version is no longer in the registry.
+    ``trials_on_record`` is their number; None where ``trials`` has them all, or a server does not tell.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SearchDescription:
     model_version: str
     champion_version: str
     trials: list[LeaderboardRow] = field(default_factory=list)
+    trials_on_record: int | None = None
     model_deleted: bool = False
 
     @property
@@ -43,7 +45,9 @@ class SearchDescription:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, for ``automl show --json``."""
-        return asdict(self)
+        body = asdict(self)
+        del body["trials_on_record"]  # all are in it
+        return body
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import StoreLocation, all_pages, connect
 from automl.tracker.store.lookups import find_alias
 from automl.tracker.store.sqlite import by_run, read_rows
-from automl.tracker.tags import ALIAS, PARENT, SEARCH, USER, recorded_score
+from automl.tracker.tags import ALIAS, MODELS_BYTES, PARENT, SEARCH, USER, recorded_score
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,7 +113,11 @@ def experiment_entries(location: StoreLocation, name: str | None = None) -> list
 
 
 def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict[str, int]:
-    """Size of the models by run of a search: their files' sizes as the trials measured them."""
+    """Size of the models by run of a search: their files' sizes as the trials measured them.
+
+    Of a server, the trials are read for searches alone that ended without noting it; what a running one has
+    so far is not counted.
+    """
     sizes = {entry.run_id: round(entry.metrics.get("model_bytes", 0.0)) for entry in entries}
     with storage_errors(f"list the trials at {location.shown}"):
         if location.database is not None:
@@ -125,7 +129,11 @@ def model_bytes(location: StoreLocation, entries: Sequence[SearchEntry]) -> dict
             )
             trials = [(str(parent), float(size)) for parent, size in rows]
         else:
-            trials = _trial_bytes(connect(location), {entry.experiment_id for entry in entries})
+            noted = [(entry.run_id, float(entry.tags.get(MODELS_BYTES, 0))) for entry in entries]
+            without = [
+                entry for entry in entries if MODELS_BYTES not in entry.tags and entry.ended is not None
+            ]
+            trials = [*noted, *_trial_bytes(connect(location), without)]
     for parent, size in trials:
         if parent in sizes:
             sizes[parent] += round(size)
@@ -160,15 +168,19 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasH
     }
 
 
-def _trial_bytes(client: MlflowClient, experiments: set[str]) -> list[tuple[str, float]]:
-    if not experiments:
-        return []
-    runs = all_pages(
-        lambda token: client.search_runs(
-            sorted(experiments), "metrics.model_bytes > 0", max_results=_PAGE, page_token=token
+def _trial_bytes(client: MlflowClient, entries: Sequence[SearchEntry]) -> Iterator[tuple[str, float]]:
+    """``(run of the search, bytes)`` of the trials of these searches."""
+    for entry in entries:
+        runs = all_pages(
+            lambda token, entry=entry: client.search_runs(  # type: ignore[misc]
+                [entry.experiment_id],
+                f"tags.`{PARENT}` = '{entry.run_id}' AND metrics.model_bytes > 0",
+                max_results=_PAGE,
+                page_token=token,
+            )
         )
-    )
-    return [(run.data.tags.get(PARENT, ""), run.data.metrics.get("model_bytes", 0.0)) for run in runs]
+        for run in runs:
+            yield entry.run_id, run.data.metrics.get("model_bytes", 0.0)
 
 
 def _by_sql(location: StoreLocation, name: str | None) -> list[SearchEntry]:

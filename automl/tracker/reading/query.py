@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.core.errors import UsageError
 from automl.tracker.files import MODEL_FOLDER
+from automl.tracker.live import LiveState
 from automl.tracker.pyfunc_model import FOLDER
 from automl.tracker.reading.descriptions import SearchDescription, TrialDescription
 from automl.tracker.reading.not_found import refuse_deleted, unknown, without_champion, without_runs
@@ -21,7 +22,7 @@ from automl.tracker.store.access import Access, is_current, open_access
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import StoreLocation, connect, local_path, remove_folder, repair_moved
 from automl.tracker.store.runs import ChosenTrials, MetricPoint, Run
-from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT
+from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT, SIGN
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -112,6 +113,12 @@ class Record:
         chosen = ChosenTrials(search.info.experiment_id, search.info.run_id, tags)
         with storage_errors("count the trials"):
             return self.access.count_trials(chosen)
+
+    def trials_on_record(self, search: Run) -> int | None:
+        """The number of a search's trials: as the store counts them, else as the search said last."""
+        state = LiveState.from_text(search.data.tags.get(SIGN, ""))
+        counted = self.count_trials(search, {})
+        return state.finished if counted is None and state is not None else counted
 
     def describe_search(self, search: Run, *, trials: bool = True) -> SearchDescription:
         """Describe a search."""

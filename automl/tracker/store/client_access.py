@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
@@ -31,11 +31,7 @@ class _ClientAccess:
         self._client = connect()
 
     def experiments(self) -> list[ExperimentName]:
-        items = self._client.search_experiments(
-            filter_string=f"tags.`{SEARCH}` LIKE '%'",
-            order_by=["last_update_time DESC"],
-            max_results=_PAGE,
-        )
+        items = self._experiments(_ACTIVE)
         return [ExperimentName(str(item.name), str(item.experiment_id)) for item in items]
 
     def experiment_id(self, name: str) -> str | None:
@@ -83,10 +79,7 @@ class _ClientAccess:
     def deleted_runs(self, beginning: str) -> list[Run]:
         from mlflow.entities import ViewType
 
-        listed = self._client.search_experiments(
-            ViewType.ALL, _PAGE, filter_string=f"tags.`{SEARCH}` LIKE '%'"
-        )
-        ids = [item.experiment_id for item in listed]
+        ids = [str(item.experiment_id) for item in self._experiments(ViewType.ALL)]
         return self._runs(ids, f"attributes.run_id LIKE '{beginning}%'", ViewType.DELETED_ONLY)
 
     def deleted_time(self, run_id: str) -> int | None:
@@ -123,6 +116,17 @@ class _ClientAccess:
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         self._client.set_tag(run_id, key, value)
+
+    def _experiments(self, view: int) -> Iterator[Any]:
+        return all_pages(
+            lambda token: self._client.search_experiments(
+                view,
+                _PAGE,
+                filter_string=f"tags.`{SEARCH}` LIKE '%'",
+                order_by=["last_update_time DESC"],
+                page_token=token,
+            )
+        )
 
     def _runs(self, experiments: Sequence[str], condition: str, view: int = _ACTIVE) -> list[Run]:
         if not experiments:

@@ -44,7 +44,7 @@ from automl.tracker.store.tables import (
     one_transaction,
     set_tag,
 )
-from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, NOTE, SETTLED, SIGN
+from automl.tracker.tags import ALIAS, CHAMPION, MODEL_ID, MODELS_BYTES, NOTE, SETTLED, SIGN
 from automl.tracker.writing.begun_search import BegunSearch, begin_directly, run_tags
 from automl.tracker.writing.datasets import log_dataset
 from automl.tracker.writing.experiment import experiment_for
@@ -271,7 +271,7 @@ class SearchRun:
         if self._made is not None:
             self._settle(self._made, judge)
         self.client.update_run(run_id, name=run_name(self.search, summary))
-        for name, value in result_tags(self.search, summary).items():
+        for name, value in {**result_tags(self.search, summary), **self._models_bytes(summary)}.items():
             self.client.set_tag(run_id, name, value)
         note = search_note(self.search, summary, self.trials.rows, self._ids)
         self.client.set_tag(run_id, NOTE, record.cut_note(note))
@@ -285,6 +285,13 @@ class SearchRun:
         self.client.set_terminated(run_id, status=status)
         self._open = False
         return self._ids
+
+    def _models_bytes(self, summary: SearchSummary) -> dict[str, str]:
+        """A tag with the bytes of all trials' models, so that a list of searches need not read the trials."""
+        rows = self.trials.rows
+        if len(rows) < sum(summary.body.get("trials", {}).values()):
+            return {}  # those of an earlier process are not at hand
+        return {MODELS_BYTES: str(sum(row.model_bytes or 0 for row in rows))}
 
     def _settle(self, made: Registered, judge: Judge | None) -> None:
         """Decide whether the new version is the champion of its name, and record it in ids and tags."""
