@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -55,19 +56,41 @@ def test_nodes_and_searches_get_no_keys(services: dict[str, Any]) -> None:
         assert not re.search(r"PASSWORD|SECRET|AWS_", str(services[name])), name
 
 
-def test_a_new_file_of_passwords_is_complete_and_never_the_same() -> None:
-    def made() -> dict[str, str]:
-        command = [sys.executable, str(DEPLOY / "new_env.py")]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+def new_env(file: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(DEPLOY / "new_env.py"), str(file)]
+    return subprocess.run(command, capture_output=True, text=True)
 
-    first, second = made(), made()
+
+def test_a_new_file_of_passwords_is_complete_and_never_the_same(tmp_path: Path) -> None:
+    def made(name: str) -> dict[str, str]:
+        assert new_env(tmp_path / name).returncode == 0
+        lines = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+    first, second = made("first"), made("second")
     assert first.keys() == example().keys()
     assert all(first.values())
     assert {name for name in first if first[name] != second[name]} == {
         "POSTGRES_PASSWORD",
         "BUCKET_PASSWORD",
     }
+
+
+def test_nobody_else_can_read_the_passwords_and_they_are_not_replaced(tmp_path: Path) -> None:
+    new_env(tmp_path / ".env")
+    before = (tmp_path / ".env").read_text(encoding="utf-8")
+    if os.name == "posix":
+        assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    again = new_env(tmp_path / ".env")
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == before
+
+
+def test_nodes_of_the_cluster_cannot_reach_the_database_or_the_bucket(services: dict[str, Any]) -> None:
+    reach = {name: set(service.get("networks", ["default"])) for name, service in services.items()}
+    for node in ("head", "worker"):
+        assert not reach[node] & (reach["database"] | reach["bucket"])
+        assert reach[node] & reach["server"], "searches record through the server"
 
 
 def test_what_the_image_copies_is_there() -> None:

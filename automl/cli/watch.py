@@ -223,8 +223,8 @@ def snapshot(sighting: Sighting, state: LiveState, curve: list[tuple[float, floa
         for trial in state.running
     ]
     return Snapshot(
-        name=sighting.name,
-        metric=sighting.metric,
+        name=printable(sighting.name),
+        metric=printable(sighting.metric),
         greater_is_better=sighting.greater_is_better,
         elapsed=state.elapsed + _age(sighting),
         seconds=state.seconds,

@@ -66,6 +66,28 @@ def test_what_another_version_wrote_is_not_read() -> None:
         assert LiveState.from_text(text) is None
 
 
+def test_a_sign_that_somebody_else_wrote_reaches_no_terminal_as_it_is() -> None:
+    """Whoever can write to the record could move the cursor of those who watch, or end their program."""
+    hostile = LiveState(
+        leader="\x1b]0;title\x07linear",
+        nodes=(NodeState(name="a\r\x1b[2Jb", workers=1),),
+        news=((1, "\x9b1m"),),
+    )
+    state = LiveState.from_text(hostile.to_text())
+    assert state is not None
+    texts = (state.leader, state.nodes[0].name, state.news[0][1])
+    assert all(text.isprintable() for text in texts), texts
+    assert state.leader.endswith("linear")
+
+
+@pytest.mark.parametrize(
+    "field",
+    ['"best": "high"', '"elapsed": null', '"running": [1]', '"seconds": [60]', '"ended": {"done": {}}'],
+)
+def test_a_sign_with_other_kinds_of_values_is_not_read(field: str) -> None:
+    assert LiveState.from_text(f'{{"format": 1, {field}}}') is None
+
+
 def test_news_of_nodes_are_said_once() -> None:
     one = NodeState(name="one", workers=2)
     assert node_news((), (one,)) == []
