@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,13 @@ class NodeState:
     lost: int = 0
     returned: int = 0
     away: bool = False
+
+    def after(self, earlier: NodeState | None) -> NodeState:
+        """This state with the workers that a node lost before it came back; those it has now replace them."""
+        if earlier is None:
+            return self
+        returned = earlier.lost if self.workers else earlier.returned
+        return replace(self, lost=self.lost + earlier.lost, returned=self.returned + returned)
 
 
 def this_node() -> str:

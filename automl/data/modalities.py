@@ -19,17 +19,17 @@ from automl.data.images.modality import MODALITY as IMAGES
 
 def modalities() -> dict[str, Modality]:
     """Every usable kind of files, by the kind of its columns; images first."""
-    return dict(_discovered().by_name)
+    return dict(modality_offers().by_name)
 
 
 def broken_modalities() -> tuple[BrokenPlugIn, ...]:
     """Plug-ins that could not be imported, hold no modality, or take another one's kind."""
-    return _discovered().broken
+    return modality_offers().broken
 
 
 def refresh_modalities() -> None:
     """Discover again, after a plug-in was installed or removed while this process runs."""
-    _discovered.cache_clear()
+    modality_offers.cache_clear()
 
 
 def modality_of(kinds: Collection[str], *, alone: bool = False) -> Modality:
@@ -58,7 +58,7 @@ def kind_named(name: str) -> str:
     """
     if name in set(Kind):
         return Kind(name)
-    available = _discovered()
+    available = modality_offers()
     if name not in available.by_name:
         available.refuse("column kind", name, dict.fromkeys([*Kind, *available.by_name]))
     return name
@@ -86,7 +86,8 @@ def read_folder(path: Path) -> tuple[Modality, FolderTable]:
 
 
 @cache
-def _discovered() -> Offers[Modality]:
+def modality_offers() -> Offers[Modality]:
+    """The kinds of files of this package and of installed ones."""
     return offers(
         MODALITY_GROUP,
         {IMAGES.kind: IMAGES},

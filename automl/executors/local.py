@@ -98,6 +98,8 @@ class LocalExecutor:
         Names of GPUs for CUDA, which the workers share evenly; none for all that they find.
     waker:
         Something with a file descriptor: :meth:`wait` returns while it is readable.
+    durable:
+        Whether models outlive a crash of this machine; not needed where they are taken to another one.
     """
 
     def __init__(
@@ -108,12 +110,14 @@ class LocalExecutor:
         launcher: Launcher | None = None,
         gpus: Sequence[str] = (),
         waker: Any = None,
+        durable: bool = True,
     ) -> None:
         self._count = workers
         self._limit = memory_bytes or usable_bytes()
         self._gpus = tuple(gpus)
         self._wakers = [] if waker is None else [waker]
         self._woken = False
+        self._durable = durable
         self._folder = Path(tempfile.mkdtemp(prefix="automl-workers-"))
         self._launcher = launcher if launcher is not None else platform_launcher(self._folder)
         self._problem_folder: Path | None = None
@@ -241,7 +245,9 @@ class LocalExecutor:
         worker = self._launcher.launch(libraries)
         cache_bytes = min(GIBIBYTE, self._limit // (4 * self._count))
         try:
-            worker.connection.send(Setup(str(self._problem_folder), cache_bytes, str(worker.log), gpu))
+            worker.connection.send(
+                Setup(str(self._problem_folder), cache_bytes, str(worker.log), gpu, self._durable)
+            )
         except OSError:
             pass  # it is dead already; wait() will notice
         return worker

@@ -40,12 +40,15 @@ class Setup:
         Its share of memory for prepared data.
     gpu:
         The name of the GPU that it may use; empty for all that it finds.
+    durable:
+        Whether the disk must have a trial's models before its end is reported.
     """
 
     problem_folder: str
     cache_bytes: int
     log: str
     gpu: str = ""
+    durable: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ def run(connection: Connection) -> None:
         _limit_threads(problem.threads)
         os.ftruncate(1, 0)  # the log holds the running trial's words only
         control = Control(report, lambda number=ticket.number: number in stopped, cache)  # type: ignore[misc]
-        result = settled(evaluate(ticket, problem, control))
+        result = evaluate(ticket, problem, control)
+        if setup.durable:
+            result = settled(result)
         connection.send(Finished(ticket.number, result))
         del result
         release_freed()  # now, while the controller learns of the result

@@ -16,7 +16,7 @@ from automl.core.family import FAMILY_GROUP, Family
 
 def families() -> dict[str, Family]:
     """Every usable family by name: the built-in ones in alphabetical order, then plug-ins."""
-    return dict(_discovered().by_name)
+    return dict(family_offers().by_name)
 
 
 def quick_families() -> frozenset[str]:
@@ -26,7 +26,7 @@ def quick_families() -> frozenset[str]:
 
 def broken_families() -> tuple[BrokenPlugIn, ...]:
     """Plug-ins that could not be imported, hold no family, or take another family's name."""
-    return _discovered().broken
+    return family_offers().broken
 
 
 def family(name: str) -> Family:
@@ -37,21 +37,22 @@ def family(name: str) -> Family:
     UsageError
         When there is none; with the cause if a plug-in of that name is broken.
     """
-    return _discovered().named("family", name)
+    return family_offers().named("family", name)
 
 
 def plug_in_requirement(name: str) -> str | None:
     """``DISTRIBUTION==VERSION`` of the package that offers a family; None where it is a built-in one."""
-    return _discovered().requirements.get(name)
+    return family_offers().requirements.get(name)
 
 
 def refresh_families() -> None:
     """Look again, where a plug-in was installed or removed while this process runs."""
-    _discovered.cache_clear()
+    family_offers.cache_clear()
 
 
 @cache
-def _discovered() -> Offers[Family]:
+def family_offers() -> Offers[Family]:
+    """The families of this package and of installed ones."""
     return offers(
         FAMILY_GROUP, _built_in(), lambda loaded: held_by(loaded, "FAMILY", Family), lambda item: item.name
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from automl.core.trial import Status, Ticket
-from automl.executors.ray_cluster.fleet import MOST_LOSSES, Fleet, NodeInUse, divided, trial_cores
+from automl.executors.ray_cluster.fleet import MOST_LOSSES, Fleet, NodeInUse, divided, room_of, trial_cores
 from automl.testing.executors import ticket
 
 
@@ -109,6 +109,61 @@ def test_a_node_that_is_not_ready_gets_nothing() -> None:
     assert agents["a"].orders == []
 
 
+def test_what_a_lost_node_still_says_of_a_trial_is_not_taken() -> None:
+    """Its result may be on the way while the trial already runs elsewhere: it would end twice."""
+    fleet, agents = fleet_of(a=1, b=1)
+    submit(fleet, 0)
+    name = next(name for name, item in fleet.members.items() if item.running)
+    member = fleet.members[name]
+    fleet.lose(name)
+    assert agents["b" if name == "a" else "a"].orders == [("run", 0)]
+    assert fleet.take(member, 0) is None
+
+
+@pytest.mark.parametrize(("order", "status"), [("stop", Status.PRUNED), ("kill", Status.TIMEOUT)])
+def test_a_trial_that_was_told_to_end_does_not_run_again(order: str, status: Status) -> None:
+    fleet, agents = fleet_of(a=1, b=1)
+    submit(fleet, 0)
+    name = next(name for name, item in fleet.members.items() if item.running)
+    getattr(fleet, order)(0)
+    (end,) = fleet.lose(name)
+    assert end.result.status is status
+    assert agents["b" if name == "a" else "a"].orders == []
+
+
+def test_a_trial_that_waited_for_a_slot_has_the_time_that_is_left_for_it() -> None:
+    fleet, agents = fleet_of(a=1)
+    fleet.submit(replace(ticket(Path("nowhere"), 0, "dummy", seconds=60.0), spare=30.0))
+    fleet.submit(replace(ticket(Path("nowhere"), 1, "dummy", seconds=60.0), spare=30.0))
+    fleet._waiting[0].began -= 50.0
+    fleet.take(fleet.members["a"], 0)
+    first, second = agents["a"].tickets
+    assert (first.seconds, second.seconds) == (60.0, pytest.approx(40.0, abs=1.0))
+    assert (round(first.spare), round(second.spare)) == (30, 0)
+
+
+def test_a_node_that_joins_gets_the_slots_that_are_missing_as_far_as_it_has_room() -> None:
+    fleet, agents = fleet_of(a=2)
+    fleet.members["a"].room = 1
+    joined = NodeInUse(name="b", cores=1, agent=agents["a"], room=1)
+    assert fleet.slots_for(joined, wanted=4) == 2, "as many as each had at the start"
+    assert fleet.slots_for(joined, wanted=2) == 0
+    assert fleet.slots_for(joined, wanted=0) == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "threads", "room"), [(8, 64e9, 1, 8), (8, 4e9, 1, 2), (8, 1e9, 1, 1), (2, 64e9, 4, 0)]
+)
+def test_a_node_has_room_by_its_processors_and_its_memory(
+    cores: int, memory: float, threads: int, room: int
+) -> None:
+    assert room_of(cores, int(memory), threads) == room
+
+
+def test_without_nodes_there_are_no_slots_to_divide() -> None:
+    assert divided(4, []) == []
+
+
 @pytest.mark.parametrize(
     ("slots", "cores", "threads", "counts"),
     [
@@ -122,7 +177,7 @@ def test_a_node_that_is_not_ready_gets_nothing() -> None:
 def test_slots_are_divided_by_processors(
     slots: int, cores: list[int], threads: int, counts: list[int]
 ) -> None:
-    assert divided(slots, cores, threads) == counts
+    assert divided(slots, [room_of(count, 64 << 30, threads) for count in cores]) == counts
 
 
 @pytest.mark.parametrize(("cores", "most"), [([8], 8), ([8, 8, 2], 8), ([64, 2, 2], 64), ([4, 4, 4, 6], 4)])

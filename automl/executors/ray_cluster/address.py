@@ -14,8 +14,13 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _ANYWHERE = ("192.0.2.1", 9)  # of a network for documents; nothing is sent there
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, *, option: str = "--address") -> None:
     """Check that something answers.
+
+    Parameters
+    ----------
+    option:
+        Word for where the address was given.
 
     Raises
     ------
@@ -26,7 +31,7 @@ def check_address(address: str) -> None:
     """
     if address in ("", AUTO):
         return
-    host, port = _parts(address)
+    host, port = _parts(address, option)
     try:
         socket.create_connection((host, port), _SECONDS).close()
     except OSError as error:
@@ -50,11 +55,11 @@ def answers_loopback_only(address: str) -> bool:
     return True
 
 
-def _parts(address: str) -> tuple[str, int]:
+def _parts(address: str, option: str = "--address") -> tuple[str, int]:
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if not host or "/" in host or not port.isdigit():
         raise UsageError(
-            f"--address {address!r} is not an address of a Ray cluster. "
+            f"{option} {address!r} is not an address of a Ray cluster. "
             f"Allowed: HOST:PORT (Ray's port is 6379), {CLIENT}HOST:PORT (10001), or {AUTO}."
         )
     return host.strip("[]"), int(port)

@@ -19,15 +19,14 @@ from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from pathlib import Path
 
-from automl.core.memory import usable_bytes
+from automl.core.memory import available_bytes, usable_bytes
 from automl.core.nodes import NodeState
 from automl.core.trial import Event, Progress, Status, Ticket, TrialResult
 from automl.data.cache import lock_file
 from automl.executors.local import LocalExecutor
 from automl.executors.ray_cluster.messages import News, NodeReport, Pulse, TrialEnd
 from automl.executors.ray_cluster.parcels import PART_BYTES, Parcel, Unpacker, pack, read_part
-from automl.executors.ray_cluster.versions import versions_here
-from automl.families import families
+from automl.executors.ray_cluster.versions import plug_ins_here, versions_here
 from automl.problem.references import kept_in, refer_to
 
 PROBLEM, WEIGHTS = "problem", "weights"
@@ -52,7 +51,7 @@ class AgentSetup:
     gpus:
         Number of GPUs that Ray granted.
     memory_bytes:
-        What the node's trials may hold together; 0 for the usual share of what is free there.
+        What the node's trials may hold together, as far as it is free there; 0 for the usual share of that.
     import_path:
         Folders of plug-ins, where this node has them.
     """
@@ -73,11 +72,11 @@ class Agent:
         self._folder, self._lock = _scratch_folder()
         # Temporary files of libraries and workers go with it, however this process ends.
         tempfile.tempdir = os.environ["TMPDIR"] = str(self._folder)
-        self._limit = setup.memory_bytes or usable_bytes()
+        self._limit = min(setup.memory_bytes, available_bytes()) or usable_bytes()
         self._gpus = _visible_gpus() if setup.gpus else ()
         reader, self._waker = Pipe(duplex=False)
         self._awake = reader
-        self._executor = LocalExecutor(memory_bytes=self._limit, gpus=self._gpus, waker=reader)
+        self._executor = LocalExecutor(memory_bytes=self._limit, gpus=self._gpus, waker=reader, durable=False)
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._arriving: dict[str, Unpacker] = {}
@@ -98,7 +97,7 @@ class Agent:
             memory_bytes=self._limit,
             gpus=self._gpus,
             versions=versions_here(),
-            families=tuple(sorted(families())),
+            plug_ins=plug_ins_here(),
         )
 
     def warm(self, libraries: Sequence[str] | None, patience: float | None) -> None:
@@ -191,9 +190,10 @@ class Agent:
                 self._awake.recv_bytes()
             while not self._orders.empty():
                 self._orders.get()()
-            for event in self._executor.wait(_LOOK_SECONDS):
+            events = self._executor.wait(_LOOK_SECONDS)
+            self._measure()  # first: whoever learns of an event finds the state after it
+            for event in events:
                 self._outbox.put(event)
-            self._measure()
 
     def _measure(self) -> None:
         ran, waited = self._executor.demand()
@@ -220,7 +220,7 @@ class Agent:
             reason = f"Its model cannot be read on node {self._setup.name}: {error.strerror or error}"
             failed = TrialResult(status=Status.FAILED, seconds=result.seconds, error=reason)
             return TrialEnd(number, failed, None)
-        if len(parcel.first) == parcel.size:
+        if parcel.whole:
             self.drop(number)
         else:
             self._models[number] = parcel

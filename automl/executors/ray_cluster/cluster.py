@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayError
@@ -29,13 +29,19 @@ _GROUPS = {"news": 1, "models": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A living node of the cluster: its processors and GPUs, and those that nobody uses."""
+    """A living node of the cluster, with its processors and GPUs."""
 
     identity: str
     name: str
     cores: int
-    free_cores: int
-    free_gpus: int
+    gpus: int
+
+
+class Free(NamedTuple):
+    """Whole processors and GPUs of a node that nobody uses."""
+
+    cores: int
+    gpus: int
 
 
 class RemoteAgent:
@@ -92,8 +98,9 @@ class RemoteAgent:
         """Reference to the end of the call."""
         return self._actor.close.remote()
 
-    def end(self) -> None:
-        """Kill its process."""
+    def end(self, seconds: float) -> None:
+        """End its process, which has this long to leave nothing behind."""
+        ray.wait([self.close()], timeout=seconds)
         ray.kill(self._actor)
 
 
@@ -118,38 +125,38 @@ class Cluster:
 
     def nodes(self) -> list[Node]:
         """Living nodes with processors."""
-        free = self._free()
-        living = []
-        for item in ray.nodes():
-            total = item["Resources"]
-            identity = item["NodeID"]
-            if not item["Alive"] or int(total.get("CPU", 0)) < 1:
-                continue
-            left = free.get(identity, {})
-            living.append(
-                Node(
-                    identity=identity,
-                    name=f"{item['NodeManagerAddress']} ({identity[:6]})",
-                    cores=int(total["CPU"]),
-                    free_cores=int(left.get("CPU", 0)),
-                    free_gpus=int(left.get("GPU", 0)),
-                )
+        return [
+            Node(
+                identity=item["NodeID"],
+                name=f"{item['NodeManagerAddress']} ({item['NodeID'][:6]})",
+                cores=int(item["Resources"]["CPU"]),
+                gpus=int(item["Resources"].get("GPU", 0)),
             )
-        return living
+            for item in ray.nodes()
+            if item["Alive"] and item["Resources"].get("CPU", 0) >= 1
+        ]
 
-    def agent_on(self, node: Node, *, gpus: int, memory_bytes: int) -> RemoteAgent:
-        """A new agent with the node's free processors and so many of its GPUs; it may still be starting."""
+    def free(self) -> dict[str, Free]:
+        """Resources that nobody uses, by a node's identity."""
+        if self._connect.address.startswith(CLIENT):
+            found = ray.get(ray.remote(num_cpus=0)(_available).remote())
+        else:
+            found = _available()
+        return {name: Free(int(left.get("CPU", 0)), int(left.get("GPU", 0))) for name, left in found.items()}
+
+    def agent_on(self, node: Node, grant: Free, *, memory_bytes: int) -> RemoteAgent:
+        """A new agent with this part of the node's processors and GPUs; it may still be starting."""
         setup = AgentSetup(
             name=node.name,
-            cores=node.free_cores,
-            gpus=gpus,
+            cores=grant.cores,
+            gpus=grant.gpus,
             memory_bytes=memory_bytes,
             import_path=self._connect.import_path,
         )
         make = ray.remote(concurrency_groups=_GROUPS)(Agent)
         placed = make.options(
-            num_cpus=node.free_cores,
-            num_gpus=gpus,
+            num_cpus=grant.cores,
+            num_gpus=grant.gpus,
             max_restarts=0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.identity, soft=False),
         )
@@ -183,12 +190,6 @@ class Cluster:
             )
         except (RayError, ConnectionError, RuntimeError, ValueError, TimeoutError, ImportError) as error:
             raise _explained(self._connect.address, error) from error
-
-    def _free(self) -> dict[str, dict[str, float]]:
-        """Resources that nobody uses, by node."""
-        if self._connect.address.startswith(CLIENT):
-            return dict(ray.get(ray.remote(num_cpus=0)(_available).remote()))
-        return _available()
 
 
 def _available() -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -24,9 +24,8 @@ from ray.exceptions import RayError
 from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
 from automl.core.nodes import NodeState
 from automl.core.trial import Finished, Progress
-from automl.executors.ray_cluster.agent import PROBLEM, WEIGHTS, beside
-from automl.executors.ray_cluster.cluster import Cluster, Node, RemoteAgent, reason_of
-from automl.executors.ray_cluster.fleet import Fleet, NodeInUse, divided
+from automl.executors.ray_cluster.cluster import Cluster, Free, Node, RemoteAgent, reason_of
+from automl.executors.ray_cluster.fleet import Fleet, NodeInUse, divided, room_of
 from automl.executors.ray_cluster.messages import (
     Begin,
     Connect,
@@ -41,11 +40,12 @@ from automl.executors.ray_cluster.messages import (
     Refused,
     StopTrial,
     Submit,
+    TrialEnd,
     Warm,
 )
-from automl.executors.ray_cluster.transfers import collect, send_folder
-from automl.executors.ray_cluster.versions import differences, versions_here
-from automl.families import families
+from automl.executors.ray_cluster.speaker import Speaker
+from automl.executors.ray_cluster.transfers import collect, furnish
+from automl.executors.ray_cluster.versions import refusal_of
 
 _LOOK_SECONDS = 2.0  # between looks for nodes that joined
 _TURN_SECONDS = 0.5
@@ -69,10 +69,15 @@ def main(argument: str) -> NoReturn:
     try:
         driver.run()
     finally:
-        if sys.exc_info()[0] is not None:
-            sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-        os._exit(0)
+        _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process without waiting for its threads; the controller reads what is printed."""
+    if sys.exc_info()[0] is not None:
+        sys.excepthook(*sys.exc_info())
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,26 @@ class Driver:
     """Carries orders from the controller to agents, and what happens there back.
 
     Orders are taken by a thread of their own; the main thread waits for the agents' news. Both use the fleet
-    under a lock.
+    under a lock, which nobody holds while waiting for the controller or for a node.
     """
 
     def __init__(self, connection: Connection, connect: Connect) -> None:
         self._connection = connection
         self._connect = connect
-        self._sending, self._lock = threading.Lock(), threading.RLock()
-        self._pool = ThreadPoolExecutor(_PARALLEL, thread_name_prefix="automl-transfer")
+        self._closing = threading.Event()
+        self._send = Speaker(connection, self._closing.set).send  # once the controller is gone, it is over
+        self._lock = threading.RLock()
+        # Results that are here already do not wait for large models, nor these for a problem on its way.
+        self._arriving, self._fetching, self._moving = (
+            ThreadPoolExecutor(_PARALLEL, thread_name_prefix=f"automl-{name}")
+            for name in ("arriving", "fetching", "moving")
+        )
         self._work: list[Future[None]] = []
         self._fleet = Fleet()
         self._agents: dict[str, RemoteAgent] = {}
         self._reports: dict[str, NodeReport] = {}
         self._states: dict[str, NodeState] = {}
+        self._gone: dict[str, NodeState] = {}
         self._loading: dict[str, frozenset[str]] = {}
         self._recruits: dict[str, _Recruit] = {}
         self._expected: dict[Any, str] = {}
@@ -107,7 +119,6 @@ class Driver:
         self._unused: set[str] = set()
         self._warm: Warm | None = None
         self._begin: Begin | None = None
-        self._closing = threading.Event()
         self._connected = False
         self._looked = 0.0
         self._reason = ""
@@ -156,24 +167,27 @@ class Driver:
 
     def _listen(self) -> None:
         """Take orders until the controller is gone; a driver that is stuck then ends all the same."""
-        while True:
-            try:
-                order: Order = self._connection.recv()
-            except (EOFError, OSError):
-                break
-            with self._lock:
-                self._obey(order)
-        self._closing.set()
-        time.sleep(3 * _CLOSE_SECONDS)
-        os._exit(0)
+        try:
+            while True:
+                try:
+                    order: Order = self._connection.recv()
+                except (EOFError, OSError):
+                    break
+                with self._lock:
+                    self._obey(order)
+            self._closing.set()
+            time.sleep(3 * _CLOSE_SECONDS)
+        finally:
+            _leave()
 
     def _obey(self, order: Order) -> None:
         if isinstance(order, Submit):
             self._fleet.submit(order.ticket)
-        elif isinstance(order, StopTrial):
-            self._tell(self._fleet.stop(order.number))
-        elif isinstance(order, KillTrial):
-            self._tell(self._fleet.kill(order.number))
+        elif isinstance(order, StopTrial | KillTrial):
+            leave = self._fleet.stop if isinstance(order, StopTrial) else self._fleet.kill
+            finished = leave(order.number)
+            if finished is not None:
+                self._send(finished)
         elif isinstance(order, Warm):
             self._warm = order
             for agent in self._agents.values():
@@ -185,25 +199,41 @@ class Driver:
         """Divide the slots among the nodes, and take the problem to those that have some."""
         self._begin = begin
         members = self._fleet.members
-        useful = [name for name in members if begin.device != "cuda" or self._reports[name].gpus]
-        counts = divided(begin.slots, [members[name].cores for name in useful], begin.threads)
+        for identity, member in members.items():
+            member.room = self._room(self._reports[identity], begin)
+        useful = [item for item in members if begin.device != "cuda" or self._reports[item].gpus]
+        counts = divided(begin.slots, [members[item].room for item in useful])
         slots = dict(zip(useful, counts, strict=True))
         for identity in list(members):
             members[identity].slots = slots.get(identity, 0)
             if not members[identity].slots:
                 self._dismiss(identity)
-        self._furnish(list(members))
+        self._furnish(members)
         self._announce()
 
     def _dismiss(self, identity: str) -> None:
         """Give a node back that is of no use now."""
         self._unused.add(identity)
         self._fleet.lose(identity)
+        self._forget(identity, self._agents.pop(identity))
+        if self._states.pop(identity, None) is not None:
+            self._send(NodeStates(tuple(self._states.values())))
+
+    def _forget(self, identity: str, agent: RemoteAgent) -> None:
+        """Expect nothing of an agent any more, and end it."""
         self._expected = {ref: name for ref, name in self._expected.items() if name != identity}
-        self._agents.pop(identity).end()
+        if identity in self._loading:
+            idle = Pulse(node=self._reports[identity].name, ran=0.0, waited=0.0, loading=frozenset())
+            self._note_pulse(identity, idle)
+        threading.Thread(target=agent.end, args=(_CLOSE_SECONDS,), daemon=True).start()
+
+    def _room(self, report: NodeReport, begin: Begin) -> int:
+        """Trials that a node holds at once: memory does not bound a number that the user gave."""
+        memory = sys.maxsize if self._connect.allowance.workers else report.memory_bytes
+        return room_of(report.cores, memory, begin.threads)
 
     def _furnish(self, identities: Iterable[str]) -> None:
-        self._work.append(self._pool.submit(self._supply, tuple(identities)))
+        self._work.append(self._moving.submit(self._supply, tuple(identities)))
 
     def _supply(self, identities: tuple[str, ...]) -> None:
         """Take the problem to these nodes, and hand them trials."""
@@ -211,19 +241,16 @@ class Driver:
         assert begin is not None
         with self._lock:
             agents = {name: self._agents[name] for name in identities if name in self._agents}
-        failed = send_folder(agents, begin.problem_folder, PROBLEM)
-        if begin.weights_dir:
-            failed |= send_folder(agents, begin.weights_dir, WEIGHTS)
-        for folder in begin.folders:
-            failed |= send_folder(agents, folder, beside(folder))
-        for identity, error in failed.items():
-            self._lose(identity, error)
+            slots = {name: self._fleet.members[name].slots for name in agents}
+        failed = furnish(agents, slots, begin)
         with self._lock:
-            for identity in identities:
-                member = self._fleet.members.get(identity)
-                if member is not None and member.agent is agents.get(identity):
-                    agents[identity].begin(member.slots, begin.folders)
-                    member.ready = True
+            for identity, agent in agents.items():
+                if self._agents.get(identity) is not agent:
+                    continue
+                if identity in failed:
+                    self._lose(identity, failed[identity])
+                else:
+                    self._fleet.members[identity].ready = True
             self._fleet.dispatch()
 
     def _turn(self, seconds: float) -> None:
@@ -258,6 +285,8 @@ class Driver:
         if member is None or agent is None:
             return
         self._expected[agent.news(_NEWS_SECONDS)] = identity
+        self._note_state(identity, value.state.after(self._gone.get(identity)))  # as new as the events
+        self._note_pulse(identity, value.pulse)
         for event in value.events:
             if isinstance(event, Progress):
                 if event.number in member.running:
@@ -266,9 +295,8 @@ class Driver:
                 self._ended(member, Finished(event.number, event.result))
             else:
                 self._failures.pop(identity, None)
-                self._work.append(self._pool.submit(self._fetch, identity, member, event))
-        self._note_state(identity, value.state)
-        self._note_pulse(identity, value.pulse)
+                pool = self._arriving if event.model.whole else self._fetching
+                self._work.append(pool.submit(self._fetch, agent, member, event))
 
     def _note_pulse(self, identity: str, pulse: Pulse) -> None:
         if pulse.ran or pulse.waited or pulse.loading != self._loading.get(identity, frozenset()):
@@ -280,16 +308,18 @@ class Driver:
             self._states[identity] = state
             self._send(NodeStates(tuple(self._states.values())))
 
-    def _fetch(self, identity: str, member: NodeInUse, event: Any) -> None:
+    def _fetch(self, agent: RemoteAgent, member: NodeInUse, event: TrialEnd) -> None:
         """Bring a trial's model here; a node that is lost meanwhile is noticed by its silence."""
         with self._lock:
-            job, agent = member.running.get(event.number), self._agents.get(identity)
-        if job is None or agent is None:
+            job = member.running.get(event.number)
+        arrival = None if job is None else collect(agent, event, job.ticket.folder)
+        if job is None or arrival is None:
             return
-        finished = collect(agent, event, job.ticket.folder)
-        if finished is not None:
-            with self._lock:
-                self._ended(member, finished)
+        with self._lock:
+            if member.running.get(event.number) is job:
+                self._ended(member, arrival.taken(job.ticket.folder))
+                return
+        arrival.discard()  # its node was lost meanwhile, and another one has the trial
 
     def _ended(self, member: NodeInUse, finished: Finished) -> None:
         if self._fleet.take(member, finished.number) is not None:
@@ -303,23 +333,45 @@ class Driver:
         self._looked = now
         if self._wanted_slots() <= 0:
             return
-        gpus = self._connect.allowance.device != "cpu"
-        for node in self._cluster.nodes():
-            in_use = node.identity in self._agents or node.identity in self._recruits
-            failed = self._failures.get(node.identity, 0) >= _MOST_FAILURES
-            if in_use or failed or node.identity in self._unused or node.free_cores < 1:
+        nodes = self._cluster.nodes()
+        new = [node for node in nodes if self._is_new(node)]
+        free = self._cluster.free() if new else {}
+        gpus = self._wants_gpus(nodes)
+        for node in new:
+            grant = free.get(node.identity, Free(0, 0))
+            if grant.cores < 1 or (gpus and not grant.gpus and self._begin is not None):
                 continue
-            agent = self._cluster.agent_on(
-                node, gpus=node.free_gpus if gpus else 0, memory_bytes=self._memory_of_a_node()
-            )
+            share = self._connect.allowance.memory_bytes // len(nodes)
+            grant = grant if gpus else Free(grant.cores, 0)
+            agent = self._cluster.agent_on(node, grant, memory_bytes=share)
             with self._lock:
                 self._recruits[node.identity] = _Recruit(node, agent)
                 self._expected[agent.report()] = node.identity
-        if self._fleet.members:
+        self._notice_loneliness(nodes, now)
+
+    def _is_new(self, node: Node) -> bool:
+        """Tell whether a node is not in use, and may be."""
+        known = node.identity in self._agents or node.identity in self._recruits
+        failed = self._failures.get(node.identity, 0) >= _MOST_FAILURES
+        return not (known or failed or node.identity in self._unused)
+
+    def _wants_gpus(self, nodes: Sequence[Node]) -> bool:
+        """Tell whether trials will use GPUs: if one was asked for, or if every node has one."""
+        if self._begin is not None:
+            return self._begin.device == "cuda"
+        wanted = self._connect.allowance.device
+        return wanted == "cuda" or (wanted == "auto" and all(node.gpus for node in nodes))
+
+    def _notice_loneliness(self, nodes: Sequence[Node], now: float) -> None:
+        """Give up where no node runs trials: after a while, or where none of them can."""
+        if self._fleet.members or self._begin is None:
             self._peopled = now
-        elif self._begin is not None and now - self._peopled > _ALONE_SECONDS:
-            reason = f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s. {self._reason}"
-            self._send(Refused("ClusterError", reason))
+            return
+        waited = f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s."
+        if nodes and all(self._failures.get(node.identity, 0) >= _MOST_FAILURES for node in nodes):
+            self._send(Refused("ClusterError", f"No node can run trials. {self._reason}"))
+        elif now - self._peopled > _ALONE_SECONDS:
+            self._send(Refused("ClusterError", f"{waited} {self._reason}"))
 
     def _wanted_slots(self) -> float:
         """Trials at once for which there are no nodes yet; without a wish, as many as can be had."""
@@ -328,31 +380,28 @@ class Driver:
             return float("inf")
         return workers - self._fleet.slots
 
-    def _memory_of_a_node(self) -> int:
-        """The share of a node in the user's limit; 0 where there is none."""
-        return self._connect.allowance.memory_bytes // max(1, len(self._cluster.nodes()))
-
     def _enlist(self, identity: str, report: NodeReport) -> None:
         """Take a node whose agent runs, or refuse it."""
         recruit = self._recruits.pop(identity)
-        refusal = _refusal(report)
+        refusal = refusal_of(report.name, report.versions, report.plug_ins)
         if refusal:
             self._failures[identity] = _MOST_FAILURES
-            recruit.agent.end()
+            self._forget(identity, recruit.agent)
             if not self._connected:
                 raise MissingDependencyError(refusal)
             self._announce(f"{refusal} The node is not used.")
             return
         member = NodeInUse(name=report.name, cores=report.cores, agent=recruit.agent)
+        if self._begin is not None:
+            member.room = self._room(report, self._begin)
+            member.slots = self._fleet.slots_for(member, wanted=self._connect.allowance.workers)
         self._fleet.members[identity] = member
         self._agents[identity], self._reports[identity] = recruit.agent, report
         self._expected[recruit.agent.news(_NEWS_SECONDS)] = identity
         if self._warm is not None:
             recruit.agent.warm(self._warm.libraries, self._warm.patience)
         if self._begin is not None:
-            if self._begin.device != "cuda" or report.gpus:
-                member.slots = int(min(self._wanted_slots(), report.cores // self._begin.threads))
-            if not member.slots:
+            if member.slots < 1:
                 self._dismiss(identity)
                 return
             self._furnish([identity])
@@ -378,29 +427,17 @@ class Driver:
             member = self._fleet.members[identity]
             running = len(member.running)
             self._unused.clear()
-            self._expected = {ref: name for ref, name in self._expected.items() if name != identity}
             for finished in self._fleet.lose(identity):
                 self._send(finished)
-            agent.end()
+            self._forget(identity, agent)
             state = self._states.get(identity, NodeState(name=member.name, workers=0))
-            self._note_pulse(identity, Pulse(node=member.name, ran=0.0, waited=0.0, loading=frozenset()))
             lost = state.lost + state.workers
-            self._note_state(identity, replace(state, workers=0, running=(), lost=lost, away=True))
+            self._gone[identity] = replace(state, workers=0, running=(), lost=lost, away=True)
+            self._note_state(identity, self._gone[identity])
             self._announce(f"Node {member.name} was lost with {running} running trials: {reason_of(error)}.")
 
     def _announce(self, *notes: str) -> None:
         self._send(FleetChange(slots=self._fleet.slots, cores=self._fleet.cores, notes=notes))
-
-    def _tell(self, finished: Finished | None) -> None:
-        if finished is not None:
-            self._send(finished)
-
-    def _send(self, message: Any) -> None:
-        with self._sending:
-            try:
-                self._connection.send(message)
-            except OSError:
-                self._closing.set()  # the controller is gone
 
     def _close(self) -> None:
         """End the agents, which clean up behind them, and leave the cluster."""
@@ -411,20 +448,3 @@ class Driver:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
         self._cluster.close()
         shutil.rmtree(self._connect.folder, ignore_errors=True)  # a killed controller could not
-
-
-def _refusal(report: NodeReport) -> str:
-    """The reason why a node cannot take part; empty if it can."""
-    other = differences(report.versions, versions_here())
-    if other:
-        return (
-            f"Node {report.name} has other versions: {', '.join(other)}. Trials there would not be those of "
-            "this machine. Next: install the same versions on both."
-        )
-    missing = sorted(set(families()) - set(report.families))
-    if missing:
-        return (
-            f"Node {report.name} lacks the families {', '.join(missing)}. "
-            "Next: install the packages that bring them there too."
-        )
-    return ""

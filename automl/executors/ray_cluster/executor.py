@@ -25,7 +25,7 @@ from automl.core.trial import Event, Finished, Progress, Ticket
 from automl.executors.base import Allowance, Capacity, ExecutorType
 from automl.executors.child import SAFE_PATH, import_path, python_command
 from automl.executors.ray_cluster.address import answers_loopback_only, check_address
-from automl.executors.ray_cluster.fleet import trial_cores
+from automl.executors.ray_cluster.fleet import room_of, trial_cores
 from automl.executors.ray_cluster.messages import (
     Begin,
     Connect,
@@ -57,7 +57,6 @@ _OWN_ENVIRONMENT = {**_LOOPBACK_ENVIRONMENT, "RAY_memory_monitor_refresh_ms": "0
 _CONNECT_SECONDS = 180.0
 _CLOSE_SECONDS = 2.5
 _WORDS = 1500
-_WORKER_BYTES = 1.5e9  # what a worker takes, by which their number is bounded
 _LONGEST_FOLDER = 40  # of a path: sockets lie 60 characters below it, and theirs may have 107
 
 
@@ -80,7 +79,7 @@ class RayExecutor:
                 "Trials on a cluster need Ray. Next: pip install 'automl-on-record[ray]'."
             )
         self._allowance = replace(allowance, address=allowance.address or os.environ.get(ADDRESS, ""))
-        check_address(self._allowance.address)
+        check_address(self._allowance.address, option="--address" if allowance.address else ADDRESS)
         self._folder = Path(tempfile.mkdtemp(prefix="automl-ray-", dir=_short_folder()))
         self._running: set[int] = set()
         self._events: list[Event] = []
@@ -89,10 +88,11 @@ class RayExecutor:
         self._loading: dict[str, frozenset[str]] = {}
         self._states: tuple[NodeState, ...] = ()
         self._device = "cpu"
+        self._lost: ClusterError | None = None
         self._process: subprocess.Popen[bytes] | None = None
         with ExitStack() as stack:
             stack.callback(self.close)
-            self._connection = self._driver()
+            self._start_driver()
             self._nodes = self._connected()
             stack.pop_all()
         self._slots = self._most_slots()
@@ -168,11 +168,17 @@ class RayExecutor:
         """
         until = time.monotonic() + seconds
         try:
-            while self._connection.poll(0 if self._events else max(0.0, until - time.monotonic())):
+            while self._lost is None and self._connection.poll(
+                0 if self._events else max(0.0, until - time.monotonic())
+            ):
                 self._take(self._connection.recv())
-        except (EOFError, OSError) as error:
-            raise self._loss() from error
-        events, self._events = self._events, []
+        except (EOFError, OSError):
+            self._lost = self._loss()
+        except ClusterError as error:
+            self._lost = error
+        if self._lost is not None and not self._events:
+            raise self._lost
+        events, self._events = self._events, []  # what came before the loss is not lost
         return events
 
     def demand(self) -> tuple[float, float]:
@@ -221,9 +227,10 @@ class RayExecutor:
     ) -> None:
         self.close()
 
-    def _driver(self) -> Connection:
-        """Start the driver; the connection to it."""
+    def _start_driver(self) -> None:
+        """Start the driver, with a connection to it."""
         ours, theirs = socket.socketpair()
+        self._connection = Connection(ours.detach())
         argument = json.dumps({"fd": theirs.fileno()})
         environment = {**_ENVIRONMENT, **os.environ, **SAFE_PATH}
         if not self._allowance.address:
@@ -240,8 +247,7 @@ class RayExecutor:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        connection = Connection(ours.detach())
-        connection.send(
+        self._send(
             Connect(
                 address=self._allowance.address,
                 allowance=self._allowance,
@@ -249,7 +255,6 @@ class RayExecutor:
                 import_path=tuple(import_path()),
             )
         )
-        return connection
 
     def _connected(self) -> tuple[NodeReport, ...]:
         """The nodes, once their agents run; those that run first may have said something before."""
@@ -283,10 +288,8 @@ class RayExecutor:
             raise getattr(errors, message.kind)(message.reason)
 
     def _send(self, order: Any) -> None:
-        try:
+        with suppress(OSError):  # the driver is gone: wait() takes what it said before, then reports its end
             self._connection.send(order)
-        except OSError as error:
-            raise self._loss() from error
 
     def _loss(self) -> ClusterError:
         return ClusterError(f"The Ray cluster was lost: {self._last_words()}")
@@ -304,11 +307,7 @@ class RayExecutor:
         """As many as there are cores, as far as each can have its memory."""
         if self._allowance.workers:
             return self._allowance.workers
-        nodes = len(self._nodes)
-        share = self._allowance.memory_bytes // nodes
-        return sum(
-            max(1, min(node.cores, int((share or node.memory_bytes) / _WORKER_BYTES))) for node in self._nodes
-        )
+        return sum(room_of(node.cores, node.memory_bytes) for node in self._nodes)
 
 
 def _short_folder() -> str | None:

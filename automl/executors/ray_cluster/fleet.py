@@ -12,6 +12,8 @@ from automl.core.trial import Finished, Status, Ticket, TrialResult
 
 MOST_LOSSES = 2
 """Times that a trial loses its node and runs again; the next time it fails. A worker alone is lost once."""
+WORKER_BYTES = 1.5e9
+"""Memory that a worker takes, by which the number of a node's workers is bounded."""
 _LEAST_SECONDS = 0.5
 
 
@@ -33,18 +35,26 @@ class TrialAgent(Protocol):
 
 @dataclass(kw_only=True)
 class Job:
-    """A trial that has not ended; ``lost_with`` names the nodes that it was lost with."""
+    """A trial that has not ended.
+
+    Attributes
+    ----------
+    lost_with:
+        The nodes that it was lost with.
+    ending:
+        Its end if it is lost once more: it was asked to stop, or is being killed.
+    """
 
     ticket: Ticket
     began: float
     lost_with: list[str] = field(default_factory=list)
+    ending: TrialResult | None = None
 
     def ticket_now(self) -> Ticket:
-        """The ticket for a node: after a loss, with no more time than the search has left for it."""
-        if not self.lost_with:
-            return self.ticket
+        """The ticket for a node: after a wait or a loss, with the time that the search has left for it."""
         left = self.ticket.seconds + self.ticket.spare - (time.monotonic() - self.began)
-        return replace(self.ticket, seconds=max(_LEAST_SECONDS, min(self.ticket.seconds, left)), spare=0.0)
+        seconds = max(_LEAST_SECONDS, min(self.ticket.seconds, left))
+        return replace(self.ticket, seconds=seconds, spare=max(0.0, left - seconds))
 
 
 @dataclass(kw_only=True)
@@ -55,6 +65,8 @@ class NodeInUse:
     ----------
     slots:
         Trials that it runs at once.
+    room:
+        Trials that it holds at once, by :func:`room_of`.
     ready:
         Whether it has the problem; before, none is handed to it.
     """
@@ -62,6 +74,7 @@ class NodeInUse:
     name: str
     cores: int
     agent: TrialAgent
+    room: int = 0
     slots: int = 0
     ready: bool = False
     running: dict[int, Job] = field(default_factory=dict)
@@ -88,6 +101,13 @@ class Fleet:
     def cores(self) -> int:
         """Processors of the members that have slots."""
         return sum(member.cores for member in self.members.values() if member.slots)
+
+    def slots_for(self, node: NodeInUse, *, wanted: int) -> int:
+        """Slots for a node that joins: its room, or its share of the wanted slots that are missing."""
+        if not wanted:
+            return node.room
+        others = [member.room for member in self.members.values()]
+        return max(0, min(wanted - self.slots, divided(wanted, [*others, node.room])[-1]))
 
     def submit(self, ticket: Ticket) -> None:
         """Run a trial, as soon as a member has a slot for it."""
@@ -120,52 +140,58 @@ class Fleet:
         return job
 
     def lose(self, identity: str) -> list[Finished]:
-        """Remove a member: its trials run again elsewhere, first of all; those lost too often fail."""
+        """Remove a member: its trials run again elsewhere, first of all; the ends of those that do not.
+
+        What it still says of them is not taken: they are no longer its trials.
+        """
         member = self.members.pop(identity)
-        failed = []
-        for job in reversed(member.running.values()):
+        lost, ended = list(member.running.values()), []
+        member.running.clear()
+        for job in reversed(lost):
             job.lost_with.append(member.name)
-            if len(job.lost_with) <= MOST_LOSSES:
+            if job.ending is None and len(job.lost_with) <= MOST_LOSSES:
                 self._waiting.appendleft(job)
                 continue
-            nodes = ", ".join(job.lost_with)
-            result = TrialResult(
-                status=Status.FAILED,
-                seconds=time.monotonic() - job.began,
-                error=f"Its nodes were lost while it ran: {nodes}",
+            result = job.ending or TrialResult(
+                status=Status.FAILED, error=f"Its nodes were lost while it ran: {', '.join(job.lost_with)}"
             )
-            failed.append(Finished(job.ticket.number, result))
+            ended.append(Finished(job.ticket.number, replace(result, seconds=time.monotonic() - job.began)))
         self.dispatch()
-        return failed
+        return ended
 
     def _leave(self, number: int, status: Status, reason: str) -> Finished | None:
+        ending = TrialResult(status=status, error=reason)
         for member in self.members.values():
             if number in member.running:
+                member.running[number].ending = ending
                 (member.agent.stop if status is Status.PRUNED else member.agent.kill)(number)
                 return None
         for job in self._waiting:
             if job.ticket.number == number:
                 self._waiting.remove(job)
-                return Finished(number, TrialResult(status=status, error=reason))
+                return Finished(number, ending)
         return None
 
 
-def divided(slots: int, cores: Sequence[int], threads: int) -> list[int]:
-    """Slots for each node: by what its processors hold, and evenly beyond that where more are wanted.
+def room_of(cores: int, memory_bytes: int, threads: int = 1) -> int:
+    """Trials of so many threads that a node holds at once: none where it has fewer processors than that."""
+    if cores < threads:
+        return 0
+    return max(1, min(cores // threads, int(memory_bytes / WORKER_BYTES)))
+
+
+def divided(slots: int, rooms: Sequence[int]) -> list[int]:
+    """Slots for each node: by its room, and evenly beyond that where more are wanted.
 
     Parameters
     ----------
-    cores:
-        Of each node.
-    threads:
-        Of each trial; a node with fewer processors gets none, unless all have fewer.
+    rooms:
+        Of each node, by :func:`room_of`; a node without room gets no slot, unless none has any.
     """
-    room = [count // threads for count in cores]
-    if not any(room):
-        room = [1] * len(cores)
-    counts = [0] * len(cores)
-    for _ in range(slots):
-        place = min((i for i, most in enumerate(room) if most), key=lambda i: (counts[i] + 1) / room[i])
+    rooms = rooms if any(rooms) else [1] * len(rooms)
+    counts = [0] * len(rooms)
+    for _ in range(slots if rooms else 0):
+        place = min((i for i, most in enumerate(rooms) if most), key=lambda i: (counts[i] + 1) / rooms[i])
         counts[place] += 1
     return counts
 

@@ -106,8 +106,8 @@ class NodeReport:
         GPUs that Ray granted, by their names for CUDA.
     versions:
         Of Python and of the libraries, by name; empty for what is not installed.
-    families:
-        Names of the families that can be fitted there.
+    plug_ins:
+        Packages that bring families, tasks, metrics or modalities, as ``NAME==VERSION``.
     """
 
     name: str
@@ -115,7 +115,7 @@ class NodeReport:
     memory_bytes: int
     gpus: tuple[str, ...] = ()
     versions: dict[str, str]
-    families: tuple[str, ...] = ()
+    plug_ins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,11 @@ class Parcel:
         """Bytes of all files."""
         return sum(size for _, size in self.files)
 
+    @property
+    def whole(self) -> bool:
+        """True where nothing is left to be read."""
+        return len(self.first) == self.size
+
 
 def pack(folder: Path, most: int = 0) -> Parcel:
     """All files below a folder, with up to ``most`` of their first bytes."""

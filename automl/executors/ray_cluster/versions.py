@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from automl.core.metrics import metric_offers
+from automl.core.task_choice import task_offers
 from automl.core.version import installed_versions
+from automl.data.modalities import modality_offers
+from automl.families import family_offers
 
 PYTHON = "python"
 # Models are fitted with these on the nodes and opened with them here.
@@ -38,6 +42,28 @@ def versions_here() -> dict[str, str]:
         PYTHON: ".".join(map(str, sys.version_info[:2])),
         **{name: installed.get(name, "").partition("+")[0] for name in LIBRARIES},
     }
+
+
+def plug_ins_here() -> tuple[str, ...]:
+    """Packages that bring what problems and trials name, as ``NAME==VERSION``."""
+    kinds = (family_offers(), task_offers(), metric_offers(), modality_offers())
+    return tuple(sorted({package for kind in kinds for package in kind.requirements.values()}))
+
+
+def refusal_of(node: str, versions: Mapping[str, str], plug_ins: Sequence[str]) -> str:
+    """The reason why a node with these versions and plug-ins cannot take part; empty if it can."""
+    other = differences(versions, versions_here())
+    if other:
+        return (
+            f"Node {node} has other versions: {', '.join(other)}. Trials there would not be those of "
+            "this machine. Next: install the same versions on both."
+        )
+    missing = sorted(set(plug_ins_here()) - set(plug_ins))
+    if missing:
+        return (
+            f"Node {node} lacks the plug-ins {', '.join(missing)}. Next: install the same packages there too."
+        )
+    return ""
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> list[str]:
