@@ -19,6 +19,7 @@ from automl.core.table import Features, Table
 from automl.core.tasks import Encoded, Task
 from automl.executors.prepared_cache import PreparedCache
 from automl.families import family
+from automl.families.engines.boosting import RoundControl
 from automl.testing.families import check_family
 
 BOOSTERS = ("lightgbm", "xgboost", "catboost")
@@ -59,7 +60,7 @@ def fitted(name: str, train: Rows, task: Task, context: FitContext, **params: fl
 
 
 def few_rounds() -> Callable[[], bool]:
-    """A request to stop soon, where any model will do; without one, a few hundred rows take 300 rounds."""
+    """A request to stop soon, where any model will do; without one, a few hundred rows take a hundred rounds."""
     asked = iter([False] * 30)
     return lambda: next(asked, True)
 
@@ -202,6 +203,28 @@ def test_a_stop_ends_boosting_with_what_there_is(name: str) -> None:
     assert reports[0].startswith("round 1, log_loss 0.")
     with pytest.raises(TrialStopped):
         fitted(name, train, BINARY, FitContext(valid=valid, stop_requested=lambda: True))
+
+
+@pytest.mark.parametrize(
+    ("rate", "rows", "improved", "rounds"),
+    [
+        (0.1, 800, 0, 50),
+        (0.01, 800, 0, 150),
+        (0.001, 800, 0, 300),
+        (0.1, 800, 1000, 320),
+        (0.01, 100_000, 0, 30),
+    ],
+)
+def test_low_rates_and_long_ways_wait_longer_for_an_improvement(
+    rate: float, rows: int, improved: int, rounds: int
+) -> None:
+    context = FitContext(valid=mixed(10))
+    control = RoundControl(
+        context=context, rows=rows, learning_rate=rate, max_rounds=10_000, loss_name="log_loss"
+    )
+    losses = [1.0 - 0.001 * number for number in range(max(improved, 1))]
+    going_on = [control.after_round(loss) for loss in [*losses, *[losses[-1]] * 400]]
+    assert going_on.index(False) == max(improved, 1) + rounds - 1
 
 
 @pytest.mark.parametrize("name", BOOSTERS)

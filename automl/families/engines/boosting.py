@@ -31,6 +31,8 @@ _TRAVEL = 15.0
 _HIGHEST_RATE = 0.3
 # Rounds times learning rate beyond which few rows are exhausted; one more for every 100 rows.
 _LEAST_TRAVEL = 50.0
+# Rounds without improvement to wait for, at most, and the same times the learning rate where that is more.
+_PATIENT_ROUNDS, _PATIENT_TRAVEL, _MOST_PATIENT_ROUNDS = 50, 1.5, 300
 # An improvement of the held-out loss (log loss, or errors in standard deviations) that is worth waiting for.
 # Without a least one, separable classes improve for thousands of rounds in the fifth digit.
 _NOTABLE, _NOTABLE_LEAST = 1e-3, 1e-4
@@ -257,7 +259,7 @@ class RoundControl:
     """Decides after every round whether boosting goes on, and at which learning rate.
 
     Stops at the deadline, on request, and once the held-out loss has not improved notably for
-    ``max(0.3 · best round + 20, 3·10⁶ / rows within 20 … 300)`` rounds (AutoGluon's adaptive patience).
+    :attr:`patience` rounds.
     When the time left allows far fewer rounds than the learning rate needs, the rate is raised: a coarser
     model that levels off beats a finer one that is cut off.
 
@@ -307,8 +309,14 @@ class RoundControl:
 
     @property
     def patience(self) -> float:
-        """Rounds without improvement after which boosting stops."""
-        return max(0.3 * self._notable_round + 20, min(max(3e6 / self.rows, 20), 300))
+        """Rounds without improvement after which boosting stops.
+
+        ``max(0.3 · best round + 20, 3·10⁶ / rows within 20 … most)``, AutoGluon's adaptive patience. There
+        ``most`` is 300; here it is 50, and more at rates below 0.03, whose rounds go less far. Measured, see
+        docs/decisions/031-patience-by-the-learning-rate.md.
+        """
+        most = min(max(_PATIENT_TRAVEL / self.learning_rate, _PATIENT_ROUNDS), _MOST_PATIENT_ROUNDS)
+        return max(0.3 * self._notable_round + 20, min(max(3e6 / self.rows, 20), most))
 
     def after_round(self, loss: float | None) -> bool:
         """Note the round's held-out loss (None where it was not measured); whether to go on."""
