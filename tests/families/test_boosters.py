@@ -60,7 +60,7 @@ def fitted(name: str, train: Rows, task: Task, context: FitContext, **params: fl
 
 
 def few_rounds() -> Callable[[], bool]:
-    """A request to stop soon, where any model will do; without one, a few hundred rows take a hundred rounds."""
+    """A request to stop soon, where any model will do; without one, few rows take a hundred rounds."""
     asked = iter([False] * 30)
     return lambda: next(asked, True)
 
