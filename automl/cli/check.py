@@ -14,6 +14,7 @@ import click
 
 from automl.cli.click_options import check_options
 from automl.cli.terminal import printable
+from automl.core.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,11 @@ def report_lines(report: CheckReport, width: int) -> Iterator[str]:
     left_out = len(report.columns) - used
     dropped = f" ({left_out} left out)" if left_out else ""
     target = f", target {report.target!r}" if report.target else ""
-    yield from _wrapped(f"{report.name}: {report.rows:,} rows, {used} input columns{dropped}{target}", width)
+    from automl.data.modalities import modality_of
+
+    rows = modality_of({str(column.kind) for column in report.columns}, alone=True).rows
+    inputs = "" if rows != "rows" else f", {counted(used, 'input column')}{dropped}"
+    yield from _wrapped(f"{report.name}: {report.rows:,} {rows}{inputs}{target}", width)
     if report.choice is not None:
         choice = report.choice
         for what, text in (

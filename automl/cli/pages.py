@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.core.text import duration, range_text, score_text, signed_text, size_text
+from automl.core.text import duration, range_text, score_text, signed_text, size_text, wait_text
 from automl.tracker.reading.leaderboard import CHAMPION
 
 _PIPED_COLUMNS = 160
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 def summarise(result: SearchResult, stream: IO[str]) -> None:
     """Print the closing summary: the result, how certain and how costly it is, and what to do next."""
-    best = result.best
+    from automl.model.file_input import modality_of_rows
+
+    best, rows = result.best, modality_of_rows(result.predictor.layout).rows
     lines = ["", f"Best: {best}"]
     lines += [f"  {title:10} {result.metric} {text}" for title, text in result.unbiased_scores]
     validation = f"{result.metric} {score_text(best.validation)}"
@@ -33,7 +35,7 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     if result.baseline.validation is not None:
         lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")
     lines.append(
-        f"  costs      {result.predict_ms_per_1000_rows:.0f} ms per 1000 rows, "
+        f"  costs      {wait_text(result.predict_ms_per_1000_rows)} per 1000 {rows}, "
         f"{size_text(result.model_bytes)}"
     )
     counts = ", ".join(f"{count} {state}" for state, count in result.trials.items() if count)

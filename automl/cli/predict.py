@@ -65,6 +65,7 @@ def predict(
       automl predict flowers unsorted/ --skip-bad-rows -o classes.csv
     """
     from automl.model.bounded import predict_bounded
+    from automl.model.file_input import modality_of_rows
     from automl.tracker.library import load_described
 
     if out is not None:
@@ -94,8 +95,9 @@ def predict(
             f"Wrote {counted(len(written), 'prediction')} to {out}, by {printable(loaded.words)}.", err=True
         )
     if rows.left_out:
+        noun = modality_of_rows(predictor.layout).kind or "row"
         click.echo(
-            f"warning: {counted(rows.left_out, 'row')} of {data} could not be read and "
+            f"warning: {counted(rows.left_out, noun)} of {data} could not be read and "
             f"{'has' if rows.left_out == 1 else 'have'} no prediction.",
             err=True,
         )
@@ -128,7 +130,7 @@ def _carried(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
         if wanted:
             raise DataError(
                 f"A folder of files has no column {next(iter(wanted))!r}: the path of each, "
-                f"{NEW_FILE!r}, is always written. Next: leave --id and --keep out."
+                f"{NEW_FILE!r}, is always written. Next: omit --id and --keep."
             )
         return frame.index.to_frame()
     for name in wanted:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.cli.terminal import printable
-from automl.core.text import duration, interval_text, score_text, size_text, weight_texts
+from automl.core.text import duration, interval_text, score_text, size_text, wait_text, weight_texts
 from automl.problem.search_command import spoken
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _trial(trial: TrialDescription) -> list[str]:
     lines.append(_line("took", f"{duration(row.seconds)}{memory}"))
     if row.predict_ms_per_1000_rows is not None:
         size = "" if row.model_bytes is None else f", {size_text(row.model_bytes)}"
-        lines.append(_line("costs", f"{row.predict_ms_per_1000_rows:.1f} ms per 1000 rows{size}"))
+        lines.append(_line("costs", f"{wait_text(row.predict_ms_per_1000_rows)} per 1000 rows{size}"))
     lines.append(_line("settings", _pairs(row.params)))
     drawn: dict[str, Any] = {name: trial.candidate.get(name) for name in ("seed", "log_target", "repeat")}
     lines.append(_line("candidate", _pairs(drawn)))

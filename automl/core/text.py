@@ -17,6 +17,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02d}m"
 
 
+def wait_text(milliseconds: float) -> str:
+    """``96 ms``, ``9,800 ms``, ``31 s``."""
+    return f"{milliseconds:,.0f} ms" if milliseconds < 9_999.5 else f"{milliseconds / 1000:,.0f} s"
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """``1 category``, ``1,234 categories``."""
     many = plural or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from automl.core.errors import DataError
 from automl.core.finding import Finding
-from automl.core.modality import FilesToOpen, Modality, OpenedFiles
+from automl.core.modality import LABEL, PART, FilesToOpen, Modality, OpenedFiles
 from automl.core.table import Strings, Table
 from automl.data.cells.names import listed
 
@@ -153,7 +153,8 @@ def open_files(modality: Modality, given: FilesToOpen) -> OpenedFiles:
         reasons = modality.unreadable([str(paths[cell]) for cell in read])
         broken |= {read[place]: why for place, why in reasons.items()}
         hashes = {cell: digest for cell, digest in hashes.items() if cell not in broken}
-    usable, findings = usable_rows(cells, hashes, broken, modality.kind)
+    alone = from_folder(given.frame, modality.kind)
+    usable, findings = usable_rows(cells, hashes, broken, modality.kind, alone=alone)
     return NamedFiles(
         kind=modality.kind,
         noun=modality.kind,
@@ -209,9 +210,19 @@ def refuse_path(path: str, root: Path, *, noun: str = "file", outside: bool = Fa
 
 
 def usable_rows(
-    cells: Mapping[str, Strings], hashes: Mapping[str, str], broken: Mapping[str, str], noun: str
+    cells: Mapping[str, Strings],
+    hashes: Mapping[str, str],
+    broken: Mapping[str, str],
+    noun: str,
+    *,
+    alone: bool = False,
 ) -> tuple[npt.NDArray[np.bool_], list[Finding]]:
     """A mask of the rows whose files can all be used, and findings on the others.
+
+    Parameters
+    ----------
+    alone:
+        Whether rows are files and nothing else, as those of a folder: they are called so.
 
     Raises
     ------
@@ -228,13 +239,25 @@ def usable_rows(
         raise DataError(
             f"{total - int(usable.sum())} of {total} rows have no usable {noun}. {_first(broken)}"
         )
-    return usable, _quarantined(broken, int((~usable).sum()), unnamed, total, noun)
+    lost = int((~usable).sum())
+    verb = "was" if lost == 1 else "were"
+    subject = (
+        f"{lost} of {total:,} {noun}s {verb} set aside"
+        if alone
+        else f"{lost} of {total:,} rows {verb} set aside because of their {noun}s"
+    )
+    return usable, _quarantined(broken, subject, unnamed, noun) if lost else []
 
 
 def cells_of(column: pd.Series[Any]) -> Strings:
     """Trimmed words; missing is the empty string."""
     cells = [str(value).strip() if isinstance(value, str) else "" for value in column]
     return np.array(cells, dtype=object)
+
+
+def from_folder(frame: pd.DataFrame, kind: str) -> bool:
+    """True if the rows are the files of a folder: they have no columns but its classes and parts."""
+    return kind in frame.columns and {*frame.columns} <= {kind, LABEL, PART}
 
 
 def mapped(cells: Strings, values: Mapping[str, str]) -> Strings:
@@ -256,14 +279,11 @@ def readable(path: str) -> str:
     return path if path.isprintable() else repr(path)
 
 
-def _quarantined(broken: Mapping[str, str], rows: int, unnamed: int, total: int, noun: str) -> list[Finding]:
-    if not rows:
-        return []
+def _quarantined(broken: Mapping[str, str], subject: str, unnamed: int, noun: str) -> list[Finding]:
     reasons = [by_reason(broken)] if broken else []
     if unnamed:
         reasons.append(f"1 row has no {noun} path" if unnamed == 1 else f"{unnamed} rows have no {noun} path")
-    verb = "was" if rows == 1 else "were"
-    evidence = f"{rows} of {total:,} rows {verb} set aside because of their {noun}s: {'; '.join(reasons)}."
+    evidence = f"{subject}: {'; '.join(reasons)}."
     remedy = "Nothing was deleted; fix or remove them."
     return [Finding(f"broken_{noun}s", None, "warning", evidence, remedy)]
 

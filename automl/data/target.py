@@ -303,8 +303,8 @@ def _without_singles(
             "another --target, merge rare classes, or, if it is a quantity, write it as numbers and pass "
             "--task regression."
         )
-    subject = "class has" if len(single) == 1 else "classes have"
-    notes.append(f"{len(single)} {subject} a single row, which was left out: {names}.")
+    subject = "class occurs only once and was" if len(single) == 1 else "classes occur only once and were"
+    notes.append(f"{len(single)} {subject} left out: {names}.")
     return frame.loc[usable], values[usable], notes
 
 

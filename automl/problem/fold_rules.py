@@ -102,10 +102,10 @@ def default_folds(rows: int, seconds: float | None, modality: Modality = TABLES)
     if seconds is not None and rows >= least and rows / seconds > per_second:
         return 1, f"{rows:,} {modality.rows} in {seconds:.0f} s: one holdout"
     if rows < 1_000:
-        return 8, f"{rows:,} rows: 8 folds"
+        return 8, f"{rows:,} {modality.rows}: 8 folds"
     if seconds is not None and seconds >= 600:
-        return 8, f"{rows:,} rows and ten minutes or more: 8 folds"
-    return 5, f"{rows:,} rows: 5 folds"
+        return 8, f"{rows:,} {modality.rows} and ten minutes or more: 8 folds"
+    return 5, f"{rows:,} {modality.rows}: 5 folds"
 
 
 def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumbers, RowNumbers] | None:

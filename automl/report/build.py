@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from automl.core.errors import UsageError
@@ -12,12 +13,13 @@ from automl.model.predictor import Predictor
 from automl.report.card import model_card
 from automl.report.facts.evidence import ARRAYS, STORY, Evidence
 from automl.report.facts.explain import Explanation, explain
-from automl.report.facts.inputs import Rows, read_rows, read_rows_of_files, with_features
+from automl.report.facts.inputs import Rows, read_rows, read_rows_of_files, with_features, with_files
 from automl.report.facts.single_rows import SingleRow, single_rows
 from automl.report.facts.slices import Slice, slice_by
 from automl.report.facts.subject import Subject, captions
 from automl.report.facts.text_losses import TextLosses, text_losses
 from automl.report.figures.files import plots_of_page, put_plots
+from automl.report.figures.sheets import sheets_of
 from automl.tracker.models.champion_page import CARD, describe_model
 from automl.tracker.reading.query import Record
 from automl.tracker.reading.report_material import Material, read_file, search_material, write_file
@@ -29,7 +31,9 @@ EXPLAIN_SECONDS = 20.0
 SINGLE_SECONDS = 6.0
 
 
-def open_search(record: Record, name: str, *, data: str | None = None, explained: bool = True) -> Subject:
+def open_search(
+    record: Record, name: str, *, data: str | None = None, explained: bool = True, drawn: bool = False
+) -> Subject:
     """Read the latest search of this name, or the one with this run id.
 
     Parameters
@@ -38,6 +42,8 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
         The file that was searched, if it was moved.
     explained:
         Compute importance and dependence, and explain some rows, which takes up to 26 s.
+    drawn:
+        Draw the sheets of files that the search had no time for.
 
     Raises
     ------
@@ -54,6 +60,12 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
     explanation: Explanation | None = None
     singles: tuple[SingleRow, ...] = ()
     losses = TextLosses()
+    pictures = read_pictures(record, material)
+    if drawn and rows.files and not pictures:
+        opened, missing = with_files(evidence, material, predictor, data=data, store=record.location.root)
+        pictures = sheets_of(opened, predictor)
+        if missing:
+            rows = replace(rows, reason=f"{rows.reason}, of which there are no sheets: {missing}")
     if explained:
         seen = with_features(evidence, rows, predictor)
         explanation = explain(predictor, seen, seconds=EXPLAIN_SECONDS)
@@ -65,7 +77,7 @@ def open_search(record: Record, name: str, *, data: str | None = None, explained
         explanation=explanation,
         rows=rows,
         versions=versions_of(predictor),
-        pictures=read_pictures(record, material),
+        pictures=pictures,
         single_rows=singles,
         text_losses=losses,
         kept_cells=kept_cells(predictor),
@@ -144,9 +156,13 @@ def write_report(
     from automl.report.page import render
 
     record = Record(locate_store(tracking_uri, store))
-    subject = open_search(record, name, data=data)
+    subject = open_search(record, name, data=data, drawn=True)
     content = render(subject, slices_of(record, subject, slices, data=data))
-    put_plots(record, subject.material.search.run_id, plots_of_page(content))
+    run_id = subject.material.search.run_id
+    for sheet, picture in subject.pictures.items():
+        if read_file(record, run_id, sheet) is None:
+            write_file(record, run_id, sheet, picture)
+    put_plots(record, run_id, plots_of_page(content))
     return _written(record, subject, REPORT, content, out=out)
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from automl.core.metrics import metrics
 from automl.core.predictions import Answer
-from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text
+from automl.core.table import Kind
+from automl.core.text import counted, label_text, range_text, score_text, share_text, size_text, wait_text
 from automl.families import families
 from automl.report.facts import prediction_quality as curves
 from automl.report.facts.coverage_words import (
@@ -30,6 +31,7 @@ from automl.report.facts.subject import Subject
 
 _CLASS_ROWS = 40
 _SMALL = 1000
+_KEPT_KINDS = {Kind.NUMBER, Kind.CATEGORY, Kind.DATE}
 
 
 def model_card(subject: Subject, slices: Sequence[Slice] = ()) -> str:
@@ -136,8 +138,8 @@ def _what(subject: Subject) -> str:
         else "One trial: the average of its folds' models."
     )
     cost = (
-        f"1,000 rows take {milliseconds:,.0f} ms on the machine that made it; {size_text(size_bytes)} on "
-        "disk."
+        f"1,000 {subject.rows_name} take {wait_text(milliseconds)} on the machine that made it; "
+        f"{size_text(size_bytes)} on disk."
     )
     return f"{text} {cost}\n\n{_table(('trial', 'family', 'weight', 'size', 'run'), listed)}"
 
@@ -149,11 +151,12 @@ def _data(subject: Subject) -> str:
         return f"Source: {escaped(source)}."
     story = evidence.story
     lines = [
-        f"- Source: {escaped(source)}, {story.data_rows:,} usable rows, {columns_words(story.columns)}",
+        f"- Source: {escaped(source)}, {story.data_rows:,} usable {subject.rows_name}, "
+        f"{columns_words(story.columns)}",
         f"- Digest: `{story.data_digest}`",
         f"- Target: {escaped(search.target)}; {escaped(story.task_reason)}",
     ]
-    if subject.kept_cells:
+    if subject.kept_cells and {column["kind"] for column in story.columns} & _KEPT_KINDS:
         lines.append(
             f"- Kept in the model: {subject.kept_cells} typical values of each column of numbers, dates and "
             "categories, for explanations; each column's values are shuffled apart from the others', so no "
@@ -268,17 +271,17 @@ def _drivers(subject: Subject) -> str:
 
 def _limits(subject: Subject) -> str:
     lines = [
-        "Its scores hold for rows like those it was trained on; measure again on rows from another source or "
-        "a later time.",
-        f"A category that was not in the training data counts as missing. {_beyond(subject)}".strip(),
+        f"Its scores hold for {subject.rows_name} like those it was trained on; measure again on "
+        f"{subject.rows_name} from another source or a later time.",
+        *filter(None, [_new_levels(subject), _beyond(subject)]),
         "Importance and groups describe this model, not causes.",
     ]
     evidence = subject.evidence
     if evidence is not None:
         if evidence.story.data_rows < _SMALL:
             lines.append(
-                f"It was trained on {evidence.story.data_rows:,} rows: the intervals are wide, and scores of "
-                "small groups are uncertain."
+                f"It was trained on {evidence.story.data_rows:,} {subject.rows_name}: the intervals are "
+                "wide, and scores of small groups are uncertain."
             )
         if evidence.task.answer is Answer.CLASSES:
             code = 1 if len(evidence.task.labels) == 2 else None
@@ -301,6 +304,12 @@ def _decided(evidence: Evidence) -> str:
     positive = escaped(label_text(evidence.task.labels[1]))
     used = f"The answer is {positive} at a probability of {evidence.decision.threshold:.3f} or more."
     return f"{used} {escaped(words)}"
+
+
+def _new_levels(subject: Subject) -> str:
+    columns = () if subject.evidence is None else subject.evidence.story.columns
+    categories = any(column["kind"] == Kind.CATEGORY for column in columns)
+    return "A category that was not in the training data counts as missing." if categories else ""
 
 
 def _beyond(subject: Subject) -> str:
@@ -326,8 +335,8 @@ def _versions(subject: Subject) -> str:
         }
     )
     weights = (
-        f"{', '.join(pretrained)} contain pretrained weights; their licence and source are in each model's "
-        "folder."
+        f"{', '.join(pretrained)} {'contains' if len(pretrained) == 1 else 'contain'} pretrained weights; "
+        "their licence and source are in each model's folder."
         if pretrained
         else "All weights were trained on the data above; it contains nothing pretrained."
     )
@@ -339,7 +348,7 @@ def _use(subject: Subject) -> str:
     search = subject.material.search
     of = f"  # version {search.model_version} of {search.name}" if search.model_version else ""
     code = f'model = automl.load("{search.run_id}"){" ".join(of.splitlines())}'
-    return f"```python\nimport automl\n\n{code}\nmodel.predict(frame)\n```"
+    return f"```python\nimport automl\n\n{code}\nmodel.predict({subject.modality.value})\n```"
 
 
 def _plain(value: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from automl.core.errors import UsageError
 from automl.core.predictions import Answer
 from automl.core.score_intervals import Interval
-from automl.core.text import duration, range_text, score_text, size_text
+from automl.core.text import duration, range_text, score_text, size_text, wait_text
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation, explain
 from automl.report.facts.subject import Subject
@@ -123,7 +123,7 @@ def score_words(metric: str, value: float, interval: Interval | None = None) -> 
 
 def cost_words(milliseconds: float, size: int) -> str:
     """``12 ms per 1,000 rows, 3.4 MB``."""
-    return f"{milliseconds:,.0f} ms per 1,000 rows, {size_text(size)}"
+    return f"{wait_text(milliseconds)} per 1,000 rows, {size_text(size)}"
 
 
 def time_words(trials: dict[str, int], seconds: float) -> str:

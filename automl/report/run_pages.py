@@ -6,9 +6,7 @@ import logging
 from dataclasses import replace
 
 from automl.core.errors import AutoMLError
-from automl.core.modality import named
 from automl.core.time_budget import Clock
-from automl.data.modalities import modalities
 from automl.model.predictor import Predictor
 from automl.report.build import (
     EXPLAIN_SECONDS,
@@ -21,10 +19,12 @@ from automl.report.build import (
 from automl.report.card import model_card
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import explain
+from automl.report.facts.label_errors import held_out_files
 from automl.report.facts.single_rows import single_rows
 from automl.report.facts.subject import Subject
 from automl.report.facts.text_losses import text_losses
 from automl.report.figures.files import plots_of_page, put_plots, quick_plots
+from automl.report.figures.sheets import sheets_of
 from automl.tracker.models.champion_page import CARD, describe_model
 from automl.tracker.reading.query import Record
 from automl.tracker.reading.report_material import record_duration, search_material, write_file
@@ -45,17 +45,6 @@ def state_duration(location: StoreLocation, run_id: str, seconds: float) -> None
         _log.warning("The duration of the search could not be recorded (%s).", error)
 
 
-def sheets_of(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
-    """Sheets of the judged rows, made by their modalities, by their file names on the search's run."""
-    if evidence.sample is None:
-        return {}
-    sheets: dict[str, bytes] = {}
-    for kind, columns in evidence.sample.table.files.items():
-        if columns and (reference := modalities()[kind].sheets):
-            sheets |= named(reference)(evidence, predictor)
-    return sheets
-
-
 def leave_pages(
     location: StoreLocation, run_id: str, *, evidence: Evidence, predictor: Predictor, clock: Clock
 ) -> None:
@@ -63,14 +52,17 @@ def leave_pages(
 
     A card takes 0.3 s and a report 2 to 3 s on a free core (measured), so within a time budget the card
     requires 1 s and the report 8 s, or more if the machine is busy; a report is also allowed at most a tenth
-    of the search's time. If there is not enough, ``automl report NAME`` makes it later. The model is
-    registered by then, so a page that fails is logged and stops nothing.
+    of the search's time. If there is not enough, ``automl report NAME`` makes it later, with the sheets of
+    files. The list of the held-out files takes milliseconds and is always written. The model is registered
+    by then, so a page that fails is logged and stops nothing.
     """
     share = clock.pace.share
-    if clock.left < CARD_SECONDS / share:
-        return
     try:
         record = Record(location)
+        for name, listed in held_out_files(evidence).items():
+            write_file(record, run_id, name, listed)
+        if clock.left < CARD_SECONDS / share:
+            return
         material = search_material(record, run_id)
         subject = Subject(
             material=material,

@@ -45,7 +45,7 @@ def test_case_23_a_constant_target_is_refused(cli, write, frame, value):
 
 def test_case_24_a_class_with_one_member_is_left_out_and_named(cli, write, frame):
     frame.loc[7, "y"] = "lonely"
-    search(cli, write(frame)).worked("a single row, which was left out: 'lonely'", "59 rows")
+    search(cli, write(frame)).worked("1 class occurs only once and was left out: 'lonely'", "59 rows")
 
 
 def test_case_24_classes_with_one_member_only_are_refused_by_name(cli, write, frame):

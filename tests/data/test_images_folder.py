@@ -153,6 +153,7 @@ def test_broken_images_are_set_aside_and_listed(photos: Path, tmp_path: Path) ->
     images = open_images(folder.frame, path_columns(MODALITY, folder.frame, {}), photos, tmp_path / "cache")
     assert len(images.frame) == 8
     (finding,) = images.findings
+    assert finding.evidence.startswith("3 of 11 images were set aside: ")
     for name in ("cats/cut.png", "dogs/words.jpg", "dogs/empty.jpg"):
         assert name in finding.evidence
         assert (photos / name).exists()

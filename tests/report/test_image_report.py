@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ from subjects import Searched
 
 import automl
 from automl.core.errors import UsageError
+from automl.core.time_budget import Clock
 from automl.report.build import write_card, write_report
+from automl.report.facts.label_errors import HELD_OUT
+from automl.report.figures.image_sheets import TOP_LOSSES
+from automl.report.run_pages import leave_pages
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import read_file
+from automl.tracker.store.location import locate_store
 
 
 def test_a_table_with_images_is_scored_by_the_groups_of_its_columns(images: Searched, tmp_path: Path) -> None:
@@ -51,3 +59,36 @@ def test_a_folder_of_images_has_no_groups_and_says_what_has(tmp_path: Path) -> N
     automl.search(tmp_path / "folder", store=store, **given)
     with pytest.raises(UsageError, match="column of paths"):
         write_report("folder", out=tmp_path / "r.html", slices=("region",), store=store)
+
+
+def test_a_report_draws_the_sheets_that_a_search_had_no_time_for(images: Searched, tmp_path: Path) -> None:
+    store = tmp_path / "mlruns"
+    shutil.copytree(images.store, store)
+    for made in store.glob("artifacts/*/*/artifacts/images"):
+        shutil.rmtree(made)
+    record, run_id = Record(locate_store(None, store)), images.result.run_id
+    given = {"evidence": images.result.evidence, "predictor": images.result.predictor}
+    leave_pages(record.location, run_id, clock=Clock(60, spent=60), **given)
+    listed = read_file(record, run_id, HELD_OUT)
+    assert listed is not None  # the list needs no time
+    assert len(listed.splitlines()) == 61
+    assert read_file(record, run_id, TOP_LOSSES) is None
+    arguments: dict[str, Any] = {"store": store, "data": str(images.folder / "data.csv")}
+    page = write_report("shapes", out=tmp_path / "report.html", **arguments).read_text()
+    assert 'src="data:image/jpeg;base64,' in page
+    assert read_file(record, run_id, TOP_LOSSES) is not None
+
+
+def test_a_report_says_why_it_has_no_sheets(images: Searched, tmp_path: Path) -> None:
+    store = tmp_path / "mlruns"
+    shutil.copytree(images.store, store)
+    for made in store.glob("artifacts/*/*/artifacts/images"):
+        shutil.rmtree(made)
+    data, aside = images.folder / "data.csv", images.folder / "aside.csv"
+    data.rename(aside)
+    try:
+        page = write_report("shapes", out=tmp_path / "report.html", store=store).read_text()
+    finally:
+        aside.rename(data)
+    assert "there are no sheets" in page
+    assert "--data" in page

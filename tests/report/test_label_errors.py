@@ -86,9 +86,9 @@ def test_the_table_names_paths_and_copies_and_survives_the_store() -> None:
 
 
 def test_a_long_path_keeps_its_end() -> None:
-    assert short_path("photos/train/ants/1.jpg") == "ants/1.jpg"
-    assert short_path("ants/" + "x" * 60 + ".jpg").endswith("xxx.jpg")
-    assert len(short_path("ants/" + "x" * 60 + ".jpg")) == 30
+    assert short_path("photos/train/ants/1.jpg", 30) == "ants/1.jpg"
+    assert short_path("ants/" + "x" * 60 + ".jpg", 30).endswith("xxx.jpg")
+    assert len(short_path("ants/" + "x" * 60 + ".jpg", 30)) == 30
 
 
 def test_copies_are_named_by_the_first_of_them() -> None:

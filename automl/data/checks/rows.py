@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from automl.core.text import share_text
 from automl.data.cells.row_numbers import row_number
 from automl.data.checks.near_copies import near_copies_within
 from automl.data.columns.plans import Plan
+from automl.data.modalities import modalities
+from automl.data.named_files import from_folder, readable
 from automl.data.repeats import Repeats, find_repeats
 
 FEW_ROWS = 100
@@ -41,26 +44,50 @@ def row_findings(
     dealt:
         Whether the search assigns the rows to folds itself.
     """
-    findings = [*_few_rows(table)]
+    named = _Names.of(table, frame)
+    findings = [*_few_rows(table, named)]
     if not table.features.kinds:
         return findings
     repeats = find_repeats(table, plans)
     if repeats.repeated:
-        findings.append(_duplicates(repeats, frame, values, dealt))
+        findings.append(_duplicates(repeats, named, values, dealt))
         if values is not None:
-            findings += _conflicts(repeats.groups, frame, values, classes)
+            findings += _conflicts(repeats.groups, named, values, classes)
     return [*findings, *near_copies_within(table, frame, dealt=dealt)]
 
 
-def _few_rows(table: Table) -> Iterable[Finding]:
+@dataclass(frozen=True)
+class _Names:
+    """Words for rows: a folder's rows are files, which people know by their paths."""
+
+    frame: pd.DataFrame
+    rows: str = "rows"
+    column: str = ""
+
+    @classmethod
+    def of(cls, table: Table, frame: pd.DataFrame) -> _Names:
+        """Of a table and the rows as they were read."""
+        for kind, modality in modalities().items():
+            if kind in table.files and from_folder(frame, kind):
+                return cls(frame, modality.rows, kind)
+        return cls(frame)
+
+    def first(self, place: int | np.integer[Any]) -> str:
+        """The row at this place: ``row 7``, or the path of a file."""
+        if self.column:
+            return readable(str(self.frame[self.column].iloc[int(place)]))
+        return f"row {row_number(self.frame, place)}"
+
+
+def _few_rows(table: Table, named: _Names) -> Iterable[Finding]:
     features = len(table.features.numbers) + len(table.features.categories)
     if table.rows < FEW_ROWS:
         yield Finding(
             "few_rows",
             None,
             WARNING,
-            f"There are only {table.rows} rows: scores will vary widely.",
-            "Collect more rows; trust differences only where they exceed the standard error.",
+            f"There are only {table.rows} {named.rows}: scores will vary widely.",
+            f"Collect more {named.rows}; trust differences only where they exceed the standard error.",
         )
     elif features > table.rows:
         yield Finding(
@@ -72,9 +99,7 @@ def _few_rows(table: Table) -> Iterable[Finding]:
         )
 
 
-def _duplicates(
-    repeats: Repeats, frame: pd.DataFrame, values: npt.NDArray[Any] | None, dealt: bool
-) -> Finding:
+def _duplicates(repeats: Repeats, named: _Names, values: npt.NDArray[Any] | None, dealt: bool) -> Finding:
     groups, repeated = repeats.groups, repeats.repeated
     same = ""
     if values is not None:
@@ -88,17 +113,19 @@ def _duplicates(
         "duplicates",
         None,
         WARNING if repeats.copies / len(groups) > 0.05 else NOTE,
-        f"{repeated} of {len(groups)} rows ({share_text(repeated / len(groups), 1)}) repeat the inputs of "
-        f"another{same}; the first is row {row_number(frame, first)}{nature}.",
-        _remedy(repeats, dealt),
+        f"{repeated} of {len(groups)} {named.rows} ({share_text(repeated / len(groups), 1)}) "
+        f"{'are equal to' if named.column else 'repeat the inputs of'} another{same}; the first is "
+        f"{named.first(first)}{nature}.",
+        _remedy(repeats, dealt, named),
     )
 
 
-def _remedy(repeats: Repeats, dealt: bool) -> str:
+def _remedy(repeats: Repeats, dealt: bool, named: _Names) -> str:
+    row = named.rows.removesuffix("s")
     if not dealt:
         return (
-            "The given folds or parts decide where they are used: a training row may be a duplicate of one "
-            "that judges. Drop them if they are mistakes."
+            f"The given folds or parts decide where they are used: a training {row} may be a duplicate of "
+            "one that judges. Drop them if they are mistakes."
         )
     sentences = []
     if repeats.natural.any():
@@ -110,14 +137,12 @@ def _remedy(repeats: Repeats, dealt: bool) -> str:
         which = "The others" if sentences else "They"
         sentences.append(
             f"{which} stay on the same side of every fold, so that no model is judged by a duplicate of "
-            "a row that it trained on. Drop them if they are mistakes."
+            f"{'an' if row[0] in 'aeiou' else 'a'} {row} that it trained on. Drop them if they are mistakes."
         )
     return " ".join(sentences)
 
 
-def _conflicts(
-    groups: Rows, frame: pd.DataFrame, values: npt.NDArray[Any], classes: bool
-) -> Iterable[Finding]:
+def _conflicts(groups: Rows, named: _Names, values: npt.NDArray[Any], classes: bool) -> Iterable[Finding]:
     """Rows with equal inputs and different targets, which no model can tell apart."""
     codes = pd.factorize(values)[0].astype(np.int64)
     counts = pd.Series(np.ones(len(groups))).groupby([groups, codes]).size()
@@ -128,7 +153,10 @@ def _conflicts(
         return
     if classes:
         best = float(counts.groupby(level=0).max().sum()) / len(groups)
-        lost, limit = 1 - best, f"no model can predict more than {share_text(best, 1)} of the rows correctly"
+        lost, limit = (
+            1 - best,
+            f"no model can predict more than {share_text(best, 1)} of the {named.rows} correctly",
+        )
     else:
         target = values.astype(np.float64)
         means = pd.Series(target).groupby(groups).transform("mean").to_numpy()
@@ -141,8 +169,9 @@ def _conflicts(
         "conflicts",
         None,
         WARNING if lost > 0.05 else NOTE,
-        f"{rows} rows have equal inputs but different targets (first row "
-        f"{row_number(frame, np.flatnonzero(mixed)[0])}): "
-        f"{limit}.",
-        "Add a column that tells them apart, or check how the target was recorded.",
+        f"{rows} {named.rows} have equal {'contents' if named.column else 'inputs'} but different targets "
+        f"(first {named.first(np.flatnonzero(mixed)[0])}): {limit}.",
+        "Check which label is right, and remove the copies with the others."
+        if named.column
+        else "Add a column that tells them apart, or check how the target was recorded.",
     )

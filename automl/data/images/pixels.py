@@ -211,7 +211,7 @@ def _decoded_now(images: Strings, side: int) -> Pictures:
     if broken:
         raise DataError(
             f"{len(broken)} of {len(images):,} images cannot be used, such as {first_of(broken)}. "
-            "Next: fix them or leave them out."
+            "Next: fix or remove them; `automl predict --skip-bad-rows` predicts the others."
         )
     pixels = np.stack([made.pixels for _, made in results if made is not None])
     aspects = np.array([made.aspect for _, made in results if made is not None], dtype=np.float32)

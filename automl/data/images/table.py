@@ -18,7 +18,14 @@ from automl.data.images.formats import remedy_for
 from automl.data.images.pixels import PixelStore
 from automl.data.images.store import Report, store_pixels
 from automl.data.images.walk import Scan, counted
-from automl.data.named_files import NamedFiles, by_reason, cells_of, named_paths, usable_rows
+from automl.data.named_files import (
+    NamedFiles,
+    by_reason,
+    cells_of,
+    from_folder,
+    named_paths,
+    usable_rows,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +119,8 @@ def open_images(
     }
     hashes = {cell: stored.hashes[str(path)] for cell, path in paths.items() if str(path) in stored.hashes}
     broken = {cell: stored.broken[str(path)] for cell, path in paths.items() if str(path) in stored.broken}
-    usable, findings = usable_rows(cells, references, broken, Kind.IMAGE)
+    alone = from_folder(frame, Kind.IMAGE)
+    usable, findings = usable_rows(cells, references, broken, Kind.IMAGE, alone=alone)
     megabytes = stored.store.pixels.nbytes / 2**20
     side = int(stored.store.pixels.shape[1])
     action = "already decoded" if stored.reused else "decoded"

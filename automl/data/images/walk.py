@@ -65,7 +65,12 @@ class Scan:
         """Sentences on the layout and on files that were left out."""
         sentences = list(self.layout)
         if self.ignored:
-            sentences.append(f"{self.ignored} hidden files and folders were ignored.")
+            hidden = (
+                "1 hidden file or folder was"
+                if self.ignored == 1
+                else f"{self.ignored} hidden files and folders were"
+            )
+            sentences.append(f"{hidden} ignored.")
         plain = {suffix: count for suffix, count in self.others.items() if not is_unread_picture(suffix)}
         if plain:
             sentences.append(f"Files that are not images were ignored: {counted(plain)}.")

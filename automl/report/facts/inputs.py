@@ -18,7 +18,8 @@ from automl.data.modalities import modality_of
 from automl.data.target import clean_target
 from automl.model.predictor import Predictor
 from automl.problem.settings import Settings, TextFormat
-from automl.problem.source import open_source
+from automl.problem.source import Source, open_source
+from automl.problem.weight_column import counted_rows
 from automl.report.facts.evidence import Evidence, Sample
 from automl.tracker.reading.report_material import Material
 
@@ -68,12 +69,12 @@ def read_rows(material: Material, evidence: Evidence, data: str | None = None) -
     try:
         labels = LabelColumn(material.search.target)
         read = read_table(path, labels=labels, **_reading(configuration))
-        clean = clean_target(read.frame, material.search.target, task=configuration.get("task"))
+        frame = _counted(read.frame, material, configuration.get("task"))
     except DataError as error:
         if data is not None:
             raise
         return Rows(reason=f"{path.name} cannot be read: {error}")
-    return _compared(clean.frame, frame_digest(clean.frame), evidence, path, given=data is not None)
+    return _compared(frame, frame_digest(frame), evidence, path, given=data is not None)
 
 
 def read_rows_of_files(material: Material, evidence: Evidence, data: str | None, store: Path) -> Rows:
@@ -98,6 +99,41 @@ def read_rows_of_files(material: Material, evidence: Evidence, data: str | None,
             "one by one. For groups, search a table with a column of paths and a column of groups: "
             "automl search TABLE.csv --target COLUMN --image-root FOLDER."
         )
+    source = _opened(material, path, store)
+    frame = _counted(source.read.frame, material, source.settings.task)
+    return _compared(frame, source.digest(frame), evidence, path, given=data is not None)
+
+
+def with_files(
+    evidence: Evidence, material: Material, predictor: Predictor, *, data: str | None, store: Path
+) -> tuple[Evidence, str]:
+    """The evidence with a sample whose files are open, as in the search; or unchanged, with the reason.
+
+    Raises
+    ------
+    UsageError
+        If ``data`` is not the data that was searched.
+    """
+    path = Path(data) if data is not None else _found(material)
+    if path is None:
+        return evidence, "they are gone; pass their folder or table with --data"
+    try:
+        source = _opened(material, path, store)
+        frame = _counted(source.read.frame, material, source.settings.task)
+    except DataError as error:
+        if data is not None:
+            raise
+        return evidence, f"{path.name} cannot be read: {error}".rstrip(".")
+    rows = _compared(frame, source.digest(frame), evidence, path, given=data is not None)
+    if rows.frame is None:
+        return evidence, rows.reason
+    places = evidence.sample_places()
+    table = predictor.layout.encode(rows.frame.iloc[places]).table
+    return evidence.with_sample(Sample(places, source.refer(table))), ""
+
+
+def _opened(material: Material, path: Path, store: Path) -> Source:
+    """The folder, or the table with paths of files, opened as the search did."""
     given = material.search.configuration
     settings = Settings(
         source=path,
@@ -107,12 +143,18 @@ def read_rows_of_files(material: Material, evidence: Evidence, data: str | None,
         image_root=_image_root(material, given.get("image_root")),
         drop=tuple(given.get("drop", ())),
         store=store,
+        cache_bytes=given.get("cache_bytes", Settings.cache_bytes),
         **_reading(given),
     )
     labels = LabelColumn(material.search.target)
-    source = open_source(settings, lambda: read_table(path, labels=labels, **_reading(given)))
-    clean = clean_target(source.read.frame, material.search.target, task=settings.task)
-    return _compared(clean.frame, source.digest(clean.frame), evidence, path, given=data is not None)
+    return open_source(settings, lambda: read_table(path, labels=labels, **_reading(given)))
+
+
+def _counted(frame: pd.DataFrame, material: Material, task: str | None) -> pd.DataFrame:
+    """The rows that the search counted: those with a target and, by its weights, not of weight 0."""
+    if weight := material.search.configuration.get("weight"):
+        frame = counted_rows(frame, weight).frame
+    return clean_target(frame, material.search.target, task=task).frame
 
 
 def _compared(frame: pd.DataFrame, digest: str, evidence: Evidence, path: Path, *, given: bool) -> Rows:

@@ -51,6 +51,14 @@ def probably_wrong(
     return wrong
 
 
+def held_out_files(evidence: Evidence) -> dict[str, bytes]:
+    """The held-out images as a CSV, by its name on the search's run; empty for rows without images."""
+    if evidence.sample is None or not evidence.sample.table.images:
+        return {}
+    listed = held_out_table(evidence)
+    return {HELD_OUT: listed} if listed else {}
+
+
 def held_out_table(evidence: Evidence) -> bytes:
     """The judged images as a CSV with :data:`COLUMNS`; empty without their paths."""
     if evidence.paths is None or evidence.task.answer is not Answer.CLASSES:
@@ -80,7 +88,7 @@ def held_out_table(evidence: Evidence) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def short_path(path: str, most: int = 30) -> str:
+def short_path(path: str, most: int) -> str:
     """The end of a path, to be shown below a picture: its folder and its name, as far as they fit."""
     parts = PurePath(path).parts[-2:]
     text = "/".join(parts)

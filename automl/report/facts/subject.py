@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from automl.core.modality import Modality
 from automl.core.score_intervals import score_interval
 from automl.core.text import range_text, score_text, weight_texts
-from automl.data.modalities import modalities
+from automl.data.modalities import modalities, modality_of
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.explain import Explanation
 from automl.report.facts.inputs import Rows
@@ -61,7 +62,7 @@ class Subject:
     versions:
         Versions of the libraries that made the champion.
     pictures:
-        Sheets (PNG) that the search recorded on its run, by their names in :func:`captions`.
+        Sheets (PNG) of the judged files, by their names in :func:`captions`.
     single_rows:
         Some rows whose predictions are explained.
     text_losses:
@@ -109,6 +110,17 @@ class Subject:
             f"{self.metric} is a function, which is not recorded: scores that are computed again here are "
             f"by {self.measured}."
         )
+
+    @property
+    def rows_name(self) -> str:
+        """The name of rows: ``rows``, or ``images`` where the data holds nothing else."""
+        return self.modality.rows
+
+    @property
+    def modality(self) -> Modality:
+        """The modality by which hints name rows and new data: that of files alone, else of tables."""
+        columns = () if self.evidence is None else self.evidence.story.columns
+        return modality_of([column["kind"] for column in columns], alone=True)
 
     @property
     def greater_is_better(self) -> bool:

@@ -12,7 +12,7 @@ from automl.core.predictions import Answer
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.model.predictor import Predictor
 from automl.report.facts.evidence import Evidence
-from automl.report.facts.label_errors import HELD_OUT, held_out_table, short_path
+from automl.report.facts.label_errors import short_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,10 +22,11 @@ _WORST = 12
 _MOST_CLASSES = 10
 _EXAMPLES = 6
 _INCHES = 1.7
+_NARROW, _WIDE = 30, 62  # letters of a path that fit below one cell, and below two
 
 
 def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
-    """Files (PNG and a CSV) by their names on the search's run; empty for tables without images."""
+    """Files (PNG) by their names on the search's run; empty for tables without images."""
     sample = evidence.sample
     if sample is None or not sample.table.images or evidence.task.answer is not Answer.CLASSES:
         return {}
@@ -33,9 +34,7 @@ def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
     pictures = pictures_of(column, stored_side(column))
     target = np.asarray(evidence.target)[sample.places].astype(np.int64)
     predictions = evidence.predictions[sample.places]
-    listed = held_out_table(evidence)
     return {
-        **({HELD_OUT: listed} if listed else {}),
         TOP_LOSSES: _top_losses(evidence, predictor, pictures, (target, predictions)),
         CLASSES: _classes(evidence, pictures, target),
     }
@@ -63,7 +62,7 @@ def _top_losses(
         cell.imshow(maps[0][place] if maps else stored[0][place])
         prediction = f"{names[predicted[place]]} {predictions[row].max():.2f}"
         cell.set_title(f"{names[target[row]]}\n→ {prediction}", fontsize=7, loc="left")
-        _name_below(cell, evidence, int(row))
+        _name_below(cell, evidence, int(row), most=_WIDE if maps else _NARROW)
         if maps:
             beside = axes[place // columns][place % columns * 2 + 1]
             beside.imshow(maps[0][place].mean(axis=2), cmap="gray", vmin=0, vmax=255)
@@ -96,15 +95,15 @@ def _classes(evidence: Evidence, pictures: Pictures, target: npt.NDArray[np.int6
         axes[code][0].set_title(name, fontsize=8, loc="left")
         for column, pixels in enumerate(pictures.take(places)[0]):
             axes[code][column].imshow(pixels)
-            _name_below(axes[code][column], evidence, int(places[column]))
+            _name_below(axes[code][column], evidence, int(places[column]), most=_NARROW)
     return _png(figure)
 
 
-def _name_below(cell: Any, evidence: Evidence, row: int) -> None:
+def _name_below(cell: Any, evidence: Evidence, row: int, *, most: int) -> None:
     """The path of a row of the sample, below its picture."""
     if evidence.paths is None or evidence.sample is None:
         return
-    name = short_path(str(evidence.paths[evidence.sample.places[row]])).replace("$", r"\$")
+    name = short_path(str(evidence.paths[evidence.sample.places[row]]), most).replace("$", r"\$")
     cell.text(0.0, -0.03, name, transform=cell.transAxes, fontsize=5.5, va="top", color="#555555")
 
 

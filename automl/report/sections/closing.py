@@ -10,7 +10,6 @@ from automl.core.metrics import metrics
 from automl.core.predictions import Answer
 from automl.core.text import share_text
 from automl.core.trial import Status
-from automl.data.modalities import modality_of
 from automl.problem.search_command import search_command
 from automl.report.facts.inputs import columns_words
 from automl.report.facts.parameters import parameter_shares
@@ -124,8 +123,7 @@ def use_section(subject: Subject) -> Markup:
         # The name alone loads the champion, which may come from an earlier search.
         model = name if search.is_champion else search.run_id
         parts += [tag("p", note)] if (note := subject.summary.get("succession")) else []
-        kinds = {column["kind"] for column in subject.evidence.story.columns} if subject.evidence else set()
-        modality = modality_of(kinds, alone=True)
+        modality = subject.modality
         lines = [
             "import automl",
             "",

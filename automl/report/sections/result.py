@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from functools import partial
 
-from automl.core.text import duration, score_text, size_text
+from automl.core.text import duration, score_text, size_text, wait_text
 from automl.report.facts.driver_words import leaning
 from automl.report.facts.subject import Score, Subject
 from automl.report.facts.timeline import drawn_words, front_rows, seconds_by_part
@@ -93,7 +93,7 @@ def _how_good(subject: Subject) -> str:
 
 def _at_what_cost(subject: Subject) -> str:
     milliseconds, size = subject.cost
-    text = f"It predicts 1,000 rows in {milliseconds:,.0f} ms and takes {size_text(size)}"
+    text = f"It predicts 1,000 {subject.rows_name} in {wait_text(milliseconds)} and takes {size_text(size)}"
     return "; ".join(part for part in (text, leaning(subject.explanation)) if part) + "."
 
 
@@ -107,7 +107,7 @@ def _tiles(subject: Subject) -> Markup:
     if subject.baseline is not None:
         tiles.append((score_text(subject.baseline), f"{subject.metric} without features"))
     tiles += [
-        (f"{milliseconds:,.0f} ms", "to predict 1,000 rows"),
+        (wait_text(milliseconds), f"to predict 1,000 {subject.rows_name}"),
         (size_text(size), "size of the model"),
         (f"{len(subject.material.trials)}", f"{_trials(subject)} in {duration(subject.seconds)}"),
     ]
