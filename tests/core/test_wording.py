@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from automl.core.text import counted, quoted, range_text, score_text, share_text, signed_text, weight_texts
+from automl.core.text import (
+    counted,
+    quoted,
+    range_text,
+    score_text,
+    share_text,
+    signed_text,
+    wait_text,
+    weight_texts,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +85,7 @@ def test_weights_add_up_to_a_hundred_as_they_are_printed(weights: tuple[float, .
 def test_a_cell_that_is_cut_says_so() -> None:
     assert quoted("Mr. Owen") == "'Mr. Owen'"
     assert quoted("x" * 61) == "'" + "x" * 59 + "…'"
+
+
+def test_a_long_wait_is_told_in_seconds() -> None:
+    assert [wait_text(value) for value in (0.4, 96.2, 9_999, 30_977)] == ["0 ms", "96 ms", "9,999 ms", "31 s"]

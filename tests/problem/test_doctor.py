@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from pictures import lay
 
 import automl
 from automl.cli.commands import commands
@@ -142,3 +144,15 @@ def test_many_findings_of_one_code_are_shortened(tmp_path: Path, frame: Any) -> 
 def test_control_signs_in_names_do_not_reach_the_terminal(tmp_path: Path, frame: Any) -> None:
     done = check(tmp_path, frame.assign(**{"bad\x1b[31m name": 1}), "-t", "y")
     assert "\x1b" not in done.output
+
+
+def test_the_rows_of_a_folder_are_called_by_their_paths(tmp_path: Path) -> None:
+    lay(tmp_path, "cat/a/", "cat/b/", "dog/c/", "dog/d/")
+    shutil.copyfile(tmp_path / "cat" / "a" / "1.png", tmp_path / "dog" / "d" / "copy.png")
+    report = automl.check(tmp_path)
+    found = {finding.code: finding.evidence + finding.remedy for finding in report.findings}
+    assert "1 of 9 images (11.1%) are equal to another" in found["duplicates"]
+    assert "copy.png" in found["duplicates"]
+    assert "2 images have equal contents but different targets (first " in found["conflicts"]
+    assert "There are only 9 images" in found["few_rows"]
+    assert not any(" row" in text for text in found.values())
