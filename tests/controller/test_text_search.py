@@ -17,6 +17,7 @@ from automl.core.errors import UsageError
 from automl.families.nets.texts import features as text_features
 
 ROWS = 140
+FAMILIES = ("text_linear", "text_probe", "text_finetune")
 HOW = {"target": "verdict", "trials": 7, "seed": 3, "folds": 2, "executor": "inline"}
 
 
@@ -78,6 +79,27 @@ def test_features_are_kept_for_the_next_search_which_repeats_the_scores(
         for result in (first, again)
     ]
     assert scores[0]["text_probe"] == scores[1]["text_probe"]
+
+
+def test_families_of_texts_repeat_at_a_seed(
+    reviews: pd.DataFrame, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaces = Path(__file__).resolve().parents[2] / "search_spaces"
+    (tmp_path / "search_spaces").mkdir()
+    for family in FAMILIES[1:]:  # the small encoder alone
+        ranges = (spaces / f"{family}.yaml").read_text().replace("[own, all-MiniLM-L6-v2]", "[own]")
+        (tmp_path / "search_spaces" / f"{family}.yaml").write_text(ranges)
+    monkeypatch.chdir(tmp_path)
+    boards = []
+    for store in ("first", "second"):  # neither finds features that the other one kept
+        text_features._memory.clear()
+        result = automl.search(
+            reviews, families=FAMILIES, weights_dir=encoder, store=tmp_path / store, **{**HOW, "trials": 9}
+        )
+        boards.append(result.leaderboard)
+    assert set(FAMILIES) <= set(boards[0]["family"])
+    same = ["trial", "family", "params", "validation"]
+    pd.testing.assert_frame_equal(boards[0][same], boards[1][same], check_exact=True)
 
 
 def test_the_model_has_its_encoder_once_and_predicts_without_the_folder(

@@ -22,6 +22,7 @@ from automl.core.table import Features, Table
 from automl.families import families, lightgbm, tabular_net, text_finetune, text_probe
 from automl.families.nets.texts import features as text_features
 from automl.families.nets.texts.columns import EmbeddedModel
+from automl.families.nets.texts.needs import row_milliseconds
 from automl.testing.families import check_family
 
 ROWS = 120
@@ -174,6 +175,26 @@ def test_members_of_an_ensemble_encode_each_text_once(monkeypatch: pytest.Monkey
     for model in models:
         model.predict(table)
     assert sum(encoded) == len(set(texts))
+
+
+def test_the_stated_time_of_an_encoder_is_that_of_texts_as_long_as_these(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_DIR, str(tmp_path))
+    short, long = (np.array([f"good {x} {'stone ' * n}" for x in range(ROWS)]) for n in (2, 60))
+    table, target = reviews()
+    stated = []
+    for texts in (short, long):
+        family, params = made("text_probe", tokens=30)
+        columns = (texts.astype(object),)
+        model: Any = family.fit(params, replace(table, texts=columns), target, TASK, FitContext(seed=1))
+        stated.append(model.frozen_ms)
+    whole, cut = stated[0]
+    assert stated[0][whole] > 0 == stated[0][cut]  # what all views share, and this one's own
+    assert stated[1][cut] > 0 == stated[1][whole]
+    view = model.reading.view
+    rows = [row_milliseconds((texts,), view, "cpu") for texts in (short, long)]
+    assert rows[1][cut] > 2 * rows[0][whole]
 
 
 def test_a_pass_that_is_stopped_leaves_what_it_computed(

@@ -2,11 +2,13 @@
 
     python tests/faults/kill_harness.py --kills 100
     python tests/faults/kill_harness.py --kills 20 --trials 5 --images
+    python tests/faults/kill_harness.py --kills 20 --trials 8 --texts
 
-runs searches of a small table, or of a folder of small images, as processes, kills their controller, a
-worker, or both at random moments, resumes them until they are done, and compares each record with that of
-one undisturbed search: the same trials with the same candidates and scores, one MLflow run per trial, no
-run left open, no process left behind, nothing left on disk. Moments are drawn in processor seconds, so that
+runs searches of a small table, of a folder of small images or of short texts (with an encoder of random
+weights, and no features kept from the search before) as processes, kills their controller, a worker, or both
+at random moments, resumes them until they are done, and compares each record with that of one undisturbed
+search: the same trials with the same candidates and scores, one MLflow run per trial, no run left open, no
+process left behind, nothing left on disk. Moments are drawn in processor seconds, so that
 they spread over the whole course of a search on a busy machine too. It prints one line per search and the
 figures at the end.
 """
@@ -17,6 +19,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -33,6 +36,8 @@ VICTIMS = ("controller", "worker", "both")
 _PATIENCE = 3600.0
 FAMILIES = "linear,lightgbm,xgboost,catboost,random_forest,extra_trees,tabular_net,tabm"  # and the dummy
 IMAGE_FAMILIES = "image_probe,image_scratch"
+TEXT_FAMILIES = "text_linear,text_probe,text_finetune"
+FAMILIES_OF = {"tables": FAMILIES, "images": IMAGE_FAMILIES, "texts": TEXT_FAMILIES}
 
 
 @dataclass
@@ -88,12 +93,14 @@ class Harness:
     trials: int
     families: str
     generator: random.Random
-    images: bool = False
+    data: str = "tables"
 
     def prepare(self) -> None:
         """Write the data."""
-        if self.images:
+        if self.data == "images":
             _draw_images(self.folder / "shapes")
+        elif self.data == "texts":
+            _write_texts(self.folder)
         elif self.begin("example", "wine").wait(_PATIENCE):
             raise RuntimeError((self.folder / "log.txt").read_text())
 
@@ -111,9 +118,15 @@ class Harness:
             )
 
     def search(self, name: str) -> subprocess.Popen[str]:
-        """The search."""
+        """The search, which finds no features of texts that an earlier one has kept."""
+        shutil.rmtree(self.folder / "mlruns" / "cache" / "texts", ignore_errors=True)
+        what = {
+            "images": ("shapes",),
+            "texts": ("reviews.csv", "--target", "verdict", "--weights-dir", "encoder"),
+            "tables": ("wine.csv", "--target", "class"),
+        }
         return self.begin(
-            *(("search", "shapes") if self.images else ("search", "wine.csv", "--target", "class")),
+            *("search", *what[self.data]),
             *("--trials", str(self.trials), "--name", name),
             *("--families", self.families, "--workers", "2", "--seed", "1", "--folds", "2"),
         )
@@ -231,15 +244,15 @@ def measure(
     trials: int,
     seed: int,
     families: str = "",
-    images: bool = False,
+    data: str = "tables",
     most: int = 6,
     minutes: float = float("inf"),
 ) -> Figures:
     """Kill until that many kills happened, or begin no search after ``minutes``; compare each."""
     figures, until = Figures(), time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="automl-kills-") as name:
-        families = families or (IMAGE_FAMILIES if images else FAMILIES)
-        harness = Harness(Path(name), trials, families, random.Random(seed), images)
+        families = families or FAMILIES_OF[data]
+        harness = Harness(Path(name), trials, families, random.Random(seed), data)
         harness.prepare()
         span = harness.undisturbed("undisturbed")
         expected, wrong = harness.record("undisturbed")
@@ -272,6 +285,25 @@ def _draw_images(folder: Path) -> None:
         for number in range(10):
             pixels = generator.normal(level, 30, (32, 32, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def _write_texts(folder: Path) -> None:
+    """Good and bad reviews, a small encoder that knows their words, and search spaces with it alone."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from small_encoders import WORDS, write_encoder
+
+    draw = random.Random(0)
+    words = [word for word in WORDS if word.isalpha()]
+    texts = [" ".join(draw.choices(words, k=draw.randint(3, 30))) for _ in range(400)]
+    rows = [f"{text},{'fine' if text.count('good') >= text.count('bad') else 'poor'}" for text in texts]
+    (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]), encoding="utf-8")
+    write_encoder(folder / "encoder")
+    (folder / "search_spaces").mkdir()
+    for family in ("text_probe", "text_finetune"):
+        ranges = (Path(__file__).resolve().parents[2] / "search_spaces" / f"{family}.yaml").read_text()
+        own = ranges.replace("[own, all-MiniLM-L6-v2]", "[own]")
+        assert own != ranges
+        (folder / "search_spaces" / f"{family}.yaml").write_text(own)
 
 
 def descendants(pid: int) -> list[psutil.Process]:
@@ -323,8 +355,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--families", default="", help="default: all of tables, or two of images")
-    parser.add_argument("--images", action="store_true", help="search a folder of images")
+    parser.add_argument("--families", default="", help="default: those of the data here")
+    parser.set_defaults(data="tables")
+    for data in ("images", "texts"):
+        parser.add_argument(f"--{data}", dest="data", action="store_const", const=data, help=f"search {data}")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--most", type=int, default=6, help="kills of one search")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no search after these")

@@ -18,3 +18,11 @@ def test_a_search_that_is_killed_again_and_again_ends_like_one_that_is_not() -> 
     assert figures.total >= kills
     assert not figures.differences
     assert figures.alike == figures.searches
+
+
+@pytest.mark.timeout(3600)
+def test_a_search_of_texts_that_is_killed_ends_like_one_that_is_not() -> None:
+    figures = measure(kills=3, trials=8, seed=3, data="texts", most=3)
+    assert figures.total >= 3
+    assert not figures.differences
+    assert figures.alike == figures.searches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from subjects import Searched
@@ -48,3 +49,13 @@ def test_texts_are_escaped_and_stand_in_their_own_direction(subject: Subject) ->
 
 def test_tables_without_texts_have_no_such_section(binary: Searched) -> None:
     assert texts_section(open_search(binary.record, binary.name, explained=False)) == ""
+
+
+def test_of_several_texts_each_has_its_name(subject: Subject) -> None:
+    row = next(row for row in subject.single_rows if row.texts)
+    (text,) = row.texts
+    two = replace(row, texts=(text, replace(text, column="<answer>")))
+    section = texts_section(replace(subject, single_rows=(two,)))
+    assert '<bdi>letter</bdi></div><p dir="auto"' in section
+    assert "<bdi>&lt;answer&gt;</bdi>" in section
+    assert "<bdi>letter</bdi></div>" not in texts_section(replace(subject, single_rows=(row,)))

@@ -67,12 +67,12 @@ def _cells(texts: tuple[tuple[str, str], ...]) -> Markup:
 
 def _marked_row(row: SingleRow) -> Markup:
     about = f"{row.title}: row {row.number:,}, true {row.truth}, predicted {row.answer}; the {row.unit}."
-    return tag(
-        "div", tag("p", about, class_="muted"), *[_marked(text) for text in row.texts], class_="marked"
-    )
+    named = len(row.texts) > 1
+    texts = [_marked(text, named=named) for text in row.texts]
+    return tag("div", tag("p", about, class_="muted"), *texts, class_="marked")
 
 
-def _marked(marked: MarkedText) -> Markup:
+def _marked(marked: MarkedText, *, named: bool) -> Markup:
     """The text with its parts in colours, cut around the strongest one where it is long."""
     top = strongest(marked.words, 1)
     begin = max(0, top[0].start - _CHARACTERS // 2) if top and len(marked.text) > _CHARACTERS else 0
@@ -89,7 +89,8 @@ def _marked(marked: MarkedText) -> Markup:
     pieces += _words_between(marked, place, end, top)
     if end < len(marked.text):
         pieces.append(" …")
-    return tag("p", *pieces, dir="auto", aria_label=marked.column)
+    text = tag("p", *pieces, dir="auto", aria_label=marked.column)
+    return joined([tag("div", tag("bdi", marked.column), class_="muted"), text], "") if named else text
 
 
 def _underlined(marked: MarkedText) -> list[TextPart]:

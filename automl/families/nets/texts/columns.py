@@ -22,8 +22,8 @@ from automl.core.typed_values import Value
 from automl.core.weights import Weights
 from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.encoders import OWN, PACKAGED, missing_encoders, own_folder
-from automl.families.nets.texts.features import TextView, frozen_outputs, milliseconds
-from automl.families.nets.texts.needs import outlook, view_of
+from automl.families.nets.texts.features import TextView, frozen_outputs
+from automl.families.nets.texts.needs import outlook, row_milliseconds, view_of
 from automl.families.nets.texts.tokens import Cut
 from automl.families.nets.texts.weights import check_encoder, share_encoder
 from automl.families.preprocess.saved import Saved
@@ -142,7 +142,7 @@ def reads_embeddings(family: Family) -> Family:
         cache = None if context.cache is None else _Beside(context.cache, key)
         inner = family.fit(params, rows, target, task, replace(context, valid=valid, cache=cache))
         model = EmbeddedModel(inner, texts, context.threads, context.device)
-        model.frozen_ms = {texts.view.net: milliseconds(texts.view) * len(inputs.texts)}
+        model.frozen_ms = row_milliseconds(inputs.texts, texts.view, context.device)
         return model
 
     def load(folder: Path) -> Fitted:
@@ -182,7 +182,7 @@ class EmbeddedModel:
     Attributes
     ----------
     frozen_ms:
-        Milliseconds that the frozen encoder takes for a row that the cache does not have, by its name.
+        Milliseconds of the frozen encoder for a row that the cache does not have, by what is computed.
     """
 
     def __init__(

@@ -24,22 +24,30 @@ class TokenCost:
     Attributes
     ----------
     seconds:
-        Per token.
+        Per token, in the company of whatever else ran.
     characters:
         Of a token, on average.
+    processor_seconds:
+        Per token and core: the time on a free machine is that by its cores. 0 where it was not measured.
     """
 
     seconds: float
     characters: float = _USUAL_CHARACTERS
+    processor_seconds: float = 0.0
 
-    def of_texts(self, lengths: list[int], most: int, marks: int = 2) -> float:
+    def tokens(self, characters: int, marks: int = 2) -> float:
+        """About so many tokens has a text, with those around it."""
+        return marks + characters / self.characters
+
+    def of_texts(self, lengths: list[int], most: int) -> float:
         """Seconds of texts with these numbers of characters, of which at most so many tokens are read."""
-        return self.seconds * sum(min(most, marks + length / self.characters) for length in lengths)
+        return self.seconds * sum(min(most, self.tokens(length)) for length in lengths)
 
 
 def usual_cost(weights: int, cores: int) -> TokenCost:
     """The cost of an encoder that was not measured; ``weights`` are those of its layers."""
-    return TokenCost(_OPERATIONS_PER_WEIGHT * weights / (_USUAL_OPERATIONS * max(1, cores)))
+    alone = _OPERATIONS_PER_WEIGHT * weights / _USUAL_OPERATIONS
+    return TokenCost(alone / max(1, cores), processor_seconds=alone)
 
 
 class TokenCosts:
@@ -52,15 +60,20 @@ class TokenCosts:
         """The measured cost of an encoder (its name and its weights' digest), or None."""
         return self._read().get(encoder)
 
-    def learn(self, encoder: str, *, tokens: int, characters: int, seconds: float) -> None:
+    def learn(
+        self, encoder: str, *, tokens: int, characters: int, seconds: float, processor_seconds: float
+    ) -> None:
         """Note the time of some texts: what is known moves half of the way towards it."""
         if not tokens or seconds <= 0:
             return
-        measured = TokenCost(seconds / tokens, max(characters / tokens, 0.5))
+        measured = TokenCost(seconds / tokens, max(characters / tokens, 0.5), processor_seconds / tokens)
         before = self.of(encoder)
         if before is not None:
-            middle = (before.seconds * measured.seconds) ** 0.5
-            measured = TokenCost(middle, (before.characters + measured.characters) / 2)
+            measured = TokenCost(
+                (before.seconds * measured.seconds) ** 0.5,
+                (before.characters + measured.characters) / 2,
+                (before.processor_seconds * measured.processor_seconds) ** 0.5 or measured.processor_seconds,
+            )
         self._path.parent.mkdir(parents=True, exist_ok=True)
         body = {name: asdict(cost) for name, cost in {**self._read(), encoder: measured}.items()}
         partial = self._path.with_suffix(f".{os.getpid()}")

@@ -135,12 +135,6 @@ def keep_outputs(texts: Strings, view: TextView, around: Surroundings) -> None:
             _shelved(Shelf(cache, view.net), (texts, view.keys(texts)), view, around)
 
 
-def milliseconds(view: TextView) -> float:
-    """Milliseconds and core that a text of the cache took through the encoder, on average."""
-    cache = cache_of_texts()
-    return 0.0 if cache is None else Shelf(cache, view.net).milliseconds()
-
-
 def _shelved(shelf: Shelf, rows: tuple[Strings, Strings], view: TextView, around: Surroundings) -> Found:
     """Places of the outputs of these texts, by their keys; missing ones are computed."""
     texts, keys = rows
@@ -200,23 +194,29 @@ class _Learnt:
     def __init__(self, texts: Sequence[str], most: int) -> None:
         self._texts = texts
         self._most = most
-        self._began = 0.0
-        self._seconds = 0.0
+        self._began = (0.0, 0.0)
+        self._seconds = self._processor_seconds = 0.0
         self._tokens = self._characters = 0
 
     def add(self, part: _Part) -> None:
         """Count the texts of a part that has just been computed."""
-        now = time.monotonic()
-        if not self._began:
+        now = (time.monotonic(), time.process_time())
+        if not self._began[0]:
             self._began = now
             return
-        self._seconds = now - self._began
+        self._seconds, self._processor_seconds = now[0] - self._began[0], now[1] - self._began[1]
         self._tokens += part.tokens
         self._characters += sum(min(len(self._texts[row]), self._most) for row in part.rows)
 
     def note(self, costs: TokenCosts, net: str) -> None:
         """Keep what was learnt, unless there were too few texts."""
-        costs.learn(net, tokens=self._tokens, characters=self._characters, seconds=self._seconds)
+        costs.learn(
+            net,
+            tokens=self._tokens,
+            characters=self._characters,
+            seconds=self._seconds,
+            processor_seconds=self._processor_seconds,
+        )
 
 
 @dataclass(frozen=True)

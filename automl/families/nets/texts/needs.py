@@ -105,6 +105,26 @@ def cost_of(view: TextView, device: str) -> TokenCost:
     return measured or usual_cost(shape.layer_weights, cores())
 
 
+def row_milliseconds(columns: Sequence[Strings], view: TextView, device: str) -> dict[str, float]:
+    """Milliseconds that an encoder takes for a row like these, with all cores of a free machine to itself.
+
+    They are by what models share: texts that are read whole by the encoder, longer ones by the view, too.
+    """
+    cost = cost_of(view, device)
+    each = 1000 * (cost.processor_seconds / cores() or cost.seconds)
+    whole, cut = 0.0, 0.0
+    for column in columns:
+        for text in column:
+            tokens = cost.tokens(len(text))
+            if tokens <= view.cut.tokens:
+                whole += tokens
+            else:
+                cut += min(tokens, view.cut.most)
+    rows = max(1, len(columns[0]))
+    own = f"{view.net}-{view.cut.tokens}-{view.cut.long}"
+    return {view.net: each * whole / rows, own: each * cut / rows}
+
+
 def missing(texts: Strings, view: TextView) -> int:
     """Number of different texts that the cache has no output of; 0 without a cache."""
     return len(_missing_rows(texts, view))

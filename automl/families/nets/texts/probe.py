@@ -22,8 +22,8 @@ from automl.families.nets.head_fit import HeadPlan, fit_head
 from automl.families.nets.outputs import OutputScale, linked
 from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.encoders import origin_of
-from automl.families.nets.texts.features import TextView, frozen_outputs, milliseconds
-from automl.families.nets.texts.needs import view_of
+from automl.families.nets.texts.features import TextView, frozen_outputs
+from automl.families.nets.texts.needs import row_milliseconds, view_of
 from automl.families.nets.texts.tokens import Cut
 from automl.families.nets.texts.weights import check_encoder, share_encoder
 
@@ -105,7 +105,7 @@ def fit_probe(
         head = fit_head(plan, rows, (scale.outputs, task.loss), context)
     model = TextProbeModel(reading, head, scale, context.threads, context.device)
     model.origin = origin_of(plan.encoder).to_json()
-    model.frozen_ms = {reading.view.net: milliseconds(reading.view) * len(inputs.texts)}
+    model.frozen_ms = row_milliseconds(inputs.texts, reading.view, context.device)
     return model
 
 
@@ -117,8 +117,8 @@ class TextProbeModel:
     origin:
         Name, licence and source of the frozen encoder's weights.
     frozen_ms:
-        Milliseconds that the frozen encoder takes for a row that the cache does not have, by its name:
-        models that read the same encoder share them.
+        Milliseconds that the frozen encoder takes for a row that the cache does not have, by what is
+        computed: models that read the same share them.
     """
 
     def __init__(
