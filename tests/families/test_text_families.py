@@ -19,6 +19,7 @@ from automl.core.errors import ModelFileError
 from automl.core.family import Family, FitContext, Scope, TrialStopped
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
+from automl.data.cache import set_bound, unused_since
 from automl.families import families, lightgbm, tabular_net, text_finetune, text_probe
 from automl.families.nets.texts import features as text_features
 from automl.families.nets.texts.columns import EmbeddedModel
@@ -246,6 +247,25 @@ def test_a_model_brings_its_own_encoder_along(
     assert len(list(tmp_path.rglob("backbone-*"))) == 1
     monkeypatch.delenv(WEIGHTS_DIR)
     np.testing.assert_allclose(family.load(tmp_path / "fold_1").predict(table), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("room", "kept"), [(1_000_000, 1), (10_000, 0)])
+def test_trials_share_an_encoder_within_the_bound_of_the_cache(
+    room: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_DIR, str(tmp_path / "cache"))
+    set_bound(tmp_path / "cache", room)
+    table, target = reviews()
+    family, params = made("text_probe")
+    model = family.fit(params, table, target, TASK, FitContext(seed=1))
+    for trial in ("0", "1"):
+        (tmp_path / trial / "fold_0").mkdir(parents=True)
+        model.save(tmp_path / trial / "fold_0")
+        family.load(tmp_path / trial / "fold_0")
+    files = list((tmp_path / "cache").rglob("backbone-*.safetensors"))
+    assert len(files) == kept
+    found = unused_since(tmp_path / "cache" / "texts", time.time() + 1)
+    assert sum("encoder" in folder.name for folder, _, _ in found) == kept  # `automl clean` removes it
 
 
 def test_a_model_without_its_encoder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,18 +9,20 @@ from pathlib import Path
 from automl.core.environment import cache_dir
 from automl.core.errors import ModelFileError
 from automl.core.sealed import FROZEN, FROZEN_FILE
+from automl.data.cache import FEATURES, room_for
 from automl.families.nets.texts.encoders import (
     CONFIG,
     PACKAGED,
     TOKENIZER,
     digest_of,
     folder_of,
+    weight_files,
     written,
 )
 
 # Encoders that models brought along, by their digest; they were checked by the model's manifest.
 _brought: dict[str, Path] = {}
-_SHARED = "encoders"
+_SHARED = f"{FEATURES}encoder-"  # a folder of the cache that may go like those with features
 
 
 def share_encoder(name: str, digest: str, folder: Path) -> None:
@@ -39,16 +41,28 @@ def share_encoder(name: str, digest: str, folder: Path) -> None:
     if cache is None:
         _write(name, digest, place)
         return
-    shared = cache / "texts" / _SHARED / _file(digest)
+    shared = cache / "texts" / f"{_SHARED}{digest}" / _file(digest)
     if not shared.is_file():
-        shared.parent.mkdir(parents=True, exist_ok=True)
-        partial = shared.with_suffix(f".{os.getpid()}")
-        _write(name, digest, partial)
-        os.replace(partial, shared)
+        _keep(name, digest, shared)
     try:
         os.link(shared, place)
+    except FileNotFoundError:  # the cache's bound leaves no room for it
+        _write(name, digest, place)
     except OSError:  # another file system, or one without links
         shutil.copy2(shared, place)
+
+
+def _keep(name: str, digest: str, shared: Path) -> None:
+    """Write an encoder into the cache, if there is room for it."""
+    source = place_of(name, digest)
+    size = sum(file.stat().st_size for file in (weight_files(source) if source.is_dir() else [source]))
+    shared.parent.parent.mkdir(parents=True, exist_ok=True)
+    with room_for(shared.parent.parent, size, keep=shared.parent, starts=FEATURES) as enough:
+        if enough:
+            shared.parent.mkdir(exist_ok=True)
+            partial = shared.with_suffix(f".{os.getpid()}")
+            _write(name, digest, partial)
+            os.replace(partial, shared)
 
 
 def check_encoder(name: str, digest: str, folder: Path) -> None:
