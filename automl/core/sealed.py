@@ -15,6 +15,8 @@ MANIFEST = "manifest.json"
 FROZEN = "frozen"
 """Folder of a predictor with the frozen nets that its members share; their files' names begin with:"""
 FROZEN_FILE = "backbone-"
+ORIGIN = "origin.json"
+"""File of a fold's model that says whose published weights are in it: ``name``, ``licence``, ``source``."""
 _FORMAT = 1
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from automl.core.errors import UsageError
+from automl.core.sealed import ORIGIN
 from automl.model.member import read_json
 from automl.model.predictor import Predictor
 from automl.report.card import model_card
@@ -81,6 +82,7 @@ def open_search(
         single_rows=singles,
         text_losses=losses,
         kept_cells=kept_cells(predictor),
+        origins=origins_of(predictor),
     )
 
 
@@ -126,6 +128,12 @@ def versions_of(predictor: Predictor) -> dict[str, str]:
     """Versions of the libraries that made the champion."""
     versions = read_json(predictor.folder / "predictor.json").get("versions", {})
     return {str(name): str(version) for name, version in versions.items()}
+
+
+def origins_of(predictor: Predictor) -> tuple[Mapping[str, str], ...]:
+    """Whose published weights the champion holds, as far as its members say so."""
+    files = sorted(predictor.folder.glob(f"members/*/fold_*/{ORIGIN}"))
+    return tuple({str(body["weights"]): body for body in map(read_json, files)}.values())
 
 
 def write_report(

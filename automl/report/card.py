@@ -340,6 +340,11 @@ def _versions(subject: Subject) -> str:
         if pretrained
         else "All weights were trained on the data above; it contains nothing pretrained."
     )
+    if subject.origins:
+        what = ("name", "licence", "source", "weights")
+        rows = [tuple(escaped(origin[key]) for key in what) for origin in subject.origins]
+        head = ("published weights", "licence", "source", "SHA-256 begins")
+        weights = f"{', '.join(pretrained)} contain published weights:\n\n{_table(head, rows)}"
     listed = ", ".join(f"{name} {version}" for name, version in sorted(subject.versions.items()))
     return f"{weights}\n\n{listed}"
 

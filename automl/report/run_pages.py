@@ -13,6 +13,7 @@ from automl.report.build import (
     REPORT,
     SINGLE_SECONDS,
     kept_cells,
+    origins_of,
     read_pictures,
     versions_of,
 )
@@ -69,6 +70,7 @@ def leave_pages(
             evidence=evidence,
             versions=versions_of(predictor),
             kept_cells=kept_cells(predictor),
+            origins=origins_of(predictor),
         )
         card = model_card(subject)
         write_file(record, run_id, CARD, card.encode())

@@ -15,6 +15,11 @@ import automl
 from automl.core.environment import CACHE_DIR, WEIGHTS_DIR
 from automl.core.errors import UsageError
 from automl.families.nets.texts import features as text_features
+from automl.report.build import origins_of
+from automl.tracker.models.champion_page import CARD
+from automl.tracker.reading.query import Record
+from automl.tracker.reading.report_material import read_file
+from automl.tracker.store.location import locate_store
 
 ROWS = 140
 FAMILIES = ("text_linear", "text_probe", "text_finetune")
@@ -100,6 +105,18 @@ def test_families_of_texts_repeat_at_a_seed(
     assert set(FAMILIES) <= set(boards[0]["family"])
     same = ["trial", "family", "params", "validation"]
     pd.testing.assert_frame_equal(boards[0][same], boards[1][same], check_exact=True)
+
+
+def test_the_card_lists_the_published_weights_with_licence_and_source(
+    searched: tuple[automl.SearchResult, Path], encoder: Path
+) -> None:
+    result, place = searched
+    (origin,) = origins_of(result.predictor)
+    assert origin["source"] == str(encoder)
+    card = read_file(Record(locate_store(None, place)), result.run_id, CARD)
+    assert card is not None
+    (line,) = [line for line in card.decode().splitlines() if origin["weights"] in line]
+    assert "not stated in the folder" in line
 
 
 def test_the_model_has_its_encoder_once_and_predicts_without_the_folder(

@@ -69,6 +69,8 @@ class Subject:
         The judged rows with the largest losses, as texts.
     kept_cells:
         Typical values that the champion keeps of each column; 0 for models of earlier versions.
+    origins:
+        ``name``, ``licence`` and ``source`` of the published weights that the champion's members name.
     """
 
     material: Material
@@ -80,6 +82,7 @@ class Subject:
     single_rows: tuple[SingleRow, ...] = ()
     text_losses: TextLosses = field(default_factory=TextLosses)
     kept_cells: int = 0
+    origins: tuple[Mapping[str, str], ...] = ()
 
     @property
     def name(self) -> str:

@@ -21,11 +21,11 @@ from automl.core.tasks import Encoded, Task
 from automl.core.typed_values import Value
 from automl.core.weights import Weights
 from automl.families.nets.surroundings import Surroundings
-from automl.families.nets.texts.encoders import OWN, PACKAGED, missing_encoders, own_folder
+from automl.families.nets.texts.encoders import OWN, PACKAGED, missing_encoders, origin_of, own_folder
 from automl.families.nets.texts.features import TextView, frozen_outputs
 from automl.families.nets.texts.needs import outlook, row_milliseconds, view_of
 from automl.families.nets.texts.tokens import Cut
-from automl.families.nets.texts.weights import check_encoder, share_encoder
+from automl.families.nets.texts.weights import check_encoder, read_origin, share_encoder
 from automl.families.preprocess.saved import Saved
 
 T = TypeVar("T")
@@ -142,6 +142,7 @@ def reads_embeddings(family: Family) -> Family:
         cache = None if context.cache is None else _Beside(context.cache, key)
         inner = family.fit(params, rows, target, task, replace(context, valid=valid, cache=cache))
         model = EmbeddedModel(inner, texts, context.threads, context.device)
+        model.origin = origin_of(texts.encoder).to_json()
         model.frozen_ms = row_milliseconds(inputs.texts, texts.view, context.device)
         return model
 
@@ -151,7 +152,9 @@ def reads_embeddings(family: Family) -> Family:
             return inner
         texts = EmbeddedTexts.load(folder, _FILE)
         check_encoder(texts.encoder, texts.weights, folder)
-        return EmbeddedModel(inner, texts)
+        model = EmbeddedModel(inner, texts)
+        model.origin = read_origin(folder)
+        return model
 
     def look(params: Any, tables: Sequence[Table], scope: Scope) -> Outlook:
         return outlook(embedding_view(), tables, scope) if _embeds(params, tables[0]) else Outlook()
@@ -181,6 +184,8 @@ class EmbeddedModel:
 
     Attributes
     ----------
+    origin:
+        Name, licence and source of the frozen encoder's weights.
     frozen_ms:
         Milliseconds of the frozen encoder for a row that the cache does not have, by what is computed.
     """
@@ -190,6 +195,7 @@ class EmbeddedModel:
     ) -> None:
         self.inner = inner
         self.texts = texts
+        self.origin: dict[str, str] = {}
         self.frozen_ms: dict[str, float] = {}
         self._around = Surroundings(threads, device)
 
@@ -201,7 +207,7 @@ class EmbeddedModel:
         """The inner model, the way to its numbers, and the frozen encoder once for all folds."""
         self.inner.save(folder)
         self.texts.save(folder, _FILE)
-        share_encoder(self.texts.encoder, self.texts.weights, folder)
+        share_encoder(self.texts.encoder, self.texts.weights, folder, self.origin)
 
 
 @dataclass(frozen=True)

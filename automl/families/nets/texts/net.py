@@ -24,7 +24,7 @@ from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.features import TextView, Values, stream
 from automl.families.nets.texts.tokens import Cut, Numbers
 from automl.families.nets.texts.transformer import TextEncoder, averaged, load_encoder
-from automl.families.nets.texts.weights import check_encoder, place_of, share_encoder
+from automl.families.nets.texts.weights import check_encoder, place_of, read_origin, share_encoder
 
 _WEIGHTS, _FACTS = "net.safetensors", "text_net.json"
 _LARGEST_HALF = 60_000.0
@@ -141,10 +141,9 @@ class TextNetModel:
             "shape": asdict(self.net.shape),
             "scale": asdict(self.scale),
             "view": asdict(self.view),
-            "origin": self.origin,
         }
         (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
-        share_encoder(self.view.encoder, self.view.weights, folder)
+        share_encoder(self.view.encoder, self.view.weights, folder, self.origin)
 
 
 def load_net(folder: Path) -> TextNetModel:
@@ -164,7 +163,7 @@ def load_net(folder: Path) -> TextNetModel:
     own = {name: value.float() for name, value in load_file(folder / _WEIGHTS).items()}
     net.load_state_dict({**net.state_dict(), **own})
     model = TextNetModel(net, view, OutputScale.from_json(body["scale"]))
-    model.origin = body["origin"]
+    model.origin = read_origin(folder)
     return model
 
 

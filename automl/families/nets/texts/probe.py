@@ -25,7 +25,7 @@ from automl.families.nets.texts.encoders import origin_of
 from automl.families.nets.texts.features import TextView, frozen_outputs
 from automl.families.nets.texts.needs import row_milliseconds, view_of
 from automl.families.nets.texts.tokens import Cut
-from automl.families.nets.texts.weights import check_encoder, share_encoder
+from automl.families.nets.texts.weights import check_encoder, read_origin, share_encoder
 
 if TYPE_CHECKING:
     from automl.families.nets.heads import Head
@@ -157,10 +157,9 @@ class TextProbeModel:
             "hidden": 0 if self.head.hidden is None else self.head.hidden.out_features,
             "features": len(self.head.centre),
             "frozen_ms": self.frozen_ms,
-            "origin": self.origin,
         }
         (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
-        share_encoder(view.encoder, view.weights, folder)
+        share_encoder(view.encoder, view.weights, folder, self.origin)
 
 
 def load_probe(folder: Path) -> TextProbeModel:
@@ -183,6 +182,6 @@ def load_probe(folder: Path) -> TextProbeModel:
     head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))
     head.load_state_dict(load_file(folder / _WEIGHTS))
     model = TextProbeModel(reading, head.eval(), scale)
-    model.origin = body["origin"]
+    model.origin = read_origin(folder)
     model.frozen_ms = {str(name): float(value) for name, value in body.get("frozen_ms", {}).items()}
     return model

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from automl.core.environment import cache_dir
 from automl.core.errors import ModelFileError
-from automl.core.sealed import FROZEN, FROZEN_FILE
+from automl.core.sealed import FROZEN, FROZEN_FILE, ORIGIN
 from automl.data.cache import FEATURES, room_for
 from automl.families.nets.texts.encoders import (
     CONFIG,
@@ -25,13 +27,14 @@ _brought: dict[str, Path] = {}
 _SHARED = f"{FEATURES}encoder-"  # a folder of the cache that may go like those with features
 
 
-def share_encoder(name: str, digest: str, folder: Path) -> None:
-    """Put a frozen encoder beside a fold's model, unless a dependency of ours has it anyway.
+def share_encoder(name: str, digest: str, folder: Path, origin: Mapping[str, str]) -> None:
+    """Put a frozen encoder beside a fold's model, unless a dependency of ours has it anyway, and its origin.
 
     It is one file: the tensors, with configuration and tokenizer in its head. Folds of one member are folders
     side by side: what they share lies once above them, and once in a predictor
     (:data:`automl.core.sealed.FROZEN`). Trials link to one file in the cache where the file system can.
     """
+    (folder / ORIGIN).write_text(json.dumps(dict(origin)), encoding="utf-8")
     if name == PACKAGED:
         return
     place = (folder.parent if folder.name.startswith("fold_") else folder) / _file(digest)
@@ -86,6 +89,12 @@ def check_encoder(name: str, digest: str, folder: Path) -> None:
             f"{folder} was trained with the encoder {name} {digest}; this machine has {present}. "
             "Next: bring the encoder that it was trained with, or train again."
         )
+
+
+def read_origin(folder: Path) -> dict[str, str]:
+    """Name, licence and source of the published weights in a fold's model."""
+    body: dict[str, str] = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    return body
 
 
 def place_of(name: str, digest: str) -> Path:
