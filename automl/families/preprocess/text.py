@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -33,6 +33,7 @@ _WORDS_AND_SIGNS = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
 _BLANKS = re.compile(r"\s+")
 _MULTIPLIER = 0x9E3779B1
 _CACHED_TERMS = 8_000_000
+_BLOCK = 2_000  # texts whose terms are held at a time: of long ones only a few in a hundred are kept
 
 
 class TermKind(NamedTuple):
@@ -108,8 +109,12 @@ class TermWeights(Saved):
     @classmethod
     def fit(cls, texts: Strings, *, max_terms: int, kind: TermKind = WORDS) -> Self:
         """Learn from one column of texts; terms in fewer than 5 documents (2 below 10,000) are dropped."""
-        columns, _, _ = _terms(texts, kind)
-        occurring = np.bincount(columns, minlength=1) if len(columns) else np.zeros(1, dtype=np.int64)
+        occurring = np.zeros(1, dtype=np.int64)
+        for block in _blocks(texts):
+            columns, _, _ = _terms(block, kind)
+            more = np.bincount(columns, minlength=len(occurring))
+            more[: len(occurring)] += occurring
+            occurring = more
         minimum = 5 if len(texts) >= 10_000 else 2
         # A term in every document carries no information.
         kept = np.flatnonzero((occurring >= minimum) & (occurring < max(len(texts), 1)))
@@ -122,6 +127,13 @@ class TermWeights(Saved):
         """``(rows, terms)`` sparse float32."""
         from scipy.sparse import csr_matrix
 
+        parts = [self._weighted(block) for block in _blocks(texts)]
+        weights, places, counts = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        return csr_matrix((weights, places, starts), shape=(len(texts), len(self.buckets)))
+
+    def _weighted(self, texts: Strings) -> tuple[Float32, npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Weights and places of the kept terms of some texts, one text after another, and their counts."""
         columns, counts, lengths = _terms(texts, self.kind)
         place = np.searchsorted(self.buckets, columns)
         if len(self.buckets):
@@ -133,9 +145,7 @@ class TermWeights(Saved):
         weights = (1.0 + np.log(counts[relevant])) * self.idf[place]
         norms = np.sqrt(np.bincount(rows, weights**2, minlength=len(texts)))
         weights /= norms[rows]
-        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(texts)))])
-        shape = (len(texts), len(self.buckets))
-        return csr_matrix((weights.astype(np.float32), place, starts.astype(np.int32)), shape=shape)
+        return weights.astype(np.float32), place, np.bincount(rows, minlength=len(texts))
 
 
 @dataclass(frozen=True)
@@ -288,6 +298,12 @@ class _TermCache:
 
 
 _cache = _TermCache(_CACHED_TERMS)
+
+
+def _blocks(texts: Strings) -> Iterator[Strings]:
+    """The texts in blocks; one empty block where there are none."""
+    for start in range(0, max(1, len(texts)), _BLOCK):
+        yield texts[start : start + _BLOCK]
 
 
 def _terms(

@@ -113,3 +113,23 @@ def test_several_columns_and_odd_characters_load_as_saved(tmp_path: Path) -> Non
         fitted.save(tmp_path)
         before, after = (item.transform([texts, odd]) for item in (fitted, type(fitted).load(tmp_path)))
         assert abs(before - after).max() == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 37])
+def test_terms_are_counted_a_block_at_a_time_with_the_same_result(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = documents()[0][:rows]
+    at_once = TermWeights.fit(texts, max_terms=20_000)
+    expected = at_once.transform(texts)
+    held, count = [], text_module._terms
+    monkeypatch.setattr(text_module, "_BLOCK", 10)
+    monkeypatch.setattr(
+        text_module, "_terms", lambda block, kind: held.append(len(block)) or count(block, kind)
+    )
+    weights = TermWeights.fit(texts, max_terms=20_000)
+    np.testing.assert_array_equal(weights.buckets, at_once.buckets)
+    np.testing.assert_array_equal(weights.idf, at_once.idf)
+    made = weights.transform(texts)
+    np.testing.assert_array_equal(made.toarray(), expected.toarray())
+    assert max(held) <= 10
