@@ -268,6 +268,23 @@ def test_trials_share_an_encoder_within_the_bound_of_the_cache(
     assert sum("encoder" in folder.name for folder, _, _ in found) == kept  # `automl clean` removes it
 
 
+def test_without_room_for_features_it_is_said_and_they_are_computed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_DIR, str(tmp_path))
+    set_bound(tmp_path, 100)
+    table, target = reviews()
+    family, params = made("text_probe")
+    context = FitContext(seed=1)
+    assert family.prepare is not None
+    family.prepare(params, [table], context)
+    assert [note.split(":")[0] for note in context.notes] == [
+        f"The cache has no room for the features of {ROWS} texts"
+    ]
+    model = family.fit(params, table, target, TASK, context)
+    assert ((model.predict(table)[:, 1] > 0.5) == target).mean() > 0.8
+
+
 def test_a_model_without_its_encoder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, target = reviews()
     family, params = made("text_probe")

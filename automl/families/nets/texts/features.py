@@ -127,12 +127,15 @@ def frozen_outputs(
     return _remembered(texts, view, around, kinds)  # without a cache, or one whose bound is too low
 
 
-def keep_outputs(texts: Strings, view: TextView, around: Surroundings) -> None:
-    """See that the cache, where there is one with room for them, has the outputs of these texts."""
+def keep_outputs(texts: Strings, view: TextView, around: Surroundings) -> bool:
+    """See that the cache, where there is one, has the outputs of these texts; False without room for them."""
     cache = cache_of_texts()
     if cache is not None:
-        with suppress(NoRoom):
+        try:
             _shelved(Shelf(cache, view.net), (texts, view.keys(texts)), view, around)
+        except NoRoom:
+            return False
+    return True
 
 
 def _shelved(shelf: Shelf, rows: tuple[Strings, Strings], view: TextView, around: Surroundings) -> Found:

@@ -75,7 +75,11 @@ def prepare_view(view: TextView, tables: Sequence[Table], context: FitContext) -
             context.notes.append,
             partial(_report, context, number, len(todo)),
         )
-        keep_outputs(column, view, around)
+        if not keep_outputs(column, view, around):
+            context.notes.append(
+                f"The cache has no room for the features of {len(column):,} texts: every trial computes them "
+                "anew. Next: raise --cache-size."
+            )
 
 
 def outlook(view: TextView, tables: Sequence[Table], scope: Scope) -> Outlook:
