@@ -258,14 +258,15 @@ class PlainView(View):
             self.say(self.progress_line(f"{len(self.running)} running"))
 
     def delivered(self, result: SearchResult) -> None:
-        """The last line."""
+        """The last line, with the search's time as all pages state it."""
         super().delivered(result)
-        self.say(self.progress_line("done", word="result"))
+        self.say(self.progress_line("done", word="result", seconds=result.seconds))
 
-    def progress_line(self, state: str, *, word: str = "best") -> str:
+    def progress_line(self, state: str, *, word: str = "best", seconds: float | None = None) -> str:
         """The state, ``20 s of 60 s · 9 trials · best accuracy 0.971 (lightgbm) · 2 running``."""
         budget = "" if self._seconds is None else f" of {duration(self._seconds)}"
-        parts = [f"  {duration(self.elapsed)}{budget}", counted(len(self.ended), "trial")]
+        passed = duration(self.elapsed if seconds is None else seconds)
+        parts = [f"  {passed}{budget}", counted(len(self.ended), "trial")]
         if self.best is not None:
             parts.append(f"{word} {self.metric} {score_text(self.best)} ({self.leader})")
         return " · ".join([*parts, state])

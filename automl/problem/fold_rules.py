@@ -340,7 +340,10 @@ def _fit_to_classes(target: Encoded, task: Task, folds: int, reason: str) -> tup
     if reduced >= folds:
         return folds, reason
     judged = "" if members == reduced else f", {members} of which judge it"
-    return reduced, f"the {'rarer' if binary else 'rarest'} class has {members} rows: {reduced} folds{judged}"
+    return (
+        reduced,
+        f"the {'rarer' if binary else 'rarest'} class occurs {members} times: {reduced} folds{judged}",
+    )
 
 
 def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:

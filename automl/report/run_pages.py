@@ -32,6 +32,7 @@ from automl.tracker.reading.report_material import record_duration, search_mater
 from automl.tracker.store.location import StoreLocation
 
 CARD_SECONDS = 1.0
+SHEETS_SECONDS = 4.0
 REPORT_SECONDS = 8.0
 REPORT_SHARE = 0.1
 _FAULTS = (AutoMLError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
@@ -51,11 +52,11 @@ def leave_pages(
 ) -> None:
     """Write the model card and, given enough time, the report of a search that has just ended.
 
-    A card takes 0.3 s and a report 2 to 3 s on a free core (measured), so within a time budget the card
-    requires 1 s and the report 8 s, or more if the machine is busy; a report is also allowed at most a tenth
-    of the search's time. If there is not enough, ``automl report NAME`` makes it later, with the sheets of
-    files. The list of the held-out files takes milliseconds and is always written. The model is registered
-    by then, so a page that fails is logged and stops nothing.
+    A card takes 0.3 s, sheets of files 2 s and a report 2 to 3 s on a free core (measured), so within a time
+    budget the card requires 1 s, the sheets 4 s and the report 8 s, or more if the machine is busy; a report
+    is also allowed at most a tenth of the search's time. If there is not enough, ``automl report NAME`` makes
+    it later, with the sheets. The list of the held-out files takes milliseconds and is always written. The
+    model is registered by then, so a page that fails is logged and stops nothing.
     """
     share = clock.pace.share
     try:
@@ -75,9 +76,10 @@ def leave_pages(
         card = model_card(subject)
         write_file(record, run_id, CARD, card.encode())
         describe_model(record, material.search, card)
-        for name, sheet in sheets_of(evidence, predictor).items():
-            write_file(record, run_id, name, sheet)
         put_plots(record, run_id, quick_plots(material, evidence))
+        if clock.left >= SHEETS_SECONDS / share:
+            for name, sheet in sheets_of(evidence, predictor).items():
+                write_file(record, run_id, name, sheet)
         if clock.left < REPORT_SECONDS / share or clock.elapsed * REPORT_SHARE < REPORT_SECONDS / 2:
             return
         from automl.report.page import render

@@ -55,18 +55,18 @@ def test_case_24_classes_with_one_member_only_are_refused_by_name(cli, write, fr
 
 def test_case_25_folds_are_reduced_to_the_rarer_class_and_that_is_said(cli, write, frame):
     frame["y"] = np.where(np.arange(60) % 20 == 0, "rare", "common")
-    search(cli, write(frame)).worked("the rarer class has 3 rows: 3 folds")
+    search(cli, write(frame)).worked("the rarer class occurs 3 times: 3 folds")
 
 
 def test_case_25_folds_are_reduced_to_the_rarest_of_several_classes_and_that_is_said(cli, write, frame):
     frame["y"] = np.where(np.arange(60) % 15 == 0, "rare", np.where(frame["y"] == "good", "a", "b"))
     done = search(cli, write(frame))
-    done.worked("1 of 3 classes have fewer than 10 rows: rare", "the rarest class has 4 rows: 4 folds")
+    done.worked("1 of 3 classes occur fewer than 10 times: rare", "the rarest class occurs 4 times: 4 folds")
 
 
 def test_case_25_a_class_of_two_rows_leaves_three_folds(cli, write, frame):
     frame["y"] = np.where(np.arange(60) < 2, "rare", np.where(frame["y"] == "good", "a", "b"))
-    search(cli, write(frame)).worked("the rarest class has 2 rows: 3 folds, 2 of which judge it")
+    search(cli, write(frame)).worked("the rarest class occurs 2 times: 3 folds, 2 of which judge it")
 
 
 def test_case_26_a_thousand_classes_ask_whether_it_is_a_regression(cli, write):
@@ -117,5 +117,7 @@ def test_case_30_accuracy_is_no_default_for_extreme_imbalance(cli, write):
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"x": random.normal(size=3000), "y": np.arange(3000) % 1000 == 0})
     done = search(cli, write(frame), "y", "--json")
-    done.worked("metric  roc_auc: the rarer class holds 0.001", "accuracy would reward", "fewer than 10 rows")
+    done.worked(
+        "metric  roc_auc: the rarer class holds 0.001", "accuracy would reward", "fewer than 10 times"
+    )
     assert json.loads(done.out)["metric"] == "roc_auc"

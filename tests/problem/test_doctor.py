@@ -155,4 +155,4 @@ def test_the_rows_of_a_folder_are_called_by_their_paths(tmp_path: Path) -> None:
     assert "copy.png" in found["duplicates"]
     assert "2 images have equal contents but different targets (first " in found["conflicts"]
     assert "There are only 9 images" in found["few_rows"]
-    assert not any(" row" in text for text in found.values())
+    assert not [text for text in found.values() if " row" in text]

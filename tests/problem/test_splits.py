@@ -141,7 +141,7 @@ def test_rows_that_are_alike_but_differ_in_class_leave_every_class_in_training()
 def test_a_rare_binary_class_reduces_the_folds_and_says_so():
     split = make_split(np.array([0] * 97 + [1] * 3), BINARY, SplitPlan(folds=8))
     assert len(split.folds) == 3
-    assert "3 rows" in split.reason
+    assert "occurs 3 times" in split.reason
 
 
 def test_of_several_classes_only_one_of_some_weight_reduces_the_folds():
@@ -151,7 +151,7 @@ def test_of_several_classes_only_one_of_some_weight_reduces_the_folds():
         target[:3] = 2
         split = make_split(target, task, SplitPlan(folds=5))
         assert len(split.folds) == folds
-        assert ("rarest class has 3 rows" in split.reason) == (folds == 3)
+        assert ("rarest class occurs 3 times" in split.reason) == (folds == 3)
 
 
 def test_forward_folds_train_on_the_past_only():

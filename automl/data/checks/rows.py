@@ -106,7 +106,9 @@ def _duplicates(repeats: Repeats, named: _Names, values: npt.NDArray[Any] | None
         codes = pd.factorize(values)[0].astype(np.int64)
         pairs = len(np.unique(groups * (int(codes.max(initial=0)) + 1) + codes))
         alike = len(groups) - pairs
-        same = f", {alike:,} of them with the same target" if alike < repeated else ", target included"
+        same = (
+            f", {alike or 'none'} of them with the same target" if alike < repeated else ", target included"
+        )
     first = int(np.flatnonzero(pd.Series(groups).duplicated())[0])
     nature = f"; {repeats.described}, as is usual with few distinct values" if repeats.natural.any() else ""
     return Finding(
@@ -171,7 +173,7 @@ def _conflicts(groups: Rows, named: _Names, values: npt.NDArray[Any], classes: b
         WARNING if lost > 0.05 else NOTE,
         f"{rows} {named.rows} have equal {'contents' if named.column else 'inputs'} but different targets "
         f"(first {named.first(np.flatnonzero(mixed)[0])}): {limit}.",
-        "Check which label is right, and remove the copies with the others."
+        "Check which label is right, and remove the other copies."
         if named.column
         else "Add a column that tells them apart, or check how the target was recorded.",
     )

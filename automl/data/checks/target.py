@@ -47,8 +47,8 @@ def _classes(values: npt.NDArray[Any], name: str) -> Iterable[Finding]:
             "rare_classes",
             name or None,
             WARNING,
-            f"{len(few)} of {len(counts)} classes have fewer than {FEW_MEMBERS} rows: {listed(few)}.",
-            "Scores of these classes are mostly chance; collect more rows or merge classes.",
+            f"{len(few)} of {len(counts)} classes occur fewer than {FEW_MEMBERS} times: {listed(few)}.",
+            "Scores of these classes are mostly chance; collect more of them or merge classes.",
         )
     if len(counts) > MANY_CLASSES:
         numeric = values.dtype.kind in "iuf"

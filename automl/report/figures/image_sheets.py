@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,13 @@ from automl.model.predictor import Predictor
 from automl.report.facts.evidence import Evidence
 from automl.report.facts.label_errors import short_path
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 TOP_LOSSES, CLASSES = "images/top_losses.png", "images/classes.png"
 _WORST = 12
 _MOST_CLASSES = 10
 _EXAMPLES = 6
-_INCHES = 1.7
-_NARROW, _WIDE = 30, 62  # letters of a path that fit below one cell, and below two
+_SIDE, _TITLE, _NAME, _MARGIN = 1.65, 0.32, 0.2, 0.04  # inches
+_ROW, _COLUMN = _TITLE + _SIDE + _NAME, _SIDE + 2 * _MARGIN
+_NARROW, _WIDE = 36, 66  # letters of a path that fit below one cell, and below two
 
 
 def image_sheets(evidence: Evidence, predictor: Predictor) -> dict[str, bytes]:
@@ -54,20 +52,20 @@ def _top_losses(
     alone = evidence.sample is not None and len(evidence.sample.table.images) == 1
     maps = _maps(predictor, pictures, worst, predicted) if alone else None
     names = [_plain(label) for label in evidence.task.labels]
-    columns = 4
-    figure, axes = _grid(-(-len(worst) // columns), columns * (2 if maps else 1))
+    across, beside = 4, 2 if maps else 1
+    sheet = _Sheet(-(-len(worst) // across), across * beside)
     stored = pictures.take(worst)
     for place, row in enumerate(worst):
-        cell = axes[place // columns][place % columns * (2 if maps else 1)]
-        cell.imshow(maps[0][place] if maps else stored[0][place])
+        cell = (place // across, place % across * beside)
         prediction = f"{names[predicted[place]]} {predictions[row].max():.2f}"
-        cell.set_title(f"{names[target[row]]}\n→ {prediction}", fontsize=7, loc="left")
-        _name_below(cell, evidence, int(row), most=_WIDE if maps else _NARROW)
+        sheet.picture(cell, maps[0][place] if maps else stored[0][place])
+        sheet.title(cell, f"{names[target[row]]}\n→ {prediction}")
+        sheet.name(cell, _path(evidence, int(row), most=_WIDE if maps else _NARROW))
         if maps:
-            beside = axes[place // columns][place % columns * 2 + 1]
-            beside.imshow(maps[0][place].mean(axis=2), cmap="gray", vmin=0, vmax=255)
-            beside.imshow(maps[1][place], cmap="inferno", alpha=0.55, vmin=0, vmax=1)
-    return _png(figure)
+            right = (cell[0], cell[1] + 1)
+            sheet.picture(right, maps[0][place].mean(axis=2), cmap="gray", vmin=0, vmax=255)
+            sheet.picture(right, maps[1][place], cmap="inferno", alpha=0.55, vmin=0, vmax=1)
+    return sheet.png()
 
 
 def _maps(
@@ -89,43 +87,67 @@ def _maps(
 def _classes(evidence: Evidence, pictures: Pictures, target: npt.NDArray[np.int64]) -> bytes:
     """A row of examples per class."""
     names = [_plain(label) for label in evidence.task.labels][:_MOST_CLASSES]
-    figure, axes = _grid(len(names), _EXAMPLES)
+    sheet = _Sheet(len(names), _EXAMPLES)
     for code, name in enumerate(names):
         places = np.flatnonzero(target == code)[:_EXAMPLES]
-        axes[code][0].set_title(name, fontsize=8, loc="left")
+        sheet.title((code, 0), name)
         for column, pixels in enumerate(pictures.take(places)[0]):
-            axes[code][column].imshow(pixels)
-            _name_below(axes[code][column], evidence, int(places[column]), most=_NARROW)
-    return _png(figure)
+            sheet.picture((code, column), pixels)
+            sheet.name((code, column), _path(evidence, int(places[column]), most=_NARROW))
+    return sheet.png()
 
 
-def _name_below(cell: Any, evidence: Evidence, row: int, *, most: int) -> None:
-    """The path of a row of the sample, below its picture."""
+def _path(evidence: Evidence, row: int, *, most: int) -> str:
+    """The end of the path of a row of the sample."""
     if evidence.paths is None or evidence.sample is None:
-        return
-    name = short_path(str(evidence.paths[evidence.sample.places[row]]), most).replace("$", r"\$")
-    cell.text(0.0, -0.03, name, transform=cell.transAxes, fontsize=5.5, va="top", color="#555555")
+        return ""
+    return short_path(str(evidence.paths[evidence.sample.places[row]]), most)
 
 
-def _grid(rows: int, columns: int) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
+class _Sheet:
+    """A grid of square pictures, each with a title of two lines above it and a name below.
 
-    figure = Figure(figsize=(columns * _INCHES, rows * (_INCHES + 0.5)))
-    # Space for two lines above each picture and its path below, which automatic layouts do not account for.
-    figure.set_layout_engine("constrained", h_pad=0.1)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for cell in axes.flat:
-        cell.axis("off")
-    return figure, axes
+    All are drawn on one axes in inches: an axes for each takes three times as long.
+    """
 
+    def __init__(self, rows: int, columns: int) -> None:
+        from matplotlib.figure import Figure
 
-def _png(figure: Figure) -> bytes:
-    from automl.report.figures.style import drawing
+        self._height, width = rows * _ROW, columns * _COLUMN
+        self._figure = Figure(figsize=(width, self._height))
+        self._axes: Any = self._figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, self._height))
+        self._axes.axis("off")
 
-    content = io.BytesIO()
-    with drawing():
-        figure.savefig(content, format="png", dpi=90)
-    return content.getvalue()
+    def picture(self, cell: tuple[int, int], pixels: npt.NDArray[Any], **shown: Any) -> None:
+        """Show pixels in a cell ``(row, column)``, over what it shows already."""
+        left, bottom = self._corner(cell)
+        edges = (left, left + _SIDE, bottom, bottom + _SIDE)
+        self._axes.imshow(pixels, extent=edges, aspect="auto", **shown)
+
+    def title(self, cell: tuple[int, int], text: str) -> None:
+        """Write above a picture."""
+        left, bottom = self._corner(cell)
+        self._axes.text(left, bottom + _SIDE + 0.04, text, fontsize=7, va="bottom")
+
+    def name(self, cell: tuple[int, int], text: str) -> None:
+        """Write below a picture."""
+        left, bottom = self._corner(cell)
+        text = text.replace("$", r"\$")
+        self._axes.text(left, bottom - 0.03, text, fontsize=5.5, va="top", color="#555555")
+
+    def png(self) -> bytes:
+        """The sheet as a file."""
+        from automl.report.figures.style import drawing
+
+        content = io.BytesIO()
+        with drawing():
+            self._figure.savefig(content, format="png", dpi=90, pil_kwargs={"compress_level": 1})
+        return content.getvalue()
+
+    def _corner(self, cell: tuple[int, int]) -> tuple[float, float]:
+        """The left and lower edges of a picture."""
+        row, column = cell
+        return column * _COLUMN + _MARGIN, self._height - row * _ROW - _TITLE - _SIDE
 
 
 def _plain(label: object) -> str:
