@@ -13,7 +13,7 @@ from automl.core.family import Family, FitContext, ScoreTerms, TrialStopped
 from automl.core.predictions import Link, Predictions
 from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
-from automl.families.engines.linear_terms import linear_terms
+from automl.families.engines.linear_terms import LinearScore
 from automl.families.engines.penalty_path import fit_scores, predictions_of
 from automl.families.engines.solvers import LINEAR_LOSSES
 from automl.families.preprocess.linear_matrix import LinearMatrix, matrices_of
@@ -95,18 +95,14 @@ def load(folder: Path) -> FittedLinear:
 
 def terms(fitted: FittedLinear, inputs: Table, typical: Table) -> ScoreTerms | None:
     """Exact terms of each feature, for models of one score."""
-    if fitted.coefficients.shape[1] > 1 or not inputs.rows:
-        return None
-    features = inputs.features
-    return linear_terms(
-        fitted.matrix.transform(inputs),
-        fitted.matrix.transform(typical),
-        fitted.coefficients[:, 0],
-        float(fitted.intercept[0]),
-        owners=fitted.matrix.owners(len(features.categories)),
-        features=len(features.names),
+    score = LinearScore(
+        matrix=fitted.matrix,
+        coefficients=fitted.coefficients,
+        intercept=fitted.intercept,
+        owners=fitted.matrix.owners(len(inputs.features.categories)),
         link=Link(fitted.link or Link.usual(fitted.n_outputs)),
     )
+    return score.terms(inputs, typical)
 
 
 FAMILY = Family(

@@ -3,72 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from automl.core.family import Family, FitContext, Fitted, Outlook, Scope
 from automl.core.table import Kind, Table
 from automl.core.tasks import Encoded, Task
 from automl.core.typed_values import Value
+from automl.families.nets.texts.plan import TextTraining
 
 if TYPE_CHECKING:
     from automl.families.nets.texts.features import TextView
-    from automl.families.nets.texts.plan import TextTraining
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
-    """Parameters of fine-tuning.
-
-    Attributes
-    ----------
-    encoder:
-        The published encoder: the installed ``all-MiniLM-L6-v2``, or ``own``, that of ``--weights-dir``.
-    tokens:
-        Tokens of a text that are read.
-    long:
-        What is read of longer texts: ``head``, the beginning; ``ends``, beginning and end.
-    pooling:
-        ``mean`` of the last layer's tokens, or its ``first`` token.
-    c:
-        Inverse L2 penalty of the linear head that training begins with.
-    learning_rate:
-        The highest of the cycle, at the last layer.
-    decay:
-        Each lower layer's rate, in shares of the one above.
-    head:
-        The head's rate, in shares of the last layer's.
-    frozen:
-        Share of the layers, from the first on, that stay as published; the embeddings always do.
-    gradual:
-        Whether the upper half of what learns goes first, for one epoch.
-    dropout:
-        After each half of a layer, and before the head.
-    """
-
-    encoder: str = "all-MiniLM-L6-v2"
-    tokens: int = 128
-    long: Literal["head", "ends"] = "head"
-    pooling: Literal["mean", "first"] = "mean"
-    c: float = 0.01
-    learning_rate: float = 2e-4
-    decay: float = 0.85
-    head: float = 1.0
-    frozen: float = 0.0
-    gradual: bool = False
-    epochs: int = 3
-    batch_size: int = 32
-    weight_decay: float = 0.01
-    dropout: float = 0.1
-    smoothing: float = 0.0
+class Params(TextTraining):
+    """Parameters of fine-tuning: those of its plan."""
 
 
 def fit(params: Params, inputs: Table, target: Encoded, task: Task, context: FitContext) -> Fitted:
     """Train one fold's encoder."""
     from automl.families.nets.texts.training import fit_text_net
 
-    return fit_text_net(_plan(params), inputs, target, task, context)
+    return fit_text_net(params, inputs, target, task, context)
 
 
 def prepare(params: Params, tables: Sequence[Table], context: FitContext) -> None:
@@ -82,7 +40,7 @@ def outlook(params: Params, tables: Sequence[Table], scope: Scope) -> Outlook:
     """Time of the features that are still to be computed, and of the least number of epochs."""
     from automl.families.nets.texts.needs import training_outlook
 
-    return training_outlook(_plan(params), _view(params), tables, scope)
+    return training_outlook(params, _view(params), tables, scope)
 
 
 def missing_weights(parameter: str, values: Sequence[Value]) -> Mapping[Value, str]:
@@ -96,12 +54,6 @@ def _view(params: Params) -> TextView:
     from automl.families.nets.texts.needs import view_of
 
     return view_of(params.encoder, params.tokens, params.long)
-
-
-def _plan(params: Params) -> TextTraining:
-    from automl.families.nets.texts.plan import TextTraining
-
-    return TextTraining(**{field.name: getattr(params, field.name) for field in fields(params)})
 
 
 def load(folder: Path) -> Fitted:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from automl.core.table import Table
 from automl.core.tasks import Encoded, Task
 from automl.data.images.pixels import Pictures, pictures_of, stored_side
 from automl.families.nets import runtime
+from automl.families.nets.head_files import HeadFiles
 from automl.families.nets.head_fit import HeadPlan, fit_head
 from automl.families.nets.images.backbones import backbone_named
 from automl.families.nets.images.features import FeatureView, frozen_outputs, milliseconds
@@ -29,7 +29,7 @@ from automl.families.nets.surroundings import Surroundings
 if TYPE_CHECKING:
     from automl.families.nets.heads import Head
 
-_WEIGHTS, _FACTS = "head.safetensors", "image_probe.json"
+_FACTS = "image_probe.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Reading:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> Reading:
+    def from_json(cls, body: Mapping[str, Any]) -> Reading:
         """The reading that :meth:`to_json` gave."""
         return cls(
             tuple(FeatureView(**view) for view in body["views"]), str(body["pooling"]), int(body["side"])
@@ -151,20 +151,10 @@ class ProbeModel:
 
     def save(self, folder: Path) -> None:
         """The head as safetensors, the rest as JSON; the frozen net's weights once for all folds, or none."""
-        from safetensors.torch import save_file
-
-        save_file(
-            {name: value.contiguous() for name, value in self.head.state_dict().items()}, folder / _WEIGHTS
+        files = HeadFiles(
+            reading=self.reading.to_json(), head=self.head, scale=self.scale, frozen_ms=self.frozen_ms
         )
-        hidden = 0 if self.head.hidden is None else self.head.hidden.out_features
-        body = {
-            "reading": self.reading.to_json(),
-            "scale": asdict(self.scale),
-            "hidden": hidden,
-            "features": len(self.head.centre),
-            "frozen_ms": self.frozen_ms,
-        }
-        (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
+        files.save(folder, _FACTS)
         share_frozen(self.reading.views[0].backbone, self.reading.views[0].weights, folder)
 
 
@@ -176,17 +166,11 @@ def load_probe(folder: Path) -> ProbeModel:
     ModelFileError
         When the frozen net's weights are not here, or others than at training.
     """
-    from safetensors.torch import load_file
-
-    from automl.families.nets.heads import Head
-
-    body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    reading, scale = Reading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
+    files = HeadFiles.load(folder, _FACTS)
+    reading = Reading.from_json(files.reading)
     if not reading.views:
         raise ModelFileError(f"{folder} names no view of the images: the model is damaged.")
     check_frozen(reading.views[0].backbone, reading.views[0].weights, folder)
-    head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))
-    head.load_state_dict(load_file(folder / _WEIGHTS))
-    model = ProbeModel(reading, head.eval(), scale)
-    model.frozen_ms = {str(name): float(value) for name, value in body.get("frozen_ms", {}).items()}
+    model = ProbeModel(reading, files.head, files.scale)
+    model.frozen_ms = files.frozen_ms
     return model

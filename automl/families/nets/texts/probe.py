@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from automl.core.table import Strings, Table
 from automl.core.tasks import Encoded, Task
 from automl.families.nets import runtime
 from automl.families.nets.feature_shelf import Kinds
+from automl.families.nets.head_files import HeadFiles
 from automl.families.nets.head_fit import HeadPlan, fit_head
 from automl.families.nets.outputs import OutputScale, linked
 from automl.families.nets.surroundings import Surroundings
@@ -30,7 +30,7 @@ from automl.families.nets.texts.weights import check_encoder, read_origin, share
 if TYPE_CHECKING:
     from automl.families.nets.heads import Head
 
-_WEIGHTS, _FACTS = "head.safetensors", "text_probe.json"
+_FACTS = "text_probe.json"
 # Kinds of outputs by the pooling: the last layer's mean is the first, its first token and its largest values
 # are the last two, the means of earlier layers stand between.
 KINDS: dict[str, Kinds] = {
@@ -73,7 +73,7 @@ class TextReading:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> TextReading:
+    def from_json(cls, body: Mapping[str, Any]) -> TextReading:
         """The reading that :meth:`to_json` gave."""
         view = dict(body["view"])
         return cls(TextView(**{**view, "cut": Cut(**view["cut"])}), str(body["pooling"]))
@@ -146,19 +146,11 @@ class TextProbeModel:
 
     def save(self, folder: Path) -> None:
         """The head as safetensors, the rest as JSON; the frozen encoder once for all folds, or not at all."""
-        from safetensors.torch import save_file
-
-        state = {name: value.contiguous() for name, value in self.head.state_dict().items()}
-        save_file(state, folder / _WEIGHTS)
         view = self.reading.view
-        body = {
-            "reading": self.reading.to_json(),
-            "scale": asdict(self.scale),
-            "hidden": 0 if self.head.hidden is None else self.head.hidden.out_features,
-            "features": len(self.head.centre),
-            "frozen_ms": self.frozen_ms,
-        }
-        (folder / _FACTS).write_text(json.dumps(body), encoding="utf-8")
+        files = HeadFiles(
+            reading=self.reading.to_json(), head=self.head, scale=self.scale, frozen_ms=self.frozen_ms
+        )
+        files.save(folder, _FACTS)
         share_encoder(view.encoder, view.weights, folder, self.origin)
 
 
@@ -170,18 +162,12 @@ def load_probe(folder: Path) -> TextProbeModel:
     ModelFileError
         When the model is damaged, or the frozen encoder is not here or another one than at training.
     """
-    from safetensors.torch import load_file
-
-    from automl.families.nets.heads import Head
-
-    body = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    reading, scale = TextReading.from_json(body["reading"]), OutputScale.from_json(body["scale"])
+    files = HeadFiles.load(folder, _FACTS)
+    reading = TextReading.from_json(files.reading)
     if reading.pooling not in KINDS:
         raise ModelFileError(f"{folder} names the pooling {reading.pooling!r}: the model is damaged.")
     check_encoder(reading.view.encoder, reading.view.weights, folder)
-    head = Head(int(body["features"]), scale.outputs, hidden=int(body["hidden"]))
-    head.load_state_dict(load_file(folder / _WEIGHTS))
-    model = TextProbeModel(reading, head.eval(), scale)
+    model = TextProbeModel(reading, files.head, files.scale)
     model.origin = read_origin(folder)
-    model.frozen_ms = {str(name): float(value) for name, value in body.get("frozen_ms", {}).items()}
+    model.frozen_ms = files.frozen_ms
     return model

@@ -34,7 +34,8 @@ def share_encoder(name: str, digest: str, folder: Path, origin: Mapping[str, str
     side by side: what they share lies once above them, and once in a predictor
     (:data:`automl.core.sealed.FROZEN`). Trials link to one file in the cache where the file system can.
     """
-    (folder / ORIGIN).write_text(json.dumps(dict(origin)), encoding="utf-8")
+    if origin:
+        (folder / ORIGIN).write_text(json.dumps(dict(origin)), encoding="utf-8")
     if name == PACKAGED:
         return
     place = (folder.parent if folder.name.startswith("fold_") else folder) / _file(digest)
@@ -92,8 +93,11 @@ def check_encoder(name: str, digest: str, folder: Path) -> None:
 
 
 def read_origin(folder: Path) -> dict[str, str]:
-    """Name, licence and source of the published weights in a fold's model."""
-    body: dict[str, str] = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    """Name, licence and source of the published weights in a fold's model; empty where it does not say."""
+    try:
+        body: dict[str, str] = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
+    except FileNotFoundError:  # a model of an earlier version
+        return {}
     return body
 
 
