@@ -63,7 +63,7 @@ class Proposals:
                 return None
         elif number >= self.cap:
             return self._past_the_cap(number, history)
-        return self._suggestion(number)
+        return self._suggestion(number, self.cap - number)
 
     def restore(self, trial: Trial) -> None:
         """Be as if a trial of an earlier process had been proposed here; in the order of their numbers."""
@@ -72,9 +72,9 @@ class Proposals:
         if trial.candidate.origin in _ASKED:
             self.learner.recall(trial.number, trial.candidate)
 
-    def _suggestion(self, number: int) -> Candidate | None:
+    def _suggestion(self, number: int, trials_left: float) -> Candidate | None:
         learner, suggestion = self.learner, None
-        family = learner.allocator.choose(self.limits.left, self._can_begin)
+        family = learner.allocator.choose(self.limits.left, self._can_begin, trials_left=trials_left)
         if family is not None:
             seed = self.seed * 1_000_003 + number
             suggestion = learner.optimizer.ask(family, number=number, seed=seed, terms=self._terms(family))
@@ -98,8 +98,9 @@ class Proposals:
             return None
         repeat = repeats.next(can_finish=lambda family: self.learner.times.predict(family) <= left)
         configurations = sum(trial.candidate.origin in _ASKED for trial in history.values())
-        if (complete or repeat is None) and configurations < _FURTHER * self.cap:
-            return self._suggestion(number) or repeat
+        further = _FURTHER * self.cap - configurations
+        if (complete or repeat is None) and further > 0:
+            return self._suggestion(number, further) or repeat
         if repeat is None:
             rows = len(self.problem.target)
             self.end_reason = f"{configurations} configurations are all that {rows:,} rows can tell apart"

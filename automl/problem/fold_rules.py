@@ -19,7 +19,7 @@ GroupCodes = npt.NDArray[np.int64]
 
 TEST_SHARE = 0.1
 _WEIGHT_QUANTILES = (0.5, 0.8, 0.95)
-_TEST_ROWS_FROM, _TEST_GROUPS_FROM = 5_000, 20
+_TEST_GROUPS_FROM = 20
 _WINDOWS = 24
 """Windows of time, about, that the judged rows are drawn in when they are resampled."""
 _WEIGHTY = 0.005
@@ -112,9 +112,9 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
     """``(rest, test)`` row numbers, or None where every row is learned from.
 
     Where folds judge all rows, the choice can be repeated on draws of them, which costs none
-    (:mod:`automl.controller.strategy.honest_score`). One holdout of 5,000 rows or more keeps a tenth apart,
-    and ``plan.holdout`` its share: the latest rows with a time column, whole groups with groups, else
-    stratified.
+    (:mod:`automl.controller.strategy.honest_score`). Beside one holdout, a tenth is kept apart from 5,000
+    rows on, or 20,000 with texts, and ``plan.holdout`` its share: the latest rows with a time column, whole
+    groups with groups, else stratified.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
 
 
 def _keeps_a_tenth(rows: int, plan: SplitPlan) -> bool:
-    if rows < _TEST_ROWS_FROM or plan.assigned is not None or plan.judged is not None:
+    if rows < plan.modality.test_rows_from or plan.assigned is not None or plan.judged is not None:
         return False
     if plan.groups_named and plan.groups is not None and len(np.unique(plan.groups)) < _TEST_GROUPS_FROM:
         return False
@@ -187,7 +187,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     if len(target) < count:
         count, reason = len(target), f"{len(target)} rows: {len(target)} folds"
     if plan.times is not None:
-        return _forward(plan.times, count, reason)
+        return _forward(plan.times, count, reason, plan.modality)
     if plan.groups_named and plan.groups is not None:
         distinct = len(np.unique(plan.groups))
         if distinct < 2:
@@ -202,7 +202,7 @@ def make_split(target: Encoded, task: Task, plan: SplitPlan, *, repeat: int = 0)
     scheme = "groups" if plan.groups_named else "folds"
     seed = plan.seed + 104_729 * repeat
     if count == 1:
-        share = _holdout_share(len(target))
+        share = _holdout_share(len(target), plan.modality)
         dealt = _deal(strata, plan.groups, max(2, round(1 / share)), seed)
         held = dealt == 0
         if not plan.groups_named:
@@ -243,9 +243,9 @@ def _needed_to_train(
     return rows if groups is None else np.flatnonzero(np.isin(groups, groups[rows]))
 
 
-def _holdout_share(rows: int) -> float:
-    """A tenth, but 2,500 to 50,000 rows, and at most a third of small tables."""
-    wanted = min(max(rows * 0.1, 2_500), 50_000)
+def _holdout_share(rows: int, modality: Modality) -> float:
+    """A tenth, but 50,000 rows at most and as many as the modality states; of few rows, a third at most."""
+    wanted = min(max(rows * 0.1, modality.holdout_rows), 50_000)
     return min(wanted / rows, 1 / 3)
 
 
@@ -346,14 +346,14 @@ def _fit_to_classes(target: Encoded, task: Task, folds: int, reason: str) -> tup
     )
 
 
-def _forward(times: npt.NDArray[np.float64], folds: int, reason: str) -> Split:
+def _forward(times: npt.NDArray[np.float64], folds: int, reason: str, modality: Modality) -> Split:
     """Training on the past, judging on the block that follows; equal times stay together."""
     order = np.argsort(times, kind="stable")
     blocks = max(2, folds) + 1 if folds > 1 else 2
     ordered = times[order]
     cuts = np.linspace(0, len(order), blocks + 1).round().astype(int)[1:-1]
     if folds == 1:
-        cuts = np.array([round(len(order) * (1 - _holdout_share(len(order))))])
+        cuts = np.array([round(len(order) * (1 - _holdout_share(len(order), modality)))])
     cuts = np.unique(np.searchsorted(ordered, ordered[cuts], side="left"))
     cuts = cuts[(cuts > 0) & (cuts < len(order))]
     if len(cuts) == 0:

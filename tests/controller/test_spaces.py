@@ -97,6 +97,16 @@ def test_entries_that_differ_only_in_the_preparation_of_numbers_count_once_witho
     assert all(texts.bind(entry.params) for entry in texts.portfolio)
 
 
+@pytest.mark.parametrize("name", ["text_probe", "text_finetune"])
+def test_settings_that_take_the_default_encoder_take_the_one_that_is_left(name: str) -> None:
+    space = load_space(name, families()[name].params)
+    left = space.without("encoder", {"own"})
+    assert left is not None
+    assert [entry.name for entry in left.portfolio] == [entry.name for entry in space.portfolio]
+    assert {left.bind(entry.params).encoder for entry in left.portfolio} == {"all-MiniLM-L6-v2"}
+    assert {space.bind(entry.params).encoder for entry in space.portfolio} == {"own"}
+
+
 def test_random_draws_bind_and_stay_in_range(garden) -> None:
     space, generator = garden(), np.random.default_rng(0)
     draws = [space.draw(generator) for _ in range(200)]

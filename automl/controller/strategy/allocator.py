@@ -1,11 +1,13 @@
-"""Choice of the next family: a fixed opening of diverse defaults, then expected ensemble gain per second."""
+"""Choice of the next family: a fixed opening of diverse defaults, then expected ensemble gain by its cost."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.controller.strategy.trial_times import TimeModel
 from automl.core.family import BASELINE
@@ -102,7 +104,11 @@ class Allocator:
         self._opening = opening_of(self._families)
 
     def choose(
-        self, seconds_left: float, can_begin: Callable[[str], bool] = lambda family: True
+        self,
+        seconds_left: float,
+        can_begin: Callable[[str], bool] = lambda family: True,
+        *,
+        trials_left: float = math.inf,
     ) -> str | None:
         """The family to ask next, or None when none can finish in ``seconds_left``.
 
@@ -110,6 +116,8 @@ class Allocator:
         ----------
         can_begin:
             Whether a family has anything that can begin now; its turn in the opening waits until it has.
+        trials_left:
+            Configurations that may still be tried, where that is limited.
         """
         self._asked += 1
         ready = self._startable()
@@ -129,13 +137,24 @@ class Allocator:
             return None
         gains = np.array([self._gain.get(name, 0.0) for name in open_families])
         epsilon = max(float(gains.max()) * 0.1, 1e-9)
-        cost = np.array([self._times.typical(name) if self._timed else 1.0 for name in open_families])
-        share = (gains + epsilon) / np.maximum(cost, 0.05)
+        share = (gains + epsilon) / self._costs(open_families, seconds_left, trials_left)
         share = np.maximum(share / share.sum(), FLOOR)
         # a generator per choice: what is drawn depends on the outcomes and on how many choices were made,
         # so a resumed search goes on as the interrupted one would have
         generator = np.random.default_rng([self._seed, self._asked])
         return open_families[int(generator.choice(len(open_families), p=share / share.sum()))]
+
+    def _costs(
+        self, names: Sequence[str], seconds_left: float, trials_left: float
+    ) -> npt.NDArray[np.float64]:
+        """Shares of the seconds and of the configurations left that a trial of each family takes, in all.
+
+        By seconds alone, a family of a tenth of a second would use up the configurations of few rows.
+        """
+        if not self._timed:
+            return np.ones(len(names))
+        seconds = np.maximum([self._times.typical(name) for name in names], 0.05)
+        return seconds / max(seconds_left, 0.05) + 1.0 / max(trials_left, 1.0)
 
     def recall(self, family: str) -> None:
         """An earlier process chose ``family`` at this point: continue as if it had been chosen here."""

@@ -87,6 +87,8 @@ class PortfolioEntry:
     ----------
     params:
         Values of parameters; absent ones take their defaults.
+    stated:
+        Names of those that the file states; the others of ``params`` are defaults of the space.
     tasks:
         Tasks for which it is tried.
     log_target:
@@ -99,6 +101,7 @@ class PortfolioEntry:
 
     name: str
     params: dict[str, Value]
+    stated: frozenset[str] = field(default=frozenset(), repr=False)
     tasks: tuple[str, ...] = tuple(TASKS)
     log_target: bool = False
     rows: tuple[float, float] = (0, math.inf)
@@ -167,9 +170,10 @@ class SearchSpace:
         )
 
     def without(self, name: str, refused: Collection[Value]) -> SearchSpace | None:
-        """The space without some values of a choice, and without the entries that name them.
+        """The space without some values of a choice, and without the entries that state them.
 
-        None when none of the choice's values is left.
+        Entries that had one as the default get the default that is left. None when none of the choice's
+        values is left.
         """
         param = next((param for param in self.params if param.name == name), None)
         if param is None or not refused:
@@ -179,11 +183,15 @@ class SearchSpace:
             return None
         default = param.default if param.default in left else left[0]
         kept = replace(param, choices=left, default=default)
-        return replace(
-            self,
-            params=tuple(kept if param.name == name else param for param in self.params),
-            portfolio=tuple(entry for entry in self.portfolio if entry.params.get(name) not in refused),
-        )
+        space = replace(self, params=tuple(kept if param.name == name else param for param in self.params))
+        entries = []
+        for entry in self.portfolio:
+            if entry.params.get(name) not in refused:
+                entries.append(entry)
+            elif name not in entry.stated:
+                others = {other: value for other, value in entry.params.items() if other != name}
+                entries.append(replace(entry, params=space.complete(others)))
+        return replace(space, portfolio=tuple(entries))
 
     def bind(self, values: Mapping[str, Any]) -> Any:
         """The family's parameters with these values; absent ones take their defaults.

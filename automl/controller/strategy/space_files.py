@@ -301,6 +301,7 @@ class _Reader:
         return PortfolioEntry(
             name=body["name"],
             params=space.complete(values, where=self.where(*key)),
+            stated=frozenset(values),
             tasks=self._tasks(body, *key),
             log_target=self._flag(body, "log_target", *key),
             rows=self._rows(body, *key),
