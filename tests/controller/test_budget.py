@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 
@@ -129,6 +130,20 @@ def test_a_family_whose_libraries_still_load_is_put_off_and_not_left_out():
     there.add("tabm")
     assert allocator.choose(100.0) == "tabm"
     assert Allocator(("dummy", "tabm"), TimeModel(), ready=lambda name: False).choose(9.0) == "dummy"
+
+
+@pytest.mark.parametrize(("trials_left", "dear"), [(math.inf, False), (3, True)])
+def test_few_configurations_are_not_spent_on_what_is_merely_fast(trials_left: float, dear: bool):
+    times = TimeModel()
+    times.learn("linear", 0.1)
+    times.learn("tabm", 20.0)
+    allocator = Allocator(("linear", "tabm"), times)
+    for _ in range(12):
+        allocator.choose(100.0)  # the opening
+    allocator.learn("linear", 0.001)
+    allocator.learn("tabm", 0.01)
+    chosen = [allocator.choose(100.0, trials_left=trials_left) for _ in range(40)]
+    assert (chosen.count("tabm") > 20) == dear
 
 
 def test_a_clock_without_seconds_never_ends():

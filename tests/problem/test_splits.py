@@ -8,6 +8,7 @@ import pytest
 from automl.core.built_in_tasks import BinaryTask, MulticlassTask, RegressionTask
 from automl.core.errors import DataError, UsageError
 from automl.core.metrics import METRICS
+from automl.core.modality import TEXTS
 from automl.data.images.modality import MODALITY
 from automl.problem.fold_rules import SplitPlan, default_folds, hold_out_test, make_split
 
@@ -201,6 +202,15 @@ def test_a_holdout_is_a_tenth_within_its_bounds():
     split = make_split(np.random.default_rng(0).normal(size=60_000), VALUES, SplitPlan(folds=1))
     assert split.scheme == "holdout"
     assert 5_900 <= len(split.scored) <= 6_100
+
+
+@pytest.mark.parametrize("modality", [TEXTS, MODALITY])
+def test_few_texts_and_images_are_learned_from_and_a_thousand_judge(modality):
+    target = np.random.default_rng(0).integers(0, 2, 7000)
+    plan = SplitPlan(folds=1, modality=modality)
+    assert hold_out_test(target, BINARY, plan) is None
+    assert len(make_split(target, BINARY, plan).scored) == 1000
+    assert len(hold_out_test(np.resize(target, 21_000), BINARY, plan)[1]) == 2100
 
 
 def test_assigned_folds_are_taken_as_they_are():
