@@ -126,6 +126,8 @@ class Proposals:
         return self.readiness.terms(family, usual=self.limits.usual, left=self.limits.left)
 
     def _can_begin(self, family: str) -> bool:
+        if self.trials is None and self.learner.optimizer.exhausted(family):
+            return False
         terms = self._terms(family)
         return terms is None or self.learner.optimizer.can_ask(family, terms)
 

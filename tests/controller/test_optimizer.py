@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from automl.controller.strategy.optimizer import Optimizer
 from automl.controller.strategy.space_files import load_space
+from automl.core.table import Kind
 from automl.families import families
 
 
@@ -40,3 +43,17 @@ def test_an_outcome_without_a_loss_teaches_nothing():
     optimizer = _net_optimizer()
     optimizer.tell(optimizer.ask("tabular_net", number=0, seed=0), None, {"learning_rate": 0.0123})
     assert [trial.value for trial in optimizer._studies["tabular_net"].trials] == [None]
+
+
+def test_a_family_whose_draws_were_all_tried_is_exhausted():
+    space = load_space("linear", families()["linear"].params).for_task("binary", 1000)
+    few = replace(space.for_kinds({Kind.TEXT}), portfolio=())
+    optimizer = Optimizer({"linear": replace(few, params=few.params[:1])}, seed=0)
+    assert [param.kind for param in few.params[:1]] == ["choice"]
+    count = 0
+    while not optimizer.exhausted("linear"):
+        suggestion = optimizer.ask("linear", number=count, seed=count)
+        optimizer.tell(suggestion, 0.5)
+        count += 1
+    assert 3 <= count < 40
+    assert not _net_optimizer().exhausted("tabular_net")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LOG_TARGET = "log_target"
 MOST_TRIALS = 500
 """Trials of a study: the sampler looks at all of them for every draw."""
+_REPEATS = 2
+"""Draws in a row that were tried before, by which a family's choices count as exhausted."""
 KEPT_BEST, KEPT_LATEST = 100, 200
 """Trials that a study begins again with once it has the most."""
 
@@ -91,7 +93,8 @@ class Optimizer:
         self._seed = seed
         self._allow_log_target = allow_log_target
         self._portfolio: dict[str, list[dict[str, Any]]] = {}
-        self._tried: dict[str, list[dict[str, ParamValue]]] = {}
+        self._tried: dict[str, list[Candidate]] = {}
+        self._repeated: dict[str, int] = {}
         self._tickets = itertools.count()
         self._running: dict[str, dict[int, _Asked]] = {}
         self._studies: dict[str, optuna.Study] = {}
@@ -146,6 +149,10 @@ class Optimizer:
         """Tell whether a candidate of the family can begin now."""
         return self._suited_entry(family, terms) is not None or self._may_draw(family, terms)
 
+    def exhausted(self, family: str) -> bool:
+        """Tell whether the sampler draws nothing for a family but what was tried: it has few choices."""
+        return self._repeated.get(family, 0) >= _REPEATS
+
     def _suited_entry(self, family: str, terms: Terms) -> int | None:
         """The place of the portfolio entry to try now: a preferred one that can begin, or the first."""
         entries = [self._entry_values(family, fixed) for fixed in self._portfolio[family]]
@@ -162,7 +169,8 @@ class Optimizer:
     def _shared_seen(self, family: str, terms: Terms) -> list[dict[str, ParamValue]]:
         """The values of shared parameters that were tried, each once."""
         distinct: dict[str, dict[str, ParamValue]] = {}
-        for values in self._tried.get(family, ()):
+        for candidate in self._tried.get(family, ()):
+            values = candidate.params
             shared = {name: values[name] for name in terms.shared if name in values}
             distinct.setdefault(repr(sorted(shared.items())), shared)
         return list(distinct.values())
@@ -183,7 +191,10 @@ class Optimizer:
         return self._suggestion(ticket, candidate)
 
     def _suggestion(self, ticket: int, candidate: Candidate) -> Suggestion:
-        self._tried.setdefault(candidate.family, []).append(dict(candidate.params))
+        family, tried = candidate.family, self._tried.setdefault(candidate.family, [])
+        again = any((one.params, one.log_target) == (candidate.params, candidate.log_target) for one in tried)
+        self._repeated[family] = self._repeated.get(family, 0) + 1 if again else 0
+        tried.append(candidate)
         return Suggestion(candidate, ticket)
 
     def _withdraw(self, family: str, ticket: int) -> None:
