@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,3 +105,44 @@ def raylets(count: int, cpus: int = 1) -> Iterator[Raylets]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def served_head() -> Iterator[str]:
+    """The address for clients of a head of one processor, made by ``ray start`` as people do."""
+    with tempfile.TemporaryDirectory(prefix="rh", dir="/tmp", ignore_cleanup_errors=True) as name:
+        ports = [free_port() for _ in range(2)]
+        words = ["--head", "--port", str(ports[0]), "--ray-client-server-port", str(ports[1])]
+        words += ["--num-cpus", "1", "--node-ip-address", "127.0.0.1", "--include-dashboard", "false"]
+        words += ["--object-store-memory", str(STORE_BYTES), "--temp-dir", f"{name}/ray", "--block"]
+        environment = {**os.environ, **ENVIRONMENT, "RAY_AUTH_MODE": "disabled", "TMPDIR": name}
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *words]
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as head:
+            try:
+                while not _answers(ports[1]):
+                    assert head.poll() is None, "the head has ended"
+                    time.sleep(0.1)
+                yield f"ray://127.0.0.1:{ports[1]}"
+            finally:
+                below = psutil.Process(head.pid).children(recursive=True)
+                for process in (psutil.Process(head.pid), *below):
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+                psutil.wait_procs(below, timeout=10)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -15,7 +15,7 @@ pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
 from command_line import automl
 from processes import still_running
-from raylets import Raylets, raylet_of, raylets
+from raylets import Raylets, raylet_of, raylets, served_head
 
 from automl import search
 from automl.cli.examples import write_example
@@ -149,10 +149,40 @@ def test_a_trial_of_a_killed_node_runs_elsewhere_and_a_node_that_joins_gets_work
 
 
 @pytest.mark.slow
+def test_the_loss_of_this_machines_node_is_said_and_nothing_stays(
+    tmp_path: Path, problem: Path, misbehaving: None
+) -> None:
+    """Ray then kills the agents on all nodes: nothing would ever run again."""
+    with raylets(1) as lost, on(lost) as executor:
+        executor.start(problem)
+        executor.submit(ticket(tmp_path, 0, "misbehaving", mode="obey"))
+        wait_for_life(executor, 0)
+        raylet_of(lost.nodes[0]).kill()
+        with pytest.raises(ClusterError, match="The node of this machine was lost to the Ray cluster"):
+            finish(executor)
+
+
+@pytest.mark.slow
+def test_through_a_client_trials_run_and_large_models_come_back(
+    tmp_path: Path, problem: Path, misbehaving: None
+) -> None:
+    with (
+        served_head() as address,
+        RayExecutor(Allowance(address=address, memory_bytes=GIBIBYTE)) as executor,
+    ):
+        executor.start(problem)
+        for number, mode in enumerate(("constant", "bulky")):
+            executor.submit(ticket(tmp_path, number, "misbehaving", mode=mode))
+            assert ends_of(finish(executor)) == {number: Status.DONE}
+
+
+@pytest.mark.slow
 def test_a_cluster_of_our_own_listens_to_this_machine_alone_and_ends_with_the_executor(
     tmp_path: Path, problem: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(ADDRESS, raising=False)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     others = set(psutil.Process().children(recursive=True))  # the nodes that the other tests share
     with RayExecutor(Allowance(memory_bytes=2 * GIBIBYTE, workers=1)) as executor:
         executor.start(problem)
@@ -167,6 +197,7 @@ def test_a_cluster_of_our_own_listens_to_this_machine_alone_and_ends_with_the_ex
             if end.status == psutil.CONN_LISTEN
         }
         assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert not list((tmp_path / "home").rglob("*")), "Ray keeps a token of its own making there"
     assert not still_running(started, seconds=10)
 
 

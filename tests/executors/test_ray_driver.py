@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("ray", reason="the extra 'ray' is not installed")
 
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.exceptions import ActorDiedError, AuthenticationError, RayTaskError
 
 from automl.core.errors import ClusterError
 from automl.core.nodes import NodeState
 from automl.core.trial import Finished, Status, Ticket, TrialResult
 from automl.executors.base import Allowance
 from automl.executors.ray_cluster import transfers
+from automl.executors.ray_cluster.cluster import Cluster, reason_of
 from automl.executors.ray_cluster.driver import Driver
 from automl.executors.ray_cluster.executor import RayExecutor
 from automl.executors.ray_cluster.fleet import NodeInUse
@@ -212,6 +218,65 @@ def test_what_came_before_the_loss_of_the_cluster_is_not_lost(
         for _ in range(2):
             with pytest.raises(ClusterError, match="The Ray cluster was lost"):
                 executor.wait(10)
+
+
+def test_what_a_process_leaves_on_a_node_goes_when_it_is_killed(tmp_path: Path) -> None:
+    """As Ray does with the processes of a search whose driver it lost."""
+    code = (
+        "from automl.executors.ray_cluster.scratch import Scratch; scratch = Scratch(); "
+        "(scratch.folder / 'rows').write_bytes(b'secret'); print(scratch.folder, flush=True); input()"
+    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().decode().strip())
+        assert (folder / "rows").is_file()
+        process.kill()
+    while folder.exists():  # a test that waits for ever has a time limit
+        time.sleep(0.1)
+
+
+def test_an_agent_that_nobody_asks_ends_and_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "from automl.executors.ray_cluster import agent; agent.SILENT_SECONDS = 2.0; "
+        "one = agent.Agent(agent.AgentSetup(name='a', cores=1, gpus=0, memory_bytes=0, import_path=())); "
+        "one.news(0.1); print('there', flush=True); input()"
+    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"there\n"
+        assert process.wait(100) == 1
+    assert not list(tmp_path.glob("automl-node-*"))
+
+
+def test_a_machine_that_lost_its_own_node_gives_up_at_once(tmp_path: Path) -> None:
+    driver, controller = driver_with(tmp_path, a=StandIn(tmp_path))
+    talk: Any = driver
+    talk._cluster = SimpleNamespace(nodes=list, cut_off=True)
+    talk._look()
+    refused = controller.recv()
+    assert (refused.kind, "lost to the Ray cluster" in refused.reason) == ("ClusterError", True)
+
+
+def test_a_process_that_cannot_begin_is_named_with_its_own_error() -> None:
+    reason = "ModuleNotFoundError: No module named 'skops'"
+    text = f"\x1b[36mray::Agent.__init__()\x1b[39m (pid=1)\n  File x\n{reason}"
+    error = ActorDiedError(RayTaskError("__init__", text, ModuleNotFoundError("no")))
+    assert "creation task" in str(error).splitlines()[0]
+    assert reason_of(error) == reason
+    assert reason_of(ActorDiedError()) == str(ActorDiedError()).splitlines()[0].rstrip(".")
+
+
+def test_a_cluster_that_asks_for_a_token_says_how_to_give_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**given: Any) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at host:1") from AuthenticationError(
+            "no token"
+        )
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(ClusterError, match=r"asks for its token. Next: set RAY_AUTH_MODE=token"):
+        Cluster(Connect(address="host:1", allowance=Allowance(), folder="", import_path=()))
 
 
 def test_a_node_that_comes_back_still_has_lost_the_workers_of_before() -> None:

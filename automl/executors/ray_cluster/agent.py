@@ -12,30 +12,36 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from pathlib import Path
+from typing import NoReturn
+
+import ray
 
 from automl.core.memory import available_bytes, usable_bytes
 from automl.core.nodes import NodeState
 from automl.core.trial import Event, Progress, Status, Ticket, TrialResult
-from automl.data.cache import lock_file
 from automl.executors.local import LocalExecutor
 from automl.executors.ray_cluster.messages import News, NodeReport, Pulse, TrialEnd
 from automl.executors.ray_cluster.parcels import PART_BYTES, Parcel, Unpacker, pack, read_part
+from automl.executors.ray_cluster.scratch import Scratch
 from automl.executors.ray_cluster.versions import plug_ins_here, versions_here
 from automl.problem.references import kept_in, refer_to
 
+GROUPS = {"news": 1, "models": 2}
+"""Threads for calls that wait or are large, beside the one that takes orders in their order."""
 PROBLEM, WEIGHTS = "problem", "weights"
 _CACHE = "cache"
-_PREFIX = "automl-node-"
-_LOCK = "in-use.lock"
 _INLINE_BYTES = 1 << 20  # models up to this come with the news of their trial
 _MOST_EVENTS = 64
 _LOOK_SECONDS = 1.0
+SILENT_SECONDS = 120.0
+"""Without a call for news after which nobody is there who wants them; a driver calls every second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +75,8 @@ class Agent:
     def __init__(self, setup: AgentSetup) -> None:
         sys.path += [path for path in setup.import_path if path not in sys.path and os.path.isdir(path)]
         self._setup = setup
-        self._folder, self._lock = _scratch_folder()
+        self._scratch = Scratch()
+        self._folder = self._scratch.folder
         # Temporary files of libraries and workers go with it, however this process ends.
         tempfile.tempdir = os.environ["TMPDIR"] = str(self._folder)
         self._limit = min(setup.memory_bytes, available_bytes()) or usable_bytes()
@@ -86,6 +93,7 @@ class Agent:
         self._state = NodeState(name=setup.name, workers=0)
         self._libraries: tuple[str, ...] = ()
         self._closed = False
+        self._asked = time.monotonic()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="automl-agent")
         self._running: Future[None] = self._thread.submit(self._run)
 
@@ -136,6 +144,8 @@ class Agent:
         """End the trial now."""
         self._order(lambda: self._executor.kill(number))
 
+    # Here, as a client of Ray cannot say it when it calls.
+    @ray.method(concurrency_group="news")  # type: ignore[untyped-decorator]
     def news(self, seconds: float) -> News:
         """Everything since the last call; waits up to ``seconds`` for something.
 
@@ -145,6 +155,7 @@ class Agent:
             When the node cannot run trials any more.
         """
         events: list[Event] = []
+        self._asked = time.monotonic()
         with suppress(queue.Empty):
             events.append(self._outbox.get(timeout=seconds))
             while len(events) < _MOST_EVENTS:
@@ -156,6 +167,7 @@ class Agent:
         packed = tuple(self._packed(event) for event in events)
         return News(events=packed, pulse=pulse, state=self._state)
 
+    @ray.method(concurrency_group="models")  # type: ignore[untyped-decorator]
     def read(self, number: int, offset: int) -> bytes:
         """The next bytes of a trial's model folder."""
         return read_part(self._trial_folder(number) / "model", self._models[number], offset, PART_BYTES)
@@ -171,7 +183,7 @@ class Agent:
         self._wake()
         self._thread.shutdown()
         self._executor.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.remove()
 
     def _trial_folder(self, number: int) -> Path:
         return self._folder / f"trial-{number}"
@@ -194,6 +206,14 @@ class Agent:
             self._measure()  # first: whoever learns of an event finds the state after it
             for event in events:
                 self._outbox.put(event)
+            if time.monotonic() - self._asked > SILENT_SECONDS:
+                self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        """End without being asked: a process whose raylet is gone is told of nothing any more."""
+        self._executor.close()
+        self._scratch.remove()
+        os._exit(1)
 
     def _measure(self) -> None:
         ran, waited = self._executor.demand()
@@ -235,20 +255,3 @@ def beside(folder: str) -> str:
 def _visible_gpus() -> tuple[str, ...]:
     """Those that Ray granted to this process."""
     return tuple(name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name)
-
-
-def _scratch_folder() -> tuple[Path, int]:
-    """A folder of this process on the node's disk, with its lock; those of dead processes are removed."""
-    root = Path(tempfile.gettempdir())
-    for old in root.glob(f"{_PREFIX}*/{_LOCK}"):
-        with suppress(OSError):
-            handle = os.open(old, os.O_RDONLY)
-            if lock_file(handle):
-                shutil.rmtree(old.parent, ignore_errors=True)
-            os.close(handle)
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-        handle = os.open(folder / _LOCK, os.O_RDONLY | os.O_CREAT, 0o600)
-        if lock_file(handle) and (folder / _LOCK).exists():  # else another process tidied in between
-            return folder, handle
-        os.close(handle)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import AuthenticationError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
@@ -18,13 +19,15 @@ from automl.core.machine import cores
 from automl.core.trial import Ticket
 from automl.executors.child import HOME
 from automl.executors.ray_cluster.address import CLIENT
-from automl.executors.ray_cluster.agent import Agent, AgentSetup
+from automl.executors.ray_cluster.agent import GROUPS, Agent, AgentSetup
 from automl.executors.ray_cluster.messages import Connect
 from automl.executors.ray_cluster.parcels import Parcel
 
 _STORE_BYTES = 256 << 20  # what is on its way between the processes of one machine
-# One thread for orders, in their order; what waits or is large goes beside them.
-_GROUPS = {"news": 1, "models": 2}
+# Ray ends what a process of a lost node began on other nodes, and begins nothing for it any more.
+CUT_OFF = "The node of this machine was lost to the Ray cluster. Next: start it again with `ray start`."
+"""What there is to say of a cluster that is ``cut_off``."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +87,11 @@ class RemoteAgent:
 
     def news(self, seconds: float) -> Any:
         """Reference to ``News``."""
-        return self._actor.news.options(concurrency_group="news").remote(seconds)
+        return self._actor.news.remote(seconds)
 
     def read(self, number: int, offset: int) -> Any:
         """Reference to the next bytes of a trial's model."""
-        return self._actor.read.options(concurrency_group="models").remote(number, offset)
+        return self._actor.read.remote(number, offset)
 
     def drop(self, number: int) -> None:
         """Forget a trial."""
@@ -122,9 +125,14 @@ class Cluster:
             self._start_own()
         else:
             self._attach()
+        # Through a client, the node of the process that speaks for it.
+        self._own_node = str(ray.get_runtime_context().get_node_id())
+        self.cut_off = False
 
     def nodes(self) -> list[Node]:
-        """Living nodes with processors."""
+        """Living nodes with processors; notes whether this process's own node is still one of the cluster."""
+        every = ray.nodes()
+        self.cut_off = not any(item["Alive"] and item["NodeID"] == self._own_node for item in every)
         return [
             Node(
                 identity=item["NodeID"],
@@ -132,7 +140,7 @@ class Cluster:
                 cores=int(item["Resources"]["CPU"]),
                 gpus=int(item["Resources"].get("GPU", 0)),
             )
-            for item in ray.nodes()
+            for item in every
             if item["Alive"] and item["Resources"].get("CPU", 0) >= 1
         ]
 
@@ -153,7 +161,7 @@ class Cluster:
             memory_bytes=memory_bytes,
             import_path=self._connect.import_path,
         )
-        make = ray.remote(concurrency_groups=_GROUPS)(Agent)
+        make = ray.remote(concurrency_groups=GROUPS)(Agent)
         placed = make.options(
             num_cpus=grant.cores,
             num_gpus=grant.gpus,
@@ -201,6 +209,12 @@ def _available() -> dict[str, dict[str, float]]:
 def _explained(address: str, error: Exception) -> AutoMLError:
     """The error of this project for one of Ray's."""
     words = " ".join(str(error).split())
+    if isinstance(error, AuthenticationError) or isinstance(error.__cause__, AuthenticationError):
+        return ClusterError(
+            f"The Ray cluster at {address} asks for its token. Next: set RAY_AUTH_MODE=token, and "
+            "RAY_AUTH_TOKEN to what `ray get-auth-token` prints on a node, or copy that node's "
+            "~/.ray/auth_token."
+        )
     if "resolve node to connect to" in words:
         host = address.rpartition(":")[0]
         return ClusterError(
@@ -216,10 +230,13 @@ def _explained(address: str, error: Exception) -> AutoMLError:
 
 
 def reason_of(error: Exception) -> str:
-    """The reason in one of Ray's errors, in one line: that of the task where one failed."""
+    """The reason in one of Ray's errors, in one line: that of the task or of the process where one failed."""
     cause = getattr(error, "cause", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    named = isinstance(cause, RayError) or not lines
-    return (lines[0] if named and lines else f"{type(cause).__name__}: {lines[-1] if lines else ''}")[
-        :300
-    ].rstrip(".")
+    lines = [line.strip() for line in _COLOUR.sub("", str(cause)).splitlines() if line.strip()]
+    if not lines:
+        return type(cause).__name__
+    if not isinstance(cause, RayError):
+        reason = f"{type(cause).__name__}: {lines[-1]}"
+    else:  # a process that could not begin ends with the traceback of its own error
+        reason = lines[-1] if "creation task" in lines[0] else lines[0]
+    return reason[:300].rstrip(".")

@@ -24,7 +24,7 @@ from ray.exceptions import RayError
 from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
 from automl.core.nodes import NodeState
 from automl.core.trial import Finished, Progress
-from automl.executors.ray_cluster.cluster import Cluster, Free, Node, RemoteAgent, reason_of
+from automl.executors.ray_cluster.cluster import CUT_OFF, Cluster, Free, Node, RemoteAgent, reason_of
 from automl.executors.ray_cluster.fleet import Fleet, NodeInUse, divided, room_of
 from automl.executors.ray_cluster.messages import (
     Begin,
@@ -102,10 +102,7 @@ class Driver:
         self._send = Speaker(connection, self._closing.set).send  # once the controller is gone, it is over
         self._lock = threading.RLock()
         # Results that are here already do not wait for large models, nor these for a problem on its way.
-        self._arriving, self._fetching, self._moving = (
-            ThreadPoolExecutor(_PARALLEL, thread_name_prefix=f"automl-{name}")
-            for name in ("arriving", "fetching", "moving")
-        )
+        self._arriving, self._fetching, self._moving = (ThreadPoolExecutor(_PARALLEL) for _ in range(3))
         self._work: list[Future[None]] = []
         self._fleet = Fleet()
         self._agents: dict[str, RemoteAgent] = {}
@@ -331,9 +328,11 @@ class Driver:
         if now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
-        if self._wanted_slots() <= 0:
-            return
         nodes = self._cluster.nodes()
+        if self._cluster.cut_off:
+            self._send(Refused("ClusterError", CUT_OFF))
+        if self._cluster.cut_off or self._wanted_slots() <= 0:
+            return
         new = [node for node in nodes if self._is_new(node)]
         free = self._cluster.free() if new else {}
         gpus = self._wants_gpus(nodes)
@@ -367,10 +366,10 @@ class Driver:
         if self._fleet.members or self._begin is None:
             self._peopled = now
             return
-        waited = f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s."
         if nodes and all(self._failures.get(node.identity, 0) >= _MOST_FAILURES for node in nodes):
             self._send(Refused("ClusterError", f"No node can run trials. {self._reason}"))
         elif now - self._peopled > _ALONE_SECONDS:
+            waited = f"All nodes were lost, and none came for {_ALONE_SECONDS:.0f} s."
             self._send(Refused("ClusterError", f"{waited} {self._reason}"))
 
     def _wanted_slots(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -234,7 +235,9 @@ class RayExecutor:
         argument = json.dumps({"fd": theirs.fileno()})
         environment = {**_ENVIRONMENT, **os.environ, **SAFE_PATH}
         if not self._allowance.address:
-            environment |= {**_OWN_ENVIRONMENT, "TMPDIR": str(self._folder)}  # nothing of it stays
+            # A token of its own: Ray would make one in the user's home, for all later clusters.
+            secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+            environment |= {**_OWN_ENVIRONMENT, **secret, "TMPDIR": str(self._folder)}  # nothing of it stays
         elif answers_loopback_only(self._allowance.address):
             environment |= _LOOPBACK_ENVIRONMENT
         with theirs, (self._folder / "driver.log").open("ab") as log:
