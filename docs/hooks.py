@@ -16,7 +16,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parent.parent
 # Pages that stand elsewhere in the repository, where people who read the code look for them.
 FROM_REPOSITORY = ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/RESULTS.md", "benchmarks/RESULTS-images.md")
-_WIDTH = 82  # signs of a line that fit the page
+_WIDTH = 82  # characters of a line that fit the page
 COMMANDS = "<!-- the help of every command -->"
 _LINK = re.compile(r"\[([^\]\[]+)\]\((?!\w+:|#|<)([^)\s#]+)(#[^)\s]+)?\)")
 

@@ -58,7 +58,7 @@ def _width() -> int:
 
 
 def report_lines(report: CheckReport, width: int) -> Iterator[str]:
-    """The report as lines of at most ``width`` signs."""
+    """The report as lines of at most ``width`` characters."""
     used = sum(str(column.kind) not in ("id", "constant") for column in report.columns)
     left_out = len(report.columns) - used
     dropped = f" ({left_out} left out)" if left_out else ""

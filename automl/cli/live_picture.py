@@ -87,7 +87,7 @@ class Snapshot:
 
 
 def picture(shot: Snapshot, width: int, height: int = 24, *, plain: bool = False) -> RenderableType:
-    """The picture for a terminal of this size; ``plain`` keeps to ASCII signs."""
+    """The picture for a terminal of this size; ``plain`` keeps to ASCII characters."""
     inner = min(width, 160)
     shot = replace(shot, metric=_cut(shot.metric, _METRIC))
     nodes = min(len(shot.nodes), _NODES) + 1 if shot.spread else 0

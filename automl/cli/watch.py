@@ -40,7 +40,8 @@ def watch(name: str, patience: str, tracking_uri: str | None, store: str) -> int
 
     NAME is that of the search, or the id of its run. It needs the record alone, be it a folder, a database or
     a server; Ctrl-C ends it, and leaves the search alone. The exit code is that of the search: 0 when it
-    finished, 130 when it was interrupted, and 6 when it gave no sign for so long that it seems dead.
+    finished, 130 when it was interrupted, and 6 when it gave no sign of life for so long that it
+    seems dead.
 
     \b
     Examples:
@@ -195,7 +196,7 @@ def _remark(sighting: Sighting) -> str:
     if sighting.trouble:
         return f"the store does not answer: {sighting.trouble}"
     if sighting.running and sighting.silent > _LINE_SECONDS:
-        return f"no sign for {duration(sighting.silent)}"
+        return f"no sign of life for {duration(sighting.silent)}"
     return ""
 
 
@@ -246,7 +247,10 @@ def _dead(last: Sighting) -> str:
     if last.gone:
         why = f"The search {last.name!r} is dead: {where}, which has ended"
     else:
-        why = f"No sign of the search {last.name!r} for {duration(last.silent)}: it seems dead; {where}"
+        why = (
+            f"The search {last.name!r} has given no sign of life for {duration(last.silent)}: it seems dead; "
+            f"{where}"
+        )
     return (
         f"{why}. Next: `automl resume {shlex.quote(last.name)}` on that machine; or `automl watch` again, "
         "with more --patience, if that machine only cannot reach the record."

@@ -36,7 +36,7 @@ class LessonFile:
         return None
 
     def note(self, lesson: Lesson) -> None:
-        """Add a lesson; those of an earlier process that were not recalled by now are none."""
+        """Add a lesson; those of an earlier process that were not recalled by now are dropped."""
         with disk_errors(self._path), self._path.open("a" if self._begun else "w", encoding="utf-8") as file:
             file.writelines(map(_line, (*self._known, lesson)))
         self._begun = True

@@ -76,7 +76,7 @@ def weights_of(weights: Weights | None, rows: npt.NDArray[Any]) -> Weights | Non
 
 
 def takes_weights(function: Callable[..., Any], argument: str = "weights") -> bool:
-    """Return whether a function has an argument of this name; ``*args`` and ``**kwargs`` are none."""
+    """Return whether a function has an argument of this name; ``*args`` and ``**kwargs`` do not count."""
     try:
         parameter = inspect.signature(function).parameters.get(argument)
     except ValueError:  # of some functions in C nothing is known

@@ -92,7 +92,7 @@ def discard(folder: Path) -> bool:
 
 
 class Hold:
-    """A lock that keeps a folder of decoded images from being removed while this value lives."""
+    """A lock that keeps a folder of the cache from being removed while this value lives."""
 
     def __init__(self, folder: Path) -> None:
         handle = os.open(folder / DESCRIPTION, os.O_RDONLY)

@@ -20,7 +20,7 @@ MOST_PARTS = 60
 """Parts of one kind, words or sentences, that are left out at most."""
 _LEAST_PARTS = 8
 _REFINED = 3
-# Two characters of a script without blanks, or a word with the signs around it.
+# Two characters of a script without blanks, or a word with the punctuation around it.
 _WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]{1,2}|[^\s぀-ヿ㐀-䶿一-鿿豈-﫿]+")
 _SENTENCE = re.compile(r"[^\s.!?。！？؟।][^.!?。！？؟।\n]*[.!?。！？؟।]*")
 

@@ -156,7 +156,7 @@ def test_scripts_get_one_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_silent_search_and_a_store_that_is_away_are_said() -> None:
-    assert line(replace(SEEN, silent=25.0)).endswith("no sign for 25s")
+    assert line(replace(SEEN, silent=25.0)).endswith("no sign of life for 25s")
     assert line(replace(SEEN, trouble="Could not reach it.")).endswith("does not answer: Could not reach it.")
     assert line(replace(SEEN, state=None)) == "wine · running, no sign of its progress"
 
@@ -176,6 +176,6 @@ def test_the_picture_shows_nodes_with_what_they_run() -> None:
         "1 worker  #10",
         "1 lost, 1 replaced",
         "gone",
-        "no sign for",
+        "no sign of life for",
     ):
         assert words in text, words

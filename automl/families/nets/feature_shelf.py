@@ -1,6 +1,6 @@
-"""Outputs of frozen nets on disk, found by their images' contents, shared by processes and within a bound.
+"""Outputs of frozen nets on disk, found by what the nets read, shared by processes and within a bound.
 
-A shelf is a folder per kind of output with pairs of files, ``<name>.keys.npy`` (SHA-256 of the images) and
+A shelf is a folder per kind of output with pairs of files, ``<name>.keys.npy`` (SHA-256 of inputs) and
 ``<name>.values.npy`` (float16): a process that computes something new adds a pair. A name is never used
 twice, and a shelf may be removed at any time: a reader then starts over.
 """
@@ -46,12 +46,12 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """Places of images on a shelf.
+    """Places of images or texts on a shelf.
 
     Attributes
     ----------
     places:
-        Of each image among all that the files hold, -1 for those that are not there.
+        Of each one among all that the files hold, -1 for those that are not there.
     files:
         The files when it was looked at.
     """
@@ -72,7 +72,7 @@ class Shelf:
         return tuple(sorted(str(path) for path in self._folder.glob("*.values.npy")))
 
     def find(self, hashes: npt.NDArray[np.object_]) -> Found:
-        """Find the places of these images."""
+        """Find the places of these images or texts."""
         files = self.files()
         try:
             index = _indexed(files)

@@ -1,4 +1,4 @@
-"""Heads on features of images: linear ones solved exactly, nets trained in the loop."""
+"""Heads on features of frozen nets: linear ones solved exactly, nets trained in the loop."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class TermKind(NamedTuple):
     shortest, longest:
         Lengths of the runs.
     signs:
-        Whether signs (punctuation, emoji) and each Chinese or Japanese character count as words, too.
+        Whether punctuation marks, emoji and each Chinese or Japanese character count as words, too.
     head, tail:
         Characters that are read from the beginning and, where a text is longer, from its end.
     """

@@ -35,9 +35,9 @@ class Sighting:
     status:
         ``running``, ``finished``, ``interrupted`` or ``failed``.
     state:
-        Its last sign; None before the first one, and of a search by automl before 0.3, which gives none.
+        Its last sign of life; None before the first one, and of a search by a version that gave none.
     silent:
-        Seconds since that sign, or since the first look where there was none.
+        Seconds since that sign of life, or since the first look where there was none.
     owner:
         The process that runs it, for people.
     gone:
