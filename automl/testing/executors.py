@@ -7,6 +7,7 @@ it as they find any other.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import tempfile
@@ -39,6 +40,7 @@ from automl.plugins import (
 
 MISBEHAVING = "misbehaving"
 _PATIENCE_SECONDS = 240.0
+_NUMBERS = itertools.count()
 _SOURCE = '''
 """A family that does what its parameter says."""
 
@@ -108,8 +110,8 @@ def check_executor(make: Callable[[], Executor], *, isolated: bool = True) -> No
     Parameters
     ----------
     make:
-        A new executor with two slots or one, not started. One that limits memory should allow at most
-        about 2 GB, or the check that fills the memory takes long.
+        A new executor with two slots or one, not started; each is used for several checks. One that limits
+        memory should allow at most about 2 GB, or the check that fills the memory takes long.
     isolated:
         Whether trials run in other processes, where they can be killed and may crash.
 
@@ -121,11 +123,11 @@ def check_executor(make: Callable[[], Executor], *, isolated: bool = True) -> No
     with tempfile.TemporaryDirectory() as name, misbehaving_family(Path(name) / "plug-in"):
         folder = Path(name)
         small_problem().save(folder / "problem")
-        for check in (_SHARED, _ISOLATED) if isolated else (_SHARED,):
-            for one in check:
-                with make() as executor:
-                    executor.start(folder / "problem")
-                    one(executor, folder)
+        for checks in (_SHARED, _ISOLATED) if isolated else (_SHARED,):
+            with make() as executor:
+                executor.start(folder / "problem")
+                for check in checks:
+                    check(executor, folder / check.__name__.strip("_"))
         if isolated:
             _check_close_leaves_no_process(make, folder)
 
@@ -220,6 +222,11 @@ def ticket(
     )
 
 
+def _new(folder: Path, family: str, *, seconds: float = 120.0, **params: ParamValue) -> Ticket:
+    """A ticket whose number no other has: an executor may remember numbers, as a search uses each once."""
+    return ticket(folder, next(_NUMBERS), family, seconds=seconds, **params)
+
+
 def _one(executor: Executor, work: Ticket) -> TrialResult:
     executor.submit(work)
     ends = [event for event in finish(executor) if isinstance(event, Finished)]
@@ -232,7 +239,7 @@ def _check_done(result: TrialResult) -> None:
 
 
 def _check_trial(executor: Executor, folder: Path) -> None:
-    executor.submit(ticket(folder, 1, "dummy"))
+    executor.submit(_new(folder, "dummy"))
     events = finish(executor)
     end = events[-1]
     assert isinstance(end, Finished), "the last event of a trial is Finished"
@@ -246,7 +253,7 @@ def _check_trial(executor: Executor, folder: Path) -> None:
 
 
 def _check_large_model(executor: Executor, folder: Path) -> None:
-    result = _one(executor, ticket(folder, 1, MISBEHAVING, mode="bulky"))
+    result = _one(executor, _new(folder, MISBEHAVING, mode="bulky"))
     _check_done(result)
     files = sorted(Path(result.model_folder).rglob("bulk.npy"))
     assert len(files) == 3, "a model has the files of every fold"
@@ -256,62 +263,65 @@ def _check_large_model(executor: Executor, folder: Path) -> None:
 
 def _check_slots_are_counted(executor: Executor, folder: Path) -> None:
     assert executor.idle == executor.slots
-    for number in range(executor.slots):
-        executor.submit(ticket(folder, number, MISBEHAVING, mode="constant"))
+    work = [_new(folder, MISBEHAVING, mode="constant") for _ in range(executor.slots)]
+    for each in work:
+        executor.submit(each)
     assert executor.idle == 0
     try:
-        executor.submit(ticket(folder, 99, "dummy"))
+        executor.submit(_new(folder, "dummy"))
     except RuntimeError:
         pass
     else:
         raise AssertionError("submit() must refuse a ticket when no slot is idle")
     ends = {event.number for event in finish(executor) if isinstance(event, Finished)}
-    assert ends == set(range(executor.slots))
+    assert ends == {each.number for each in work}
     assert sum(node.workers for node in executor.nodes()) > 0, "nodes() counts the workers of each machine"
     assert not any(node.running for node in executor.nodes()), "nothing runs when every trial has ended"
 
 
 def _check_failures_are_results(executor: Executor, folder: Path) -> None:
-    result = _one(executor, ticket(folder, 1, MISBEHAVING, mode="raise"))
+    result = _one(executor, _new(folder, MISBEHAVING, mode="raise"))
     assert result.status is Status.FAILED
     assert "this family raises" in result.error
     assert "in fit" in result.traceback
-    result = _one(executor, ticket(folder, 2, MISBEHAVING, mode="nan"))
+    result = _one(executor, _new(folder, MISBEHAVING, mode="nan"))
     assert result.status is Status.FAILED
     assert "NaN" in result.error
-    result = _one(executor, ticket(folder, 3, "no_such_family"))
+    result = _one(executor, _new(folder, "no_such_family"))
     assert result.status is Status.FAILED
     assert "no_such_family" in result.error
 
 
 def _check_deadline_is_obeyed(executor: Executor, folder: Path) -> None:
-    result = _one(executor, ticket(folder, 1, MISBEHAVING, seconds=0.5, mode="obey"))
+    result = _one(executor, _new(folder, MISBEHAVING, seconds=0.5, mode="obey"))
     assert result.status is Status.TIMEOUT, result
 
 
 def _check_many_trials_leak_nothing(executor: Executor, folder: Path) -> None:
-    for number in range(3):
-        _check_done(_one(executor, ticket(folder, number, "dummy")))
+    for _ in range(3):
+        _check_done(_one(executor, _new(folder, "dummy")))
     before = _descriptors()
-    for number in range(25):
-        _check_done(_one(executor, ticket(folder, number, "dummy")))
+    for _ in range(25):
+        _check_done(_one(executor, _new(folder, "dummy")))
     assert _descriptors() <= before, "file descriptors grew over 25 trials"
 
 
 def _check_stop(executor: Executor, folder: Path) -> None:
-    executor.submit(ticket(folder, 1, MISBEHAVING, mode="obey"))
+    work = _new(folder, MISBEHAVING, mode="obey")
+    executor.submit(work)
     while not executor.wait(5.0):
         pass
-    executor.stop(1)
+    executor.stop(work.number)
     end = finish(executor)[-1]
     assert isinstance(end, Finished)
     assert end.result.status is Status.PRUNED, end.result
 
 
 def _check_kill(executor: Executor, folder: Path) -> None:
-    executor.submit(ticket(folder, 1, MISBEHAVING, mode="hang"))
+    work = _new(folder, MISBEHAVING, mode="hang")
+    executor.submit(work)
     executor.wait(0.5)
-    executor.kill(1)
+    executor.kill(work.number)
     end = finish(executor)[-1]
     assert isinstance(end, Finished)
     assert end.result.status is Status.TIMEOUT
@@ -320,24 +330,24 @@ def _check_kill(executor: Executor, folder: Path) -> None:
 
 def _check_hanging_worker_is_killed(executor: Executor, folder: Path) -> None:
     began = time.monotonic()
-    result = _one(executor, ticket(folder, 1, MISBEHAVING, seconds=1.0, mode="hang"))
+    result = _one(executor, _new(folder, MISBEHAVING, seconds=1.0, mode="hang"))
     assert result.status is Status.TIMEOUT
     assert time.monotonic() - began < 60.0, "a trial of 1 s was not killed in time"
     _check_trial(executor, folder / "after")
 
 
 def _check_dead_worker_is_replaced(executor: Executor, folder: Path) -> None:
-    result = _one(executor, ticket(folder, 1, MISBEHAVING, mode="crash"))
+    result = _one(executor, _new(folder, MISBEHAVING, mode="crash"))
     assert result.status is Status.FAILED
     assert "SIGSEGV" in result.error, result.error
-    result = _one(executor, ticket(folder, 2, MISBEHAVING, mode="exit"))
+    result = _one(executor, _new(folder, MISBEHAVING, mode="exit"))
     assert result.status is Status.FAILED
     assert "code 3" in result.error, result.error
     _check_trial(executor, folder / "after")
 
 
 def _check_memory_is_bounded(executor: Executor, folder: Path) -> None:
-    result = _one(executor, ticket(folder, 1, MISBEHAVING, mode="hoard"))
+    result = _one(executor, _new(folder, MISBEHAVING, mode="hoard"))
     assert result.status is Status.OOM, result
     assert "GiB" in result.error, result.error
     _check_trial(executor, folder / "after")
@@ -350,7 +360,7 @@ def _check_close_leaves_no_process(make: Callable[[], Executor], folder: Path) -
     executor = make()
     executor.warm()
     executor.start(folder / "problem")
-    executor.submit(ticket(folder, 1, MISBEHAVING, mode="hang"))
+    executor.submit(_new(folder, MISBEHAVING, mode="hang"))
     executor.wait(1.0)
     # Some of them end by themselves soon after their parent.
     started = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]

@@ -59,10 +59,10 @@ def fitted(name: str, train: Rows, task: Task, context: FitContext, **params: fl
     return chosen.fit(chosen.params(**params), *train, task, context)
 
 
-def few_rounds() -> Callable[[], bool]:
+def few_rounds(most: int = 30) -> Callable[[], bool]:
     """A request to stop soon, where any model will do; without one, few rows take a hundred rounds."""
-    asked = iter([False] * 30)
-    return lambda: next(asked, True)
+    requests = iter([False] * most)
+    return lambda: next(requests, True)
 
 
 BINARY = BinaryTask(METRICS["log_loss"], ("no", "yes"))
@@ -290,7 +290,7 @@ def test_default_portfolio_and_random_draws_all_fit(name: str, data: str) -> Non
     most = 1.05 * task.row_losses(valid[1], constant).mean()
     draws = [space.draw(generator) for _ in range(3)]
     for values in (space.defaults(), *(entry.params for entry in space.portfolio), *draws):
-        context = FitContext(valid=valid, cache=cache)
+        context = FitContext(valid=valid, cache=cache, stop_requested=few_rounds(100))
         model = family(name).fit(space.bind(values), *train, task, context)
         assert task.row_losses(valid[1], model.predict(valid[0])).mean() < most
 

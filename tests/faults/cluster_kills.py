@@ -2,10 +2,10 @@
 
     python tests/faults/cluster_kills.py --kills 20 --trials 60
 
-starts three raylets with scratch roots of their own, searches a small table on them, and again while workers,
-agents and whole nodes are killed at random; a killed node is replaced by another. Both must leave the same
-trials with the same candidates and scores, one MLflow run per trial, and no process behind. No trial loses
-more than one worker: a trial that kills two counts as a failure, by rule.
+searches a small table on this machine, and again on three raylets with scratch roots of their own while
+workers, agents and whole nodes are killed at random; a killed node is replaced by another. Both must leave
+the same trials with the same candidates and scores, one MLflow run per trial, and no process behind. No
+trial loses more than one worker: a trial that kills two counts as a failure, by rule.
 """
 
 from __future__ import annotations
@@ -43,11 +43,10 @@ class Outcome:
         return sum(self.kills.values())
 
 
-def search(folder: Path, cluster: Raylets, name: str, *, trials: int, families: str) -> subprocess.Popen[str]:
-    """``automl search`` on the cluster, as a process."""
+def search(folder: Path, name: str, *more: str, trials: int, families: str) -> subprocess.Popen[str]:
+    """``automl search`` as a process."""
     words = ["search", "wine.csv", "--target", "class", "--trials", str(trials), "--name", name]
-    words += ["--families", families, "--seed", "3", "--folds", "2"]
-    words += ["--executor", "ray", "--address", cluster.address, "--memory", "3GB"]
+    words += ["--families", families, "--seed", "3", "--folds", "2", "--memory", "3GB", *more]
     with (folder / "log.txt").open("a") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "automl", *words], cwd=folder, stdout=log, stderr=log, text=True
@@ -130,20 +129,22 @@ def disturb(
 
 
 def measure(*, kills: int, trials: int, seed: int = 0, families: str = FAMILIES) -> Outcome:
-    """One search undisturbed, one with kills; the second's differences from the first."""
-    with tempfile.TemporaryDirectory(prefix="automl-cluster-kills-") as place, raylets(3) as cluster:
+    """One search on this machine, one on a cluster with kills; the second's differences from the first."""
+    with tempfile.TemporaryDirectory(prefix="automl-cluster-kills-") as place:
         folder = Path(place)
         harness = Harness(folder, trials, families, random.Random(seed))
         harness.prepare()
         began = time.monotonic()
-        code = search(folder, cluster, "calm", trials=trials, families=families).wait(_PATIENCE)
+        code = search(folder, "calm", trials=trials, families=families).wait(_PATIENCE)
         log = folder / "log.txt"
         if code:
             raise RuntimeError(f"the undisturbed search ended with {code}:\n{log.read_text()[-3000:]}")
         expected, wrong = harness.record("calm")
         print(f"undisturbed: {len(expected)} trials in {time.monotonic() - began:.0f} s {wrong}", flush=True)
-        process = search(folder, cluster, "stormy", trials=trials, families=families)
-        outcome = disturb(folder, cluster, "stormy", process, kills, trials, seed)
+        with raylets(3) as cluster:
+            on_it = ("--executor", "ray", "--address", cluster.address)
+            process = search(folder, "stormy", *on_it, trials=trials, families=families)
+            outcome = disturb(folder, cluster, "stormy", process, kills, trials, seed)
         if not outcome.differences:
             found, wrong = harness.record("stormy")
             outcome.differences += wrong

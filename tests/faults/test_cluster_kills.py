@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSI
 
 
 @pytest.mark.timeout(3600)
-def test_a_search_whose_nodes_are_killed_again_and_again_ends_like_one_that_is_not() -> None:
+def test_on_three_nodes_that_are_killed_again_and_again_the_trials_are_those_of_this_machine() -> None:
     asked = os.environ.get("AUTOML_CLUSTER_KILLS")
     kills = int(asked or 3)
     outcome = measure(kills=kills, trials=60 if asked else 16)
