@@ -123,6 +123,24 @@ def test_a_running_search_is_shown_without_reading_its_trials(
         assert shown.trials_on_record == 0  # type: ignore[union-attr]
 
 
+def test_the_champions_of_many_names_are_found_in_a_few_requests(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    from automl.tracker.reading import inventory
+
+    location = open_store(None, store)
+    client = MlflowClient(location.uri, location.uri)
+    expected = inventory.champions(location, ["flowers"])
+    assert expected["flowers"].version == "1", "an older version than the latest"
+    monkeypatch.setattr(inventory, "_FEW", 0)
+    assert inventory._champions_by_client(client, {"flowers", "others"}) == expected
+    client.set_registered_model_alias("flowers", "champion", "2")
+    latest = inventory._champions_by_client(client, {"flowers", "others"})
+    assert latest == inventory.champions(location, ["flowers"]) != expected
+
+
 def test_a_list_of_a_servers_searches_reads_no_trials(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A team's server may have a hundred thousand of them."""
     from automl.tracker.reading import inventory

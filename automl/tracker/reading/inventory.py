@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import StoreLocation, all_pages, connect
-from automl.tracker.store.lookups import find_alias
+from automl.tracker.store.lookups import find_alias, find_version_run
 from automl.tracker.store.sqlite import by_run, read_rows
 from automl.tracker.tags import ALIAS, MODELS_BYTES, PARENT, SEARCH, USER, recorded_score
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-_PAGE = 1000
+_PAGE, _FEW = 1000, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,12 +160,27 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasH
                 (ALIAS,),
             )
             return {str(name): AliasHolder(str(version), str(run or "")) for name, version, run in rows}
-        held = {name: find_alias(connect(location), name, ALIAS) for name in dict.fromkeys(names)}
-    return {
-        name: AliasHolder(str(version.version), version.run_id or "")
-        for name, version in held.items()
-        if version is not None
-    }
+        return _champions_by_client(connect(location), frozenset(names))
+
+
+def _champions_by_client(client: MlflowClient, names: Collection[str]) -> dict[str, AliasHolder]:
+    """The same of a server: a request for each of a few names, else for each thousand models."""
+    if len(names) <= _FEW:
+        found = {name: find_alias(client, name, ALIAS) for name in names}
+        return {
+            name: AliasHolder(str(version.version), version.run_id or "")
+            for name, version in found.items()
+            if version is not None
+        }
+    held = {}
+    models = all_pages(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token))
+    for model in models:
+        if model.name in names and ALIAS in model.aliases:
+            version = str(model.aliases[ALIAS])
+            runs = {str(latest.version): latest.run_id or "" for latest in model.latest_versions}
+            run_id = runs[version] if version in runs else find_version_run(client, model.name, version)
+            held[str(model.name)] = AliasHolder(version, run_id)
+    return held
 
 
 def _trial_bytes(client: MlflowClient, entries: Sequence[SearchEntry]) -> Iterator[tuple[str, float]]:
