@@ -23,6 +23,7 @@ from ray.exceptions import RayError
 
 from automl.core.errors import AutoMLError, ClusterError, MissingDependencyError
 from automl.core.nodes import NodeState
+from automl.core.text import counted
 from automl.core.trial import Finished, Progress
 from automl.executors.ray_cluster.cluster import CUT_OFF, Cluster, Free, Node, RemoteAgent, reason_of
 from automl.executors.ray_cluster.fleet import Fleet, NodeInUse, divided, room_of
@@ -404,7 +405,7 @@ class Driver:
                 self._dismiss(identity)
                 return
             self._furnish([identity])
-            self._announce(f"Node {report.name} joined with {member.slots} slots.")
+            self._announce(f"Node {report.name} joined with {counted(member.slots, 'slot')}.")
 
     def _lose(self, identity: str, error: Exception) -> None:
         """Go on without an agent that failed or was lost with its node."""
@@ -424,7 +425,7 @@ class Driver:
             if agent is None:
                 return
             member = self._fleet.members[identity]
-            running = len(member.running)
+            running = counted(len(member.running), "running trial")
             self._unused.clear()
             for finished in self._fleet.lose(identity):
                 self._send(finished)
@@ -433,7 +434,7 @@ class Driver:
             lost = state.lost + state.workers
             self._gone[identity] = replace(state, workers=0, running=(), lost=lost, away=True)
             self._note_state(identity, self._gone[identity])
-            self._announce(f"Node {member.name} was lost with {running} running trials: {reason_of(error)}.")
+            self._announce(f"Node {member.name} was lost with {running}: {reason_of(error)}.")
 
     def _announce(self, *notes: str) -> None:
         self._send(FleetChange(slots=self._fleet.slots, cores=self._fleet.cores, notes=notes))
