@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from automl.cli.terminal import printable
 from automl.core.modality import TABLES
 from automl.core.table import Kind
-from automl.core.text import counted
+from automl.core.text import counted, flag
 
 if TYPE_CHECKING:
     from automl.problem.preparation import Prepared
@@ -42,7 +41,7 @@ def describe_data(prepared: Prepared, name: str) -> list[str]:
         more = f" and {len(left_out) - 8} more" if len(left_out) > 8 else ""
         kept = next((finding.column for finding in left_out if finding.code == "id"), left_out[0].column)
         which = "it" if len(left_out) == 1 else "that one"
-        lines.append(f"  left out {named}{more}; --keep {shlex.quote(str(kept))} keeps {which}")
+        lines.append(f"  left out {named}{more}; {flag('keep', kept)} keeps {which}")
     matters = [finding for finding in prepared.findings if finding.severity != "note"]
     lines += [f"  {f.severity:7} {f.evidence} {f.remedy}".rstrip() for f in matters[:_WARNINGS]]
     if len(matters) > _WARNINGS:

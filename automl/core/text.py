@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def listed(words: Sequence[str]) -> str:
     """``a, b and c``."""
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def flag(option: str, column: object, meaning: str = "") -> str:
+    """An option about a column as it is typed in a shell: ``--drop age``, ``--kind 'zip code=category'``."""
+    return f"--{option} {shlex.quote(f'{column}={meaning}' if meaning else str(column))}"
 
 
 def score_text(value: float, digits: int = 5) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from automl.core.errors import DataError, UsageError
 from automl.core.folds import Split
 from automl.core.table import Table
 from automl.core.tasks import Encoded
+from automl.core.text import flag
 from automl.data.cells.dates import points_in_time
 from automl.data.cells.plain import distinct_codes
 from automl.data.cells.row_numbers import row_number
@@ -87,11 +87,11 @@ def ask_about_parts(frame: pd.DataFrame, settings: Settings) -> None:
         parts = parts_in(frame[column])
         if parts is not None:
             held = ", ".join(f"{part} {count:,}" for part, count in counts_of(parts).items())
-            name = shlex.quote(str(column))
             raise UsageError(
                 f"Column {column!r} says which rows are for training ({held}). What is it to be used for? "
-                f"Next: --fold-column {name} trains and judges by it, and scores its test rows once, at "
-                f"the end; --drop {name} uses all rows alike; --keep {name} learns from it as from any other."
+                f"Next: {flag('fold-column', column)} trains and judges by it, and scores test rows once, "
+                f"at the end; {flag('drop', column)} uses all rows alike; {flag('keep', column)} learns from "
+                "it as from any other."
             )
 
 

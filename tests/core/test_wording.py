@@ -6,6 +6,7 @@ import pytest
 
 from automl.core.text import (
     counted,
+    flag,
     quoted,
     range_text,
     score_text,
@@ -89,3 +90,9 @@ def test_a_cell_that_is_cut_says_so() -> None:
 
 def test_a_long_wait_is_told_in_seconds() -> None:
     assert [wait_text(value) for value in (0.4, 96.2, 9_999, 30_977)] == ["0 ms", "96 ms", "9,999 ms", "31 s"]
+
+
+def test_options_about_columns_are_quoted_for_a_shell() -> None:
+    assert flag("drop", "age") == "--drop age"
+    assert flag("kind", "Umsatz (€)", "category") == "--kind 'Umsatz (€)=category'"
+    assert flag("keep", 3) == "--keep 3"

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from automl.core.finding import NOTE, WARNING, Finding
 from automl.core.table import Column, Kind, Table
-from automl.core.text import quoted, share_text
+from automl.core.text import flag, quoted, share_text
 from automl.data.cells.amounts import find_amounts
 from automl.data.cells.dates import AMBIGUOUS
 from automl.data.cells.names import listed
@@ -69,7 +69,7 @@ def _left_out(layout: Layout) -> Iterable[Finding]:
     for kind, content in ((Kind.CONSTANT, "a single value"), (Kind.ID, "ids")):
         for column in layout.columns:
             if column.kind is kind and column.reason not in _ASKED:
-                keep = f"--keep {column.name}"
+                keep = flag("keep", column.name)
                 reason = column.reason.removesuffix(f"; {keep} keeps it")
                 yield Finding(
                     str(kind),
@@ -173,7 +173,7 @@ def _many_levels(plan: CategoryPlan, cells: pd.Series[Any]) -> Iterable[Finding]
         plan.column,
         NOTE,
         f"Column {plan.column!r} has {distinct:,} different values{cut}.",
-        f"Group its values, or leave it out with --drop {plan.column}.",
+        f"Group its values, or leave it out with {flag('drop', plan.column)}.",
     )
 
 
@@ -183,7 +183,7 @@ def _mixed_types(column: Column) -> Finding:
         column.name,
         WARNING,
         f"Column {column.name!r} holds several types ({column.reason}).",
-        f"Clean it, or use --kind {column.name}=number to read everything else as missing.",
+        f"Clean it, or use {flag('kind', column.name, 'number')} to read everything else as missing.",
     )
 
 
@@ -210,7 +210,7 @@ def _numbers_as_text(column: Column, cells: pd.Series[Any], plan: Plan) -> Itera
         name,
         NOTE,
         f"Column {name!r} holds {column.reason}: it is used as a number.",
-        f"If it is a code, use --kind {name}=category.",
+        f"If it is a code, use {flag('kind', name, 'category')}.",
     )
 
 
@@ -228,7 +228,7 @@ def _words_beside_numbers(name: str, cells: pd.Series[Any], plan: NumberPlan) ->
         f"Column {name!r} holds numbers except for {count} of {present} values: {listing}, first "
         f"{quoted(text[row].as_py())} in row {row_number(cells, row)}. It is used as a number, with these "
         "words as a category.",
-        f"If they mean missing values, use --kind {name}=number or name them with --missing.",
+        f"If they mean missing values, use {flag('kind', name, 'number')} or name them with --missing.",
     )
 
 
@@ -238,7 +238,7 @@ def _maybe_id(column: Column) -> Finding:
         column.name,
         WARNING,
         f"Column {column.name!r} holds {column.reason}.",
-        f"If it only numbers the rows, or the file is sorted by the target, use --drop {column.name}.",
+        f"If it only numbers the rows, or the file is sorted by the target, use {flag('drop', column.name)}.",
     )
 
 
@@ -262,7 +262,7 @@ def _nearly_numbers(name: str, cells: pd.Series[Any]) -> Iterable[Finding]:
         WARNING if share <= _LITTLE_DIRT else NOTE,
         f"Column {name!r} holds numbers except for {int(bad.sum())} of {present} values, such as "
         f"{quoted(text[row].as_py())} in row {row_number(cells, row)}: it is not used as a number.",
-        f"Clean it, or use --kind {name}=number to count those as missing.",
+        f"Clean it, or use {flag('kind', name, 'number')} to count those as missing.",
     )
 
 
@@ -303,5 +303,5 @@ def _same_columns(table: Table, plain: set[str]) -> Iterable[Finding]:
                     name,
                     NOTE,
                     f"{name!r} holds the same values as {twin!r}.",
-                    f"One of them is enough: --drop {name}.",
+                    f"One of them is enough: {flag('drop', name)}.",
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from automl.core.finding import WARNING, Finding
 from automl.core.table import Array, Table
+from automl.core.text import flag
 from automl.data.layout import Layout
 
 EXACT = 1e-9
@@ -54,7 +54,7 @@ def composition_findings(
             WARNING,
             f"The target is a {how} of {shown}, to within rounding: any model can compute it from them.",
             "If they become known only after the outcome, use "
-            + " ".join(f"--drop {shlex.quote(name)}" for name in listed)
+            + " ".join(flag("drop", name) for name in listed)
             + ".",
         )
 

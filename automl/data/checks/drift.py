@@ -12,7 +12,7 @@ import pandas as pd
 
 from automl.core.finding import NOTE, WARNING, Finding, worst_first
 from automl.core.table import Array, Features, Table
-from automl.core.text import quoted, share_text
+from automl.core.text import flag, quoted, share_text
 from automl.data.checks.near_copies import near_copies_between
 from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
@@ -104,7 +104,7 @@ def _drift(layout: Layout, parts: _Parts, seed: int) -> Iterable[Finding]:
             WARNING if alone[at] >= ALARM else NOTE,
             f"{parts.names[at]!r} differs between the parts (alone AUC {alone[at]:.2f}): "
             f"{_change(parts, int(at), is_date=parts.names[at] in _date_features(layout))}.",
-            f"If it says nothing about the target, use --drop {name}.",
+            f"If it says nothing about the target, use {flag('drop', name)}.",
         )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from automl.core.finding import WARNING, Finding
 from automl.core.table import Array, Table
-from automl.core.text import share_text
+from automl.core.text import flag, share_text
 from automl.data.cells.plain import distinct_codes, words
 from automl.data.checks.composition import composition_findings
 from automl.data.layout import Layout
@@ -126,7 +126,7 @@ def _near_copies(
                 name,
                 WARNING,
                 f"Column {name!r} {similarity}: a copy of the target with a few changes.",
-                f"If it becomes known only after the outcome, use --drop {name}.",
+                f"If it becomes known only after the outcome, use {flag('drop', name)}.",
             )
 
 
@@ -193,7 +193,7 @@ def _leak(name: str, metric: str, score: float) -> Finding:
         name,
         WARNING,
         f"{name!r} alone predicts the target almost perfectly ({metric} {score:.4f}).",
-        f"If it becomes known only after the outcome, use --drop {name}.",
+        f"If it becomes known only after the outcome, use {flag('drop', name)}.",
     )
 
 
@@ -214,7 +214,7 @@ def _missing_tells(
                 name,
                 WARNING,
                 f"Whether {name!r} is filled in predicts the target almost perfectly (AUC {score:.4f}).",
-                f"If it is filled in only after the outcome, use --drop {name}.",
+                f"If it is filled in only after the outcome, use {flag('drop', name)}.",
             )
 
 

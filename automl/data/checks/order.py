@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from automl.core.finding import NOTE, Finding
 from automl.core.table import Kind
+from automl.core.text import flag
 from automl.data.cells.dates import points_in_time
 from automl.data.layout import Layout
 
@@ -34,6 +34,6 @@ def order_findings(frame: pd.DataFrame, layout: Layout) -> Iterable[Finding]:
                 NOTE,
                 f"The rows are in the order of {column.name!r}. With random folds, a model sees what "
                 "happened just before and after each row that judges it.",
-                f"If the model is to predict later rows, use --time-column {shlex.quote(column.name)}.",
+                f"If the model is to predict later rows, use {flag('time-column', column.name)}.",
             )
             return

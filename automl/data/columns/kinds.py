@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from automl.core.errors import DataError
 from automl.core.table import Column, Kind
-from automl.core.text import share_text
+from automl.core.text import flag, share_text
 from automl.data.cells.amounts import PLAIN, Amounts, find_amounts, notation_of
 from automl.data.cells.dates import (
     FIELDS,
@@ -171,7 +171,7 @@ def _numbers(name: str, column: pd.Series[Any], keep: bool, outcome: Outcome | N
             return _codes(name, column, "whole numbers beyond 2^53, which a float cannot hold")
         verdict = id_reason(name, values, missing, outcome)
         if verdict.is_id:
-            return _left_out(name, Kind.ID, f"{verdict.reason}; --keep {name} keeps it")
+            return _left_out(name, Kind.ID, f"{verdict.reason}; {flag('keep', name)} keeps it")
         if verdict.reason:
             return KindDecision(Column(name, Kind.NUMBER, verdict.reason), plan)
     return KindDecision(Column(name, Kind.NUMBER, "whole numbers" if whole else "numbers"), plan)
@@ -354,7 +354,7 @@ def _free_words(name: str, text: Words, keep: bool) -> KindDecision:
         if keep:
             return KindDecision(Column(name, Kind.CATEGORY, "kept on request"), _asked_category(name, counts))
         reason = f"{share_text(share)} of the values are different, such as {examples(text)}"
-        return _left_out(name, Kind.ID, f"{reason}; --kind {name}=text reads them as text")
+        return _left_out(name, Kind.ID, f"{reason}; {flag('kind', name, 'text')} reads them as text")
     reason = f"{distinct} levels" + (f", the {len(levels)} most frequent ones kept" if cut else "")
     return KindDecision(Column(name, Kind.CATEGORY, reason), CategoryPlan(name, levels, cut))
 
