@@ -40,11 +40,16 @@ class Record:
     variables: dict[str, str]
 
 
-@pytest.fixture(scope="module", params=["through the server", "straight to the bucket"])
+SERVED, STRAIGHT = "through the server", "straight to the bucket"
+# What does not depend on the way of the artifacts.
+through_the_server = pytest.mark.parametrize("record", [SERVED], indirect=True)
+
+
+@pytest.fixture(scope="module", params=[SERVED, STRAIGHT])
 def record(request: pytest.FixtureRequest) -> Iterator[Record]:
     pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
     pytest.importorskip("moto", reason="the extra 'test' is not installed")
-    served = request.param == "through the server"
+    served = request.param == SERVED
     with tempfile.TemporaryDirectory(prefix="automl-record-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -107,6 +112,7 @@ def test_a_search_is_recorded_followed_cleaned_and_tells_no_secret(record: Recor
     assert not [text for text in outputs if PASSWORD in text or KEY in text]
 
 
+@through_the_server
 def test_errors_tell_no_secret(record: Record, wine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = record.postgres.uri.replace(f":{record.postgres.port}/", ":9/")
     monkeypatch.setenv("AUTOML_STORE_PATIENCE", "1")
@@ -150,15 +156,20 @@ def away(stop: Callable[[], None], start: Callable[[], None]) -> Callable[[], No
     return disturb
 
 
-@pytest.mark.parametrize("who", ["database", "server", "bucket"])
+@through_the_server
+@pytest.mark.parametrize("who", ["database", "server"])
 def test_nothing_is_lost_while_a_server_is_away(record: Record, wine: Path, who: str) -> None:
-    name = f"without-{who}"
-    disturb = {
-        "database": away(record.postgres.stop, record.postgres.start),
-        "server": away(record.server.stop, record.server.start),
-        "bucket": away(record.bucket.refuse, record.bucket.accept),
-    }[who]
-    search_through((*SEARCH, "--name", name, "--trials", "10"), disturb, folder=wine, seconds=900)
+    server = {"database": record.postgres, "server": record.server}[who]
+    search_undisturbed_by(away(server.stop, server.start), f"without-{who}", wine)
+
+
+def test_nothing_is_lost_while_the_bucket_is_away(record: Record, wine: Path) -> None:
+    search_undisturbed_by(away(record.bucket.refuse, record.bucket.accept), "without-bucket", wine)
+
+
+def search_undisturbed_by(disturb: Callable[[], None], name: str, folder: Path) -> None:
+    """Search in this folder while something is away: every trial and its model are on record."""
+    search_through((*SEARCH, "--name", name, "--trials", "10"), disturb, folder=folder, seconds=900)
     assert trials_of(name) == [(number, "done") for number in range(10)]
     for row in history.leaderboard_rows(name)[:2]:
         assert len(history.load(row.run_id).predict("wine.csv")) == 178
@@ -166,6 +177,7 @@ def test_nothing_is_lost_while_a_server_is_away(record: Record, wine: Path, who:
     assert automl("resume", "--list").stdout == ""
 
 
+@through_the_server
 def test_ten_searches_at_once_lose_nothing_and_mix_nothing_up(record: Record, wine: Path) -> None:
     names = [f"at-once-{number}" for number in range(10)]
     command = [sys.executable, "-m", "automl", "search", "wine.csv", "--target", "class", "--trials", "3"]
