@@ -223,6 +223,7 @@ def test_what_came_before_the_loss_of_the_cluster_is_not_lost(
 def test_what_a_process_leaves_on_a_node_goes_when_it_is_killed(tmp_path: Path) -> None:
     """As Ray does with the processes of a search whose driver it lost."""
     code = (
+        "import os; many = [os.open(os.devnull, os.O_RDONLY) for _ in range(20)]; "
         "from automl.executors.ray_cluster.scratch import Scratch; scratch = Scratch(); "
         "(scratch.folder / 'rows').write_bytes(b'secret'); print(scratch.folder, flush=True); input()"
     )
@@ -230,7 +231,8 @@ def test_what_a_process_leaves_on_a_node_goes_when_it_is_killed(tmp_path: Path) 
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().decode().strip())
-        assert (folder / "rows").is_file()
+        time.sleep(3.0)
+        assert (folder / "rows").is_file(), "it stays while the process lives"
         process.kill()
     while folder.exists():  # a test that waits for ever has a time limit
         time.sleep(0.1)

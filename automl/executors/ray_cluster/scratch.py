@@ -15,7 +15,7 @@ _PREFIX = "automl-node-"
 _LOCK = "in-use.lock"
 # Waits for the end of a pipe that the agent alone holds. In the background of a shell that ends at once: Ray
 # kills the children of a worker that it kills. The workers of the agent end a moment after it.
-_TIDY = '(while read -r _ <&{fd}; do :; done; sleep 2; rm -rf -- "$1") &'
+_TIDY = 'exec 3<&0; (while read -r _ <&3; do :; done; sleep 2; rm -rf -- "$1") &'
 
 
 class Scratch:
@@ -43,11 +43,10 @@ def _watched(folder: Path) -> int | None:
     theirs, ours = os.pipe()
     try:
         subprocess.run(
-            ["/bin/sh", "-c", _TIDY.format(fd=theirs), "automl-tidy", str(folder)],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _TIDY, "automl-tidy", str(folder)],
+            stdin=theirs,  # a shell may know no descriptors above 9
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=[theirs],
             start_new_session=True,
             check=True,
         )
