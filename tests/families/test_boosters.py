@@ -208,8 +208,8 @@ def test_a_stop_ends_boosting_with_what_there_is(name: str) -> None:
 @pytest.mark.parametrize(
     ("rate", "rows", "improved", "rounds"),
     [
-        (0.1, 800, 0, 50),
-        (0.01, 800, 0, 150),
+        (0.1, 800, 0, 100),
+        (0.01, 800, 0, 200),
         (0.001, 800, 0, 300),
         (0.1, 800, 1000, 320),
         (0.01, 100_000, 0, 30),

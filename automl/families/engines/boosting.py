@@ -32,7 +32,7 @@ _HIGHEST_RATE = 0.3
 # Rounds times learning rate beyond which few rows are exhausted; one more for every 100 rows.
 _LEAST_TRAVEL = 50.0
 # Rounds without improvement to wait for, at most, and the same times the learning rate where that is more.
-_PATIENT_ROUNDS, _PATIENT_TRAVEL, _MOST_PATIENT_ROUNDS = 50, 1.5, 300
+_PATIENT_ROUNDS, _PATIENT_TRAVEL, _MOST_PATIENT_ROUNDS = 100, 2.0, 300
 # An improvement of the held-out loss (log loss, or errors in standard deviations) that is worth waiting for.
 # Without a least one, separable classes improve for thousands of rounds in the fifth digit.
 _NOTABLE, _NOTABLE_LEAST = 1e-3, 1e-4
@@ -312,7 +312,7 @@ class RoundControl:
         """Rounds without improvement after which boosting stops.
 
         ``max(0.3 · best round + 20, 3·10⁶ / rows within 20 … most)``, AutoGluon's adaptive patience. There
-        ``most`` is 300; here it is 50, and more at rates below 0.03, whose rounds go less far. Measured, see
+        ``most`` is 300; here it is 100, and more at rates below 0.02, whose rounds go less far. Measured, see
         docs/decisions/031-patience-by-the-learning-rate.md.
         """
         most = min(max(_PATIENT_TRAVEL / self.learning_rate, _PATIENT_ROUNDS), _MOST_PATIENT_ROUNDS)
