@@ -79,7 +79,7 @@ class Splitter:
         self.before = np.array(marked.ids[:before], dtype=np.int32)
         self.after = np.array(marked.ids[before + len(plain.ids) :], dtype=np.int32)
         self._check([*self.before, *self.after])
-        self._known: dict[tuple[str, int], Numbers] = {}
+        self._remembered: dict[tuple[str, int], Numbers] = {}
         self._held = 0
         self._lock = Lock()
 
@@ -129,8 +129,8 @@ class Splitter:
     ) -> list[Numbers]:
         most = _CHARACTERS * cut.most
         shown = [_shown(text, most, cut.long) for text in texts]
-        known = self._known  # another thread may begin a new one meanwhile
-        new = list(dict.fromkeys(text for text in shown if (text, most) not in known))
+        remembered = self._remembered  # another thread may begin a new one meanwhile
+        new = list(dict.fromkeys(text for text in shown if (text, most) not in remembered))
         pieces: dict[str, Numbers] = {}
 
         def split(start: int) -> dict[str, Numbers]:
@@ -142,7 +142,7 @@ class Splitter:
         self._keep(pieces, most)
         if len(pieces) < len(new):
             raise TrialStopped(f"stopped after the tokens of {len(pieces):,} of {len(new):,} texts")
-        return [pieces[text] if text in pieces else known[text, most] for text in shown]
+        return [pieces[text] if text in pieces else remembered[text, most] for text in shown]
 
     def _ids(self, texts: list[str]) -> dict[str, Numbers]:
         encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -163,9 +163,9 @@ class Splitter:
         tokens = sum(map(len, pieces.values()))
         with self._lock:
             if self._held + tokens > _CACHED_TOKENS:
-                self._known, self._held = {}, 0
+                self._remembered, self._held = {}, 0
             if tokens <= _CACHED_TOKENS:
-                self._known |= {(text, most): ids for text, ids in pieces.items()}
+                self._remembered |= {(text, most): ids for text, ids in pieces.items()}
                 self._held += tokens
 
 
