@@ -287,8 +287,8 @@ def describe(
     if record.is_trial(run):
         return record.describe_trial(run)
     described = record.describe_search(run, trials=trials)
-    known = trials or described.summary is not None
-    return described if known else replace(described, trials_on_record=record.trials_on_record(run))
+    has_trials = trials or described.summary is not None
+    return described if has_trials else replace(described, trials_on_record=record.trials_on_record(run))
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def test_the_deadline_is_obeyed_with_a_raised_learning_rate(
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     context = FitContext(valid=valid, deadline=0.5)
     model = fitted(name, train, BINARY, context, learning_rate=0.002)
-    assert 0.4 < time.monotonic() < 0.6
+    assert 0.3 < time.monotonic() < 0.6  # it may stop by itself a little before
     assert context.facts["learning_rate_used"] > 0.004
     assert METRICS["roc_auc"].score(valid[1], model.predict(valid[0])) > 0.7
 

@@ -147,10 +147,12 @@ class Cluster:
     def free(self) -> dict[str, Free]:
         """Resources that nobody uses, by a node's identity."""
         if self._connect.address.startswith(CLIENT):
-            found = ray.get(ray.remote(num_cpus=0)(_available).remote())
+            resources = ray.get(ray.remote(num_cpus=0)(_available).remote())
         else:
-            found = _available()
-        return {name: Free(int(left.get("CPU", 0)), int(left.get("GPU", 0))) for name, left in found.items()}
+            resources = _available()
+        return {
+            name: Free(int(left.get("CPU", 0)), int(left.get("GPU", 0))) for name, left in resources.items()
+        }
 
     def agent_on(self, node: Node, grant: Free, *, memory_bytes: int) -> RemoteAgent:
         """A new agent with this part of the node's processors and GPUs; it may still be starting."""

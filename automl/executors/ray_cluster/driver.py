@@ -351,9 +351,9 @@ class Driver:
 
     def _is_new(self, node: Node) -> bool:
         """Tell whether a node is not in use, and may be."""
-        known = node.identity in self._agents or node.identity in self._recruits
+        in_use = node.identity in self._agents or node.identity in self._recruits
         failed = self._failures.get(node.identity, 0) >= _MOST_FAILURES
-        return not (known or failed or node.identity in self._unused)
+        return not (in_use or failed or node.identity in self._unused)
 
     def _wants_gpus(self, nodes: Sequence[Node]) -> bool:
         """Tell whether trials will use GPUs: if one was asked for, or if every node has one."""

@@ -50,7 +50,7 @@ class HeadFiles:
 
     @classmethod
     def load(cls, folder: Path, facts: str) -> HeadFiles:
-        """What :meth:`save` wrote."""
+        """The head that :meth:`save` wrote."""
         from safetensors.torch import load_file
 
         from automl.families.nets.heads import Head

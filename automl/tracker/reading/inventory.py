@@ -166,10 +166,10 @@ def champions(location: StoreLocation, names: Iterable[str]) -> dict[str, AliasH
 def _champions_by_client(client: MlflowClient, names: Collection[str]) -> dict[str, AliasHolder]:
     """The same of a server: a request for each of a few names, else for each thousand models."""
     if len(names) <= _FEW:
-        found = {name: find_alias(client, name, ALIAS) for name in names}
+        versions = {name: find_alias(client, name, ALIAS) for name in names}
         return {
             name: AliasHolder(str(version.version), version.run_id or "")
-            for name, version in found.items()
+            for name, version in versions.items()
             if version is not None
         }
     held = {}
