@@ -169,7 +169,7 @@ def test_pictures_that_cannot_be_read_are_listed_and_the_others_predicted(cli, p
     assert [line.split(",")[0] for line in labels(done)] == ["file", "good.png"]
     assert "cut.png (cut off" in done.err
     assert "words.jpg (not an image" in done.err
-    assert "warning: 2 rows of new could not be read" in done.err
+    assert "warning: 2 images of new could not be read" in done.err
     assert cli("predict", "seen", "new", "--skip-bad-rows", "--strict").code == 3
     cli("predict", "seen", "new", "--id", "name").refused(3, "no column 'name'", "'file'")
     assert cli("predict", "seen", "new", "--skip-bad-rows", "--id", "file").out == done.out
