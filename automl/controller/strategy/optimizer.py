@@ -93,7 +93,7 @@ class Optimizer:
         self._seed = seed
         self._allow_log_target = allow_log_target
         self._portfolio: dict[str, list[dict[str, Any]]] = {}
-        self._tried: dict[str, list[Candidate]] = {}
+        self._tried: dict[str, dict[str, dict[str, ParamValue]]] = {}  # each once, by its text
         self._repeated: dict[str, int] = {}
         self._tickets = itertools.count()
         self._running: dict[str, dict[int, _Asked]] = {}
@@ -169,8 +169,7 @@ class Optimizer:
     def _shared_seen(self, family: str, terms: Terms) -> list[dict[str, ParamValue]]:
         """The values of shared parameters that were tried, each once."""
         distinct: dict[str, dict[str, ParamValue]] = {}
-        for candidate in self._tried.get(family, ()):
-            values = candidate.params
+        for values in self._tried.get(family, {}).values():
             shared = {name: values[name] for name in terms.shared if name in values}
             distinct.setdefault(repr(sorted(shared.items())), shared)
         return list(distinct.values())
@@ -191,10 +190,10 @@ class Optimizer:
         return self._suggestion(ticket, candidate)
 
     def _suggestion(self, ticket: int, candidate: Candidate) -> Suggestion:
-        family, tried = candidate.family, self._tried.setdefault(candidate.family, [])
-        again = any((one.params, one.log_target) == (candidate.params, candidate.log_target) for one in tried)
-        self._repeated[family] = self._repeated.get(family, 0) + 1 if again else 0
-        tried.append(candidate)
+        family, tried = candidate.family, self._tried.setdefault(candidate.family, {})
+        key = repr((sorted(candidate.params.items()), candidate.log_target))
+        self._repeated[family] = self._repeated.get(family, 0) + 1 if key in tried else 0
+        tried[key] = dict(candidate.params)
         return Suggestion(candidate, ticket)
 
     def _withdraw(self, family: str, ticket: int) -> None:
