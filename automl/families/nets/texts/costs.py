@@ -39,9 +39,13 @@ class TokenCost:
         """About so many tokens has a text, with those around it."""
         return marks + characters / self.characters
 
+    def tokens_read(self, lengths: list[int], most: int) -> float:
+        """Tokens of texts with these numbers of characters, of each of which at most so many are read."""
+        return sum(min(most, self.tokens(length)) for length in lengths)
+
     def of_texts(self, lengths: list[int], most: int) -> float:
-        """Seconds of texts with these numbers of characters, of which at most so many tokens are read."""
-        return self.seconds * sum(min(most, self.tokens(length)) for length in lengths)
+        """Seconds of the same."""
+        return self.seconds * self.tokens_read(lengths, most)
 
 
 def usual_cost(weights: int, cores: int) -> TokenCost:

@@ -92,7 +92,9 @@ def training_outlook(plan: TextTraining, view: TextView, tables: Sequence[Table]
     """The same of an encoder that is trained, with the seconds of the two epochs that are the least."""
     frozen = outlook(view, tables[:1], scope)
     cost, shape = cost_of(view, scope.device), shape_of(plan.encoder)
-    tokens = sum(min(view.cut.most, cost.tokens(len(text))) for column in tables[0].texts for text in column)
+    tokens = sum(
+        cost.tokens_read([len(text) for text in column], view.cut.most) for column in tables[0].texts
+    )
     passes = min(_LEAST_EPOCHS, plan.epochs) * scope.folds * scope.rows / max(tables[0].rows, 1)
     learning = (shape.layers - plan.first_layer(shape.layers)) / shape.layers
     each = cost.seconds * scope.workers
