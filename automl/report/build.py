@@ -44,7 +44,7 @@ def open_search(
     explained:
         Compute importance and dependence, and explain some rows, which takes up to 26 s.
     drawn:
-        Draw the sheets of files that the search had no time for.
+        Draw the sheets of files that the search had no time for, and put them on its run.
 
     Raises
     ------
@@ -65,6 +65,8 @@ def open_search(
     if drawn and rows.files and not pictures:
         opened, missing = with_files(evidence, material, predictor, data=data, store=record.location.root)
         pictures = sheets_of(opened, predictor)
+        for sheet, picture in pictures.items():
+            write_file(record, material.search.run_id, sheet, picture)
         if missing:
             rows = replace(rows, reason=f"{rows.reason}, of which there are no sheets: {missing}")
     if explained:
@@ -166,11 +168,7 @@ def write_report(
     record = Record(locate_store(tracking_uri, store))
     subject = open_search(record, name, data=data, drawn=True)
     content = render(subject, slices_of(record, subject, slices, data=data))
-    run_id = subject.material.search.run_id
-    for sheet, picture in subject.pictures.items():
-        if read_file(record, run_id, sheet) is None:
-            write_file(record, run_id, sheet, picture)
-    put_plots(record, run_id, plots_of_page(content))
+    put_plots(record, subject.material.search.run_id, plots_of_page(content))
     return _written(record, subject, REPORT, content, out=out)
 
 

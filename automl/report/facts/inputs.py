@@ -99,9 +99,8 @@ def read_rows_of_files(material: Material, evidence: Evidence, data: str | None,
             "one by one. For groups, search a table with a column of paths and a column of groups: "
             "automl search TABLE.csv --target COLUMN --image-root FOLDER."
         )
-    source = _opened(material, path, store)
-    frame = _counted(source.read.frame, material, source.settings.task)
-    return _compared(frame, source.digest(frame), evidence, path, given=data is not None)
+    _, rows = _rows_of(material, evidence, path, store, given=data is not None)
+    return rows
 
 
 def with_files(
@@ -118,18 +117,25 @@ def with_files(
     if path is None:
         return evidence, "they are gone; pass their folder or table with --data"
     try:
-        source = _opened(material, path, store)
-        frame = _counted(source.read.frame, material, source.settings.task)
+        source, rows = _rows_of(material, evidence, path, store, given=data is not None)
     except DataError as error:
         if data is not None:
             raise
         return evidence, f"{path.name} cannot be read: {error}".rstrip(".")
-    rows = _compared(frame, source.digest(frame), evidence, path, given=data is not None)
     if rows.frame is None:
         return evidence, rows.reason
     places = evidence.sample_places()
     table = predictor.layout.encode(rows.frame.iloc[places]).table
     return evidence.with_sample(Sample(places, source.refer(table))), ""
+
+
+def _rows_of(
+    material: Material, evidence: Evidence, path: Path, store: Path, *, given: bool
+) -> tuple[Source, Rows]:
+    """The opened files, and the judged rows if they are the data that was searched."""
+    source = _opened(material, path, store)
+    frame = _counted(source.read.frame, material, source.settings.task)
+    return source, _compared(frame, source.digest(frame), evidence, path, given=given)
 
 
 def _opened(material: Material, path: Path, store: Path) -> Source:
