@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from automl.cli.click_options import store_options
-from automl.cli.terminal import printable
+from automl.core.text import printable
 
 
 @click.command()

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from automl.cli.click_options import check_options
-from automl.cli.terminal import printable
-from automl.core.text import counted
+from automl.core.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from automl.cli.terminal import printable
 from automl.core.modality import TABLES
 from automl.core.table import Kind
-from automl.core.text import counted, flag
+from automl.core.text import counted, flag, printable
 
 if TYPE_CHECKING:
     from automl.problem.preparation import Prepared

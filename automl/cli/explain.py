@@ -13,8 +13,7 @@ import click
 from automl.cli.click_options import dialect_options, store_options
 from automl.cli.new_rows import read_rows, remarks_to_stderr
 from automl.cli.table_file import refuse_place, write_table
-from automl.cli.terminal import printable
-from automl.core.text import counted, duration, label_text, score_text
+from automl.core.text import counted, duration, label_text, printable, score_text
 
 if TYPE_CHECKING:
     from automl.model.explanation import ExplainedRows

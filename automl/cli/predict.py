@@ -10,9 +10,8 @@ import click
 from automl.cli.click_options import dialect_options, store_options
 from automl.cli.new_rows import read_rows, remarks_to_stderr
 from automl.cli.table_file import refuse_place, write_table
-from automl.cli.terminal import printable
 from automl.core.errors import DataError, UsageError, did_you_mean
-from automl.core.text import counted, quoted
+from automl.core.text import counted, printable, quoted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,10 @@ from types import TracebackType
 import click
 
 from automl.cli.commands import commands
-from automl.cli.terminal import printable, show_usage_error
+from automl.cli.terminal import show_usage_error
 from automl.core.credentials import without_secrets
 from automl.core.errors import AutoMLError
+from automl.core.text import printable
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

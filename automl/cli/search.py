@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from automl.cli.click_options import address_option, following_options, settings_options, store_options
-from automl.cli.terminal import printable
 from automl.core.lazy_imports import uncollected
+from automl.core.text import printable
 from automl.problem.settings import Settings
 
 if TYPE_CHECKING:

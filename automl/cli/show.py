@@ -8,8 +8,15 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from automl.cli.terminal import printable
-from automl.core.text import duration, interval_text, score_text, size_text, wait_text, weight_texts
+from automl.core.text import (
+    duration,
+    interval_text,
+    printable,
+    score_text,
+    size_text,
+    wait_text,
+    weight_texts,
+)
 from automl.problem.search_command import spoken
 
 if TYPE_CHECKING:

@@ -1,13 +1,10 @@
-"""Text from outside and errors of the command line, fit for a terminal."""
+"""Errors of the command line, fit for a terminal."""
 
 from __future__ import annotations
 
 import click
 
-
-def printable(text: str) -> str:
-    """``text`` without control characters: a name in a file must not move the cursor or change colours."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in text)
+from automl.core.text import printable
 
 
 def show_usage_error(error: click.ClickException) -> None:

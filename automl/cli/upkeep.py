@@ -14,9 +14,8 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from automl.cli.click_options import store_options
-from automl.cli.terminal import printable
 from automl.core.errors import UsageError
-from automl.core.text import listed, score_text, size_text
+from automl.core.text import listed, printable, score_text, size_text
 
 if TYPE_CHECKING:
     from automl.controller.upkeep import Removable, SearchLine

@@ -12,10 +12,9 @@ from typing import IO, TYPE_CHECKING, Protocol
 import click
 
 from automl.cli.click_options import store_options
-from automl.cli.terminal import printable
 from automl.core import errors
 from automl.core.errors import AutoMLError, StorageError
-from automl.core.text import counted, duration, score_text
+from automl.core.text import counted, duration, printable, score_text
 from automl.problem.options import duration as seconds_of
 
 if TYPE_CHECKING:

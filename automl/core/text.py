@@ -18,6 +18,17 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02d}m"
 
 
+def printable(text: str, *, lines: bool = True) -> str:
+    """``text`` without control characters, which could move a terminal's cursor or change its colours.
+
+    Parameters
+    ----------
+    lines:
+        Whether ends of lines stay.
+    """
+    return "".join(sign if sign.isprintable() or (lines and sign == "\n") else "�" for sign in text)
+
+
 def wait_text(milliseconds: float) -> str:
     """``96 ms``, ``9,800 ms``, ``31 s``."""
     return f"{milliseconds:,.0f} ms" if milliseconds < 9_999.5 else f"{milliseconds / 1000:,.0f} s"

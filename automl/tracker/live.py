@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self, TypeVar
 
 from automl.core.nodes import NodeState
+from automl.core.text import printable
 
 T = TypeVar("T")
 LEADERS = 8
@@ -150,8 +151,7 @@ class LiveState:
 
 
 def _plain(value: Any) -> str:
-    """Text without control signs, which could move a terminal's cursor or change its title."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value))
+    return printable(str(value), lines=False)
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
