@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -220,6 +221,15 @@ def test_what_came_before_the_loss_of_the_cluster_is_not_lost(
                 executor.wait(10)
 
 
+@contextmanager
+def running(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """A process of this code with its temporary files in a folder, and what it prints."""
+    command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield process, process.stdout
+
+
 def test_what_a_process_leaves_on_a_node_goes_when_it_is_killed(tmp_path: Path) -> None:
     """As Ray does with the processes of a search whose driver it lost."""
     code = (
@@ -227,10 +237,8 @@ def test_what_a_process_leaves_on_a_node_goes_when_it_is_killed(tmp_path: Path) 
         "from automl.executors.ray_cluster.scratch import Scratch; scratch = Scratch(); "
         "(scratch.folder / 'rows').write_bytes(b'secret'); print(scratch.folder, flush=True); input()"
     )
-    command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        folder = Path(process.stdout.readline().decode().strip())
+    with running(code, tmp_path) as (process, says):
+        folder = Path(says.readline().decode().strip())
         time.sleep(3.0)
         assert (folder / "rows").is_file(), "it stays while the process lives"
         process.kill()
@@ -244,10 +252,8 @@ def test_an_agent_that_nobody_asks_ends_and_leaves_nothing(tmp_path: Path) -> No
         "one = agent.Agent(agent.AgentSetup(name='a', cores=1, gpus=0, memory_bytes=0, import_path=())); "
         "one.news(0.1); print('there', flush=True); input()"
     )
-    command, environment = [sys.executable, "-c", code], {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"there\n"
+    with running(code, tmp_path) as (process, says):
+        assert says.readline() == b"there\n"
         assert process.wait(100) == 1
     assert not list(tmp_path.glob("automl-node-*"))
 
