@@ -106,7 +106,7 @@ def search(
     holdout:
         Share of the rows to keep apart and score once, at the end, such as ``"10%"`` or 0.1. Default: none
         where folds judge, as the honest score needs none; a tenth beside one holdout, from 5,000 rows on, or
-        20,000 with texts.
+        20,000 texts or images.
     folds, group, time_column, fold_column:
         How trials are judged; see ``docs/ARCHITECTURE.md``.
     weight:

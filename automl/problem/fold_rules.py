@@ -112,8 +112,8 @@ def hold_out_test(target: Encoded, task: Task, plan: SplitPlan) -> tuple[RowNumb
     """``(rest, test)`` row numbers, or None where every row is learned from.
 
     Where folds judge all rows, the choice can be repeated on draws of them, which costs none
-    (:mod:`automl.controller.strategy.honest_score`). Beside one holdout, a tenth is kept apart from 5,000
-    rows on, or 20,000 with texts, and ``plan.holdout`` its share: the latest rows with a time column, whole
+    (:mod:`automl.controller.strategy.honest_score`). Beside one holdout, a tenth is kept apart from the
+    modality's number of rows on, and ``plan.holdout`` its share: the latest rows with a time column, whole
     groups with groups, else stratified.
 
     Raises

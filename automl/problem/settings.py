@@ -128,7 +128,7 @@ class Judging:
         write=lambda part: f"{part:.3g}",
         metavar="10%",
         help="Share of DATA to keep apart and score once, at the end.",
-        otherwise="none where folds judge; a tenth of 5,000 rows or more (texts: 20,000) beside one holdout",
+        otherwise="none where folds judge; a tenth beside one holdout from 5,000 rows (20,000 texts, images)",
     )
     folds: int | None = option(
         form=Form.WHOLE, metavar="K", help="Folds of the cross-validation; 1 is a holdout."
