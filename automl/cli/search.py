@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from automl.cli.click_options import address_option, following_options, settings_options, store_options
+from automl.cli.process_age import process_age
 from automl.core.lazy_imports import uncollected
 from automl.core.text import printable
 from automl.problem.settings import Settings
@@ -43,7 +43,7 @@ def search(data: str, as_json: bool, quiet: bool, events: str | None, **given: A
 
     view = view_for(sys.stderr, quiet=quiet, events=events, trials=given["trials"])
     with view:
-        result = run(data, **given, watcher=view, started=process_start())
+        result = run(data, **given, watcher=view, started=process_age())
         view.delivered(result)
     return conclude(result, view, as_json=as_json, quiet=quiet)
 
@@ -93,7 +93,7 @@ def resume(
         return 0
     view = view_for(sys.stderr, quiet=quiet, events=events)
     with view:
-        result = run(name, **given, watcher=view, started=process_start())
+        result = run(name, **given, watcher=view, started=process_age())
         view.delivered(result)
     return conclude(result, view, as_json=as_json, quiet=quiet)
 
@@ -126,13 +126,6 @@ def conclude(result: SearchResult, view: View, *, as_json: bool, quiet: bool) ->
         )
         return ALL_FAILED
     return 0
-
-
-def process_start() -> float:
-    """Seconds since this process began: imports count, as the user's clock does."""
-    import psutil
-
-    return max(0.0, time.time() - psutil.Process().create_time())
 
 
 COMMANDS = (search, resume)

@@ -95,6 +95,11 @@ def share_of(ran: float, waited: float) -> float:
     return min(1.0, max(LEAST_SHARE, ran / (ran + waited))) if ran + waited > 0 else 1.0
 
 
+def seconds_wanted(pid: int) -> float:
+    """Seconds that a process ran and waited for a processor; its age where the system keeps no such count."""
+    return sum(ran + waited for ran, waited in _threads(pid).values())
+
+
 def _threads(pid: int) -> dict[int, tuple[float, float]]:
     """Per thread of a process: seconds run and seconds waited for a processor; empty when it is gone."""
     threads = {}
