@@ -33,7 +33,6 @@ def test_case_73_budgets_do_not_see_the_wall_clock(monkeypatch):
 def test_case_73_the_wall_clock_is_read_for_the_record_only():
     """Durations come from ``time.monotonic``; what reads the wall clock is listed with its reason."""
     allowed = {
-        "cli/search.py": "the age of this process, which the system states in wall time",
         "cli/events.py": "when events happened, for who reads them",
         "controller/live_sign.py": "when a sign of life was given, for who follows the search",
         "controller/search.py": "when the search began, for the record",
