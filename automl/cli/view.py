@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from automl.problem.preparation import Prepared
 
 _LINE_SECONDS = 10.0
+_NOTICED_SECONDS = 1.0
+"""Seconds in which a search that runs notices a signal itself."""
 ENSEMBLE = "ensemble"
 
 
@@ -50,6 +54,7 @@ class View:
         self._began = time.monotonic()
         self._seconds: float | None = None
         self._signal = 0
+        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put may interrupt another one
         self._said = False
         self._stopped_at_once = False
         self._handlers: list[tuple[signal.Signals, Any]] = []
@@ -68,6 +73,7 @@ class View:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._handlers.append((number, signal.signal(number, self._interrupt)))
+        threading.Thread(target=self._answer_late, daemon=True).start()
         return self
 
     def __exit__(
@@ -75,6 +81,7 @@ class View:
     ) -> None:
         for number, handler in self._handlers:
             signal.signal(number, handler)
+        self._signals.put(0)
         self.close()
         if isinstance(error, SearchInterrupted):
             error.exit_code = self.exit_code
@@ -91,6 +98,19 @@ class View:
             self._stopped_at_once = True
             raise Stopped(self.exit_code)
         self._signal = number
+        self._signals.put(number)
+
+    def _answer_late(self) -> None:
+        """Answer a signal that the search takes a while to notice, as it is still reading or connecting."""
+        if self._signals.get():
+            time.sleep(_NOTICED_SECONDS)
+            self._answer("stopping as soon as this step ends")
+
+    def _answer(self, what: str) -> None:
+        """Say once what the first signal does."""
+        if not self._said:
+            self._said = True
+            self.say(f"Interrupted: {what}. Press again to stop now.")
 
     @property
     def exit_code(self) -> int:
@@ -102,9 +122,8 @@ class View:
 
     def stop_requested(self) -> bool:
         """Return whether the user asked the search to stop."""
-        if self._signal and not self._said:
-            self._said = True
-            self.say("Interrupted: keeping the best so far. Press again to stop now.")
+        if self._signal:
+            self._answer("keeping the best so far")
         return bool(self._signal)
 
     def warned(self, message: str) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -281,3 +282,27 @@ def test_events_that_nobody_can_take_any_more_are_a_fault_of_storage(tmp_path: P
     os.close(reader)
     with pytest.raises(StorageError, match=r"--events .*events cannot be written"), view:
         view.started(Trial(0, Candidate(family="dummy")))
+
+
+def test_a_signal_is_answered_though_the_search_does_not_look_yet() -> None:
+    stream = io.StringIO()
+    with PlainView(stream) as view:
+        os.kill(os.getpid(), signal.SIGINT)
+        until = time.monotonic() + 60
+        while not stream.getvalue() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert stream.getvalue() == (
+            "Interrupted: stopping as soon as this step ends. Press again to stop now.\n"
+        )
+        assert view.stop_requested()
+    assert stream.getvalue().count("Interrupted") == 1
+
+
+def test_a_signal_that_the_search_sees_at_once_is_answered_once() -> None:
+    stream = io.StringIO()
+    with PlainView(stream) as view:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert view.stop_requested()
+        assert view.exit_code == 143
+        view._answer("stopping as soon as this step ends")
+    assert stream.getvalue() == "Interrupted: keeping the best so far. Press again to stop now.\n"
