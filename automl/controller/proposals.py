@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from automl.controller.readiness import Readiness
@@ -72,9 +73,13 @@ class Proposals:
         if trial.candidate.origin in _ASKED:
             self.learner.recall(trial.number, trial.candidate)
 
-    def _suggestion(self, number: int, trials_left: float) -> Candidate | None:
+    def _suggestion(
+        self, number: int, trials_left: float = math.inf, *, can_begin: Callable[[str], bool] | None = None
+    ) -> Candidate | None:
         learner, suggestion = self.learner, None
-        family = learner.allocator.choose(self.limits.left, self._can_begin, trials_left=trials_left)
+        family = learner.allocator.choose(
+            self.limits.left, can_begin or self._can_begin, trials_left=trials_left, foretold=self._foretold
+        )
         if family is not None:
             seed = self.seed * 1_000_003 + number
             suggestion = learner.optimizer.ask(family, number=number, seed=seed, terms=self._terms(family))
@@ -85,7 +90,11 @@ class Proposals:
         return suggestion.candidate
 
     def _past_the_cap(self, number: int, history: Mapping[int, Trial]) -> Candidate | None:
-        """Every member once more on other folds, then further configurations, then further repeats."""
+        """Every member once more on other folds, then further configurations, then further repeats.
+
+        Entries of portfolios that train whole nets are tried to the end: a few, fixed beforehand, whose
+        seconds cheaper ones would else have used up by their number.
+        """
         builder, left = self.learner.builder, self.limits.left
         repeats = MemberRepeats(
             trials=tuple(history.values()), weights=builder.best.weights, rounds=len(self.problem.repeats)
@@ -101,6 +110,8 @@ class Proposals:
         further = _FURTHER * self.cap - configurations
         if (complete or repeat is None) and further > 0:
             return self._suggestion(number, further) or repeat
+        if repeat is None and (net := self._suggestion(number, can_begin=self._foretold)) is not None:
+            return net
         if repeat is None:
             rows = len(self.problem.target)
             self.end_reason = f"{configurations} configurations are all that {rows:,} rows can tell apart"
@@ -130,6 +141,13 @@ class Proposals:
             return False
         terms = self._terms(family)
         return terms is None or self.learner.optimizer.can_ask(family, terms)
+
+    def _foretold(self, family: str) -> bool:
+        """Tell whether an entry of a portfolio can begin that trains a whole net and will end in time."""
+        terms = self._terms(family)
+        return terms is not None and self.learner.optimizer.has_entry(
+            family, self.readiness.whole(family, terms)
+        )
 
     def _can_retry(self, candidate: Candidate) -> bool:
         terms = self._terms(candidate.family)

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from automl.controller.saved_setup import Outset
@@ -115,6 +115,15 @@ class Readiness:
             return MARGIN * (outlook.prepare + outlook.fit) <= seconds
 
         return suited
+
+    def whole(self, family: str, terms: Terms) -> Terms:
+        """Of what can begin on these terms, only trials whose fits are foreseen too, to their end."""
+
+        def suited(params: Mapping[str, Any]) -> bool:
+            outlook = self.outlook(family, params)
+            return outlook is not None and outlook.fit > 0 and terms.suits(params)
+
+        return replace(terms, suits=suited)
 
     def limit(self, candidate: Candidate, *, usual: float, left: float) -> float:
         """Seconds for a trial: more than usual where what it computes may be slower than foreseen."""

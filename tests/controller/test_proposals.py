@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from small_search import done, proposals
+from dataclasses import replace
 
+import pytest
+from small_search import SPACES, done, proposals
+
+from automl.controller.proposals import Proposals
 from automl.controller.strategy.retry import ORIGIN
+from automl.core.family import Outlook
 from automl.core.trial import Candidate, Status, Trial, TrialResult
+from automl.families import families
 
 
 def test_so_many_trials_as_were_asked_for_are_proposed() -> None:
@@ -31,17 +37,41 @@ def test_a_retry_goes_first_and_counts_as_a_trial() -> None:
 
 
 def test_past_the_cap_members_are_repeated_before_more_configurations_are_tried() -> None:
-    asked, history, order = proposals(cap=2), {}, []
-    while (candidate := asked.next(len(history), history)) is not None:
-        order.append((candidate.family, candidate.repeat))
-        history[len(history)] = done(len(history), candidate)
-        asked.learner.hold(history[len(history) - 1])
-        asked.learner.learn(len(history) - 1)
-    configurations = [place for place, (_, repeat) in enumerate(order) if not repeat]
+    asked = proposals(cap=2)
+    order = everything(asked)
+    configurations = [place for place, candidate in enumerate(order) if not candidate.repeat]
     assert len(configurations) == 4, "twice the cap"
-    assert order[2][1] == 1
-    assert {repeat for _, repeat in order} >= {0, 1}
+    assert order[2].repeat == 1
+    assert {candidate.repeat for candidate in order} >= {0, 1}
     assert "configurations are all" in asked.end_reason or "nothing left to gain" in asked.end_reason
+
+
+@pytest.mark.parametrize(("fit", "whole"), [(5.0, True), (0.0, False), (1e9, False)])
+def test_past_the_cap_entries_that_train_whole_nets_are_tried_where_they_will_end(
+    fit: float, whole: bool
+) -> None:
+    asked = proposals(cap=2)
+    asked.problem = replace(asked.problem, repeats=())
+    net = replace(families()["lightgbm"], outlook=lambda params, tables, scope: Outlook(fit=fit))
+    asked.readiness.families = {"lightgbm": net}
+    order = everything(asked)
+    nets = [candidate for candidate in order if candidate.family == "lightgbm"]
+    if whole:
+        assert len(nets) == sum(not entry.log_target for entry in SPACES["lightgbm"].portfolio) > 4
+        assert {candidate.origin for candidate in order[4:]} == {"portfolio"}
+    else:
+        assert len(order) == 4, "twice the cap"
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_how_long_others_of_its_family_took_does_not_keep_a_net_back_that_will_end(measured: bool) -> None:
+    asked = proposals(cap=1, seconds=100)
+    asked.problem = replace(asked.problem, repeats=())
+    asked.learner.times.learn("lightgbm", 1000.0)
+    if measured:
+        net = replace(families()["lightgbm"], outlook=lambda params, tables, scope: Outlook(fit=5.0))
+        asked.readiness.families = {"lightgbm": net}
+    assert ("lightgbm" in {candidate.family for candidate in everything(asked)}) is measured
 
 
 def test_nothing_is_proposed_that_would_not_end_in_time() -> None:
@@ -62,3 +92,14 @@ def test_a_resumed_search_proposes_what_the_interrupted_one_would_have() -> None
         resumed.restore(trial)
         resumed.learner.hold(trial)
     assert resumed.next(7, history) == whole.next(7, history)
+
+
+def everything(asked: Proposals) -> list[Candidate]:
+    """All that is proposed, one after another; each comes back at once."""
+    history: dict[int, Trial] = {}
+    while (candidate := asked.next(len(history), history)) is not None:
+        number = len(history)
+        history[number] = done(number, candidate, seconds=0.01)
+        asked.learner.hold(history[number])
+        asked.learner.learn(number)
+    return [trial.candidate for trial in history.values()]

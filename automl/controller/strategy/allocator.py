@@ -109,6 +109,7 @@ class Allocator:
         can_begin: Callable[[str], bool] = lambda family: True,
         *,
         trials_left: float = math.inf,
+        foretold: Callable[[str], bool] = lambda family: False,
     ) -> str | None:
         """The family to ask next, or None when none can finish in ``seconds_left``.
 
@@ -118,21 +119,26 @@ class Allocator:
             Whether a family has anything that can begin now; its turn in the opening waits until it has.
         trials_left:
             Configurations that may still be tried, where that is limited.
+        foretold:
+            Whether a family has anything that would end in time by its own measure, however long its
+            earlier trials took.
         """
         self._asked += 1
+
+        def fits(family: str) -> bool:
+            return self._fits(family, seconds_left) or foretold(family)
+
         ready = self._startable()
         waiting: list[str] = []
         for place, family in enumerate(self._opening):
-            if not self._fits(family, seconds_left):
+            if not fits(family):
                 continue
             if family in ready and can_begin(family):
                 self._opening = [*waiting, *self._opening[place + 1 :]]
                 return family
             waiting.append(family)
         self._opening = waiting
-        open_families = [
-            name for name in ready if name != BASELINE and self._fits(name, seconds_left) and can_begin(name)
-        ]
+        open_families = [name for name in ready if name != BASELINE and fits(name) and can_begin(name)]
         if not open_families:
             return None
         gains = np.array([self._gain.get(name, 0.0) for name in open_families])

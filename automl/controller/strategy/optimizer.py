@@ -147,7 +147,11 @@ class Optimizer:
 
     def can_ask(self, family: str, terms: Terms) -> bool:
         """Tell whether a candidate of the family can begin now."""
-        return self._suited_entry(family, terms) is not None or self._may_draw(family, terms)
+        return self.has_entry(family, terms) or self._may_draw(family, terms)
+
+    def has_entry(self, family: str, terms: Terms) -> bool:
+        """Tell whether an entry of the family's portfolio can begin now."""
+        return self._suited_entry(family, terms) is not None
 
     def exhausted(self, family: str) -> bool:
         """Tell whether the sampler draws nothing for a family but what was tried: it has few choices."""
