@@ -39,7 +39,12 @@ _BAR, _CELL, _NAME, _PART = 24, 20, 32, 40
     help="Contributions to the value or the probability, or to the log-odds of a class.",
 )
 @click.option(
-    "--time", "budget", metavar="TIME", default="30s", show_default=True, help="Time that it may take."
+    "--time",
+    "budget",
+    metavar="TIME",
+    default="30s",
+    show_default=True,
+    help="Time that it may take once the model is loaded.",
 )
 @click.option("--image-root", metavar="FOLDER", help="Where the paths of images in DATA start from.")
 @dialect_options

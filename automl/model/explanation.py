@@ -192,13 +192,15 @@ def explain_rows(
     for note in encoded.notes:
         _log.warning("%s", note)
     table = with_file_numbers(encoded.table, predictor.layout.file_numbers)
+    predictor.outputs(table.take(np.arange(1)))  # opens the models and their libraries, which is not counted
+    ready = time.monotonic()
     codes, labels = _explained_classes(predictor, table, label)
     typical = background.table(predictor.layout)
     columns = owned_columns(table, predictor.layout)
     share = 1 - _TEXT_SHARE if table.texts else 1.0
-    explainer = _Explainer(predictor, wanted, typical, columns, until=began + share * seconds, seed=seed)
+    explainer = _Explainer(predictor, wanted, typical, columns, until=ready + share * seconds, seed=seed)
     made = explainer.explained(table, codes)
-    texts = explainer.texts(table, codes, until=began + seconds) if table.texts else ()
+    texts = explainer.texts(table, codes, until=ready + seconds) if table.texts else ()
     stated = _stated(predictor, frame, columns, made, labels, wanted)
     return replace(stated, texts=texts, seconds=time.monotonic() - began)
 
@@ -261,8 +263,8 @@ class _Explainer:
             part = table.take(rows)
             if not part.rows or (made and all(item is None for item in made)):
                 break
-            seconds = (time.monotonic() - began) * part.rows / _FIRST if made else 0.0
-            if seconds > self.until - time.monotonic():
+            seconds = (time.monotonic() - began) * part.rows / _FIRST
+            if made and seconds > self.until - time.monotonic():
                 possible = int((self.until - began) / max(time.monotonic() - began, 1e-9) * _FIRST)
                 raise self._too_long(table.rows, seconds, possible)
             log_odds = self.scale.log_odds
@@ -288,7 +290,9 @@ class _Explainer:
             raise self._too_long(rows, rows * needed * (pace.each + pace.call / pace.block), possible)
 
     def _too_long(self, rows: int, seconds: float, possible: int) -> UsageError:
-        fit = f"{counted(possible, 'row')} can be explained in that time" if possible else "not one row can"
+        fit = f"{counted(possible, 'row')} can be explained in that time"
+        if possible < 1:
+            fit = "not one row can be explained in that time"
         return UsageError(
             f"{counted(rows, 'row')} of {counted(len(self.columns), 'column')} take this model about "
             f"{duration(seconds)}, more than the time allows; {fit}. Next: pass fewer rows, or more time "

@@ -237,7 +237,8 @@ class Predictor:
         scale:
             ``prediction``: the value, or the probability of the class; or its ``log-odds``.
         seconds:
-            Time that it may take; contributions that are sampled are the more accurate, the more there is.
+            Time that it may take once the model is loaded; contributions that are sampled are the more
+            accurate, the more there is.
 
         Raises
         ------

@@ -26,7 +26,7 @@ from automl.core.errors import ClusterError
 from automl.core.nodes import NodeState
 from automl.core.trial import Finished, Status, Ticket, TrialResult
 from automl.executors.base import Allowance
-from automl.executors.ray_cluster import transfers
+from automl.executors.ray_cluster import cluster, transfers
 from automl.executors.ray_cluster.cluster import Cluster, reason_of
 from automl.executors.ray_cluster.driver import Driver
 from automl.executors.ray_cluster.executor import RayExecutor
@@ -301,3 +301,31 @@ def test_a_node_without_a_plug_in_is_refused_by_its_package(tmp_path: Path) -> N
         there = tuple(name for name in plug_ins_here() if "misbehaving" not in name)
         assert "Node a lacks the plug-ins automl-misbehaving==1" in refusal_of("a", versions_here(), there)
         assert "other versions: numpy 1.0" in refusal_of("a", {**versions_here(), "numpy": "1.0"}, ())
+
+
+@pytest.mark.parametrize(
+    ("failures", "message", "attempts"),
+    [
+        (2, "Starting Ray client server failed. See ray_client_server_23000.err for detailed logs.", 3),
+        (9, "Starting Ray client server failed. See ray_client_server_23000.err for detailed logs.", 3),
+        (9, "Version mismatch: the cluster was started with another one", 1),
+    ],
+)
+def test_a_head_that_is_slow_to_start_a_clients_process_is_asked_again(
+    failures: int, message: str, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "_PAUSES", (0.0, 0.0))
+    asked: list[int] = []
+
+    def connect() -> str:
+        asked.append(1)
+        if len(asked) <= failures:
+            raise RuntimeError(f"Initialization failure from server: {message}")
+        return "connected"
+
+    if failures < attempts:
+        assert cluster.patiently(connect) == "connected"
+    else:
+        with pytest.raises(RuntimeError, match=message[:20]):
+            cluster.patiently(connect)
+    assert len(asked) == attempts

@@ -107,7 +107,7 @@ def disturb(
     spared: set[str] = set()
     until = time.monotonic() + _PATIENCE
     while process.poll() is None and time.monotonic() < until:
-        time.sleep(generator.uniform(0.1, 0.9))
+        time.sleep(generator.uniform(0.02, 0.1))  # trials are short
         now = running(folder, name)
         if (
             outcome.total >= kills

@@ -301,3 +301,40 @@ def test_more_rows_than_the_time_allows_are_refused_with_their_number(
     assert clock.now <= 21.0
     assert (made.pairs >= 4).all()
     assert_adds_up(made, predictor.predict_proba(two_classes.frame.iloc[:3]).max(axis=1))
+
+
+@pytest.mark.parametrize("member", ["random_forest", "lightgbm"])
+def test_the_time_counts_once_the_model_is_loaded(
+    member: str, two_classes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = saved(two_classes, tmp_path / "p", {QUICK.index(member): 1.0})
+    clock, outputs = SimpleNamespace(now=0.0, loaded=False), predictor.outputs
+
+    def loaded_first(table: Any) -> Any:
+        clock.now += 0.001 * table.rows if clock.loaded else 100.0
+        clock.loaded = True
+        return outputs(table)
+
+    monkeypatch.setattr(predictor, "outputs", loaded_first)
+    for module in (explanation, shapley, prediction_pace):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    made = predictor.explain(two_classes.frame.iloc[:3], seconds=20.0, scale="log-odds")
+    assert made.seconds > 100
+    assert len(made.contributions) == 3
+
+
+def test_no_number_of_rows_is_below_zero(
+    two_classes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = saved(two_classes, tmp_path / "p", {QUICK.index("random_forest"): 1.0})
+    clock, outputs = SimpleNamespace(now=0.0), predictor.outputs
+
+    def slowly(table: Any) -> Any:
+        clock.now += 50.0
+        return outputs(table)
+
+    monkeypatch.setattr(predictor, "outputs", slowly)
+    for module in (explanation, shapley, prediction_pace):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    with pytest.raises(UsageError, match="not one row can be explained in that time"):
+        predictor.explain(two_classes.frame.iloc[:3], seconds=20.0)

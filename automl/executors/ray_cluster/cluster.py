@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ _STORE_BYTES = 256 << 20  # what is on its way between the processes of one mach
 # Ray ends what a process of a lost node began on other nodes, and begins nothing for it any more.
 CUT_OFF = "The node of this machine was lost to the Ray cluster. Next: start it again with `ray start`."
 """What there is to say of a cluster that is ``cut_off``."""
+_SLOW_HEAD, _PAUSES = "Starting Ray client server failed", (1.0, 4.0)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -192,14 +194,31 @@ class Cluster:
 
     def _init(self, **given: Any) -> None:
         try:
-            ray.init(
-                include_dashboard=False if self.is_own else None,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **given,
+            patiently(
+                lambda: ray.init(
+                    include_dashboard=False if self.is_own else None,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **given,
+                )
             )
         except (RayError, ConnectionError, RuntimeError, ValueError, TimeoutError, ImportError) as error:
             raise _explained(self._connect.address, error) from error
+
+
+def patiently(connect: Callable[[], Any]) -> Any:
+    """What ``connect`` returns; begun again where the head could not start its process for a client in time.
+
+    Ray gives that process 30 seconds, which it may exceed on a busy head.
+    """
+    for pause in _PAUSES:
+        try:
+            return connect()
+        except (RuntimeError, ConnectionError) as error:
+            if _SLOW_HEAD not in str(error):
+                raise
+        time.sleep(pause)
+    return connect()
 
 
 def _available() -> dict[str, dict[str, float]]:
