@@ -24,8 +24,8 @@ MARGIN = 1.3
 _NET = "backbone"
 _LOOK_SECONDS = 1.0
 _LEAST_LIMIT = 5.0
-COMPUTING_SHARE = 0.6
-"""Of the time that is left, what a trial that computes for others, or measures, may take."""
+COMPUTING_SHARE, FITTING_SHARE = 0.6, 0.8
+"""Of the time that is left, what a trial that computes for others, or measures, may take, and any other."""
 
 
 @dataclass(kw_only=True)
@@ -84,23 +84,22 @@ class Readiness:
         if not self.foresees(family):
             return None
         computing = bool(self._computing)
-        seconds = min(left, max(usual, COMPUTING_SHARE * left))
         # While one computes, the other workers fit heads on what is there: the next that computes goes first.
         first = self.scope.workers > 1 and not computing
         return Terms(
-            self.suits(family, seconds=seconds, computing=computing),
+            self.suits(family, usual=usual, left=left, computing=computing),
             prefers=lambda values: first and self.computes(Candidate(family=family, params=dict(values))),
             shared=self.families[family].shared_params,
             may_compute=not computing,
         )
 
-    def suits(self, family: str, *, seconds: float, computing: bool) -> Suited:
+    def suits(self, family: str, *, usual: float, left: float, computing: bool) -> Suited:
         """Tell whether a trial with given parameters can begin now.
 
         Parameters
         ----------
-        seconds:
-            What it may take.
+        usual, left:
+            As in :meth:`terms`.
         computing:
             Whether another trial computes: this one must find all it needs.
         """
@@ -112,7 +111,8 @@ class Readiness:
                     return False
                 if outlook is None:  # the very first one measures, and is always tried
                     return not self._measured
-            return MARGIN * (outlook.prepare + outlook.fit) <= seconds
+            share = COMPUTING_SHARE if outlook.prepare > 0 else FITTING_SHARE
+            return MARGIN * (outlook.prepare + outlook.fit) <= min(left, max(usual, share * left))
 
         return suited
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.environment import CACHE_DIR, WEIGHTS_DIR
 from automl.core.errors import ModelFileError
 from automl.core.family import Family, FitContext, Scope, TrialStopped
+from automl.core.machine import cores
 from automl.core.metrics import METRICS
 from automl.core.table import Features, Table
 from automl.data.cache import set_bound, unused_since
 from automl.families import families, lightgbm, tabular_net, text_finetune, text_probe
 from automl.families.nets.texts import features as text_features
 from automl.families.nets.texts.columns import EmbeddedModel
+from automl.families.nets.texts.costs import TokenCosts
 from automl.families.nets.texts.needs import row_milliseconds
 from automl.testing.families import check_family
 
@@ -154,6 +157,52 @@ def test_features_are_computed_once_for_all_trials_and_found_by_later_ones(
     # Short texts are the same in every view that shows them whole.
     family, params = made("text_probe", tokens=40, long="windows")
     family.prepare(params, [table], FitContext())
+
+
+def test_a_training_foresees_the_next_one_by_what_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_DIR, str(tmp_path))
+    table, target = reviews()
+    family, params = made("text_finetune", epochs=2)
+    half = replace(params, frozen=0.5)
+    scope = Scope(ROWS, 1, 60.0, "cpu", workers=cores())
+
+    def foreseen(plan: Any) -> float:
+        assert family.outlook is not None
+        outlook = family.outlook(plan, [table], scope)
+        assert outlook is not None
+        return outlook.fit
+
+    assert foreseen(half) < foreseen(params)
+    began = time.process_time()
+    family.fit(params, table, target, TASK, FitContext(seed=1))
+    used = time.process_time() - began
+    costs = [TokenCosts(path.parent).of(name) for path, name in trainings(tmp_path)]
+    assert [cost is not None and cost.measured > 0 for cost in costs] == [True]
+    assert foreseen(half) < foreseen(params) < used, "one epoch of the two that were trained"
+
+
+def trainings(cache: Path) -> list[tuple[Path, str]]:
+    """The entries of trainings in the files of costs."""
+    files = sorted(cache.rglob("text-costs-*.json"))
+    return [(path, name) for path in files for name in json.loads(path.read_text()) if "training" in name]
+
+
+def test_a_long_pass_outweighs_a_moments_measurement(tmp_path: Path) -> None:
+    costs = TokenCosts(tmp_path)
+    slow = {"tokens": 1_000, "characters": 4_000, "seconds": 1.0, "processor_seconds": 2.0}
+    costs.learn("net", **slow)
+    costs.learn("net", tokens=99_000, characters=396_000, seconds=9.9, processor_seconds=19.8)
+    cost = costs.of("net")
+    assert cost is not None
+    assert cost.seconds == pytest.approx(1e-4, rel=0.1)
+    assert cost.processor_seconds == pytest.approx(2e-4, rel=0.1)
+    assert cost.characters == pytest.approx(4.0)
+    costs.learn("net", **slow)  # the machine is slower now: half of the way, however much was measured before
+    cost = costs.of("net")
+    assert cost is not None
+    assert cost.seconds == pytest.approx((1e-4 * 1e-3) ** 0.5, rel=0.1)
 
 
 def test_members_of_an_ensemble_encode_each_text_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,11 +29,14 @@ class TokenCost:
         Of a token, on average.
     processor_seconds:
         Per token and core: the time on a free machine is that by its cores. 0 where it was not measured.
+    measured:
+        Number of tokens that it was measured on.
     """
 
     seconds: float
     characters: float = _USUAL_CHARACTERS
     processor_seconds: float = 0.0
+    measured: int = 0
 
     def tokens(self, characters: int, marks: int = 2) -> float:
         """About so many tokens has a text, with those around it."""
@@ -67,16 +70,23 @@ class TokenCosts:
     def learn(
         self, encoder: str, *, tokens: int, characters: int, seconds: float, processor_seconds: float
     ) -> None:
-        """Note the time of some texts: what is known moves half of the way towards it."""
+        """Note the time of some texts: what is known moves towards it by their share of the tokens, or half.
+
+        A moment's measurement, beside a worker that loads its libraries, weighs little against a long pass.
+        """
         if not tokens or seconds <= 0:
             return
-        measured = TokenCost(seconds / tokens, max(characters / tokens, 0.5), processor_seconds / tokens)
+        measured = TokenCost(
+            seconds / tokens, max(characters / tokens, 0.5), processor_seconds / tokens, tokens
+        )
         before = self.of(encoder)
         if before is not None:
+            share = max(0.5, tokens / (tokens + before.measured))
             measured = TokenCost(
-                (before.seconds * measured.seconds) ** 0.5,
-                (before.characters + measured.characters) / 2,
-                (before.processor_seconds * measured.processor_seconds) ** 0.5 or measured.processor_seconds,
+                _between(before.seconds, measured.seconds, share),
+                _between(before.characters, measured.characters, share),
+                _between(before.processor_seconds, measured.processor_seconds, share),
+                before.measured + tokens,
             )
         self._path.parent.mkdir(parents=True, exist_ok=True)
         body = {name: asdict(cost) for name, cost in {**self._read(), encoder: measured}.items()}
@@ -90,3 +100,10 @@ class TokenCosts:
             return {str(name): TokenCost(**cost) for name, cost in body.items()}
         except (OSError, ValueError, TypeError, AttributeError):  # not there, or of another version
             return {}
+
+
+def _between(before: float, now: float, share: float) -> float:
+    """The geometric mean by the share of what is measured now; the other where one is 0."""
+    if not before or not now:
+        return before or now
+    return float(before ** (1 - share) * now**share)

@@ -24,10 +24,20 @@ from automl.families.nets.texts.tokens import Cut
 
 _MARGIN = 1.5  # by which a pass may take longer than foreseen
 _MEASURED_TEXTS = 400
-_LEAST_EPOCHS = 2
-# The way back of training, by the way there. On sst2, two epochs of 5,930 sentences took 101 s on one core of
-# two; this says 92.
-_BACKWARD = 2.0
+_LEAST_EPOCHS = 1  # a cycle of one is as good as one of two on sst2
+# The way back of training with the optimizer's step, by a frozen pass there, in bfloat16; for the first training,
+# which was not measured yet.
+_BACKWARD = 3.0
+_TRAINING = "-training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Times of a training and what it read in them, every epoch counted."""
+
+    tokens: int
+    seconds: float
+    processor_seconds: float
 
 
 def view_of(encoder: str, tokens: int, long: str) -> TextView:
@@ -89,19 +99,41 @@ def outlook(view: TextView, tables: Sequence[Table], scope: Scope) -> Outlook:
 
 
 def training_outlook(plan: TextTraining, view: TextView, tables: Sequence[Table], scope: Scope) -> Outlook:
-    """The same of an encoder that is trained, with the seconds of the two epochs that are the least."""
+    """The same of an encoder that is trained, with the seconds of the one epoch that is the least."""
     frozen = outlook(view, tables[:1], scope)
     cost, shape = cost_of(view, scope.device), shape_of(plan.encoder)
     tokens = sum(
         cost.tokens_read([len(text) for text in column], view.cut.most) for column in tables[0].texts
     )
     passes = min(_LEAST_EPOCHS, plan.epochs) * scope.folds * scope.rows / max(tables[0].rows, 1)
-    learning = (shape.layers - plan.first_layer(shape.layers)) / shape.layers
-    each = cost.seconds * scope.workers
-    if scope.device == "cpu":  # training gains little by the instructions that make a frozen pass fast
-        usual = usual_cost(shape.layer_weights, 1)
-        each = max(cost.processor_seconds, usual.processor_seconds) * scope.workers / cores()
-    return replace(frozen, fit=passes * tokens * each * (1.0 + _BACKWARD * learning))
+    cache = cache_of_texts()
+    trained = None if cache is None else TokenCosts(cache, scope.device).of(view.net + _TRAINING)
+    each = (trained or cost).seconds * scope.workers
+    if scope.device == "cpu":
+        rate = (trained or cost).processor_seconds
+        if trained is None:  # training gains little by the instructions that make a frozen pass fast
+            rate = max(rate, usual_cost(shape.layer_weights, 1).processor_seconds)
+        each = rate * scope.workers / cores()
+    return replace(frozen, fit=passes * tokens * each * training_passes(plan, shape))
+
+
+def training_passes(plan: TextTraining, shape: EncoderShape) -> float:
+    """Frozen passes that take as long as a pass of training: the way there, and back through what learns."""
+    return 1.0 + _BACKWARD * (shape.layers - plan.first_layer(shape.layers)) / shape.layers
+
+
+def learn_training(view: TextView, plan: TextTraining, spent: Spent, device: str) -> None:
+    """Keep what a training took, by which the next ones are foreseen."""
+    cache = cache_of_texts()
+    if cache is not None:
+        passes = training_passes(plan, shape_of(plan.encoder))
+        TokenCosts(cache, device).learn(
+            view.net + _TRAINING,
+            tokens=spent.tokens,
+            characters=round(spent.tokens * cost_of(view, device).characters),
+            seconds=spent.seconds / passes,
+            processor_seconds=spent.processor_seconds / passes,
+        )
 
 
 def cost_of(view: TextView, device: str) -> TokenCost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from automl.families.nets.outputs import (
 from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.batches import LengthBatches
 from automl.families.nets.texts.encoders import origin_of
-from automl.families.nets.texts.needs import view_of
+from automl.families.nets.texts.needs import Spent, learn_training, view_of
 from automl.families.nets.texts.net import TextNet, TextNetModel, TextNetShape
 from automl.families.nets.texts.plan import TextTraining
 from automl.families.nets.texts.probe import TextReading
@@ -88,7 +89,14 @@ def _fit(
             table, truth = context.valid
             judged = _Rows.of(table, scale.encode(truth), context.valid_weights, view).some(context.seed)
         objective = TextObjective(net, rows, judged, (task.loss, scale), plan.smoothing)
+        began, processor = time.monotonic(), time.process_time()
         _train(objective, plan, context, device)
+        spent = Spent(
+            tokens=objective.tokens,
+            seconds=time.monotonic() - began,
+            processor_seconds=time.process_time() - processor,
+        )
+        learn_training(view, plan, spent, device)
     model = TextNetModel(net, view, scale, threads=context.threads, device=device)
     model.origin = origin_of(plan.encoder).to_json()
     return model
@@ -158,6 +166,11 @@ class TextObjective:
         Held-out rows that judge the epochs, or None.
     meaning:
         The task's loss, and the scale of the outputs.
+
+    Attributes
+    ----------
+    tokens:
+        Number of those that were trained on so far.
     """
 
     def __init__(
@@ -173,10 +186,12 @@ class TextObjective:
         self._judged = judged
         self._loss, self._scale = meaning
         self._smoothing = smoothing
+        self.tokens = 0
 
     def losses(self, batch: Batch) -> torch.Tensor:
         """The mean of a batch, ``(1,)``."""
         places = batch[0][0].tolist()
+        self.tokens += sum(len(column[place]) for column in self.rows.texts for place in places)
         outputs, target = self._outputs(self.rows, places)
         losses = output_losses(self._loss, outputs, target, smoothing=self._smoothing)
         if self.rows.weights is not None:
