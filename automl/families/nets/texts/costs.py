@@ -15,6 +15,7 @@ from pathlib import Path
 _USUAL_OPERATIONS, _USUAL_CHARACTERS = 2e11, 4.0
 _OPERATIONS_PER_WEIGHT = 2
 _FILE = "text-costs-{}.json"
+_REMEMBERED = 50_000  # tokens that earlier measurements count as at most: the machine may be busier now
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ class TokenCosts:
     def learn(
         self, encoder: str, *, tokens: int, characters: int, seconds: float, processor_seconds: float
     ) -> None:
-        """Note the time of some texts: what is known moves towards it by their share of the tokens, or half.
+        """Note the time of some texts: what is known moves towards it by their share of the tokens.
 
-        A moment's measurement, beside a worker that loads its libraries, weighs little against a long pass.
+        A few texts, beside a worker that loads its libraries, weigh little against a long pass.
         """
         if not tokens or seconds <= 0:
             return
@@ -81,7 +82,7 @@ class TokenCosts:
         )
         before = self.of(encoder)
         if before is not None:
-            share = max(0.5, tokens / (tokens + before.measured))
+            share = tokens / (tokens + min(before.measured, _REMEMBERED))
             measured = TokenCost(
                 _between(before.seconds, measured.seconds, share),
                 _between(before.characters, measured.characters, share),
