@@ -14,7 +14,13 @@ import pandas as pd
 from automl.core.errors import CellError, DataError, UsageError, did_you_mean
 from automl.core.table import Array, Codes, Column, Features, Kind, Strings, Table
 from automl.data.cells.amounts import PLAIN, notation_of
-from automl.data.cells.names import listed, refuse_duplicates, text_names, unique_name
+from automl.data.cells.names import (
+    listed,
+    refuse_duplicates,
+    text_names,
+    unique_name,
+    with_wanted_names,
+)
 from automl.data.cells.plain import is_numeric
 from automl.data.columns.kinds import KindDecision, decide
 from automl.data.columns.number_plans import NumberPlan
@@ -269,7 +275,7 @@ class Layout:
         names = set(frame.columns)
         missing = [name for name in self.inputs if name not in names]
         if missing:
-            frame = frame.set_axis(text_names(frame.columns), axis=1)
+            frame = frame.set_axis(with_wanted_names(text_names(frame.columns), self.inputs), axis=1)
             names = set(frame.columns)
             missing = [name for name in self.inputs if name not in names]
         if missing:

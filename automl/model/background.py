@@ -23,7 +23,7 @@ from automl.data.layout import Layout
 from automl.data.modalities import modalities
 from automl.families.preprocess.saved import Saved
 from automl.model.file_numbers import with_file_numbers
-from automl.model.source_columns import Piece, SourceColumn, columns_of, piece_values
+from automl.model.source_columns import Piece, SharedPiece, SourceColumn, columns_of, piece_values
 
 MOST_CELLS = 100
 """Values that are kept of a column at most."""
@@ -83,7 +83,7 @@ class Background(Saved):
             kind: tuple(_repeated(named(modalities()[kind].blank)(), rows) for _ in columns)
             for kind, columns in features.files.items()
         }
-        table = with_differences(Table(features, self.numbers, self.codes, texts, files), layout)
+        table = Table(features, self.numbers, self.codes, texts, files)
         if not layout.file_numbers or not rows:
             return table
         # All blank files have the same numbers.
@@ -93,21 +93,23 @@ class Background(Saved):
         return Table(made.features, numbers, table.codes, table.texts, table.files)
 
 
-def with_differences(table: Table, layout: Layout) -> Table:
-    """The table with its differences of dates computed again, from the dates as they are in it now."""
-    pairs = _differences(layout)
-    if not pairs:
-        return table
-    numbers = table.numbers.copy()
-    for place, later, earlier in pairs:
-        numbers[:, place] = (numbers[:, later] - numbers[:, earlier]) * 24
-    return Table(table.features, numbers, table.codes, table.texts, table.files)
+def shared_pieces(layout: Layout, columns: Sequence[SourceColumn]) -> tuple[SharedPiece, ...]:
+    """The differences of two dates, each with the places of both among ``columns``.
+
+    They are not computed again from a date of the row and a typical one: where trips take minutes, that would
+    be a trip of weeks, and its effect would drown those of the dates.
+    """
+    owners = {piece: place for place, column in enumerate(columns) for piece in column.pieces}
+    return tuple(
+        SharedPiece(("number", place), (owners["number", later], owners["number", earlier]))
+        for place, later, earlier in _differences(layout)
+    )
 
 
 def owned_columns(table: Table, layout: Layout) -> list[SourceColumn]:
     """The user's columns in their order, with all that is made of them, such as the numbers of files.
 
-    A difference of two dates belongs to neither: it follows from both (see :func:`with_differences`). Where
+    A difference of two dates belongs to neither: it follows from both (see :func:`shared_pieces`). Where
     one of the two dates has no days among its features, it belongs to the other.
     """
     used = {plan.column for plan in layout.plans}

@@ -15,7 +15,7 @@ from automl.core.predictions import Answer
 from automl.core.table import Table
 from automl.core.text import counted, duration, label_text
 from automl.data.modalities import modalities
-from automl.model.background import Background, owned_columns, with_differences
+from automl.model.background import Background, owned_columns, shared_pieces
 from automl.model.exact_terms import exact_contributions
 from automl.model.file_numbers import with_file_numbers
 from automl.model.prediction_pace import Array, PredictionPace, Rows
@@ -278,9 +278,7 @@ class _Explainer:
 
     def _game(self, code: int) -> Game:
         scores: Scores = lambda rows: np.asarray(self._scores(rows)[:, code])  # noqa: E731
-        return Game(
-            scores, self.columns, self.typical, lambda rows: with_differences(rows, self.predictor.layout)
-        )
+        return Game(scores, self.columns, self.typical, shared_pieces(self.predictor.layout, self.columns))
 
     def _check_time(self, pace: PredictionPace, rows: int) -> None:
         """Refuse what cannot end in time."""

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from automl.core.table import Strings, Table
 from automl.model.prediction_pace import Array, PredictionPace
-from automl.model.source_columns import SourceColumn
+from automl.model.source_columns import SharedPiece, SourceColumn
 
 PAIRS_EACH = 2
 """Pairs of walks from one typical row; from two rows, they tell the error of sampling."""
@@ -66,14 +66,14 @@ class Game:
         The columns that contributions are stated for, each with its features.
     typical:
         Rows whose mean prediction is the base.
-    derived:
-        Computes features that follow from others again.
+    shared:
+        Features of several columns: the row's own once all of these are, and typical until then.
     """
 
     scores: Scores
     columns: Sequence[SourceColumn]
     typical: Table
-    derived: Callable[[Table], Table]
+    shared: Sequence[SharedPiece] = ()
 
     def rows_per_pair(self) -> int:
         """Rows that a pair of walks predicts."""
@@ -138,7 +138,7 @@ class _Walks:
             return np.empty((0, PAIRS_EACH, columns))
         places = np.repeat(self.starts[done : done + count], PAIRS_EACH * self.game.rows_per_pair())
         own = np.concatenate([_steps(order) for order in orders])
-        table = self.game.derived(_mixed(self.row, self.game.typical.take(places), self.game.columns, own))
+        table = _mixed(self.row, self.game.typical.take(places), self.game, own)
         began = time.monotonic()
         scores = self.game.scores(table).reshape(len(orders), -1)
         self.pace.saw(table.rows, time.monotonic() - began)
@@ -166,14 +166,16 @@ def _steps(order: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return np.concatenate([taken > rank, taken[1:] > columns - 1 - rank])
 
 
-def _mixed(row: Table, typical: Table, columns: Sequence[SourceColumn], own: npt.NDArray[np.bool_]) -> Table:
+def _mixed(row: Table, typical: Table, game: Game, own: npt.NDArray[np.bool_]) -> Table:
     """Typical rows with the row's own cells where ``own`` ``(rows, columns)`` says so."""
     numbers, codes = typical.numbers.copy(), typical.codes.copy()
     texts = [column.copy() for column in typical.texts]
     files = {kind: [column.copy() for column in held] for kind, held in typical.files.items()}
-    for place, column in enumerate(columns):
-        rows = np.flatnonzero(own[:, place])
-        for kind, feature in column.pieces:
+    parts = [(own[:, place], column.pieces) for place, column in enumerate(game.columns)]
+    parts += [(own[:, list(shared.owners)].all(axis=1), (shared.piece,)) for shared in game.shared]
+    for is_own, pieces in parts:
+        rows = np.flatnonzero(is_own)
+        for kind, feature in pieces:
             if kind == "number":
                 numbers[rows, feature] = row.numbers[0, feature]
             elif kind == "category":

@@ -25,6 +25,22 @@ class SourceColumn:
     pieces: tuple[Piece, ...]
 
 
+@dataclass(frozen=True)
+class SharedPiece:
+    """A feature that was made from several columns, such as the time between two dates.
+
+    Attributes
+    ----------
+    piece:
+        The feature.
+    owners:
+        Places of the columns among those that are explained.
+    """
+
+    piece: Piece
+    owners: tuple[int, ...]
+
+
 def columns_of(table: Table, layout: Layout) -> list[SourceColumn]:
     """The user's columns of numbers, categories and texts; not those of files.
 

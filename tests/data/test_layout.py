@@ -248,6 +248,23 @@ def test_extra_columns_are_noted_and_known_ones_are_not(mixed: pd.DataFrame) -> 
     assert "'surprise'" in layout.encode(mixed.assign(surprise=1)).notes[0]
 
 
+@pytest.mark.parametrize(("trained", "given"), [("{}", " {} "), ("{} ", "{}"), (" {}", "{} ")])
+def test_blanks_around_the_names_of_columns_do_not_matter(
+    mixed: pd.DataFrame, trained: str, given: str
+) -> None:
+    layout = Layout.infer(mixed.rename(columns=trained.format))
+    encoded = layout.encode(mixed.rename(columns=given.format))
+    assert encoded.table.numbers == pytest.approx(
+        Layout.infer(mixed).encode(mixed).table.numbers, nan_ok=True
+    )
+
+
+def test_two_columns_that_differ_by_blanks_are_not_taken_for_a_missing_one() -> None:
+    layout = Layout.infer(pd.DataFrame({"a": [1.5, 2.5] * 20, "b": [3, 4] * 20}))
+    with pytest.raises(DataError, match="1 column that the model needs is missing: 'a'"):
+        layout.encode(pd.DataFrame({"a ": [1.0], " a": [2.0], "b": [3]}))
+
+
 def test_all_missing_columns_are_listed(mixed: pd.DataFrame) -> None:
     layout = Layout.infer(mixed)
     with pytest.raises(DataError, match=r"2 columns .* missing: 'amount', 'colour'"):

@@ -14,7 +14,7 @@ from searched import finish_trials, flowers
 from automl.core.errors import UsageError
 from automl.core.trial import Candidate
 from automl.model import explanation, prediction_pace, shapley
-from automl.model.background import Background, owned_columns, with_differences
+from automl.model.background import Background, owned_columns, shared_pieces
 from automl.model.decision import Decision
 from automl.model.explanation import ExplainedRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
@@ -236,10 +236,29 @@ def test_dates_and_texts_are_single_columns(tmp_path: Path) -> None:
     assert list(made.contributions.columns) == ["from", "to", "review"]
     assert_adds_up(made, predictor.predict(frame.iloc[:4]))
     table = finished.problem.table
-    again = with_differences(table, finished.layout)
-    np.testing.assert_allclose(again.numbers, table.numbers)
-    owned = [piece for column in owned_columns(table, finished.layout) for piece in column.pieces]
+    columns = owned_columns(table, finished.layout)
+    owned = [piece for column in columns for piece in column.pieces]
     assert len(owned) == len(set(owned)) == len(table.features.names) - 1
+    (shared,) = shared_pieces(finished.layout, columns)
+    assert shared.piece not in owned
+    assert [columns[place].name for place in shared.owners] == ["to", "from"]
+
+
+def test_dates_whose_difference_alone_matters_share_its_effect(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    minutes = rng.integers(5, 60, 300)
+    start = pd.Timestamp("2019-03-01") + pd.to_timedelta(rng.integers(0, 40_000, 300), unit="min")
+    frame = pd.DataFrame({"start": start, "end": start + pd.to_timedelta(minutes, unit="min"), "y": minutes})
+    finished = finish_trials(frame, "y", candidates(("linear", "random_forest")), tmp_path / "work")
+    predictor = saved(finished, tmp_path / "p", {0: 0.5, 1: 0.5})
+    rows = frame.iloc[np.argsort(minutes)[[0, 150, -1]]]
+    made = predictor.explain(rows, seconds=20)
+    # Typical rows last as long as rows do, and no contribution exceeds what durations explain.
+    assert made.base.mean() == pytest.approx(minutes.mean(), abs=3)
+    assert made.contributions.abs().to_numpy().max() < 30
+    shortest, longest = made.contributions.iloc[0], made.contributions.iloc[-1]
+    assert (shortest < -5).all()
+    assert (longest > 5).all()
 
 
 def test_typical_values_hold_no_row_and_look_like_the_column(values: Any) -> None:

@@ -13,7 +13,7 @@ from automl.core.table import Features, Table
 from automl.model import prediction_pace, shapley
 from automl.model.prediction_pace import PredictionPace
 from automl.model.shapley import Contributions, Game, add_up, sampled
-from automl.model.source_columns import SourceColumn
+from automl.model.source_columns import SharedPiece, SourceColumn
 
 FOREVER = float("inf")
 QUICK = PredictionPace(1e-6)
@@ -32,7 +32,7 @@ def game(predict: Callable[[np.ndarray], np.ndarray], typical: Any, groups: Any 
         SourceColumn(f"x{group[0]}", "number", tuple(("number", place) for place in group))
         for group in groups
     ]
-    return Game(lambda rows: predict(rows.numbers), columns, cells, lambda rows: rows)
+    return Game(lambda rows: predict(rows.numbers), columns, cells)
 
 
 def explained(
@@ -170,3 +170,20 @@ def test_what_is_left_over_goes_where_the_values_are_least_certain() -> None:
     np.testing.assert_allclose(add_up(np.array([1.0, 1.0]), 3.0, np.array([1.0, 0.0])), [2.0, 1.0])
     np.testing.assert_allclose(add_up(np.array([3.0, 1.0]), 8.0, np.zeros(2)), [6.0, 2.0])
     np.testing.assert_allclose(add_up(np.zeros(2), 1.0, np.zeros(2)), [0.5, 0.5])
+
+
+def test_what_two_columns_share_stays_typical_until_both_are_the_rows_own() -> None:
+    seen: list[np.ndarray] = []
+
+    def scores(rows: Table) -> np.ndarray:
+        seen.append(rows.numbers)
+        return rows.numbers.sum(axis=1)
+
+    columns = [SourceColumn(name, "date", (("number", place),)) for place, name in enumerate(("from", "to"))]
+    typical = table([[1.0, 2.0, 7.0], [3.0, 9.0, 5.0]])
+    played = Game(scores, columns, typical, (SharedPiece(("number", 2), (0, 1)),))
+    sampled(played, table([[100.0, 106.0, 6.0]]), 13.5, until=FOREVER, pace=QUICK)
+    rows = np.concatenate(seen)
+    both = (rows[:, 0] == 100) & (rows[:, 1] == 106)
+    assert set(rows[both, 2]) == {6.0}
+    assert set(rows[~both, 2]) == {5.0, 7.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -16,6 +17,23 @@ def text_names(columns: pd.Index[Any]) -> list[str]:
     if isinstance(columns, pd.MultiIndex):
         return [" ".join(map(str, parts)).strip() for parts in columns]
     return [str(column) for column in columns]
+
+
+def with_wanted_names(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The names, spelled as in ``wanted`` where they differ only by blanks around them.
+
+    The names of a file are read without such blanks; a frame that another program read from it keeps them.
+    """
+    present, known = set(names), set(wanted)
+    same = Counter(name.strip() for name in known)
+    sought = {name.strip(): name for name in wanted if name not in present and same[name.strip()] == 1}
+    found = Counter(name.strip() for name in names if name not in known)
+    return [
+        sought[name.strip()]
+        if name not in known and name.strip() in sought and found[name.strip()] == 1
+        else name
+        for name in names
+    ]
 
 
 def refuse_duplicates(names: Sequence[str], where: str) -> None:

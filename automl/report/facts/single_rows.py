@@ -19,7 +19,7 @@ from automl.core.table import Table
 from automl.core.text import label_text, score_text
 from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
-from automl.model.background import owned_columns, with_differences
+from automl.model.background import owned_columns, shared_pieces
 from automl.model.prediction_pace import Predict, PredictionPace
 from automl.model.predictor import Predictor
 from automl.model.shapley import LEAST_PAIRS, Contributions, Game, sampled
@@ -117,7 +117,7 @@ class _Explainer:
     def explained(self, place: int, code: int, *, left: int) -> Contributions | None:
         """The contributions of one row, within a share of the time for ``left`` rows; None without time."""
         scores = self.scores(place, code)
-        game = Game(scores, self.columns, self.typical, lambda rows: with_differences(rows, self.layout))
+        game = Game(scores, self.columns, self.typical, shared_pieces(self.layout, self.columns))
         now = time.monotonic()
         share = _COLUMNS_SHARE if self.table.texts else 1.0
         until = now + share * (self.until - now) / left
