@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 10
 """Rows that a terminal shows."""
 _SHOWN_COLUMNS, _SHOWN_SENTENCES, _SHOWN_WORDS = 8, 3, 5
+_ROUNDING = 1e-9
 _BAR, _CELL, _NAME, _PART = 24, 20, 32, 40
 
 
@@ -110,7 +111,8 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
     """A block per row: its prediction, then a bar per column, the largest first."""
     for place in range(len(explained.prediction)):
         order = explained.order(place)
-        shown, rest = order[:_SHOWN_COLUMNS], order[_SHOWN_COLUMNS:]
+        most = len(order) if len(order) == _SHOWN_COLUMNS + 1 else _SHOWN_COLUMNS  # not "others (1)"
+        shown, rest = order[:most], order[most:]
         values = explained.contributions.iloc[place].to_numpy(dtype=float)
         errors = explained.errors.iloc[place].to_numpy(dtype=float)
         largest = max((abs(value) for value in values), default=0.0) or 1.0
@@ -121,7 +123,7 @@ def _lines(explained: ExplainedRows) -> Iterator[str]:
         wide = min(_CELL, max((len(cell) for cell in cells), default=0))
         yield _headline(explained, place)
         for name, cell, column in zip(names, cells, shown, strict=True):
-            error = f" ± {errors[column]:.1g}" if errors[column] else ""
+            error = _error(errors[column], largest, decimals)
             bar = _bar(values[column], largest)
             number = f"{f'{values[column]:+,.{decimals}f}':>9}{error:<10}"
             yield f"  {_cut(name, width):<{width}}  {_cut(cell, wide):>{wide}}  {number}{bar}".rstrip()
@@ -152,6 +154,14 @@ def _text_lines(text: MarkedText) -> Iterator[str]:
 
 def _bar(value: float, largest: float) -> str:
     return ("█" if value > 0 else "░") * round(_BAR * abs(value) / largest)
+
+
+def _error(error: float, largest: float, decimals: int) -> str:
+    """`` ± 0.004``, to the contributions' last decimal; nothing where it is 0 or due to rounding."""
+    if error <= _ROUNDING * largest:
+        return ""
+    least = 10.0**-decimals
+    return f" ± {error:.1g}" if error >= least else f" ± <{least:.{decimals}f}"
 
 
 def _headline(explained: ExplainedRows, place: int) -> str:

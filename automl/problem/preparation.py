@@ -14,6 +14,7 @@ from automl.core.folds import RowNumbers
 from automl.core.modality import Report
 from automl.core.task_choice import TaskChoice
 from automl.core.tasks import Task
+from automl.data.cells.row_numbers import row_numbers
 from automl.data.files.readers import ReadTable
 from automl.data.layout import Layout
 from automl.problem.columns import ExaminedColumns, examine_columns
@@ -42,6 +43,8 @@ class Prepared:
         Whether fitting on the logarithm of the target is worth a trial.
     kept:
         Row numbers, among the usable rows of the data, of the problem's table; None for all of them.
+    numbers:
+        Of the usable rows in the file, from 1; None for rows with labels of the user's own.
     paths:
         Of the files of the problem's table (its first column of files), as the data names them, or None.
     weighting:
@@ -60,6 +63,7 @@ class Prepared:
     rows: int
     log_target: bool
     kept: RowNumbers | None = None
+    numbers: RowNumbers | None = None
     paths: npt.NDArray[np.object_] | None = None
     weighting: str = ""
 
@@ -141,6 +145,7 @@ def _put_together(
         rows=len(frame),
         log_target=target.task.is_worth_a_logarithm(rows.target),
         kept=rows.kept,
+        numbers=row_numbers(frame),
         paths=source.paths(frame, rows.kept),
         weighting=weighting,
     )

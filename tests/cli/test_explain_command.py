@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from command_line import automl
 
+from automl.cli.explain import _error
 from automl.core.errors import UsageError
 from automl.model.background import Background
 from automl.model.predictor import PredictorSource, build_predictor
@@ -47,6 +48,14 @@ def test_few_rows_are_shown_as_bars_that_add_up(place: Path) -> None:
         assert start + sum(map(float, numbers)) == pytest.approx(end, abs=0.01)
         assert "█" in block
     assert "sampled by" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(0.0, ""), (2e-17, ""), (9e-5, " ± <0.001"), (0.001, " ± 0.001"), (0.0234, " ± 0.02")],
+)
+def test_errors_have_no_more_decimals_than_the_contributions(error: float, words: str) -> None:
+    assert _error(error, 0.41, 3) == words
 
 
 def test_all_contributions_go_to_a_file(place: Path) -> None:

@@ -107,7 +107,7 @@ class Evidence:
     positions:
         Positions of these rows in the held-out predictions of a trial.
     rows:
-        Their numbers among the usable rows of the data.
+        Their places among the usable rows of the data, from 0.
     folds:
         ``(deals, rows)``: the fold that held each row out, for every deal of the folds.
     sample:
@@ -117,6 +117,9 @@ class Evidence:
         (or an empty text). None for tables without images.
     weights:
         Of these rows, ``(rows,)``; None where each counts once.
+    numbers:
+        Of these rows in the file, from 1, those that were left out included; None for rows with labels of the
+        user's own, and in records of earlier versions until the data is read again.
     """
 
     task: Task
@@ -130,6 +133,11 @@ class Evidence:
     paths: npt.NDArray[np.str_] | None = field(default=None, repr=False)
     same_as: npt.NDArray[np.str_] | None = field(default=None, repr=False)
     weights: Weights | None = field(default=None, repr=False)
+    numbers: Rows | None = field(default=None, repr=False)
+
+    def number(self, place: int) -> int:
+        """The number by which people find this row in their file; among the usable rows if it has labels."""
+        return int(self.rows[place]) + 1 if self.numbers is None else int(self.numbers[place])
 
     @property
     def decision(self) -> Decision:
@@ -161,7 +169,12 @@ class Evidence:
             "raw": self.raw,
             "positions": self.positions,
         }
-        further = {"paths": self.paths, "same_as": self.same_as, "weights": self.weights}
+        further = {
+            "paths": self.paths,
+            "same_as": self.same_as,
+            "weights": self.weights,
+            "numbers": self.numbers,
+        }
         arrays |= {name: array for name, array in further.items() if array is not None}
         np.savez(buffer, rows=self.rows, folds=self.folds, **arrays)  # type: ignore[arg-type]
         body = {"format": FORMAT, "task": self.task.to_json(), **asdict(self.story)}
@@ -187,6 +200,7 @@ class Evidence:
                 paths=kept.get("paths"),
                 same_as=kept.get("same_as"),
                 weights=kept.get("weights"),
+                numbers=kept.get("numbers"),
             )
 
     def with_sample(self, sample: Sample) -> Evidence:
@@ -223,6 +237,7 @@ def gather(
     if len(scored) > most:
         positions = np.sort(np.random.default_rng(0).choice(len(scored), most, replace=False))
     rows = scored[positions]
+    usable = rows if prepared.kept is None else prepared.kept[rows]
     deals = (problem.split, *problem.repeats)
     folds = np.full((len(deals), len(problem.target)), -1, dtype=np.int16)
     for deal, split in enumerate(deals):
@@ -233,7 +248,7 @@ def gather(
         target=problem.target[rows],
         raw=raw[positions].astype(prepared.task.dtype),
         positions=positions,
-        rows=rows if prepared.kept is None else prepared.kept[rows],
+        rows=usable,
         folds=folds[:, rows],
         story=replace(
             _story(prepared, champion, trials, clock=clock, trials_to=trials_to, slots=slots),
@@ -242,6 +257,7 @@ def gather(
         paths=None if prepared.paths is None else prepared.paths[rows].astype(np.str_),
         same_as=_same_files(prepared, rows),
         weights=problem.weights_of(rows),
+        numbers=None if prepared.numbers is None else prepared.numbers[usable],
     )
     places = evidence.sample_places()
     return evidence.with_sample(Sample(places, problem.table.take(rows[places])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from automl.core.errors import DataError, UsageError
 from automl.core.table import Kind
 from automl.core.text import counted
 from automl.data.cells.missing import LabelColumn
+from automl.data.cells.row_numbers import row_numbers
 from automl.data.digest import frame_digest
 from automl.data.files.readers import read_table
 from automl.data.modalities import modality_of
@@ -186,7 +187,8 @@ def with_features(evidence: Evidence, rows: Rows, predictor: Predictor) -> Evide
     if rows.frame is None or evidence.sample is not None:
         return evidence
     places = evidence.sample_places()
-    return evidence.with_sample(Sample(places, predictor.encode(rows.frame.iloc[places])))
+    numbered = replace(evidence, numbers=row_numbers(rows.frame))
+    return numbered.with_sample(Sample(places, predictor.encode(rows.frame.iloc[places])))
 
 
 def _found(material: Material) -> Path | None:

@@ -2,11 +2,12 @@
 
 The row that the champion is most sure of and right about, the one where it is most wrong, and a typical one.
 Each is predicted by the models that did not train on it, so the contributions add up to the prediction that
-all plots of the report show.
+all plots of the report show; unless some members of the champion kept no such model.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from automl.report.facts.evidence import Evidence, Rows, Sample
 from automl.report.facts.explain import blind_rows, held_out_predictor
 
 _TEXT = 40
+_SINGLE, _SAME = 1e-5, 1e-3  # of a prediction in single precision, and of its distance from typical values
 _COLUMNS_SHARE = 0.6  # of the time where there are texts, whose parts get the rest
 
 
@@ -41,11 +43,14 @@ class SingleRow:
     title:
         Why it is shown: ``Most confident, and right``.
     number:
-        Its number among the usable rows of the data, from 1.
+        Its number in the data, from 1, as in :meth:`Evidence.number`.
     truth, answer:
         The true and the predicted class or value.
     unit:
-        What is explained: ``probability of setosa``, or the name of the target.
+        What is explained: ``probability of setosa``, or ``prediction``.
+    is_number, is_whole:
+        Whether a number is predicted, and whether what is explained is the champion's held-out prediction;
+        else it is that of the members that kept a model which did not train on the row.
     names, cells:
         The columns, the largest contributions first, and the row's values in them.
     texts:
@@ -57,6 +62,8 @@ class SingleRow:
     truth: str
     answer: str
     unit: str
+    is_number: bool
+    is_whole: bool
     names: tuple[str, ...]
     cells: tuple[str, ...]
     contributions: Contributions
@@ -167,12 +174,16 @@ def _stated(
     columns = [explainer.columns[column] for column in order]
     labels = [label_text(name) for name in evidence.task.labels]
     truth, answer = evidence.target[place], _code(evidence, place)
+    judged = float(evidence.raw[place, answer])
+    moved = abs(judged - made.base)
     return SingleRow(
         title=title,
-        number=int(evidence.rows[place]) + 1,
+        number=evidence.number(place),
         truth=labels[int(truth)] if labels else score_text(float(truth)),
         answer=labels[answer] if labels else score_text(float(evidence.predictions[place, 0])),
         unit=f"probability of {labels[answer]}" if labels else "prediction",
+        is_number=not labels,
+        is_whole=math.isclose(made.prediction, judged, rel_tol=_SINGLE, abs_tol=_SAME * moved),
         names=tuple(column.name for column in columns),
         cells=tuple(_cell(explainer.table, row, column, explainer.layout) for column in columns),
         contributions=Contributions(

@@ -24,7 +24,7 @@ class TextLoss:
     Attributes
     ----------
     number:
-        Its number among the usable rows of the data, from 1.
+        Its number in the data, from 1, as in :meth:`Evidence.number`.
     truth, answer:
         The true and the predicted class or value.
     probability:
@@ -71,7 +71,7 @@ def text_losses(evidence: Evidence, layout: Layout) -> TextLosses:
         )
         rows.append(
             TextLoss(
-                number=int(evidence.rows[places[row]]) + 1,
+                number=evidence.number(int(places[row])),
                 truth=labels[int(target[row])] if classes else score_text(float(target[row])),
                 answer=labels[int(predictions[row].argmax())]
                 if classes

@@ -19,14 +19,15 @@ def contributions_plot(row: SingleRow) -> Plot:
     The lines are two standard errors of sampling to both sides.
     """
     values, errors = row.contributions.values, row.contributions.errors
-    shown, rest = values[:MOST_BARS], values[MOST_BARS:]
-    pairs = [*zip(row.names, row.cells, strict=True)][:MOST_BARS]
+    most = len(values) if len(values) == MOST_BARS + 1 else MOST_BARS  # a bar "1 other" would say less
+    shown, rest = values[:most], values[most:]
+    pairs = [*zip(row.names, row.cells, strict=True)][:most]
     names = [_with_value(name, cell) for name, cell in pairs]
-    bars, lines = list(shown), list(2 * errors[:MOST_BARS])
+    bars, lines = list(shown), list(2 * errors[:most])
     if len(rest):
         names.append(f"{len(rest)} others")
         bars.append(float(rest.sum()))
-        lines.append(2 * float(np.sqrt((errors[MOST_BARS:] ** 2).sum())))
+        lines.append(2 * float(np.sqrt((errors[most:] ** 2).sum())))
     with drawing():
         figure, axes = plot((4.3, 1.0 + 0.26 * max(3, len(bars))))
         places = np.arange(len(bars))

@@ -42,13 +42,22 @@ def predictions_section(subject: Subject) -> Markup:
     )
 
 
-def _picture(number: int, row: SingleRow) -> Markup:
+def _explained(row: SingleRow) -> str:
+    """The number that the contributions add up to; says so where only a part of the ensemble predicts it."""
     made = row.contributions
-    words = (
-        f"{row.title}: row {row.number:,}, true {row.truth}, predicted {row.answer}. "
-        f"The {row.unit} is {score_text(made.prediction, 3)}; for typical values it is "
-        f"{score_text(made.base, 3)}."
-    )
+    explained, typical = score_text(made.prediction, 3), score_text(made.base, 3)
+    if not row.is_whole:
+        return (
+            f"Explained is the {row.unit} by the models of the ensemble that were kept and did not train on "
+            f"this row, {explained}; for typical values it is {typical}."
+        )
+    if row.is_number:
+        return f"For typical values the prediction is {typical}."
+    return f"The {row.unit} is {explained}; for typical values it is {typical}."
+
+
+def _picture(number: int, row: SingleRow) -> Markup:
+    words = f"{row.title}: row {row.number:,}, true {row.truth}, predicted {row.answer}. {_explained(row)}"
     strongest = f"{row.names[0]} = {row.cells[0]}" if row.names else "nothing"
     alt = f"Bar chart of contributions. {words} The largest is that of {strongest}."
     return picture(contributions_plot(row), f"contributions-{number}", alt=alt, caption=words)
