@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from automl.core.table import Strings, Table
 from automl.model.prediction_pace import Array, PredictionPace
-from automl.model.source_columns import SharedPiece, SourceColumn
+from automl.model.source_columns import Piece, SharedPiece, SourceColumn
 
 PAIRS_EACH = 2
 """Pairs of walks from one typical row; from two rows, they tell the error of sampling."""
@@ -171,10 +171,12 @@ def _mixed(row: Table, typical: Table, game: Game, own: npt.NDArray[np.bool_]) -
     numbers, codes = typical.numbers.copy(), typical.codes.copy()
     texts = [column.copy() for column in typical.texts]
     files = {kind: [column.copy() for column in held] for kind, held in typical.files.items()}
-    parts = [(own[:, place], column.pieces) for place, column in enumerate(game.columns)]
-    parts += [(own[:, list(shared.owners)].all(axis=1), (shared.piece,)) for shared in game.shared]
-    for is_own, pieces in parts:
-        rows = np.flatnonzero(is_own)
+    parts: list[tuple[tuple[int, ...], tuple[Piece, ...]]] = [
+        *(((place,), column.pieces) for place, column in enumerate(game.columns)),
+        *((shared.owners, (shared.piece,)) for shared in game.shared),
+    ]
+    for owners, pieces in parts:
+        rows = np.flatnonzero(own[:, list(owners)].all(axis=1))
         for kind, feature in pieces:
             if kind == "number":
                 numbers[rows, feature] = row.numbers[0, feature]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.core.table import Table
+from automl.core.table import Kind, Table
+from automl.data.cells.dates import FIELDS
 from automl.data.layout import Layout
 
 Piece = tuple[str, int]
@@ -74,14 +75,21 @@ def piece_name(table: Table, column: SourceColumn, piece: Piece) -> str:
     """The column's name, with the name of the part if it has several: ``Ticket, its number part``."""
     if len(column.pieces) == 1:
         return column.name
-    kind, place = piece
-    features = table.features
-    own = {"number": features.numbers, "category": features.categories, "text": features.texts}[kind][place]
-    if column.kind == "date":
-        return own
+    if field := date_field(table, column, piece):
+        return column.name if field == "days" else f"{column.name}, {field}"
+    kind = piece[0]
     alike = [other for other in column.pieces if other[0] == kind]
     number = f"{_ORDINALS[alike.index(piece)]} " if 1 < len(alike) <= len(_ORDINALS) else ""
     return f"{column.name}, its {number}{kind} part"
+
+
+def date_field(table: Table, column: SourceColumn, piece: Piece) -> str:
+    """The field of :data:`automl.data.cells.dates.FIELDS` that a feature of a date holds, else empty."""
+    kind, place = piece
+    if column.kind != Kind.DATE or kind != "number":
+        return ""
+    field = table.features.numbers[place].removeprefix(f"{column.name}.")
+    return field if field in FIELDS else ""
 
 
 def piece_values(table: Table, piece: Piece) -> npt.NDArray[Any]:

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from slow_models import SlowChampion
+from subjects import Searched
 
 from automl.data.layout import Layout
 from automl.model.prediction_pace import PredictionPace
 from automl.model.source_columns import columns_of, piece_name
+from automl.report.facts.dependence import dependence_of
 from automl.report.facts.driver_words import compared, headline, leaning
 from automl.report.facts.shuffling import Shuffler
+from automl.report.figures.champion import dependence_plot
 
 
 @pytest.mark.parametrize(("columns", "driver"), [(80, 79), (80, 0), (300, 299), (300, 150), (12, 11)])
@@ -116,6 +119,8 @@ def test_all_that_was_made_of_a_column_is_shuffled_together_under_its_name():
     ticket = columns["ticket"]
     names = [piece_name(table, ticket, piece) for piece in ticket.pieces]
     assert names == ["ticket, its number part", "ticket, its category part"]
+    day = columns["day"]
+    assert [piece_name(table, day, piece) for piece in day.pieces][:3] == ["day", "day, year", "day, month"]
     asked = []
     shuffler = Shuffler(
         predict=lambda made, _: asked.append(made) or np.zeros((made.rows, 1)),
@@ -133,3 +138,32 @@ def pairs(table, column):
     """What stands together in a column's two parts."""
     (_, number), (_, category) = column.pieces
     return set(zip(table.numbers[:, number], table.codes[:, category], strict=True))
+
+
+def test_dependence_on_a_date_is_drawn_over_dates_and_weekdays_have_names(regression: Searched) -> None:
+    days = pd.date_range("2024-02-01", periods=60, freq="D")
+    frame = pd.DataFrame({"day": days, "x": np.arange(60) / 7})
+    layout = Layout.infer(frame)
+    table = layout.encode(frame).table
+    day = next(column for column in columns_of(table, layout) if column.name == "day")
+    pieces = {piece_name(table, day, piece): piece for piece in day.pieces}
+    shuffler = Shuffler(
+        predict=lambda made, _: made.numbers[:, :1],
+        table=table,
+        places=np.arange(60),
+        pace=PredictionPace(1e-6),
+        seed=0,
+    )
+    when = dependence_of(shuffler, day, pieces["day"], 60)
+    assert when.feature == "day"
+    assert when.ends == ("2024-02-02", "2024-03-29")
+    assert regression.result.evidence is not None
+    figure = dependence_plot(when, regression.result.evidence)
+    figure.draw_without_rendering()
+    ticks = [text.get_text() for text in figure.axes[0].get_xticklabels() if text.get_text()]
+    assert 2 <= len(ticks) <= 4
+    assert not any("," in text for text in ticks)
+    assert any("Mar" in text for text in ticks)
+    weekdays = dependence_of(shuffler, day, pieces["day, weekday"], 60)
+    assert weekdays.grid[:2] == ("Monday", "Tuesday")
+    assert len(weekdays.grid) == 7

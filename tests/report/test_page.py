@@ -367,13 +367,19 @@ def test_no_legend_lies_on_the_lines_and_long_ticks_stay_apart(multiclass, regre
     from dataclasses import replace
     from itertools import pairwise
 
-    from automl.report.facts.explain import Dependence
+    from automl.report.facts.dependence import Dependence
     from automl.report.figures import champion as figures
 
     some = multiclass.result.evidence
     mean = np.linspace([0.1, 0.8, 0.1], [0.7, 0.2, 0.1], 5)
     moved = figures.dependence_plot(Dependence("x", tuple(map(float, range(5))), mean), some)
     assert all(figure.axes[0].get_legend() is None for figure in (*figures.rates_plots(some), moved))
+    long = [f"area-System.{name}ization" for name in ("Global", "Serial", "Local")]
+    named = replace(some, task=replace(some.task, labels=tuple(long)))
+    for figure in figures.rates_plots(named):
+        figure.draw_without_rendering()
+        inside = figure.legends[0].get_window_extent()
+        assert 0 <= inside.x0 < inside.x1 <= figure.bbox.width
     evidence = regression.result.evidence
     for scale, word in ((1e4, "200,000"), (1e7, " M"), (1e9, " bn")):
         large = replace(evidence, target=scale * evidence.target, raw=scale * evidence.raw)

@@ -272,6 +272,11 @@ def _days(values: npt.NDArray[np.datetime64]) -> Array:
     return days
 
 
+def day_text(days: float) -> str:
+    """The day of a date in days since 1970: ``2024-12-31``."""
+    return str(np.datetime64(int(np.floor(days)), "D"))
+
+
 def date_fields(days: Array, fields: tuple[str, ...]) -> list[Array]:
     """Calendar fields of days since 1970; Monday is 0, hours have fractions."""
     missing = np.isnan(days)

@@ -24,13 +24,14 @@ def with_wanted_names(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
     The names of a file are read without such blanks; a frame that another program read from it keeps them.
     """
-    present, known = set(names), set(wanted)
-    same = Counter(name.strip() for name in known)
-    sought = {name.strip(): name for name in wanted if name not in present and same[name.strip()] == 1}
-    found = Counter(name.strip() for name in names if name not in known)
+    targets = set(wanted)
+    absent = targets.difference(names)
+    doubles = Counter(map(str.strip, targets))
+    spellings = {name.strip(): name for name in absent if doubles[name.strip()] == 1}
+    candidates = Counter(name.strip() for name in names if name not in targets)
     return [
-        sought[name.strip()]
-        if name not in known and name.strip() in sought and found[name.strip()] == 1
+        spellings[name.strip()]
+        if name not in targets and name.strip() in spellings and candidates[name.strip()] == 1
         else name
         for name in names
     ]

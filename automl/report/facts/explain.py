@@ -1,4 +1,4 @@
-"""Permutation importance of the champion's features with intervals, and partial dependence.
+"""Permutation importance of the champion's features with intervals, and on which of them to show dependence.
 
 Both use held-out rows only: each row is predicted by the models of the folds that did not train on it,
 so a feature that was merely memorised gets no credit. With many features or a slow champion, all are
@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +19,8 @@ from automl.core.weights import weights_of
 from automl.model.member import Member, read_json
 from automl.model.prediction_pace import Array, Predict, PredictionPace, Rows
 from automl.model.predictor import Predictor
-from automl.model.source_columns import (
-    Piece,
-    SourceColumn,
-    columns_of,
-    piece_name,
-    piece_values,
-    put_values,
-)
+from automl.model.source_columns import Piece, SourceColumn, columns_of
+from automl.report.facts.dependence import GRID_VALUES, Dependence, dependence_of
 from automl.report.facts.evidence import Evidence, Sample
 from automl.report.facts.importance import (
     GroupImportance,
@@ -54,26 +47,7 @@ _ALONE, _GROUPED, _FEW_GROUPED, _MEASURED = 0.4, 0.55, 0.75, 0.85
 _FEW_SHUFFLES = 30
 _QUICK_WEIGHT, _QUICKER = 0.05, 3.0
 _STEPS = (20, 40, 60, 100, 150, 250, 400, 700, 1_000, 1_500, 2_500, 4_000, 7_000, 10_000)
-_GRID = 12
-_LEVELS = 8
 _DEPENDENCE_ROWS, _LEAST_DEPENDENCE_ROWS = 200, 40
-
-
-@dataclass(frozen=True)
-class Dependence:
-    """The mean prediction with one feature set to each value of a grid and the others unchanged.
-
-    Attributes
-    ----------
-    grid:
-        Values of a number, or level names.
-    mean:
-        ``(grid, n_outputs)``.
-    """
-
-    feature: str
-    grid: tuple[float, ...] | tuple[str, ...]
-    mean: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,17 +314,17 @@ class _Explainer:
 
     def _dependences(self, measured: Measured, shuffler: Shuffler, top: int) -> tuple[Dependence, ...]:
         """Dependences on the strongest columns, while there is time."""
-        least = min(_LEAST_DEPENDENCE_ROWS, shuffler.table.rows) * _GRID
+        least = min(_LEAST_DEPENDENCE_ROWS, shuffler.table.rows) * GRID_VALUES
         ranked = sorted(measured.drops, key=lambda column: -measured.drops[column])[:top]
         moved = [column for column in ranked if _movable(column) and measured.drops[column] > 0]
         moved = moved[: int(min(top, self.pace.affords(self._until(1.0)) / least))]
         dependences: list[Dependence] = []
         for number, column in enumerate(moved):
-            rows = self.pace.affords(self._until(1.0)) / (_GRID * (len(moved) - number))
+            rows = self.pace.affords(self._until(1.0)) / (GRID_VALUES * (len(moved) - number))
             if rows < 1:
                 break
             piece = _leading_piece(shuffler, column, self._until(1.0))
-            dependences.append(_dependence(shuffler, column, piece, int(min(rows, _DEPENDENCE_ROWS))))
+            dependences.append(dependence_of(shuffler, column, piece, int(min(rows, _DEPENDENCE_ROWS))))
         return tuple(dependences)
 
     def _shuffler(self, rows: float, predict: Predict, pace: PredictionPace) -> Shuffler:
@@ -401,36 +375,3 @@ def _leading_piece(shuffler: Shuffler, column: SourceColumn, until: float) -> Pi
     made = shuffler.shuffled(alone, until)
     moves = [float(np.mean(np.abs(one - shuffler.base))) for one in made]
     return pieces[int(np.argmax(moves))] if moves else pieces[0]
-
-
-def _dependence(shuffler: Shuffler, column: SourceColumn, piece: Piece, most: int) -> Dependence:
-    """Dependence on a part of a column, on ``most`` rows or fewer."""
-    table, rows = shuffler.table, np.arange(shuffler.table.rows)
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(shuffler.seed).choice(rows, most, replace=False))
-    grid = _grid(piece, piece_values(table, piece))
-    wide = table.take(np.tile(rows, len(grid)))
-    for number, value in enumerate(grid):
-        put_values(wide, piece, slice(number * len(rows), (number + 1) * len(rows)), value)
-    predicted = shuffler.predict(wide, np.tile(shuffler.places[rows], len(grid)))
-    mean = predicted.reshape(len(grid), len(rows), -1).mean(axis=1)
-    name = piece_name(table, column, piece)
-    if piece[0] == "category":
-        levels = table.features.levels[piece[1]]
-        return Dependence(name, tuple(levels[int(code)] for code in grid), mean)
-    return Dependence(name, tuple(float(value) for value in grid), mean)
-
-
-def _grid(piece: Piece, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Quantiles of a number from 2 % to 98 %, or the most frequent levels in their own order."""
-    if piece[0] == "category":
-        codes, counts = np.unique(values[values >= 0], return_counts=True)
-        return np.sort(codes[np.argsort(-counts, kind="stable")[:_LEVELS]])
-    present = np.asarray(values, dtype=np.float64)
-    present = present[np.isfinite(present)]
-    if not len(present):
-        return np.zeros(1)
-    distinct = np.unique(present)
-    if len(distinct) <= _GRID:
-        return distinct
-    return np.unique(np.quantile(present, np.linspace(0.02, 0.98, _GRID)))

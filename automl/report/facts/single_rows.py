@@ -18,6 +18,7 @@ import numpy.typing as npt
 from automl.core.predictions import Answer
 from automl.core.table import Table
 from automl.core.text import label_text, score_text
+from automl.data.cells.dates import day_text
 from automl.data.columns.structured import DatePlan
 from automl.data.layout import Layout
 from automl.model.background import owned_columns, shared_pieces
@@ -201,7 +202,7 @@ def _cell(table: Table, row: int, column: SourceColumn, layout: Layout) -> str:
     plan = next((plan for plan in layout.plans if plan.column == column.name), None)
     if isinstance(plan, DatePlan) and "days" in plan.fields:
         days = table.numbers[row, column.pieces[plan.fields.index("days")][1]]
-        return "missing" if np.isnan(days) else str(np.datetime64(int(np.floor(days)), "D"))
+        return "missing" if np.isnan(days) else day_text(days)
     return " ".join(_piece(table, row, kind, place) for kind, place in column.pieces)
 
 

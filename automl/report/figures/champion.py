@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from automl.core.text import label_text, score_text, share_text
 from automl.report.facts import prediction_quality as curves
+from automl.report.facts.dependence import Dependence
 from automl.report.facts.evidence import Evidence
-from automl.report.facts.explain import Dependence
 from automl.report.facts.importance import Importance
 from automl.report.figures.style import (
     Plot,
     category_axis,
+    date_axis,
     drawing,
     label,
     labels,
@@ -223,6 +224,8 @@ def dependence_plot(item: Dependence, evidence: Evidence) -> Plot:
             crowded = len(item.grid) > 3
             turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
             axes.set_xticks(range(len(item.grid)), labels(item.grid, 12), **turned)
+        elif item.dates:
+            date_axis(axes)
         elif len(item.grid) > 1:
             axes.locator_params(axis="x", nbins=5)
         lowest = min(float(values.min()) for _, values in series)

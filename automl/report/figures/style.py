@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 HALF, WIDE = (4.3, 3.0), (8.8, 3.2)
 _LABEL = 28
+_LETTER_INCHES, _HANDLE_INCHES = 0.075, 0.5  # of a legend: a letter at most on average, line and gaps
 # Smallest value, divisor, and the suffix for it.
 _UNITS = ((1e10, 1e9, " bn"), (1e7, 1e6, " M"), (1e4, 1.0, ""))
 
@@ -135,6 +137,8 @@ def _alike(names: Sequence[Sequence[str]]) -> int:
 def number_axes(axes: Axes, *, most: int = 5) -> None:
     """Format ticks with separators (``150,000``), or in millions and billions, few enough to stay apart."""
     for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        if isinstance(axis.get_major_formatter(), ConciseDateFormatter):
+            continue
         largest = max(abs(low), abs(high))
         if axis.get_scale() != "linear" or not 1e4 <= largest < 1e14:
             continue
@@ -144,6 +148,13 @@ def number_axes(axes: Axes, *, most: int = 5) -> None:
             axis.set_major_locator(MaxNLocator(nbins=most))
 
 
+def date_axis(axes: Axes) -> None:
+    """Write the horizontal axis, in days since 1970, as few short dates: ``Mar 05``, the year at its end."""
+    locator = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
 def _tick(value: float, _: object, scale: float, unit: str) -> str:
     return f"{value / scale:,.6g}{unit}".replace("-", "\N{MINUS SIGN}")
 
@@ -151,8 +162,9 @@ def _tick(value: float, _: object, scale: float, unit: str) -> str:
 def legend_below(figure: Figure, axes: Axes, *, columns: int = 2, title: str | None = None) -> None:
     """Put the legend below the axes, where no line can cross it."""
     handles, names = axes.get_legend_handles_labels()
-    columns = min(columns, len(names))
     width, height = figure.get_size_inches()
+    widest = max(map(_width, names)) * _LETTER_INCHES + _HANDLE_INCHES
+    columns = max(1, min(columns, len(names), int(width / widest)))
     lines = -(-len(names) // columns) + (title is not None)
     figure.set_size_inches(width, height + 0.17 * lines)
     figure.legend(handles, names, loc="outside lower center", ncols=columns, title=title)

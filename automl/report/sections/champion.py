@@ -316,8 +316,8 @@ def drivers_section(subject: Subject) -> Markup:
             picture(
                 figures.dependence_plot(item, evidence),
                 f"dependence-{place}",
-                alt=f"Partial dependence of the prediction on {item.feature}, from {item.grid[0]} "
-                f"to {item.grid[-1]}.",
+                alt=f"Partial dependence of the prediction on {item.feature}, from {item.ends[0]} "
+                f"to {item.ends[1]}.",
             )
             for place, item in enumerate(explanation.dependences)
         ]
