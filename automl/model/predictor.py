@@ -433,14 +433,13 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
     if source.background is not None:
         source.background.save(folder)
     seal(folder, kind=KIND)
-    place = folder.absolute()
     return Predictor(
-        place,
+        folder.absolute(),
         name=source.name,
         task=source.task,
         layout=source.layout,
         members=[
-            Member.open(place / _MEMBERS / str(number), weight)
+            Member.open(folder.absolute() / _MEMBERS / str(number), weight)
             for number, (_, weight) in enumerate(source.members)
         ],
         decision=source.decision,

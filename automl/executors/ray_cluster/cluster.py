@@ -207,7 +207,7 @@ class Cluster:
 
 
 def patiently(connect: Callable[[], Any]) -> Any:
-    """What ``connect`` returns; begun again where the head could not start its process for a client in time.
+    """The result of ``connect``, begun again where the head could not start its process for a client in time.
 
     Ray gives that process 30 seconds, which it may exceed on a busy head.
     """
