@@ -92,8 +92,8 @@ class Proposals:
     def _past_the_cap(self, number: int, history: Mapping[int, Trial]) -> Candidate | None:
         """Every member once more on other folds, then further configurations, then further repeats.
 
-        Entries of portfolios that train whole nets are tried to the end: a few, fixed beforehand, whose
-        seconds cheaper ones would else have used up by their number.
+        Where there is nothing to repeat, entries of portfolios that train whole nets come first, for as long
+        as they will end: a few, fixed beforehand, whose turn cheaper ones would else take by their number.
         """
         builder, left = self.learner.builder, self.limits.left
         repeats = MemberRepeats(
@@ -108,10 +108,10 @@ class Proposals:
         repeat = repeats.next(can_finish=lambda family: self.learner.times.predict(family) <= left)
         configurations = sum(trial.candidate.origin in _ASKED for trial in history.values())
         further = _FURTHER * self.cap - configurations
-        if (complete or repeat is None) and further > 0:
-            return self._suggestion(number, further) or repeat
         if repeat is None and (net := self._suggestion(number, can_begin=self._foretold)) is not None:
             return net
+        if (complete or repeat is None) and further > 0:
+            return self._suggestion(number, further) or repeat
         if repeat is None:
             rows = len(self.problem.target)
             self.end_reason = f"{configurations} configurations are all that {rows:,} rows can tell apart"
