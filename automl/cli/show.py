@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from automl.core.text import (
@@ -14,6 +14,7 @@ from automl.core.text import (
     printable,
     score_text,
     size_text,
+    value_text,
     wait_text,
     weight_texts,
 )
@@ -146,14 +147,4 @@ def _line(title: str, text: object) -> str:
 
 def _pairs(values: Mapping[str, Any]) -> str:
     """``name value`` pairs in one line."""
-    return ", ".join(f"{name} {_plain(value)}" for name, value in values.items()) or "the defaults"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, float):
-        return score_text(value)
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return str(value)
-    return " ".join(map(str, value))
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items()) or "the defaults"

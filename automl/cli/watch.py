@@ -96,7 +96,9 @@ class Lines:
         self._said: float | None = None
 
     def show(self, sighting: Sighting) -> None:
-        """Say how it is, where that is due."""
+        """Say how it is, where that is due; the last sign of a search that is over says nothing any more."""
+        if not sighting.running:
+            return
         now = time.monotonic()
         if self._said is None or now - self._said >= _LINE_SECONDS:
             self._said = now

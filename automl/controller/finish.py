@@ -30,6 +30,7 @@ from automl.families import quick_families
 from automl.model.background import Background
 from automl.model.champion import Champion
 from automl.model.conformal import Bounds, ClassSets, Coverage
+from automl.model.difficulty import FEWEST_ROWS
 from automl.model.known_rows import KnownRows
 from automl.model.predictor import Predictor, PredictorSource, build_predictor
 from automl.problem.preparation import Prepared
@@ -111,6 +112,8 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     for file, content in evidence.files().items():
         tracker.attach(file, content)
     draft = _result(ended, champion, predictor, tracker, test=test, honest=honest, baseline=baseline)
+    if in_haste and isinstance(conformal, Bounds) and len(held_out) >= FEWEST_ROWS:
+        draft = replace(draft, warnings=(*draft.warnings, _one_width(ended.settings)))
     metrics = _summary_metrics(prepared.task.metric.name, champion, test, honest, baseline, coverage)
     digest = prepared.untouched_digest
     ids = tracker.finish_search(
@@ -233,6 +236,14 @@ def _warnings(
             "too. No score here shows that gain, since equal rows were kept on one side of every split."
         )
     return warnings
+
+
+def _one_width(settings: Settings) -> str:
+    more = max(60, round(2 * (settings.seconds or 0.0)))
+    return (
+        "No time was left to find out which rows are hard to predict: intervals (`predict --interval`) "
+        f"have one width for all rows. To have them narrower where errors are small, try --time {more}s."
+    )
 
 
 def _only_tried(ended: Ended, broken: tuple[Status, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -59,6 +59,17 @@ def score_text(value: float, digits: int = 5) -> str:
         digits += 1
         text = f"{value:.{digits}g}"
     return text
+
+
+def value_text(value: object, digits: int = 5) -> str:
+    """A setting or parameter for people: ``yes``, ``0.031``, ``a b``."""
+    if isinstance(value, bool) or value is None:
+        return "none" if value is None else "yes" if value else "no"
+    if isinstance(value, float):
+        return score_text(value, digits)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return str(value)
+    return " ".join(map(str, value))
 
 
 def signed_text(value: float, digits: int = 4) -> str:

@@ -138,7 +138,8 @@ def test_an_ended_search_is_told_in_one_line(recorded: Any) -> None:
     root = recorded.location.root
     done = automl("watch", "flowers", "--store", str(root), folder=root.parent)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "flowers · finished · accuracy 0.9 (test) · version 1"
+    assert done.stdout.splitlines() == ["flowers · finished · accuracy 0.9 (test) · version 1"]
+    assert "running" not in done.stderr
     assert automl("watch", "roses", "--store", str(root), folder=root.parent).returncode == 2
 
 
@@ -148,6 +149,8 @@ def test_scripts_get_one_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch)
     for second in range(0, 25, 2):
         monkeypatch.setattr("automl.cli.watch.time.monotonic", lambda second=second: float(second))
         lines.show(SEEN)
+    assert out.getvalue().splitlines() == [line(SEEN)] * 3
+    Lines(out).show(replace(SEEN, status="finished"))
     assert out.getvalue().splitlines() == [line(SEEN)] * 3
     assert line(SEEN) == (
         "wine · 20s of 60s · 9 trials · 2 failed · best accuracy 0.971 (lightgbm) · 2 running · "

@@ -363,6 +363,15 @@ def test_a_section_without_content_is_left_out_and_the_end_is_explained(report):
     assert "No family has the" not in words
 
 
+def test_parameters_are_told_as_the_terminal_tells_them():
+    from automl.cli.show import _pairs
+    from automl.report.sections.champion import _params
+
+    params = {"extra_trees": False, "log": True, "depth": 6, "rate": 0.031, "limit": None, "sizes": [8, 4]}
+    words = "extra_trees no, log yes, depth 6, rate 0.031, limit none, sizes 8 4"
+    assert _params(params) == _pairs(params) == words
+
+
 def test_no_legend_lies_on_the_lines_and_long_ticks_stay_apart(multiclass, regression):
     from dataclasses import replace
     from itertools import pairwise

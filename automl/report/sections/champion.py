@@ -7,7 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from automl.core.predictions import Answer
-from automl.core.text import counted, duration, range_text, score_text, share_text, signed_text, size_text
+from automl.core.text import (
+    counted,
+    duration,
+    range_text,
+    score_text,
+    share_text,
+    signed_text,
+    size_text,
+    value_text,
+)
 from automl.core.weights import mean_of, median_of
 from automl.report.facts import prediction_quality as curves
 from automl.report.facts.coverage_words import (
@@ -78,10 +87,7 @@ def champion_section(subject: Subject) -> Markup:
 
 
 def _params(params: dict[str, object]) -> str:
-    return ", ".join(
-        f"{name} {score_text(value, 4)}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in params.items()
-    )
+    return ", ".join(f"{name} {value_text(value, 4)}" for name, value in params.items())
 
 
 def _classes(evidence: Evidence) -> list[Markup]:
