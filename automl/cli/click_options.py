@@ -105,3 +105,17 @@ def _list(context: click.Context, parameter: click.Parameter, value: str | None)
     if value is None:
         return None
     return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def named_file(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The name of a file to write; ``-``, which other programs take for standard output, is none.
+
+    Raises
+    ------
+    UsageError
+        For ``-``.
+    """
+    if value == "-":
+        option = parameter.opts[0]
+        raise UsageError(f"{option} - is not the name of a file. Next: {option} FILE, which is then written.")
+    return value

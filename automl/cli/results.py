@@ -8,12 +8,18 @@ from pathlib import Path
 
 import click
 
-from automl.cli.click_options import page_options, store_options
+from automl.cli.click_options import named_file, page_options, store_options
 
 
 @click.command()
 @click.argument("name")
-@click.option("-o", "--out", metavar="FILE", help="Where to write it. [default: NAME-report.html]")
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    callback=named_file,
+    help="Where to write it. [default: NAME-report.html]",
+)
 @page_options
 @store_options
 def report(
@@ -42,7 +48,9 @@ def report(
 
 @click.command()
 @click.argument("name")
-@click.option("-o", "--out", metavar="FILE", help="Where to write it. [default: NAME-card.md]")
+@click.option(
+    "-o", "--out", metavar="FILE", callback=named_file, help="Where to write it. [default: NAME-card.md]"
+)
 @page_options
 @store_options
 def card(

@@ -43,7 +43,9 @@ def print_description(
 def _search(search: SearchDescription) -> list[str]:
     """The question, the result, and where both are kept."""
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(search.started))
-    took = "" if search.seconds is None else f", {duration(search.seconds)}"
+    budget = search.configuration.get("seconds")
+    of = f" of {duration(float(budget))}" if budget else ""
+    took = "" if search.seconds is None else f", {duration(search.seconds)}{of}"
     lines = [
         f"{search.name}: {search.status}, begun {began}{took}",
         _line("task", f"{search.task} of {search.target!r}, judged by {search.metric}"),

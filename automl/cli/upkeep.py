@@ -193,6 +193,8 @@ def print_searches(searches: Sequence[SearchLine], stream: IO[str]) -> None:
     for row in rows:
         line = "  ".join(row[place].ljust(wide[place]) for place in shown)
         print(line.rstrip(), file=stream)
+    if stream.isatty() and any(line.champion or line.champion_trial is not None for line in searches):
+        print("* the model of the search, or of this trial of it, is the champion of its name", file=stream)
 
 
 def _cells(line: SearchLine) -> tuple[str, ...]:

@@ -174,7 +174,16 @@ def test_a_budget_of_a_few_seconds_still_delivers_a_model_and_keeps_the_wall(tmp
     body = json.loads(done.stdout)
     assert body["best"]["family"]
     assert automl("predict", "diabetes", "diabetes.csv", folder=tmp_path).stdout.startswith("progression")
+    assert re.search(r"begun .*, [\d.]+s of 4s", automl("show", "diabetes", folder=tmp_path).stdout)
     assert seconds < 60  # 4 s and 3 more, with room for a machine busy with other work
+
+
+@pytest.mark.parametrize("page", ["card", "report"])
+def test_a_page_needs_the_name_of_a_file(page: str, tmp_path: Path) -> None:
+    done = command_line.automl(page, "wine", "-o", "-", folder=tmp_path)
+    assert done.returncode == 2
+    assert "-o - is not the name of a file" in done.stderr
+    assert not (tmp_path / "-").exists()
 
 
 def test_a_mistake_gets_its_exit_code_and_a_way_out_without_a_traceback(tmp_path):
