@@ -51,7 +51,7 @@ from automl.tracker import (
     locate_store,
     open_store,
 )
-from automl.tracker.names import SearchedTable, name_for
+from automl.tracker.names import SearchedTable, claimed_name
 from automl.tracker.record import folder_name
 
 _BUSY = 0.6
@@ -158,7 +158,13 @@ class RunningSearch:
         if self.resumed is not None:
             return prepared
         subject = SearchedTable.of(prepared.layout, prepared.task.name, prepared.digest)
-        name, note = name_for(location, self.settings.name, subject, given=self.settings.name_given)
+        name, note = claimed_name(
+            location,
+            self.settings.name,
+            subject,
+            given=self.settings.name_given,
+            metric=prepared.task.metric.name,
+        )
         self.settings = replace(self.settings, name=name)
         return prepared.noted(note) if note else prepared
 

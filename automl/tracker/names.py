@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from automl.core.errors import UsageError
 from automl.core.text import counted
+from automl.tracker.claims import Claim, claim_name, claims
 from automl.tracker.people import user_name
 from automl.tracker.reading.inventory import SearchEntry, search_entries
 from automl.tracker.record import columns_digest
@@ -58,6 +59,22 @@ def data_digest(entry: SearchEntry) -> str:
     return entry.tags.get(DATA, entry.tags.get(OLD_DATA, ""))
 
 
+def claimed_name(
+    location: StoreLocation, wanted: str, subject: SearchedTable, *, given: bool, metric: str
+) -> tuple[str, str]:
+    """``name_for``, and the name is kept from others from now on, before the search is on record."""
+    claim = Claim(
+        subject.user, subject.target, subject.task, columns_digest(subject.columns), subject.data_digest
+    )
+    name, note = name_for(location, wanted, subject, given=given)
+    while not claim_name(location, name, metric, claim):
+        before = name  # which another search may have claimed since the store was read
+        name, note = name_for(location, wanted, subject, given=given)
+        if name == before:
+            break
+    return name, note
+
+
 def name_for(location: StoreLocation, wanted: str, subject: SearchedTable, *, given: bool) -> tuple[str, str]:
     """``(name, note)``: the name to search under, and a sentence if it is not the name that was wanted.
 
@@ -81,7 +98,8 @@ def name_for(location: StoreLocation, wanted: str, subject: SearchedTable, *, gi
 
     def alive(name: str) -> list[SearchEntry]:
         if name not in entries:
-            entries[name] = [entry for entry in search_entries(location, name) if not entry.deleted]
+            found = [entry for entry in search_entries(location, name) if not entry.deleted]
+            entries[name] = found or claims(location, name)
         return entries[name]
 
     def latest(name: str) -> SearchEntry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 import pytest
 
 from automl.core.errors import UsageError
-from automl.tracker import StoreLocation, Tracker, open_store
-from automl.tracker.names import SearchedTable, all_columns, name_for
+from automl.tracker import StoreLocation, Tracker, names, open_store
+from automl.tracker.names import SearchedTable, all_columns, claimed_name, name_for
 from automl.tracker.people import user_name
+from automl.tracker.reading.inventory import search_entries
+from automl.tracker.reconcile import owner_tags
+from automl.tracker.store.tables import make_tables
+from automl.tracker.tags import PID
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +135,66 @@ def test_a_search_of_other_data_says_its_name_and_goes_on_under_it(tmp_path: Pat
     assert automl.load("wine-hue", store=tmp_path / "mlruns").target_name == "hue"
     with pytest.raises(UsageError, match="'wine' is taken"):
         automl.search(path, target="hue", name="wine", **options)
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_two_tables_searched_at_one_moment_get_two_names(
+    served: bool, tmp_path: Path, monkeypatch: Any, finished_trials: Any
+) -> None:
+    place = _place(served, tmp_path)
+    mine = flowers(finished_trials)
+    hers = flowers(finished_trials, user="bea", data_digest="9876")
+    assert claimed_name(place, "flowers", mine, given=False, metric="accuracy") == ("flowers", "")
+    # nothing is on record yet
+    name, note = claimed_name(place, "flowers", hers, given=False, metric="accuracy")
+    assert name == "flowers-bea"
+    assert "by anna used other rows" in note
+    with pytest.raises(UsageError, match="predicts 'species', this one 'colour'"):
+        claimed_name(place, "flowers", replace(hers, target="colour"), given=True, metric="accuracy")
+
+
+def test_a_name_that_was_taken_after_the_store_was_read_is_noticed(
+    tmp_path: Path, monkeypatch: Any, finished_trials: Any
+) -> None:
+    place = open_store(None, tmp_path / "mlruns")
+    mine = flowers(finished_trials)
+    hers = flowers(finished_trials, user="bea", data_digest="9876")
+    read = names.name_for
+
+    def slowly(*asked: Any, **how: Any) -> tuple[str, str]:
+        answer = read(*asked, **how)
+        monkeypatch.setattr(names, "name_for", read)
+        claimed_name(place, "flowers", mine, given=False, metric="accuracy")  # anna is faster
+        return answer
+
+    monkeypatch.setattr(names, "name_for", slowly)
+    assert claimed_name(place, "flowers", hers, given=False, metric="accuracy")[0] == "flowers-bea"
+
+
+def test_a_search_that_died_before_it_was_on_record_keeps_no_name(
+    tmp_path: Path, monkeypatch: Any, finished_trials: Any
+) -> None:
+    place = open_store(None, tmp_path / "mlruns")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    owner = {**owner_tags(), PID: str(gone.pid)}
+    monkeypatch.setattr("automl.tracker.claims.owner_tags", lambda: owner)
+    claimed_name(place, "flowers", flowers(finished_trials), given=False, metric="accuracy")
+    hers = flowers(finished_trials, user="bea", data_digest="9876")
+    assert claimed_name(place, "flowers", hers, given=False, metric="accuracy") == ("flowers", "")
+
+
+def test_a_claimed_name_is_searched_under_as_any_other(tmp_path: Path, finished_trials: Any) -> None:
+    place = open_store(None, tmp_path / "mlruns")
+    claimed_name(place, "flowers", flowers(finished_trials), given=False, metric="accuracy")
+    search(place, finished_trials, "flowers", user="anna")
+    assert [entry.user for entry in search_entries(place, "flowers")] == ["anna"]
+
+
+def _place(served: bool, folder: Path) -> StoreLocation:
+    """A store whose rows are written directly, or one that only MLflow's client may write."""
+    place = open_store(None, folder / "mlruns")
+    if not served:
+        return place
+    make_tables(place.database, place.artifacts)  # type: ignore[arg-type]
+    return replace(place, database=None)

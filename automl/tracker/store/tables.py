@@ -111,9 +111,15 @@ def has_written_tables(database: Path) -> bool:
 
 
 @contextmanager
-def one_transaction(database: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection in a transaction that is committed at the end, and rolled back after an error."""
-    with closing(sqlite3.connect(database, timeout=_PATIENCE_SECONDS, isolation_level=None)) as connection:
+def one_transaction(database: Path, *, patience: float = _PATIENCE_SECONDS) -> Iterator[sqlite3.Connection]:
+    """Yield a connection in a transaction that is committed at the end, and rolled back after an error.
+
+    Parameters
+    ----------
+    patience:
+        Seconds to wait for another writer.
+    """
+    with closing(sqlite3.connect(database, timeout=patience, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection  # an error closes the connection, which rolls back
         connection.execute("COMMIT")

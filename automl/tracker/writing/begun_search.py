@@ -74,7 +74,8 @@ def begin_directly(location: StoreLocation, search: SearchRecord) -> BegunSearch
         if "://" in (place if experiment is None else experiment.place):
             return None
         if experiment is None:
-            experiment = insert_experiment(connection, search.name, place, experiment_tags(location, search))
+            tags = experiment_tags(location, search.name, search.task.metric.name)
+            experiment = insert_experiment(connection, search.name, place, tags)
         run_id = uuid.uuid4().hex
         artifacts = str(Path(experiment.place) / run_id / "artifacts")
         insert_run(connection, run, run_id, experiment_id=experiment.id, place=artifacts)

@@ -32,7 +32,8 @@ def experiment_for(client: MlflowClient, location: StoreLocation, search: Search
             return str(experiment.experiment_id)
         give_up_name(client, experiment)
         own = f"-{uuid.uuid4().hex[:6]}"  # the files of the deleted one stay where they are
-    tags, folder = experiment_tags(location, search), experiment_place(location, search.name, own)
+    tags = experiment_tags(location, search.name, search.task.metric.name)
+    folder = experiment_place(location, search.name, own)
     try:
         return str(client.create_experiment(search.name, artifact_location=folder, tags=tags))
     except MlflowException as error:
@@ -42,12 +43,12 @@ def experiment_for(client: MlflowClient, location: StoreLocation, search: Search
         return experiment_for(client, location, search)
 
 
-def experiment_tags(location: StoreLocation, search: SearchRecord) -> dict[str, str]:
+def experiment_tags(location: StoreLocation, name: str, metric: str) -> dict[str, str]:
     """The tags of a search's experiment."""
     tags = {
-        SEARCH: search.name,
+        SEARCH: name,
         "mlflow.experimentKind": "custom_model_development",
-        "mlflow.experiment.primaryMetric.name": f"val_{search.task.metric.name}",
+        "mlflow.experiment.primaryMetric.name": f"val_{metric}",
     }
     if location.database is not None:
         tags[ROOT_TAG] = str(location.database.parent)
