@@ -102,10 +102,10 @@ def _is_plain(location: StoreLocation, place: str | None) -> bool:
 def _claim_directly(location: StoreLocation, name: str, place: str, tags: dict[str, str]) -> bool:
     assert location.database is not None
     with one_transaction(location.database, patience=_PATIENCE_SECONDS) as connection:
-        known = find_experiment(connection, name)
-        if known is None:
+        experiment = find_experiment(connection, name)
+        if experiment is None:
             insert_experiment(connection, name, place, tags)
-    return known is None
+    return experiment is None
 
 
 def _claim_by_client(location: StoreLocation, name: str, place: str | None, tags: dict[str, str]) -> bool:

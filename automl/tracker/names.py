@@ -98,8 +98,8 @@ def name_for(location: StoreLocation, wanted: str, subject: SearchedTable, *, gi
 
     def alive(name: str) -> list[SearchEntry]:
         if name not in entries:
-            found = [entry for entry in search_entries(location, name) if not entry.deleted]
-            entries[name] = found or claims(location, name)
+            searches = [entry for entry in search_entries(location, name) if not entry.deleted]
+            entries[name] = searches or claims(location, name)
         return entries[name]
 
     def latest(name: str) -> SearchEntry | None:
