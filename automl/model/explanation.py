@@ -288,13 +288,11 @@ class _Explainer:
             raise self._too_long(rows, rows * needed * (pace.each + pace.call / pace.block), possible)
 
     def _too_long(self, rows: int, seconds: float, possible: int) -> UsageError:
-        fit = f"{counted(possible, 'row')} can be explained in that time"
-        if possible < 1:
-            fit = "not one row can be explained in that time"
+        fit = counted(possible, "row") if possible >= 1 else "not one row"
         return UsageError(
             f"{counted(rows, 'row')} of {counted(len(self.columns), 'column')} take this model about "
-            f"{duration(seconds)}, more than the time allows; {fit}. Next: pass fewer rows, or more time "
-            "(--time; seconds= in Python)."
+            f"{duration(seconds)}, more than the time allows; {fit} can be explained in that time. Next: "
+            "pass fewer rows, or more time (--time; seconds= in Python)."
         )
 
 

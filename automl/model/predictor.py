@@ -237,8 +237,7 @@ class Predictor:
         scale:
             ``prediction``: the value, or the probability of the class; or its ``log-odds``.
         seconds:
-            Time that it may take once the model is loaded; contributions that are sampled are the more
-            accurate, the more there is.
+            Time that it may take once the model is loaded: the more, the more accurate what is sampled.
 
         Raises
         ------
@@ -433,13 +432,14 @@ def build_predictor(folder: Path, source: PredictorSource) -> Predictor:
     if source.background is not None:
         source.background.save(folder)
     seal(folder, kind=KIND)
+    place = folder.absolute()
     return Predictor(
-        folder.absolute(),
+        place,
         name=source.name,
         task=source.task,
         layout=source.layout,
         members=[
-            Member.open(folder.absolute() / _MEMBERS / str(number), weight)
+            Member.open(place / _MEMBERS / str(number), weight)
             for number, (_, weight) in enumerate(source.members)
         ],
         decision=source.decision,
