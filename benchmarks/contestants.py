@@ -124,10 +124,12 @@ def take_turn(
 def _search_command(job: Job, name: str, seconds: float, families: str) -> list[str]:
     command = Path(sys.executable).with_name("automl")
     return [
-        *(str(command), "search", str(job.train), "--target", job.target, "--time", f"{seconds:g}s"),
+        *(str(command), "search", str(job.divided or job.train), "--target", job.target),
+        *("--time", f"{seconds:g}s"),
         *("--task", "regression" if job.task == "regression" else "classification", "--metric", job.metric),
         *("--name", name, "--seed", str(job.seed), "--json"),
         *(("--families", families) if families else ()),
+        *(("--fold-column", job.fold_column) if job.divided else ()),
     ]
 
 

@@ -47,7 +47,13 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One table with one outer split, on disk: what every contestant is given, and the answers it is not."""
+    """One table with one outer split, on disk: what every contestant is given, and the answers it is not.
+
+    Attributes
+    ----------
+    divided, fold_column:
+        The training rows with a column that says which of them judge, for our search; None without one.
+    """
 
     name: str
     seed: int
@@ -58,6 +64,8 @@ class Job:
     metric: str
     dates: tuple[str, ...]
     answers: pd.Series
+    divided: Path | None = None
+    fold_column: str = ""
 
 
 def make_job(name: str, data: Path, seed: int, folder: Path) -> Job:

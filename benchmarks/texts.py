@@ -38,7 +38,11 @@ _PEERS = Path(__file__).resolve().parent / "peers"
 
 @dataclass(frozen=True)
 class TextSet:
-    """A file, its target, the texts that are read, and the column of a split of its own, if it has one."""
+    """A file, its target, the texts that are read, and the column of a split of its own, if it has one.
+
+    Of a split into ``train``, ``dev`` and ``test`` our search learns and judges as it says; the recipes,
+    which divide rows by themselves, learn from both parts. The test rows are those that are scored.
+    """
 
     file: str
     target: str
@@ -101,7 +105,7 @@ def make_text_job(name: str, data: Path, seed: int, folder: Path) -> Job:
     source = SETS[name]
     frame = pd.read_csv(data / source.file)
     if source.split:
-        train, test = (frame[frame[source.split] == part] for part in ("train", "test"))
+        train, test = (frame[(frame[source.split] == "test") == held] for held in (False, True))
     else:
         held_out = held_out_rows(frame[source.target].to_numpy(), seed)
         train, test = frame[~held_out], frame[held_out]
@@ -109,6 +113,9 @@ def make_text_job(name: str, data: Path, seed: int, folder: Path) -> Job:
     paths = folder / "train.csv", folder / "test.csv"
     train[[source.target, *source.texts]].to_csv(paths[0], index=False)
     test[[*source.texts]].to_csv(paths[1], index=False)
+    divided = folder / "divided.csv" if source.split else None
+    if divided is not None:
+        train[[source.target, *source.texts, source.split]].to_csv(divided, index=False)
     return Job(
         name=name,
         seed=seed,
@@ -119,6 +126,8 @@ def make_text_job(name: str, data: Path, seed: int, folder: Path) -> Job:
         metric="accuracy",
         dates=(),
         answers=test[source.target].reset_index(drop=True),
+        divided=divided,
+        fold_column=source.split,
     )
 
 

@@ -10,21 +10,24 @@ import pytest
 from automl.core.environment import CACHE_DIR
 from automl.families.nets.surroundings import Surroundings
 from automl.families.nets.texts.encoders import PACKAGED
-from automl.families.nets.texts.features import TextView, frozen_outputs, keep_outputs
+from automl.families.nets.texts.features import frozen_outputs, keep_outputs
 from automl.families.nets.texts.needs import view_of
-from automl.families.nets.texts.tokens import Cut
 
 AROUND = Surroundings(1)
 
 
-def views(tokens: int = 128) -> list[TextView]:
-    return [TextView(encoder="any", weights="0", cut=Cut(tokens=tokens, long=x)) for x in ("head", "ends")]
-
-
-def test_short_texts_are_found_in_every_view_and_those_that_unfold_to_many_tokens_in_their_own() -> None:
-    texts = np.array(["good", "x" * 300, "\ufdfa" * 40, "\ud800"], dtype=object)
-    head, ends = (view.keys(texts) for view in views())
-    assert list(head == ends) == [True, False, False, True]
+def test_texts_are_found_in_every_view_that_reads_them_whole_and_others_in_their_own() -> None:
+    """By tokens, not by bytes: a sentence of 150 letters has some thirty of them."""
+    texts = np.array(
+        ["good", "a fine film " * 12, "\ud800" * 60, "one two " * 70, "stone," * 70],
+        dtype=object,
+    )
+    head, ends, longer = (
+        view_of(PACKAGED, *cut).keys(texts) for cut in ((128, "head"), (128, "ends"), (256, "ends"))
+    )
+    assert list(head == ends) == [True, True, True, False, False]
+    assert list(head == longer) == [True, True, True, False, False]
+    assert len(set(longer)) == len(texts)
 
 
 @pytest.mark.parametrize("first", [1, 9, 14])

@@ -73,16 +73,28 @@ class TextView:
 
     def keys(self, texts: Strings) -> Strings:
         """SHA-256 per text with what is read of it, ``(rows,)``; equal in all views that show it whole."""
-        return np.array([self._key(text) for text in texts], dtype=object)
+        shown = ("whole" if whole else f"{self.cut.tokens}-{self.cut.long}" for whole in self._whole(texts))
+        pairs = zip(shown, texts, strict=True)
+        return np.array([_digest(part, text) for part, text in pairs], dtype=object)
 
-    def _key(self, text: str) -> str:
-        written = text.encode("utf-8", "surrogatepass")
-        # A token has a byte at least, of what tokenizers make of ligatures and capitals too.
-        plain = text if text.isascii() else unicodedata.normalize("NFKD", text.lower())
-        most = max(len(written), len(plain.encode("utf-8", "surrogatepass")))
-        whole = most + _MARKS <= self.cut.tokens
-        shown = "whole" if whole else f"{self.cut.tokens}-{self.cut.long}"
-        return hashlib.sha256(f"{shown}\n".encode() + written).hexdigest()
+    def _whole(self, texts: Strings) -> npt.NDArray[np.bool_]:
+        """Which texts are read whole; tokens are counted where bytes and words leave it open."""
+        whole = np.array([_most_tokens(text) <= self.cut.tokens for text in texts], dtype=bool)
+        open_ = [row for row in np.flatnonzero(~whole) if len(texts[row].split()) <= self.cut.tokens]
+        if open_:
+            splitter = splitter_of(str(place_of(self.encoder, self.weights)), self.weights)
+            whole[open_] = splitter.reads_whole([texts[row] for row in open_], self.cut)
+        return whole
+
+
+def _most_tokens(text: str) -> int:
+    """A bound that no tokenizer exceeds: a token has a byte at least, of ligatures and capitals too."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKD", text.lower())
+    return max(len(each.encode("utf-8", "surrogatepass")) for each in (text, plain)) + _MARKS
+
+
+def _digest(shown: str, text: str) -> str:
+    return hashlib.sha256(f"{shown}\n".encode() + text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def levels_of(layers: int) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ _CHARACTERS = 12  # of a token that is longer than almost any: what lies beyond 
 _MODELS = ("WordPiece", "BPE", "Unigram", "WordLevel")
 _CHUNK = 512
 _CACHED_TOKENS = 16_000_000
+_COUNTED_TEXTS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,7 @@ class Splitter:
         self._check([*self.before, *self.after])
         self._remembered: dict[tuple[str, int], Numbers] = {}
         self._held = 0
+        self._counts: dict[str, int] = {}
         self._lock = Lock()
 
     @property
@@ -106,6 +108,21 @@ class Splitter:
             For a token that the encoder does not have.
         """
         return [self._windows(ids, cut) for ids in self._split(texts, cut, threads, should_stop)]
+
+    def reads_whole(self, texts: Sequence[str], cut: Cut) -> list[bool]:
+        """Tell of each text whether all of its tokens are in the first window; each is counted once."""
+        short = [text for text in texts if len(text) <= _CHARACTERS * cut.tokens]
+        new = list(dict.fromkeys(text for text in short if text not in self._counts))
+        if len(self._counts) + len(new) > _COUNTED_TEXTS:
+            self._counts, new = {}, list(dict.fromkeys(short))
+        for start in range(0, len(new), _CHUNK):
+            chunk = new[start : start + _CHUNK]
+            encoded = self._tokenizer.encode_batch_fast(
+                [_shown(text, len(text), cut.long) for text in chunk], add_special_tokens=False
+            )
+            self._counts |= {text: len(one.ids) for text, one in zip(chunk, encoded, strict=True)}
+        most = cut.tokens - self.marks
+        return [self._counts.get(text, most + 1) <= most for text in texts]
 
     def _windows(self, ids: Numbers, cut: Cut) -> list[Numbers]:
         room = max(1, cut.tokens - self.marks)
