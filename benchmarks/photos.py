@@ -3,12 +3,12 @@
     python benchmarks/photos.py --data FOLDER --time 3m --busy 0 4 --no-bfloat16
     python benchmarks/photos.py --data FOLDER --speed --no-bfloat16
 
-FOLDER holds FOLDER/CLASS/*.jpg; `--photos 500` takes so many of them, evenly from the classes, and keeps a
-fifth apart. One search per number of `--busy` loops, each a process that never rests, on the cores of
-`--cores`. Per search: trials that finished, those that ran into a limit and their share of the time, seconds
-until the first head and the tenth trial, the longest time without a sign of progress, wall time, and the
-champion's accuracy on the photos kept apart. The exit code is 1 when accuracies are more than .02 apart or a
-search finished fewer trials than `--least`.
+FOLDER holds FOLDER/CLASS/*.jpg; `--photos 500` takes so many of them, evenly from the classes, and keeps the
+others apart, a fifth at least. One search per number of `--busy` loops, each a process that never rests, on
+the cores of `--cores`. Per search: trials that finished, those that ran into a limit and their share of the
+time, seconds until the first head and the tenth trial, the longest time without a sign of progress, wall
+time, and the champion's accuracy on the photos kept apart. The exit code is 1 when accuracies are more than
+.02 apart or a search finished fewer trials than `--least`.
 
 `--speed` prints images per second of our pass over decoded photos (views, net, features on disk) beside the
 bare net's on batches in memory, in one process on the same cores: channels last, the same number format.
@@ -128,8 +128,8 @@ def _dealt(data: Path, photos: int, scratch: Path) -> tuple[Path, Path]:
     for name, files in classes.items():
         generator.shuffle(files)
         apart = max(1, round(HELD_OUT * len(files)))
-        wanted = max(2, round(photos * len(files) / total))
-        for root, part in ((held, files[:apart]), (seen, files[apart : apart + wanted])):
+        wanted = min(max(2, round(photos * len(files) / total)), len(files) - apart)
+        for root, part in ((seen, files[:wanted]), (held, files[wanted:])):
             (root / name).mkdir(parents=True)
             for path in part:
                 shutil.copyfile(path, root / name / path.name)

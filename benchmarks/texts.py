@@ -69,7 +69,7 @@ def main() -> int:
     arguments = _parse()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
     with tempfile.TemporaryDirectory(prefix="texts-") as scratch:
-        work = arguments.work or Path(scratch)
+        work = (arguments.work or Path(scratch)).resolve()
         if arguments.encode:
             print(_encoding(arguments, work))
             return 0
