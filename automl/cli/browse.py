@@ -84,10 +84,13 @@ def show(name: str, as_json: bool, tracking_uri: str | None, store: str) -> None
       automl show wine --json
     """
     from automl.cli.show import print_description
+    from automl.controller.upkeep import which_search
     from automl.tracker.library import describe
 
     described = describe(name, trials=as_json, tracking_uri=tracking_uri, store=Path(store))
     print_description(described, sys.stdout, as_json=as_json)
+    if which := which_search(name, tracking_uri=tracking_uri, store=store):
+        click.echo(printable(which), err=True)
 
 
 @click.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from automl.cli.click_options import named_file, page_options, store_options
+from automl.core.text import printable
 
 
 @click.command()
@@ -116,10 +117,11 @@ def promote(name: str, run: str, tracking_uri: str | None, store: str) -> None:
       automl leaderboard wine --sort latency
       automl show wine
     """
-    from automl.tracker.library import promote as do
+    from automl.tracker.library import promotion
 
-    version = do(name, run, tracking_uri=tracking_uri, store=Path(store))
-    click.echo(f"models:/{name}@champion is now version {version}.", err=True)
+    made = promotion(name, run, tracking_uri=tracking_uri, store=Path(store))
+    words = f"models:/{name}@champion is now version {made.version}. {made.replaced}"
+    click.echo(printable(words.rstrip()), err=True)
 
 
 COMMANDS = (report, card, compare, promote)

@@ -46,8 +46,9 @@ def _search(search: SearchDescription) -> list[str]:
     budget = search.configuration.get("seconds")
     of = f" of {duration(float(budget))}" if budget else ""
     took = "" if search.seconds is None else f", {duration(search.seconds)}{of}"
+    by = f" by {search.user}" if search.user else ""
     lines = [
-        f"{search.name}: {search.status}, begun {began}{took}",
+        f"{search.name}: {search.status}, begun {began}{by}{took}",
         _line("task", f"{search.task} of {search.target!r}, judged by {search.metric}"),
     ]
     source = search.configuration.get("source")

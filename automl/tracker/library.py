@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.model.predictor import Predictor
+    from automl.tracker.models.champion_page import Promotion
 
 __all__ = [
     "SearchDescription",
@@ -48,6 +49,7 @@ __all__ = [
     "leaderboard_rows",
     "load",
     "promote",
+    "promotion",
     "read_leaderboard",
     "searches",
     "serve_ui",
@@ -254,6 +256,17 @@ def promote(
     UsageError
         If the run is of another search, or has no model.
     """
+    return promotion(name, run, tracking_uri=tracking_uri, store=store).version
+
+
+def promotion(
+    name: str,
+    run: str,
+    *,
+    tracking_uri: str | None = None,
+    store: str | os.PathLike[str] = DEFAULT_ROOT,
+) -> Promotion:
+    """Do what :func:`promote` does, and say what was replaced."""
     from automl.tracker.models.champion_page import promote as give_alias
 
     record = _record(tracking_uri, store)

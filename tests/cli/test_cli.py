@@ -96,7 +96,7 @@ def test_show_describes_the_search_and_a_trial(searched):
     assert re.search(
         r"best +(ensemble of )?#\d+ (linear|lightgbm|extra_trees|random_forest|dummy) \d+%", said
     )
-    assert re.search(r"begun \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, \d", said)
+    assert re.search(r"begun \d{4}-\d\d-\d\d \d\d:\d\d:\d\d by \S+, \d", said)
     assert "{" not in said
     trial = body["best"]["members"][0]
     shown = json.loads(automl("show", trial["run_id"], "--json", folder=folder).stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from searched import RecordedSearch, copied, write_search
 
 from automl.core.errors import UsageError
 from automl.tracker import open_store
-from automl.tracker.library import promote
+from automl.tracker.library import promote, promotion
 from automl.tracker.models.succession import ALIAS, Gain, Judge, Succession, settle
-from automl.tracker.tags import SETTLED
+from automl.tracker.tags import DATA, SETTLED
 
 WORSE = Gain(metric="accuracy", before=0.994, after=0.399, gain=-0.595, low=-0.595, rows="178 held-out rows")
 BETTER = Gain(metric="accuracy", before=0.9, after=0.994, gain=0.094, low=0.05, rows="178 held-out rows")
@@ -77,6 +78,20 @@ def test_what_chance_explains_or_cannot_be_compared_changes_nothing(store: Store
     other_rows = store.search("it was judged on other rows").ids
     assert "not comparable: it was judged on other rows" in other_rows.succession
     assert store.champion == "1"
+
+
+def test_who_promotes_is_told_what_gives_way_and_whether_its_score_compares(store: Store) -> None:
+    root, second = store.folder / "mlruns", store.search(WORSE, promote="never").ids
+    made = promotion("flowers", second.run_id, store=root)
+    assert re.fullmatch(r"It replaces version 1 \(accuracy 0\.\d+\)\.", made.replaced)
+    assert promotion("flowers", second.run_id, store=root).replaced == ""  # nothing gave way
+    store.client.set_tag(second.run_id, DATA, "another file")
+    back = promotion("flowers", store.first.run_id, store=root)
+    assert re.fullmatch(
+        r"It replaces version 2 \(accuracy 0\.\d+, promoted by .+\), whose score cannot be compared: its "
+        r"search read other rows\.",
+        back.replaced,
+    )
 
 
 def test_promote_always_and_never_are_obeyed(store: Store) -> None:

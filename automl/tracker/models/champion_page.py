@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from automl.core.errors import UsageError
 from automl.core.text import score_text
 from automl.core.version import __version__
 from automl.tracker.models.registry import register_champion, register_logged
-from automl.tracker.models.succession import give_alias
+from automl.tracker.models.succession import give_alias, what_gives_way
 from automl.tracker.notes import dated, note_champion, note_successor, with_champion
 from automl.tracker.people import user_name
 from automl.tracker.reading.descriptions import SearchDescription
@@ -46,8 +47,24 @@ def describe_model(record: Record, search: SearchDescription, card: str) -> None
             record.client.log_model_artifacts(model_id, scratch)
 
 
-def promote(record: Record, name: str, run: Run) -> str:
-    """Give a run's model the alias ``champion``; returns its version, whose tags hold the user and the time.
+@dataclass(frozen=True)
+class Promotion:
+    """A version that a person made the champion.
+
+    Attributes
+    ----------
+    version:
+        Its number in MLflow's registry.
+    replaced:
+        The version that had the alias before, in a sentence with its score; empty where none had.
+    """
+
+    version: str
+    replaced: str
+
+
+def promote(record: Record, name: str, run: Run) -> Promotion:
+    """Give a run's model the alias ``champion``; the version's tags hold the user and the time.
 
     A search's run has its version already, or gets a new one if that was deleted; a trial's model gets a new
     one. Later searches do not replace a version that a person promoted.
@@ -64,8 +81,7 @@ def promote(record: Record, name: str, run: Run) -> str:
     if not record.is_trial(run):
         version = _version_of(record, name, run)
         with storage_errors(f"promote version {version} of {name!r}"):
-            _give(record.client, name, version, run, user_name())
-        return version
+            return _give(record.client, name, version, run, user_name(), search)
     predictor = record.trial_model(run)
     metric = search.data.tags.get("automl.metric", "")
     wanted = {f"val_{metric}", f"val_{metric}_se"}
@@ -84,13 +100,16 @@ def promote(record: Record, name: str, run: Run) -> str:
             about=about,
             score=score,
         )
-        _give(record.client, name, made.version, run, user)
-    return made.version
+        return _give(record.client, name, made.version, run, user, search)
 
 
-def _give(client: MlflowClient, name: str, version: str, run: Run, user: str) -> None:
+def _give(client: MlflowClient, name: str, version: str, run: Run, user: str, search: Run) -> Promotion:
     """Give the alias, and note it on the pages of both runs and of the name."""
     before = find_alias(client, name, ALIAS)
+    other = before is not None and str(before.version) != version
+    replaced = ""
+    if before is not None and other:
+        replaced = what_gives_way(client, name, before, search.info.run_id, search.data.tags)
     give_alias(client, name, version, by=user)
     words = f"Version {version} of {name!r}, the model of this run, is the champion: promoted by {user}."
     note_champion(client, run.info.run_id, dated(words))
@@ -98,6 +117,7 @@ def _give(client: MlflowClient, name: str, version: str, run: Run, user: str) ->
         note_successor(client, name, version, before, f", promoted by {user}")
     page = client.get_experiment(run.info.experiment_id).tags.get(NOTE, "")
     client.set_experiment_tag(run.info.experiment_id, NOTE, with_champion(page, name, version))
+    return Promotion(version, replaced)
 
 
 def _version_of(record: Record, name: str, run: Run) -> str:

@@ -14,7 +14,9 @@ from automl.tracker.store.lookups import find_alias, find_run, find_version_run
 from automl.tracker.tags import (
     ALIAS,
     COLUMNS,
+    DATA,
     GIVEN,
+    OLD_DATA,
     PARENT,
     PROMOTED_AT,
     PROMOTED_BY,
@@ -174,6 +176,34 @@ def promoted(client: MlflowClient, name: str, held: ModelVersion) -> str:
         if run is not None and PARENT in run.data.tags:
             return "a trial that was promoted"
     return ""
+
+
+def what_gives_way(
+    client: MlflowClient, name: str, before: ModelVersion, search: str, tags: Mapping[str, str]
+) -> str:
+    """The version that a person replaces, in a sentence: its score, and how its search differs.
+
+    Parameters
+    ----------
+    search, tags:
+        The run of the new champion's search.
+    """
+    facts = (_known_score(client, before).strip(" ()"), promoted(client, name, before))
+    told = ", ".join(part for part in facts if part)
+    text = f"It replaces version {before.version}" + (f" ({told})" if told else "")
+    old = find_run(client, before.run_id or "")
+    if old is not None and PARENT in old.data.tags:  # a trial's: its search has read the data
+        old = find_run(client, old.data.tags[PARENT])
+    if old is None or old.info.run_id == search:
+        return f"{text}."
+    unlike = _unlike(old.data.tags, tags)
+    if not unlike and _data(old.data.tags) != _data(tags):
+        unlike = "its search read other rows"
+    return f"{text}, whose score cannot be compared: {unlike}." if unlike else f"{text}."
+
+
+def _data(tags: Mapping[str, str]) -> str:
+    return tags.get(DATA, tags.get(OLD_DATA, ""))
 
 
 def _due(

@@ -36,6 +36,7 @@ class SearchDescription:
     trials: list[LeaderboardRow] = field(default_factory=list)
     trials_on_record: int | None = None
     model_deleted: bool = False
+    user: str = ""
 
     @property
     def is_champion(self) -> bool:

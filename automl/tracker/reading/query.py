@@ -22,7 +22,7 @@ from automl.tracker.store.access import Access, is_current, open_access
 from automl.tracker.store.failures import storage_errors
 from automl.tracker.store.location import StoreLocation, connect, local_path, remove_folder, repair_moved
 from automl.tracker.store.runs import ChosenTrials, MetricPoint, Run
-from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT, SIGN
+from automl.tracker.tags import ALIAS, CANDIDATE, MODEL_ID, OLD_CANDIDATE, OLD_MODEL_ID, PARENT, SIGN, USER
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,6 +144,7 @@ class Record:
             champion_version=self._champion_version(tags["automl.search"]),
             trials=self.leaderboard(search) if trials else [],
             model_deleted=self._lost_version(search),
+            user=tags.get(USER, ""),
         )
 
     def describe_trial(self, run: Run) -> TrialDescription:
