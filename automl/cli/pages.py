@@ -34,6 +34,9 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines.append(f"  validation {validation}  on the held-out rows that it was chosen by")
     if result.baseline.validation is not None:
         lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")
+    if refits := sum(member.refit is not None for member in best.members):
+        of = "" if len(best.members) == 1 else f"{refits} of {len(best.members)} members "
+        lines.append(f"  refit      {of}on all rows, those that judged included")
     lines.append(
         f"  costs      {wait_text(result.predict_ms_per_1000_rows)} per 1000 {rows}, "
         f"{size_text(result.model_bytes)}"

@@ -117,7 +117,7 @@ def promote(name: str, run: str, tracking_uri: str | None, store: str) -> None:
       automl leaderboard wine --sort latency
       automl show wine
     """
-    from automl.tracker.library import promotion
+    from automl.tracker.models.promotion import promotion
 
     made = promotion(name, run, tracking_uri=tracking_uri, store=Path(store))
     words = f"models:/{name}@champion is now version {made.version}. {made.replaced}"

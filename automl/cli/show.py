@@ -105,6 +105,9 @@ def _result(summary: Mapping[str, Any]) -> list[str]:
     if summary["baseline"]["validation"] is not None:
         text = f"{metric} {score_text(summary['baseline']['validation'])} (no features)"
         lines.append(_line("baseline", text))
+    if again := sum(member.get("refit") is not None for member in best["members"]):
+        of = "" if len(best["members"]) == 1 else f"{again} of {len(best['members'])} members "
+        lines.append(_line("refit", f"{of}on all rows, those that judged included"))
     counts = ", ".join(f"{count} {state}" for state, count in summary["trials"].items() if count)
     lines.append(_line("trials", counts))
     lines += [_line("warning", warning) for warning in summary["warnings"]]

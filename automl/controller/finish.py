@@ -15,6 +15,7 @@ from automl.controller.result import Baseline, SearchResult, best_of, counts, mo
 from automl.controller.strategy.champion import choose_champion, grouped_causes
 from automl.controller.strategy.ensemble import EnsembleBuilder, builder_of, weighted_mean
 from automl.controller.strategy.honest_score import honest_score
+from automl.controller.strategy.refits import deployed as models_of
 from automl.controller.strategy.suspicious_scores import too_good_warnings, unlearned_warnings
 from automl.core.family import BASELINE
 from automl.core.predictions import Predictions
@@ -79,10 +80,11 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
     tracker.flush()
     loop.builder.forget(tracker.dropped)
     champion, expected = _chosen(ended)
-    tracker.protect(champion.weights)
+    deployed = {number: models_of(loop.history, number) for number in champion.weights}
+    tracker.protect([*deployed, *(trial.number for trial in deployed.values())])
     tracker.best_so_far(len(loop.history), champion.validation)  # includes the last trials
     known_rows = _known_rows(ended, champion)
-    untouched = _untouched_predictions(prepared, champion, known_rows, loop.history)
+    untouched = _untouched_predictions(prepared, champion, known_rows, deployed)
     test = _test_score(prepared, champion, untouched)
     honest = expected
     if test is not None and len(prepared.problem.split.folds) == 1:
@@ -98,7 +100,7 @@ def deliver(ended: Ended, tracker: Tracker, work: Path) -> SearchResult:
         weights = weights_of(prepared.test.weights, unseen)
         known_rows = known_rows.extended(table, target, prepared.task, weights)
     coverage = measured_coverage(prepared, champion.decision, conformal, held_out, untouched)
-    predictor = _built(work / "champion", ended, champion, known_rows, conformal)
+    predictor = _built(work / "champion", ended, champion, deployed, known_rows, conformal)
     baseline = _baseline(prepared, loop.history)
     evidence = gather(
         prepared,
@@ -303,10 +305,11 @@ def _built(
     folder: Path,
     ended: Ended,
     champion: Champion,
+    deployed: Mapping[int, Trial],
     known_rows: KnownRows | None,
     conformal: Bounds | ClassSets | None,
 ) -> Predictor:
-    prepared, trials, name = ended.prepared, ended.loop.history, ended.settings.name
+    prepared, name = ended.prepared, ended.settings.name
     facts: dict[str, str | int | float | bool | None] = {
         "validation": champion.validation,
         "metric": prepared.task.metric.name,
@@ -316,7 +319,9 @@ def _built(
         name=name,
         task=prepared.task,
         layout=prepared.layout,
-        members=tuple((model_folder(trials[number]), weight) for number, weight in champion.weights.items()),
+        members=tuple(
+            (model_folder(deployed[number]), weight) for number, weight in champion.weights.items()
+        ),
         folds=tuple(champion.folds[number] for number in champion.weights),
         decision=champion.decision,
         known_rows=known_rows,
@@ -328,7 +333,7 @@ def _built(
 
 
 def _untouched_predictions(
-    prepared: Prepared, champion: Champion, known_rows: KnownRows | None, trials: Mapping[int, Trial]
+    prepared: Prepared, champion: Champion, known_rows: KnownRows | None, deployed: Mapping[int, Trial]
 ) -> Predictions | None:
     """The champion's predictions of the untouched rows, from what its members' deployed models predicted."""
     if prepared.test is None:
@@ -336,7 +341,7 @@ def _untouched_predictions(
     predictions = weighted_mean(
         (result.untouched[list(champion.folds[number])].mean(axis=0), champion.weights[number])
         for number in champion.weights
-        if (result := trials[number].result) is not None and result.untouched is not None
+        if (result := deployed[number].result) is not None and result.untouched is not None
     )
     given = champion.decision.probabilities(predictions)
     return given if known_rows is None else known_rows.join(prepared.test.table, given)

@@ -11,6 +11,7 @@ from automl.controller.folder import KeptTrial, SearchFolder
 from automl.controller.proposals import Proposals
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.pruning import Pruner
+from automl.controller.strategy.refits import Refits
 from automl.controller.strategy.scoring import scores_of
 from automl.controller.trial_limits import TimeLimits
 from automl.core.family import BASELINE
@@ -72,6 +73,8 @@ class Loop:
         Judges first folds, in searches by time.
     folder:
         Where candidates are kept before they start and results before anything learns of them.
+    refits:
+        The last trials of a search by time with a single holdout: members fitted again on all rows.
     history:
         Every trial that was begun, by number.
     end_reason:
@@ -85,11 +88,13 @@ class Loop:
     executor: Executor
     watcher: Watcher
     folder: SearchFolder
+    refits: Refits | None = None
     stop_requested: Callable[[], bool] = lambda: False
     history: dict[int, Trial] = field(default_factory=dict)
     end_reason: str = ""
     _running: dict[int, _Begun] = field(default_factory=dict)
     _again: list[int] = field(default_factory=list)
+    _refitting: bool = False
 
     @property
     def builder(self) -> EnsembleBuilder:
@@ -204,18 +209,28 @@ class Loop:
 
     def _next(self) -> Trial | None:
         """The interrupted trials of an earlier process first, then new ones; None when there is none."""
-        short = self.limits.too_late and len(self.history) > 1
-        if short:
+        if self._refitting:
+            return self._refit()
+        if self.limits.too_late and len(self.history) > 1:
             self.end_reason = "the time is used up"
-            return None
+            return self._refit()
         if self._again:
             return self.history[self._again.pop(0)]
         number = len(self.history)
         candidate = self.proposals.next(number, self.history)
         if candidate is None:
             self.end_reason = self.proposals.end_reason
-            return None
+            # what still runs may join the ensemble, and make room for other proposals
+            return None if self._running else self._refit()
         return Trial(number, candidate)
+
+    def _refit(self) -> Trial | None:
+        """The next member to fit again on all rows, in the time that was kept for it; None at the end."""
+        if self.refits is None:
+            return None
+        self._refitting, self.limits.clock.refitting = True, 0.0
+        candidate = self.refits.next(self.history, self.builder.best.weights, left=self.limits.left)
+        return None if candidate is None else Trial(len(self.history), candidate)
 
     def _start(self, trial: Trial, executor: Executor, seconds: float, *, spare: float = 0.0) -> None:
         folder, share = self.folder.begin(trial), self.limits.share
@@ -266,5 +281,7 @@ class Loop:
             judged = sum(len(fold.valid) for fold in self.problem.split.folds)
             choices = CHOICES_AT_THE_END * self.builder.rebuild_seconds
             self.limits.clock.choosing = choices + SECONDS_PER_JUDGED_ROW * judged
+            if self.refits is not None and not self._refitting:
+                self.limits.clock.refitting = self.refits.needed(self.history, self.builder.best.weights)
         self.watcher.weighed(self.builder.best.weights)
         self.watcher.finished(trial, self.best_score)

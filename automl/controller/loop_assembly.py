@@ -13,6 +13,7 @@ from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.controller.strategy.learner import Learner
 from automl.controller.strategy.optimizer import Optimizer
 from automl.controller.strategy.pruning import Pruner
+from automl.controller.strategy.refits import Refits
 from automl.controller.strategy.retry import Retries
 from automl.controller.strategy.search_space import SearchSpace
 from automl.controller.strategy.trial_times import TimeModel
@@ -77,8 +78,12 @@ def loop_for(
         cap=max(least, trial_cap(len(problem.target))),
         seed=seed,
     )
+    seconds, refits = settings.seconds, None
+    if timed and seconds is not None and problem.can_refit:
+        refits = Refits(problem=problem, families=families(), seconds=seconds)
     return Loop(
         problem=problem,
+        refits=refits,
         proposals=proposals,
         pruner=pruner,
         limits=limits,

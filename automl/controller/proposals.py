@@ -96,8 +96,11 @@ class Proposals:
         as they will end: a few, fixed beforehand, whose turn cheaper ones would else take by their number.
         """
         builder, left = self.learner.builder, self.limits.left
+        deals = 0 if self.problem.can_refit else len(self.problem.repeats)
         repeats = MemberRepeats(
-            trials=tuple(history.values()), weights=builder.best.weights, rounds=len(self.problem.repeats)
+            trials=tuple(history.values()),
+            weights=builder.best.weights,
+            rounds=deals,
         )
         complete = repeats.complete
         if complete > 1 and complete not in self._judged:

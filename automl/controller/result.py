@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.controller.strategy.refits import deployed
 from automl.core.credentials import without_password
 from automl.core.score_intervals import HonestScore, Interval
 from automl.core.text import (
@@ -35,12 +36,17 @@ ENSEMBLE, NO_TRIAL = "ensemble", -1
 
 @dataclass(frozen=True)
 class MemberSummary:
-    """One member of the result; the weights of all add up to 1."""
+    """One member of the result; the weights of all add up to 1.
+
+    ``refit`` is the trial that fitted it again on all rows, whose models are deployed; None where the models
+    that were judged are.
+    """
 
     trial: int
     run_id: str
     family: str
     weight: float
+    refit: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,10 +281,13 @@ class SearchResult:
 
 def best_of(champion: Champion, trials: Mapping[int, Trial], run_ids: Mapping[int, str]) -> Best:
     """The champion in the words of the result."""
-    members = tuple(
-        MemberSummary(number, run_ids.get(number, ""), trials[number].candidate.family, weight)
-        for number, weight in champion.weights.items()
-    )
+
+    def member(number: int, weight: float) -> MemberSummary:
+        family, fitted = trials[number].candidate.family, deployed(trials, number).number
+        refit = None if fitted == number else fitted
+        return MemberSummary(number, run_ids.get(number, ""), family, weight, refit)
+
+    members = tuple(member(number, weight) for number, weight in champion.weights.items())
     if champion.kind == ENSEMBLE:
         return Best(
             kind=ENSEMBLE,

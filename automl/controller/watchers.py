@@ -8,6 +8,7 @@ from typing import Protocol
 
 from automl.controller.live_sign import LiveSign
 from automl.controller.loop import Watcher
+from automl.controller.strategy.refits import ORIGIN as REFIT
 from automl.core.nodes import NodeState
 from automl.core.text import duration, score_text
 from automl.core.time_budget import Clock
@@ -107,9 +108,12 @@ class Recording:
         self._signed = 0.0
         self._has_model = False
         self._troubled = False
+        self._refits: set[int] = set()
 
     def started(self, trial: Trial) -> None:
-        """Pass it on."""
+        """Pass it on; a member's refit stays, too."""
+        if trial.candidate.origin == REFIT:
+            self._refits.add(trial.number)
         self._sign.started(trial)
         self._watcher.started(trial)
 
@@ -155,7 +159,7 @@ class Recording:
 
     def weighed(self, weights: Mapping[int, float]) -> None:
         """Let no member's model be dropped to bound the disk space."""
-        self._tracker.protect(weights)
+        self._tracker.protect({*weights, *self._refits})
         self._sign.weighed(weights)
         self._watcher.weighed(weights)
 
@@ -199,5 +203,7 @@ def trial_line(trial: Trial, metric: str) -> str:
         scores = trial.scores
         text = f"{metric} {score_text(scores.validation)} ±{score_text(scores.standard_error, 2)}"
         return f"{head} {text:32} {took}"
+    if result.status is Status.DONE and trial.candidate.origin == REFIT:
+        return f"{head} {'fitted again on all rows':32} {took}"
     reason = f" ({result.error})" if result.error and result.status is not Status.PRUNED else ""
     return f"{head} {result.status.value}{reason} {took}"

@@ -241,6 +241,9 @@ class Family:
     sample_weights:
         Whether its fits use :attr:`FitContext.weights`: a row of weight 2 counts as two rows. Else it is
         left out of a search with ``--weight``.
+    refits:
+        Whether its fits are as good with nothing held out: where a single holdout judged, members of the
+        ensemble are then fitted again on all rows.
     """
 
     name: str
@@ -264,6 +267,7 @@ class Family:
     quick: bool = False
     pretrained: bool = False
     sample_weights: bool = False
+    refits: bool = False
 
     def handles(self, task: Task) -> bool:
         """Tell whether it can fit models for the task."""

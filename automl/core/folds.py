@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 RowNumbers = npt.NDArray[np.int64]
+WHOLE = "whole"
+"""Scheme of a deal that judges nothing: every row trains."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Split:
     folds:
         Their valid parts never overlap; together they are the rows that trials are scored on.
     scheme:
-        ``folds``, ``holdout``, ``groups``, ``time`` or ``column``.
+        ``folds``, ``holdout``, ``groups``, ``time`` or ``column``; :data:`WHOLE` where all rows train.
     reason:
         One sentence for people.
     units:
@@ -40,6 +42,17 @@ class Split:
     scheme: str
     reason: str
     units: npt.NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def judges(self) -> bool:
+        """True where some rows do not train: predictions for them judge a trial."""
+        return self.scheme != WHOLE
+
+    @property
+    def whole(self) -> Split:
+        """A deal of the same rows in which the judged ones train, too: no score may be read off it."""
+        rows = np.unique(np.concatenate([*(fold.train for fold in self.folds), self.scored]))
+        return Split((Fold(rows, self.scored),), WHOLE, f"all {len(rows):,} rows train")
 
     @property
     def scored(self) -> RowNumbers:

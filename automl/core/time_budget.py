@@ -41,6 +41,8 @@ class Clock:
         Processor seconds of work in the background that the end has to wait for.
     choosing:
         Processor seconds that the choice at the end takes, as similar choices took while the search ran.
+    refitting:
+        Seconds in which members of the ensemble are fitted again on all rows, after the last other trial.
     meanwhile:
         The same while there is no model yet: trials may go on until it is done, as the search cannot end.
     """
@@ -48,7 +50,7 @@ class Clock:
     def __init__(self, seconds: float | None, *, spent: float = 0.0, pace: Pace | None = None) -> None:
         self.seconds = seconds
         self.pace = pace or Pace()
-        self.owed = self.meanwhile = self.choosing = 0.0
+        self.owed = self.meanwhile = self.choosing = self.refitting = 0.0
         self._began = time.monotonic() - spent
 
     @property
@@ -84,4 +86,4 @@ class Clock:
         """Seconds until the last trial must be back."""
         if self.seconds is None:
             return self.left
-        return max(0.0, self.left - self.reserve, self.meanwhile / self.pace.share)
+        return max(0.0, self.left - self.reserve - self.refitting, self.meanwhile / self.pace.share)

@@ -46,9 +46,10 @@ class Candidate:
     log_target:
         Regression only: fit on ``log1p(target)`` and predict ``expm1``.
     origin:
-        ``portfolio``, ``sampler``, ``repeat``, ``retry``, ``rescue``, ``history`` or ``manual``.
+        ``portfolio``, ``sampler``, ``repeat``, ``refit``, ``retry``, ``rescue``, ``history`` or ``manual``.
     repeat:
-        Which deal of the folds: 0 is the main one; a repeat is the same model on other folds.
+        Which deal of the rows: 0 is the main one; a repeat is the same model on other folds, a refit on all
+        rows.
     """
 
     family: str
@@ -112,7 +113,8 @@ class TrialResult:
     ----------
     held_out:
         ``(rows scored, n_outputs)`` predictions for the valid rows of all folds, in ascending row order:
-        probabilities in float32, a regression's values in float64; None when the trial did not finish.
+        probabilities in float32, a regression's values in float64; None when the trial did not finish, or
+        nothing was held out.
     untouched:
         ``(folds, test rows, n_outputs)`` predictions of each fold's model for the test part;
         nothing but the champion's final score reads them.

@@ -156,6 +156,7 @@ class _Run:
     def __init__(self, ticket: Ticket, problem: Problem, control: Control, started: float) -> None:
         self.ticket = ticket
         self.problem = problem
+        self._split = problem.split_for(ticket.candidate.repeat)
         self.control = control
         # What follows the last fit (predicting, saving, timing) has to fit into the limit as well.
         self.limit = started + ticket.seconds
@@ -170,26 +171,26 @@ class _Run:
     def result(self) -> TrialResult:
         """The whole trial; raises what goes wrong."""
         candidate = self.ticket.candidate
-        split = self.problem.split_for(candidate.repeat)
         family = families()[candidate.family]
         self._modality = modality_of(family.kinds & self.problem.table.features.kinds)
         params = family.params(**candidate.params)
-        numbers = self.ticket.folds or tuple(range(len(split.folds)))
+        folds = self._split.folds
+        numbers = self.ticket.folds or tuple(range(len(folds)))
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         if family.prepare is not None:
             self._prepare(family, params)
         if family.fit_folds is not None and family.fits_folds_together(params, self.problem.table.rows):
-            self._fit_together(family, params, [(i, split.folds[i]) for i in numbers])
+            self._fit_together(family, params, [(i, folds[i]) for i in numbers])
         else:
             for done, i in enumerate(numbers):
-                self._fit_one(family, params, (i, split.folds[i]), left=len(numbers) - done)
+                self._fit_one(family, params, (i, folds[i]), left=len(numbers) - done)
         self._save_member()
         train_rows, train_predictions = self._train_sample()
         frozen = self._frozen_ms()
         return TrialResult(
             status=Status.DONE,
-            held_out=_in_row_order(self.finished),
+            held_out=_in_row_order(self.finished) if self._split.judges else None,
             untouched=self._untouched(),
             train_rows=train_rows,
             train_predictions=train_predictions,
@@ -299,7 +300,7 @@ class _Run:
             seed=candidate.fold_seed(data.number),
             threads=self.problem.threads,
             deadline=deadline,
-            valid=(data.valid, data.valid_target),
+            valid=(data.valid, data.valid_target) if self._split.judges else None,
             weights=data.weights,
             valid_weights=data.valid_weights,
             fold=data.number,
@@ -353,9 +354,8 @@ class _Run:
 
     def _keep_for_predictions(self, seconds_per_row: float) -> None:
         """End the fits in time for what is predicted after them, as long as a row has just taken."""
-        folds = len(self.problem.split_for(self.ticket.candidate.repeat).folds)
         untouched = self.problem.untouched.rows if self.problem.untouched else 0
-        rows = folds * (self._modality.timed_rows + untouched)
+        rows = len(self._split.folds) * (self._modality.timed_rows + untouched)
         self.end = min(self.end, self.limit - self.ticket.closing_seconds(seconds_per_row * rows))
 
     def _report(self, fraction: float, message: str, fold: int) -> None:

@@ -128,4 +128,5 @@ FAMILY = Family(
     opening=(10, 20, 30, 40, 60, 80, 90, 100, 110),
     pretrained=True,
     sample_weights=True,
+    refits=True,
 )

@@ -78,4 +78,5 @@ FAMILY = Family(
     opening=(52, 115),
     pretrained=True,
     sample_weights=True,
+    refits=True,
 )

@@ -130,4 +130,5 @@ FAMILY = Family(
     opening=(12, 22, 32, 42, 62, 82, 102),
     pretrained=True,
     sample_weights=True,
+    refits=True,
 )

@@ -156,7 +156,12 @@ def _parts(source: Source, frame: pd.DataFrame, task: Task, target: Encoded) -> 
 
 
 def _repeats(split: Split, target: Encoded, task: Task, plan: SplitPlan) -> tuple[Split, ...]:
-    """The same rows dealt again, for members of the ensemble where time is left."""
+    """The same rows dealt again, for members of the ensemble where time is left.
+
+    Beside a single holdout that was drawn here, all of them train; one that the user gave stays as it is.
+    """
+    if split.scheme == "holdout" and plan.judged is None:
+        return (split.whole,)
     if split.scheme not in ("folds", "groups") or len(split.folds) == 1:
         return ()
     deals = _DEALS if len(target) < _OFTEN_BELOW else _DEALS_OF_MANY

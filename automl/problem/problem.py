@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.feather as feather
 
-from automl.core.folds import Fold, Split
+from automl.core.folds import WHOLE, Fold, Split
 from automl.core.modality import Modality
 from automl.core.table import Features, Kind, Strings, Table
 from automl.core.task_choice import task_from_json
@@ -36,7 +36,8 @@ class Problem:
     split:
         The folds, by row numbers of ``table``.
     repeats:
-        Other deals of the same rows, for trials with ``candidate.repeat`` 1, 2, …
+        Other deals of the same rows, for trials with ``candidate.repeat`` 1, 2, …: other folds, or beside a
+        single holdout one in which all rows train.
     untouched:
         Inputs of the test part. Trials predict them while their models are in memory; the target of
         these rows stays with the controller, which scores the champion's predictions once.
@@ -81,6 +82,11 @@ class Problem:
         if self.weights is None:
             return self.split.digest
         return hashlib.sha256(self.split.digest.encode() + self.weights.tobytes()).hexdigest()
+
+    @property
+    def can_refit(self) -> bool:
+        """True where trials may be fitted again on all rows: their ``candidate.repeat`` is 1."""
+        return bool(self.repeats) and self.repeats[0].scheme == WHOLE
 
     def split_for(self, repeat: int) -> Split:
         """The folds of a trial with this ``candidate.repeat``; 0 is the main split."""

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.model.predictor import Predictor
-    from automl.tracker.models.champion_page import Promotion
 
 __all__ = [
     "SearchDescription",
@@ -49,7 +48,6 @@ __all__ = [
     "leaderboard_rows",
     "load",
     "promote",
-    "promotion",
     "read_leaderboard",
     "searches",
     "serve_ui",
@@ -256,21 +254,9 @@ def promote(
     UsageError
         If the run is of another search, or has no model.
     """
+    from automl.tracker.models.promotion import promotion
+
     return promotion(name, run, tracking_uri=tracking_uri, store=store).version
-
-
-def promotion(
-    name: str,
-    run: str,
-    *,
-    tracking_uri: str | None = None,
-    store: str | os.PathLike[str] = DEFAULT_ROOT,
-) -> Promotion:
-    """Do what :func:`promote` does, and say what was replaced."""
-    from automl.tracker.models.champion_page import promote as give_alias
-
-    record = _record(tracking_uri, store)
-    return give_alias(record, name, resolve_run(record, run))
 
 
 def searches(

@@ -344,7 +344,8 @@ def trial_note(trial: Trial, result: TrialResult, metric: str) -> str:
     candidate = trial.candidate
     head = f"**{as_markdown(candidate.family)}**, trial {trial.number} ({candidate.origin})"
     if trial.scores is None:
-        return f"{head}: {result.status.value}. {as_markdown(result.error)}"
+        how = "fitted again on all rows" if candidate.origin == "refit" else as_markdown(result.error)
+        return f"{head}: {result.status.value}. {how}".rstrip()
     scores = trial.scores
     text = (
         f"{head}: {as_markdown(metric)} {score_text(scores.validation)} ± "

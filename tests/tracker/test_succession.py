@@ -13,7 +13,8 @@ from searched import RecordedSearch, copied, write_search
 
 from automl.core.errors import UsageError
 from automl.tracker import open_store
-from automl.tracker.library import promote, promotion
+from automl.tracker.library import promote
+from automl.tracker.models.promotion import promotion
 from automl.tracker.models.succession import ALIAS, Gain, Judge, Succession, settle
 from automl.tracker.tags import DATA, SETTLED
 

@@ -183,6 +183,20 @@ class Subject:
         return str((self.summary.get("honest") or {}).get("how", ""))
 
     @property
+    def refit_words(self) -> str:
+        """A sentence on members that were fitted again on all rows; empty where none was."""
+        members = self.summary.get("best", {}).get("members", [])
+        again = sum(member.get("refit") is not None for member in members)
+        if not again:
+            return ""
+        which = "The model" if len(members) == 1 else f"{again} of its {len(members)} members"
+        verb = "was" if len(members) == 1 or again == 1 else "were"
+        return (
+            f"{which} {verb} fitted again on all rows after the choice, those that judged included: scores "
+            "are of the models before, and what is explained are predictions of the models since."
+        )
+
+    @property
     def headline(self) -> Score | None:
         """The score to believe: on untouched rows, else the honest one, else that of held-out rows."""
         return self.test or self.honest or self.validation

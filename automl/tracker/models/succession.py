@@ -189,8 +189,8 @@ def what_gives_way(
         The run of the new champion's search.
     """
     facts = (_known_score(client, before).strip(" ()"), promoted(client, name, before))
-    told = ", ".join(part for part in facts if part)
-    text = f"It replaces version {before.version}" + (f" ({told})" if told else "")
+    words = ", ".join(part for part in facts if part)
+    text = f"It replaces version {before.version}" + (f" ({words})" if words else "")
     old = find_run(client, before.run_id or "")
     if old is not None and PARENT in old.data.tags:  # a trial's: its search has read the data
         old = find_run(client, old.data.tags[PARENT])

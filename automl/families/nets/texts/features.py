@@ -78,7 +78,7 @@ class TextView:
         return np.array([_digest(part, text) for part, text in pairs], dtype=object)
 
     def _whole(self, texts: Strings) -> npt.NDArray[np.bool_]:
-        """Which texts are read whole; tokens are counted where bytes and words leave it open."""
+        """Flags of texts that are read whole; tokens are counted where bytes and words leave it open."""
         whole = np.array([_most_tokens(text) <= self.cut.tokens for text in texts], dtype=bool)
         open_ = [row for row in np.flatnonzero(~whole) if len(texts[row].split()) <= self.cut.tokens]
         if open_:
