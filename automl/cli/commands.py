@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from automl.cli.browse import COMMANDS as RECORD
@@ -29,7 +31,33 @@ class _Commands(click.Group):
         if args and not args[0].startswith("-") and self.get_command(context, args[0]) is None:
             names = self.list_commands(context)
             raise click.UsageError(f"There is no command {args[0]!r}. {did_you_mean(args[0], names)}")
-        return super().resolve_command(context, args)
+        name, command, rest = super().resolve_command(context, args)
+        if command is not None:
+            _check_values(command, rest)
+        return name, command, rest
+
+
+def _check_values(command: click.Command, args: Sequence[str]) -> None:
+    """Refuse an option whose value is missing, so that it would take the next option for it.
+
+    Raises
+    ------
+    click.UsageError
+        With both of them.
+    """
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    names = {name for option in options for name in (*option.opts, *option.secondary_opts)}
+    taking = {name for option in options if not (option.is_flag or option.count) for name in option.opts}
+    before = ""
+    for arg in args:
+        if arg == "--":
+            return
+        if before in taking and arg in names:
+            raise click.UsageError(
+                f"{before} needs a value, and got {arg}, which is an option. Next: {before} VALUE {arg} …; "
+                f"or {before}={arg}, where that is the value."
+            )
+        before = "" if before in taking else arg
 
 
 @click.group(

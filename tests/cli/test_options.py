@@ -185,3 +185,24 @@ def test_a_text_in_the_place_of_a_list_is_refused() -> None:
         UsageError, match=r"--families takes a list of words in Python, not the text 'linear'"
     ):
         Settings.from_choices({"data": "a.csv", "families": "linear"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("predict wine new.csv --keep -o out.csv", "--keep needs a value, and got -o"),
+        ("search a.csv --target --time 5s", "--target needs a value, and got --time"),
+        ("report wine --data --slice x", "--data needs a value, and got --slice"),
+    ],
+)
+def test_an_option_whose_value_is_missing_does_not_take_the_next_option_for_it(
+    arguments: str, said: str
+) -> None:
+    done = CliRunner().invoke(commands, arguments.split())
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
+
+
+def test_a_value_that_is_called_like_an_option_can_be_given() -> None:
+    done = CliRunner().invoke(commands, ["predict", "nothing", "no.csv", "--id=--keep", "-o", "out.csv"])
+    assert "needs a value" not in done.output
