@@ -209,6 +209,7 @@ def _result(
         predictor=predictor,
         rows=tuple(best_first(rows, metric.greater_is_better)),
         interrupted=ended.interrupted,
+        findings=ended.prepared.findings,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.controller.strategy.refits import deployed
 from automl.core.credentials import without_password
+from automl.core.finding import NOTE, Finding
 from automl.core.score_intervals import HonestScore, Interval
 from automl.core.text import (
     counted,
@@ -109,6 +110,8 @@ class SearchResult:
         Trials by how they ended.
     interrupted:
         Whether the user ended the search early.
+    findings:
+        What the checks of the data noticed, the worst first.
     evidence:
         The champion's held-out predictions beside the truth, for plots and reports.
     """
@@ -132,6 +135,7 @@ class SearchResult:
     predictor: Predictor
     rows: tuple[LeaderboardRow, ...] = field(repr=False)
     interrupted: bool = False
+    findings: tuple[Finding, ...] = ()
     evidence: Evidence | None = field(default=None, repr=False)
 
     @cached_property
@@ -276,6 +280,7 @@ class SearchResult:
             "is_champion": self.ids.is_champion,
             "succession": self.ids.succession,
             "warnings": list(self.warnings),
+            "findings": [asdict(finding) for finding in self.findings if finding.severity != NOTE],
         }
 
 

@@ -42,6 +42,19 @@ def test_a_baseline_that_wins_over_models_that_fit_names_both_scores_and_both_ca
     assert said in json.loads(json.dumps(result.to_json()))["warnings"]
 
 
+def test_what_the_checks_of_the_data_noticed_is_in_the_json_as_on_the_terminal(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    frame = pd.DataFrame({"told": np.where(y == 1, "won", "lost"), "x": rng.normal(size=200), "y": y})
+    result = searched(frame, tmp_path)
+    found = json.loads(json.dumps(result.to_json()))["findings"]
+    told = [finding for finding in found if finding["column"] == "told"]
+    assert told
+    assert told[0]["severity"] == "warning"
+    assert set(told[0]) == {"code", "column", "severity", "evidence", "remedy"}
+    assert "note" not in {finding["severity"] for finding in found}
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_pure_noise_is_not_called_worse_than_chance(seed, tmp_path):
     rng = np.random.default_rng(seed)
