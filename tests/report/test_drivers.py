@@ -10,11 +10,14 @@ import pytest
 from slow_models import SlowChampion
 from subjects import Searched
 
+from automl.core.metrics import METRICS
 from automl.data.layout import Layout
+from automl.model.decision import Decision
 from automl.model.prediction_pace import PredictionPace
-from automl.model.source_columns import columns_of, piece_name
+from automl.model.source_columns import SourceColumn, columns_of, piece_name
 from automl.report.facts.dependence import dependence_of
 from automl.report.facts.driver_words import compared, headline, leaning
+from automl.report.facts.importance import Judge, Measured
 from automl.report.facts.shuffling import Shuffler
 from automl.report.figures.champion import dependence_plot
 
@@ -167,3 +170,14 @@ def test_dependence_on_a_date_is_drawn_over_dates_and_weekdays_have_names(regres
     weekdays = dependence_of(shuffler, day, pieces["day, weekday"], 60)
     assert weekdays.grid[:2] == ("Monday", "Tuesday")
     assert len(weekdays.grid) == 7
+
+
+def test_a_column_that_changes_no_score_is_0_and_not_the_rounding_error_of_a_mean():
+    target = np.arange(7) % 2
+    base = np.tile([0.616, 0.384], (7, 1))
+    judge = Judge(METRICS["accuracy"], target, Decision())
+    shifted = np.add(base, [[0.01, -0.01]])  # other probabilities, the same answers
+    columns = [SourceColumn(name, "number", ()) for name in ("unused", "moves no answer")]
+    measured = Measured.of(judge, base, dict(zip(columns, ([base] * 3, [shifted] * 3), strict=True)), seed=0)
+    assert [item.value for item in measured.importances()] == [0.0, 0.0]
+    assert measured.interval(columns[0]) == (0.0, 0.0)

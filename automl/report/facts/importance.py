@@ -94,12 +94,15 @@ class Measured:
         """Measure the drops; the intervals cover both resampled rows and shuffles."""
         before, before_draws = judge.score(base), judge.draws([base], _DRAWS, seed)
         drops, draws = {}, {}
-        for column, made in shuffles.items():
-            drops[column] = before - float(np.mean([judge.score(one) for one in made]))
-            draws[column] = before_draws - judge.draws(made, _DRAWS, seed)
         used = {
             column for column, made in shuffles.items() if not all(np.array_equal(base, one) for one in made)
         }
+        for column, made in shuffles.items():
+            # differences first: equal scores leave 0, not the rounding error of their mean
+            drops[column] = float(np.mean([before - judge.score(one) for one in made]))
+            draws[column] = np.zeros_like(before_draws)
+            if column in used:
+                draws[column] = before_draws - judge.draws(made, _DRAWS, seed)
         unseen = unseen_share(len(base)) if judge.metric.reads != "values" else 0.0
         return cls(drops, draws, {column: unseen if column in used else 0.0 for column in shuffles})
 
