@@ -32,6 +32,7 @@ def summarise(result: SearchResult, stream: IO[str]) -> None:
     lines += [f"  {title:10} {result.metric} {text}" for title, text in result.unbiased_scores]
     validation = f"{result.metric} {score_text(best.validation)}"
     lines.append(f"  validation {validation}  on the held-out rows that it was chosen by")
+    lines += [f"  tie        {result.tie}"] if result.tie else []
     if result.baseline.validation is not None:
         lines.append(f"  baseline   {result.metric} {score_text(result.baseline.validation)} (no features)")
     if refits := sum(member.refit is not None for member in best.members):

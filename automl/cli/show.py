@@ -102,6 +102,7 @@ def _result(summary: Mapping[str, Any]) -> list[str]:
     scores = {title: summary.get(title) for title in ("test", "honest")}
     lines += [_line(title, f"{metric} {interval_text(score)}") for title, score in scores.items() if score]
     lines.append(_line("validation", f"{metric} {score_text(best['validation'])}"))
+    lines += [_line("tie", summary["tie"])] if summary.get("tie") else []
     if summary["baseline"]["validation"] is not None:
         text = f"{metric} {score_text(summary['baseline']['validation'])} (no features)"
         lines.append(_line("baseline", text))

@@ -12,7 +12,7 @@ import numpy as np
 from automl.controller.coverage import DIFFICULTY_SECONDS, fitted_conformal, measured_coverage
 from automl.controller.loop import Loop
 from automl.controller.result import Baseline, SearchResult, best_of, counts, model_folder
-from automl.controller.strategy.champion import choose_champion, grouped_causes
+from automl.controller.strategy.champion import choose_champion, grouped_causes, tie_words
 from automl.controller.strategy.ensemble import EnsembleBuilder, builder_of, weighted_mean
 from automl.controller.strategy.honest_score import honest_score
 from automl.controller.strategy.refits import deployed as models_of
@@ -183,6 +183,7 @@ def _result(
 ) -> SearchResult:
     """The result before it has the ids of what is on record."""
     loop, metric = ended.loop, ended.prepared.task.metric
+    best_is_wanted = ended.settings.prefer == "best"
     run_ids = tracker.run_ids
     rows = [
         leaderboard_row(trial, trial.result, run_ids.get(number, ""))
@@ -210,6 +211,7 @@ def _result(
         rows=tuple(best_first(rows, metric.greater_is_better)),
         interrupted=ended.interrupted,
         findings=ended.prepared.findings,
+        tie=tie_words(ended.prepared.problem, champion, loop.history) if best_is_wanted else "",
     )
 
 

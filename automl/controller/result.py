@@ -112,6 +112,8 @@ class SearchResult:
         Whether the user ended the search early.
     findings:
         What the checks of the data noticed, the worst first.
+    tie:
+        What decided where other trials have the champion's validation score; else empty.
     evidence:
         The champion's held-out predictions beside the truth, for plots and reports.
     """
@@ -136,6 +138,7 @@ class SearchResult:
     rows: tuple[LeaderboardRow, ...] = field(repr=False)
     interrupted: bool = False
     findings: tuple[Finding, ...] = ()
+    tie: str = ""
     evidence: Evidence | None = field(default=None, repr=False)
 
     @cached_property
@@ -279,6 +282,7 @@ class SearchResult:
             "champion_version": self.ids.champion_version,
             "is_champion": self.ids.is_champion,
             "succession": self.ids.succession,
+            "tie": self.tie,
             "warnings": list(self.warnings),
             "findings": [asdict(finding) for finding in self.findings if finding.severity != NOTE],
         }

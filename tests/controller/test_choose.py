@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from automl.controller.strategy.champion import choose_champion
+from automl.controller.strategy.champion import choose_champion, tie_words
 from automl.controller.strategy.ensemble import EnsembleBuilder
 from automl.core.built_in_tasks import BinaryTask, RegressionTask
 from automl.core.metrics import METRICS
@@ -93,6 +93,35 @@ def test_of_a_label_metric_the_leader_of_the_leaderboard_is_not_given_up_for_bet
     assert builder.loss_of(0) < builder.loss_of(1)
     champion = choose_champion(problem, builder, trials)
     assert champion.validation >= 158 / 160
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("accuracy", "#1 linear has the same accuracy; the lower log loss decided, 0.1328 against 0.2477"),
+        ("roc_auc", "#1 linear has the same roc_auc; the first one was taken"),
+    ],
+)
+def test_what_decides_between_trials_of_one_score_is_said(metric: str, said: str):
+    target = np.arange(160) % 2
+    task = BinaryTask(METRICS[metric], (0, 1))
+    problem = Problem(
+        table=None, target=target, task=task, split=make_split(target, task, SplitPlan(folds=5))
+    )  # type: ignore[arg-type]
+    builder, trials = EnsembleBuilder(task.metric, target), {}
+    for number, sure in enumerate((0.9, 0.8)):
+        of_truth = np.where(np.arange(160) < 4, 0.3, sure)
+        held_out = np.column_stack([1 - of_truth, of_truth])
+        held_out = np.where(target[:, None] == 1, held_out, held_out[:, ::-1])
+        score = task.metric.score(target, held_out)
+        result = TrialResult(status=Status.DONE, held_out=held_out, fold_seconds=(1.0,) * 5, model_bytes=1000)
+        trials[number] = Trial(
+            number, Candidate(family="linear", params={}, seed=0), result, Scores(score, 0.01, (score,) * 5)
+        )
+        builder.add(number, "linear", held_out)
+    champion = choose_champion(problem, builder, trials)
+    assert tie_words(problem, champion, trials) == said
+    assert tie_words(problem, champion, {0: trials[0]}) == ""
 
 
 @pytest.mark.parametrize("prefer", ["best", "fast", "small"])

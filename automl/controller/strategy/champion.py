@@ -14,6 +14,8 @@ import numpy as np
 
 from automl.controller.strategy.ensemble import REBUILD_STEPS, EnsembleBuilder, weighted_mean
 from automl.core.errors import NoTrialError
+from automl.core.family import BASELINE
+from automl.core.metrics import METRICS
 from automl.core.predictions import Predictions
 from automl.core.score_intervals import standard_error
 from automl.core.trial import Status, Trial
@@ -77,6 +79,34 @@ def choose_champion(
     if prefer == "fast":
         return min(near, key=lambda item: item.predict_ms_per_1000_rows)
     return min(near, key=lambda item: item.model_bytes)
+
+
+def tie_words(problem: Problem, champion: Champion, trials: Mapping[int, Trial]) -> str:
+    """The reason for a champion that is one of several trials of one score; else an empty text."""
+    first = next(iter(champion.weights))
+    own = trials[first]
+    tied = [
+        trial
+        for number, trial in trials.items()
+        if number != first and trial.scores is not None and trial.candidate.family != BASELINE
+        if own.scores is not None and trial.scores.validation == own.scores.validation
+    ]
+    if len(champion.weights) > 1 or not tied:
+        return ""
+    metric, rows = problem.task.metric, problem.split.scored
+    more = f" and {len(tied) - 1} more have" if len(tied) > 1 else " has"
+    same = f"#{tied[0].number} {tied[0].candidate.family}{more} the same {metric.name}"
+    if metric.reads != "labels":
+        return f"{same}; the first one was taken"
+
+    def log_loss(trial: Trial) -> float:
+        assert trial.result is not None
+        assert trial.result.held_out is not None
+        loss = METRICS["log_loss"].loss
+        return loss(problem.target[rows], trial.result.held_out, problem.weights_of(rows))
+
+    lost, least = log_loss(own), min(map(log_loss, tied))
+    return f"{same}; the lower log loss decided, {lost:.4g} against {least:.4g}" if lost <= least else ""
 
 
 def _worth_measuring(problem: Problem, done: Mapping[int, Trial], prefer: str) -> list[int]:

@@ -163,7 +163,8 @@ def honest_section(subject: Subject) -> Markup:
                 f"Expected on new rows: {subject.honest_source}. By how much such choices do worse than the "
                 "champion on the same rows is taken off its score on held-out rows."
             )
-        sentences = (judged, subject.unmeasured, expectation, subject.refit_words, test)
+        tie = f"Of the trials, {subject.summary['tie']}." if subject.summary.get("tie") else ""
+        sentences = (tie, judged, subject.unmeasured, expectation, subject.refit_words, test)
         explanation = " ".join(part for part in sentences if part)
         parts.append(tag("p", explanation, class_="muted"))
     return section("honest", "How good is it, honestly?", *parts)
